@@ -1,0 +1,1 @@
+"""Configs that travel inside the package, one experiment each."""

@@ -1,0 +1,50 @@
+"""How general is each layer of a small ConvNet trained on half of Fashion-MNIST?
+
+    transfer-jax run --config=configs/fashion_mnist.py --workdir=runs/fashion_mnist
+
+Expect: to be measured.
+"""
+
+from ml_collections import ConfigDict
+
+
+def get_config() -> ConfigDict:
+    """The default experiment: two splits, three seeds, every treatment at every cut."""
+    config = ConfigDict()
+    config.name = "fashion_mnist"
+
+    config.data = ConfigDict()
+    config.data.source = "fashion_mnist"
+    config.data.train_per_class = 1000
+    config.data.test_per_class = 1000
+    config.data.mirror = False
+    config.data.shift = 0
+
+    # "random-<k>" is random split k by the paper's rule; other names are defined below.
+    config.splits = ("random-0", "distant")
+    config.named_splits = ConfigDict()
+    config.named_splits.distant = ConfigDict()
+    config.named_splits.distant.A = ("T-shirt/top", "Pullover", "Dress", "Coat", "Shirt")
+    config.named_splits.distant.B = ("Trouser", "Sandal", "Sneaker", "Bag", "Ankle boot")
+
+    config.seeds = 3
+    config.cuts = ()  # empty: after every layer, n = 1 ... N-1
+    config.random_frozen = True
+
+    config.network = ConfigDict()
+    config.network.widths = (8, 16, 24, 24)
+    config.network.kernel_sizes = (5, 3, 3, 3)
+    config.network.strides = (2, 1, 1, 1)
+    config.network.pools = (2, 1, 1, 2)
+    config.network.dense_widths = (64,)
+    config.network.dropout = 0.0
+
+    config.optimizer = ConfigDict()
+    config.optimizer.learning_rate = 0.03
+    config.optimizer.momentum = 0.9
+    config.optimizer.weight_decay = 5e-4
+
+    config.steps = 400
+    config.batch_size = 32
+    config.test_batch_size = 250
+    return config

@@ -1,0 +1,1 @@
+"""From a table of results to numbers, figures and one page."""

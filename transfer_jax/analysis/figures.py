@@ -1,0 +1,103 @@
+"""The transfer curves: accuracy against the number of transferred layers."""
+
+from collections.abc import Sequence
+
+import matplotlib
+
+matplotlib.use("Agg", force=False)
+
+import matplotlib.pyplot as plt  # noqa: E402
+import numpy as np  # noqa: E402
+from matplotlib.axes import Axes  # noqa: E402
+from matplotlib.figure import Figure  # noqa: E402
+
+from transfer_jax.analysis.statistics import Cell  # noqa: E402
+from transfer_jax.conditions import Treatment  # noqa: E402
+
+# Okabe and Ito's colours, which stay apart for every kind of colour vision; shapes differ too.
+STYLES = {
+    Treatment.SELFFER: ("#0072B2", "o", "-"),
+    Treatment.SELFFER_PLUS: ("#56B4E9", "s", "--"),
+    Treatment.TRANSFER: ("#D55E00", "o", "-"),
+    Treatment.TRANSFER_PLUS: ("#E69F00", "s", "--"),
+    Treatment.RANDOM: ("#777777", "^", ":"),
+}
+LABELS = {Treatment.RANDOM: "random,\nfrozen"}
+
+
+def transfer_curves(cells: Sequence[Cell]) -> Figure:
+    """Accuracy of each treatment against n, a panel for each split.
+
+    Args:
+      cells: accuracies by split, treatment and n.
+
+    Returns:
+      The figure: lines of means, bars of 95% intervals, a faint point a seed.
+
+    Source: Yosinski et al. (2014), figure 2.
+    """
+    splits = list(dict.fromkeys(cell.split for cell in cells))
+    with plt.rc_context({"font.size": 12, "svg.fonttype": "path", "svg.hashsalt": "transfer"}):
+        figure, axes = plt.subplots(
+            1, len(splits), figsize=(5.6 * len(splits), 5.0), squeeze=False, layout="constrained"
+        )
+        for axis, split in zip(axes[0], splits, strict=True):
+            _draw_panel(axis, [cell for cell in cells if cell.split == split])
+            axis.set_title(f"{split} split")
+        axes[0][0].set_ylabel("test accuracy, mean of both targets")
+    return figure
+
+
+def _draw_panel(axis: Axes, cells: Sequence[Cell]) -> None:
+    base = [cell for cell in cells if cell.treatment == Treatment.BASE]
+    depths = sorted({cell.n for cell in cells} | {0})
+    for cell in base:
+        axis.axhline(cell.mean, color="black", linewidth=0.8, linestyle=(0, (1, 2)), zorder=0)
+        _draw_points(axis, cell, "black", "D", 0.0)
+    ends = {}
+    present = [t for t in STYLES if any(cell.treatment == t for cell in cells)]
+    for place, treatment in enumerate(present):
+        colour, marker, line = STYLES[treatment]
+        curve = sorted((c for c in cells if c.treatment == treatment), key=lambda c: c.n)
+        shift = 0.07 * (place - (len(present) - 1) / 2)
+        means = [cell.mean for cell in curve]
+        axis.plot([c.n + shift for c in curve], means, line, color=colour, linewidth=2)
+        for cell in curve:
+            _draw_points(axis, cell, colour, marker, shift)
+        ends[LABELS.get(treatment, str(treatment))] = (means[-1], colour)
+    axis.set_xticks(depths)
+    axis.set_xlim(-0.4, depths[-1] + 0.4)
+    axis.set_xlabel("n, number of transferred layers")
+    axis.spines[["top", "right"]].set_visible(False)
+    axis.grid(axis="y", color="#dddddd", linewidth=0.6)
+    axis.set_axisbelow(True)
+    if base:
+        axis.annotate("base", (0, base[0].mean), (0, 14), textcoords="offset points", ha="center")
+    _label_ends(axis, ends, depths[-1] + 0.45)
+
+
+def _draw_points(axis: Axes, cell: Cell, colour: str, marker: str, shift: float) -> None:
+    x = cell.n + shift
+    axis.scatter(np.full(len(cell.values), x), cell.values, s=10, color=colour, alpha=0.35, lw=0)
+    axis.errorbar(
+        x, cell.mean, cell.half_width, fmt=marker, color=colour, markersize=6, elinewidth=1.2
+    )
+
+
+def _label_ends(axis: Axes, ends: dict[str, tuple[float, str]], x: float) -> None:
+    """Names at the right end of each line, moved apart where they would overlap."""
+    low, high = axis.get_ylim()
+    gap = 0.055 * (high - low)
+    lines = {name: gap * (1 + 0.8 * name.count("\n")) for name in ends}
+    ordered = sorted(ends, key=lambda name: ends[name][0])
+    heights = [ends[name][0] for name in ordered]
+    for i in range(1, len(ordered)):
+        room = (lines[ordered[i]] + lines[ordered[i - 1]]) / 2
+        heights[i] = max(heights[i], heights[i - 1] + room)
+    ceiling = high
+    for i in reversed(range(len(ordered))):
+        half = lines[ordered[i]] / 2
+        heights[i] = min(heights[i], ceiling - half)
+        ceiling = heights[i] - half
+    for name, height in zip(ordered, heights, strict=True):
+        axis.text(x, height, name, color=ends[name][1], va="center", clip_on=False)

@@ -1,0 +1,171 @@
+"""The command line: `transfer-jax run`, `plan` and `report`."""
+
+import argparse
+import sys
+import time
+from collections.abc import Sequence
+
+from etils import epath
+from rich.console import Console
+from rich.table import Table as RichTable
+
+from transfer_jax.config import ConfigError, load_config
+
+DEFAULT_CONFIG = "configs/fashion_mnist.py"
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command line.
+
+    Args:
+      argv: arguments; None takes those of the process.
+
+    Returns:
+      The exit status: 0, 1 for bad input (told in one line), 130 when interrupted.
+    """
+    parser = _parser()
+    arguments, overrides = parser.parse_known_args(argv)
+    if "config" not in arguments and overrides:
+        parser.error(f"unknown argument '{overrides[0]}'")
+    console = Console()
+    try:
+        arguments.command(arguments, overrides, console)
+    except KeyboardInterrupt:
+        print("interrupted; the same command goes on from the last column", file=sys.stderr)
+        return 130
+    except (ValueError, OSError) as error:
+        print(f"transfer-jax: {_one_line(error)}", file=sys.stderr)
+        return 1
+    return 0
+
+
+def run_command(arguments: argparse.Namespace, overrides: list[str], console: Console) -> None:
+    """Train what a config asks for and show the result.
+
+    Args:
+      arguments: `config` and `workdir`.
+      overrides: `--config.field=value` arguments.
+      console: where to print.
+    """
+    config = load_config(arguments.config, overrides)
+    workdir = arguments.workdir or f"runs/{config.name}"
+    from transfer_jax.experiment import run
+
+    began = time.monotonic()
+    results = run(config, workdir, console=console)
+    _show_results(results, console)
+    console.print(
+        f"{len(results.rows)} networks, {time.monotonic() - began:.0f} s. Written to {workdir}: "
+        "results.csv, figure.png, figure.svg, report.html",
+        highlight=False,
+        soft_wrap=True,
+    )
+    console.print(f"Next: open {workdir}/report.html", highlight=False, soft_wrap=True)
+
+
+def plan_command(arguments: argparse.Namespace, overrides: list[str], console: Console) -> None:
+    """Show what a config would train and what that costs.
+
+    Args:
+      arguments: `config` and `workdir`.
+      overrides: `--config.field=value` arguments.
+      console: where to print.
+    """
+    config = load_config(arguments.config, overrides)
+    from transfer_jax.estimate import estimate
+    from transfer_jax.plan import make_plan
+
+    plan = make_plan(config)
+    with console.status("measuring the speed of this machine"):
+        costs = estimate(plan)
+    table = RichTable(title=f"{config.name}: {config.steps} steps of {config.batch_size} images")
+    for name in ("wave", "networks", "columns", "trained parameters", "multiply-adds a step",
+                 "memory a device", "time"):  # fmt: skip
+        table.add_column(name, justify="left" if name == "wave" else "right")
+    for cost in costs:
+        table.add_row(
+            cost.wave,
+            f"{cost.networks}",
+            f"{cost.columns}",
+            f"{cost.parameters:,}",
+            f"{cost.multiply_adds / 1e9:.2f} G",
+            f"{cost.memory / 2**20:.0f} MiB",
+            _duration(cost.seconds + cost.compile_seconds),
+        )
+    console.print(table)
+    total = sum(cost.seconds + cost.compile_seconds for cost in costs)
+    networks = sum(cost.networks for cost in costs)
+    console.print(f"In all {networks} networks, about {_duration(total)} on this machine.")
+    flags = " ".join([f"--config={arguments.config}", *overrides])
+    console.print(f"Next: transfer-jax run {flags}", highlight=False, soft_wrap=True)
+
+
+def report_command(arguments: argparse.Namespace, _: list[str], console: Console) -> None:
+    """Draw the report of a finished run again.
+
+    Args:
+      arguments: `workdir`.
+      _: unused.
+      console: where to print.
+    """
+    from transfer_jax.analysis.report import write_report
+    from transfer_jax.results import Results, read_rows
+
+    folder = epath.Path(arguments.workdir)
+    results = Results(tuple(read_rows(folder / "results.csv")), str(folder))
+    files = write_report(results)
+    _show_results(results, console)
+    console.print("Written: " + ", ".join(map(str, files)), highlight=False, soft_wrap=True)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="transfer-jax", description="How many layers to transfer, and whether to freeze them."
+    )
+    commands = parser.add_subparsers(required=True, metavar="run | plan | report")
+    for name, command, text in (
+        ("run", run_command, "train every condition of a config and report"),
+        ("plan", plan_command, "show what a config would train and what it costs"),
+    ):
+        sub = commands.add_parser(
+            name, help=text, description=f"{text}. Any field of the config can be overridden: "
+            "--config.FIELD=VALUE.", allow_abbrev=False,
+        )  # fmt: skip
+        sub.add_argument("--config", default=DEFAULT_CONFIG, help="file, or name of a config")
+        sub.add_argument("--workdir", help="folder of the run; default runs/NAME")
+        sub.set_defaults(command=command)
+    report = commands.add_parser("report", help="draw the report of a finished run again")
+    report.add_argument("workdir", help="folder of the run")
+    report.set_defaults(command=report_command)
+    return parser
+
+
+def _show_results(results: "Results", console: Console) -> None:  # noqa: F821
+    from transfer_jax.analysis.report import interval_note, result_tables
+
+    for table in result_tables(results):
+        shown = RichTable(title=table.title)
+        for name in table.header:
+            shown.add_column(name, justify="right")
+        for row in table.rows:
+            shown.add_row(*row)
+        console.print(shown)
+    console.print(interval_note(results), highlight=False)
+
+
+def _duration(seconds: float) -> str:
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    if seconds < 5400:
+        return f"{seconds / 60:.1f} min"
+    return f"{seconds / 3600:.1f} h"
+
+
+def _one_line(error: BaseException) -> str:
+    if isinstance(error, ConfigError) or not isinstance(error, OSError):
+        return " ".join(str(error).split())
+    return f"{error.filename or ''}: {error.strerror or error}".removeprefix(": ")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,148 @@
+"""Configs: an ml_collections file, and fields overridden on the command line."""
+
+import difflib
+import importlib.util
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from types import ModuleType
+
+from absl import flags
+from ml_collections import ConfigDict, config_flags
+
+
+class ConfigError(ValueError):
+    """A config that does not exist, cannot be read, or asks for what is impossible."""
+
+
+def load_config(name: str, overrides: Sequence[str] = ()) -> ConfigDict:
+    """The config in a file, with overrides.
+
+    Args:
+      name: a path, or the name of a config that travels with the package; the file defines
+        `get_config()`.
+      overrides: `--config.field=value`, one string each.
+
+    Returns:
+      The config, locked: no field can be added.
+
+    Raises:
+      ConfigError: no such config, no such field, or a value of the wrong type.
+
+    Example:
+      >>> load_config("fashion_mnist", ["--config.seeds=5"]).seeds
+      5
+    """
+    path = find_config(name)
+    config = _get_config(path)
+    for override in overrides:
+        _check_override(config, override)
+    values = flags.FlagValues()
+    arguments = [str(path), *overrides]
+    try:
+        holder = config_flags.DEFINE_config_dict(
+            "config", config.lock(), flag_values=values, sys_argv=arguments
+        )
+        values(arguments)
+    except (flags.Error, AttributeError, TypeError, ValueError, IndexError) as error:
+        raise ConfigError(f"{path.name}: {' '.join(str(error).split())}") from None
+    return holder.value
+
+
+def shipped_configs() -> dict[str, Path]:
+    """The configs that travel with the package.
+
+    Returns:
+      Name to file.
+
+    Example:
+      >>> "fashion_mnist" in shipped_configs()
+      True
+    """
+    spec = importlib.util.find_spec("transfer_jax.configs")
+    folders = list(spec.submodule_search_locations or []) if spec else []
+    return {
+        path.stem: path
+        for folder in folders
+        for path in sorted(Path(folder).glob("*.py"))
+        if not path.stem.startswith("_")
+    }
+
+
+def find_config(name: str) -> Path:
+    """The file of a config: a path that exists, else a config of the package.
+
+    Args:
+      name: a path such as `configs/fashion_mnist.py`, or a name such as `fashion_mnist`.
+
+    Returns:
+      The file.
+
+    Raises:
+      ConfigError: there is none; the configs of the package are named.
+
+    Example:
+      >>> find_config("configs/fashion_mnist.py").name
+      'fashion_mnist.py'
+    """
+    if Path(name).is_file():
+        return Path(name)
+    shipped = shipped_configs()
+    if name in shipped:
+        return shipped[name]
+    if Path(name).parent.name in ("", "configs") and Path(name).stem in shipped:
+        return shipped[Path(name).stem]
+    near = difflib.get_close_matches(Path(name).stem, shipped, n=1)
+    hint = f"; did you mean {near[0]}?" if near else ""
+    raise ConfigError(f"no config '{name}'; configs: {', '.join(shipped)}{hint}")
+
+
+def flat_fields(config: ConfigDict, prefix: str = "") -> Iterator[tuple[str, object]]:
+    """Every field of a config by its dotted name.
+
+    Args:
+      config: the config.
+      prefix: what the names start with.
+
+    Returns:
+      (name, value) pairs.
+
+    Example:
+      >>> list(flat_fields(ConfigDict({"a": {"b": 1}})))
+      [('a.b', 1)]
+    """
+    for name, value in config.items():
+        if isinstance(value, ConfigDict):
+            yield from flat_fields(value, f"{prefix}{name}.")
+        else:
+            yield f"{prefix}{name}", value
+
+
+def _get_config(path: Path) -> ConfigDict:
+    try:
+        config = _load_module(path).get_config()
+    except Exception as error:  # whatever a user's file raises is told in one line
+        raise ConfigError(f"{path} cannot be loaded: {type(error).__name__}: {error}") from error
+    if not isinstance(config, ConfigDict):
+        raise ConfigError(f"{path}: get_config() returns {type(config).__name__}, not ConfigDict")
+    return config
+
+
+def _load_module(path: Path) -> ModuleType:
+    spec = importlib.util.spec_from_file_location(f"config_{path.stem}", path)
+    if spec is None or spec.loader is None:
+        raise ConfigError(f"{path} is no Python file")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def _check_override(config: ConfigDict, override: str) -> None:
+    field, equals, _ = override.removeprefix("--config.").partition("=")
+    if not override.startswith("--config."):
+        raise ConfigError(f"unknown argument '{override}'")
+    if not equals:
+        raise ConfigError(f"'{override}' has no value; write --config.{field}=VALUE")
+    names = [name for name, _ in flat_fields(config)]
+    if field not in names:
+        near = difflib.get_close_matches(field, names, n=1, cutoff=0.0)[0]
+        raise ConfigError(f"no field '{field}' in this config; nearest: {near}")

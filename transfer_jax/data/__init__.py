@@ -1,0 +1,1 @@
+"""Images, the tasks made of them, and the batches that training sees."""

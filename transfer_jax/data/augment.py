@@ -1,0 +1,81 @@
+"""From stored bytes to what the network sees, on the device."""
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float, Key, UInt8
+
+
+def normalise(
+    images: UInt8[Array, "batch height width channels"],
+    mean: Float[Array, "height width channels"],
+    scale: Float[Array, ""],
+) -> Float[Array, "batch height width channels"]:
+    """Subtract the mean image and scale.
+
+    Args:
+      images: grey levels 0 ... 255.
+      mean: mean image in grey levels.
+      scale: factor for what is left.
+
+    Returns:
+      float32 images.
+
+    Example:
+      >>> normalise(jnp.full((1, 1, 1, 1), 8, jnp.uint8), jnp.full((1, 1, 1), 4.0), 0.5).item()
+      2.0
+    """
+    return (images.astype(jnp.float32) - mean) * scale
+
+
+def random_mirror(
+    key: Key[Array, ""], images: Float[Array, "batch height width channels"]
+) -> Float[Array, "batch height width channels"]:
+    """Mirror each image left to right with probability one half.
+
+    Args:
+      key: the key of this batch.
+      images: the batch.
+
+    Returns:
+      The batch, some images mirrored.
+
+    Example:
+      >>> random_mirror(jax.random.key(0), jnp.zeros((4, 2, 2, 1))).shape
+      (4, 2, 2, 1)
+
+    Source: the original mirrors training images at random.
+    """
+    mirrored = jax.random.bernoulli(key, 0.5, (images.shape[0], 1, 1, 1))
+    return jnp.where(mirrored, images[:, :, ::-1], images)
+
+
+def random_shift(
+    key: Key[Array, ""], images: Float[Array, "batch height width channels"], reach: int
+) -> Float[Array, "batch height width channels"]:
+    """Shift each image by up to `reach` pixels in both directions; the border is filled with 0.
+
+    Args:
+      key: the key of this batch.
+      images: the batch.
+      reach: largest shift in pixels; 0 returns the batch as it is.
+
+    Returns:
+      The batch, shifted: a random crop of the padded images.
+
+    Example:
+      >>> random_shift(jax.random.key(0), jnp.zeros((4, 2, 2, 1)), 1).shape
+      (4, 2, 2, 1)
+
+    Source: the original trains on random crops.
+    """
+    if reach == 0:
+        return images
+    pad = ((0, 0), (reach, reach), (reach, reach), (0, 0))
+    padded = jnp.pad(images, pad)
+    corners = jax.random.randint(key, (images.shape[0], 2), 0, 2 * reach + 1)
+    size = images.shape[1:]
+
+    def crop(image: Array, corner: Array) -> Array:
+        return jax.lax.dynamic_slice(image, (corner[0], corner[1], 0), size)
+
+    return jax.vmap(crop)(padded, corners)

@@ -1,0 +1,173 @@
+"""What a plan will cost: networks, multiply-adds, memory and time, before anything is trained."""
+
+import time
+from dataclasses import dataclass
+
+import jax
+import jax.numpy as jnp
+
+from transfer_jax.conditions import Column, columns
+from transfer_jax.data.pipeline import DeviceImages
+from transfer_jax.engine.columns import ColumnStart, column_inputs, initial_networks
+from transfer_jax.engine.cost import multiply_adds, tree_bytes
+from transfer_jax.engine.loop import CompiledProgram
+from transfer_jax.engine.mesh import column_mesh, place, replicate
+from transfer_jax.engine.step import ColumnProgram
+from transfer_jax.experiment import initialiser
+from transfer_jax.models.layered import Params
+from transfer_jax.plan import Plan, by_program
+
+TIMED_STEPS = 30
+
+
+@dataclass(frozen=True)
+class ProgramCost:
+    """The cost of the columns that share one program.
+
+    Attributes:
+      wave: name of the wave.
+      columns: number of columns.
+      networks: number of networks.
+      parameters: trained parameters, all networks together.
+      multiply_adds: of one training step of all columns.
+      memory: bytes on a device while one of these columns is trained: images, parameters,
+        optimizer state, activations and their gradients.
+      compile_seconds: estimate for compiling the program.
+      seconds: estimate for training and testing all columns.
+    """
+
+    wave: str
+    columns: int
+    networks: int
+    parameters: int
+    multiply_adds: int
+    memory: int
+    compile_seconds: float
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Rate:
+    """How fast this machine is: multiply-adds a second, and seconds to compile one network."""
+
+    multiply_adds: float
+    compile_seconds: float
+
+
+def estimate(plan: Plan) -> list[ProgramCost]:
+    """The cost of every program of a plan; the speed is measured on a base network.
+
+    Args:
+      plan: the plan.
+
+    Returns:
+      One entry a program, in the order in which they run.
+    """
+    rate = measure_rate(plan)
+    devices = len(jax.devices())
+    costs = []
+    for wave, found in plan.waves():
+        for cuts, group in by_program(found):
+            program = plan.program(cuts)
+            costs.append(_program_cost(plan, wave, program, group, rate, devices))
+    return costs
+
+
+def measure_rate(plan: Plan) -> Rate:
+    """Train a base network for a few steps and take the time.
+
+    Args:
+      plan: the plan.
+
+    Returns:
+      The machine's rate.
+    """
+    (column, *_) = columns(plan.bases)
+    start = _base_start(plan, column)
+    compiled = CompiledProgram(plan.program(column.cuts), column_mesh(jax.devices()[:1]))
+    images = replicate(_device_images(plan), compiled.mesh)
+    state = place([compiled.program.init(start.networks)], compiled.mesh)
+    trunk, inputs = place([start.trunk], compiled.mesh), place([start.inputs], compiled.mesh)
+    began = time.perf_counter()
+    state, _ = jax.block_until_ready(compiled.train(state, trunk, images, inputs))
+    compile_seconds = time.perf_counter() - began
+    began = time.perf_counter()
+    for _ in range(TIMED_STEPS):
+        state, _ = compiled.train(state, trunk, images, inputs)
+    jax.block_until_ready(state)
+    step_seconds = (time.perf_counter() - began) / TIMED_STEPS
+    return Rate(step_multiply_adds(plan, compiled.program, column) / step_seconds, compile_seconds)
+
+
+def step_multiply_adds(plan: Plan, program: ColumnProgram, column: Column) -> int:
+    """Multiply-adds of one training step of a column.
+
+    Args:
+      plan: the plan.
+      program: the column's program.
+      column: the column.
+
+    Returns:
+      The number, of all its conditions together.
+    """
+    networks, trunk, inputs = _abstract_start(plan, program, column)
+    images = jax.eval_shape(lambda: _device_images(plan))
+    state = jax.eval_shape(program.init, networks)
+    return multiply_adds(program.train, state, trunk, images, inputs)
+
+
+def _program_cost(
+    plan: Plan, wave: str, program: ColumnProgram, group: list[Column], rate: Rate, devices: int
+) -> ProgramCost:
+    networks, trunk, inputs = _abstract_start(plan, program, group[0])
+    images = jax.eval_shape(lambda: _device_images(plan))
+    state = jax.eval_shape(program.init, networks)
+    counts = jax.eval_shape(program.no_counts)
+    step = multiply_adds(program.train, state, trunk, images, inputs)
+    test = multiply_adds(program.evaluate, counts, state.params, trunk, images, inputs)
+    per_column = step * plan.recipe.steps + test * inputs.test_batches.shape[0]
+    in_turn = -(-len(group) // devices)
+    return ProgramCost(
+        wave=wave,
+        columns=len(group),
+        networks=len(group) * len(program.cuts),
+        parameters=len(group) * sum(leaf.size for leaf in jax.tree.leaves(state.params)),
+        multiply_adds=len(group) * step,
+        memory=tree_bytes((images, state, trunk, inputs)) + _activation_bytes(plan, program),
+        compile_seconds=rate.compile_seconds * (1 + 0.1 * len(program.cuts)),
+        seconds=in_turn * per_column / rate.multiply_adds,
+    )
+
+
+def _activation_bytes(plan: Plan, program: ColumnProgram) -> int:
+    """Activations that the backward pass needs, and as many gradients; the trunk's once."""
+    recipe, network = plan.recipe, plan.network
+    x = jax.ShapeDtypeStruct((recipe.batch_size, *recipe.images.images.shape[1:]), jnp.float32)
+    params = jax.eval_shape(initialiser(plan), jax.random.key(0))
+    sizes = []
+    for layer in range(len(network.layer_names)):
+        x = jax.eval_shape(lambda p, x, n=layer: network.apply(p, x, n, n + 1), params, x)
+        sizes.append(tree_bytes(x))
+    trunk = sum(sizes[: len(program.trunk_layers)])
+    return trunk + sum(2 * sum(sizes[cut.frozen_layers :]) for cut in program.cuts)
+
+
+def _abstract_start(plan: Plan, program: ColumnProgram, column: Column) -> ColumnStart:
+    """Shapes of what a column starts from."""
+    whole: Params = jax.eval_shape(initialiser(plan), jax.random.key(0))
+    split = plan.splits[column.split]
+    inputs = jax.eval_shape(lambda: column_inputs(column, split, plan.recipe))
+    trunk = {name: whole[name] for name in program.trunk_layers}
+    return ColumnStart({cut.label: whole for cut in program.cuts}, trunk, inputs)
+
+
+def _base_start(plan: Plan, column: Column) -> ColumnStart:
+    networks = initial_networks(column, plan.network.layer_names, initialiser(plan), None)
+    return ColumnStart(
+        networks, {}, column_inputs(column, plan.splits[column.split], plan.recipe)
+    )
+
+
+def _device_images(plan: Plan) -> DeviceImages:
+    images = plan.recipe.images
+    return DeviceImages(jnp.asarray(images.images), jnp.asarray(images.labels))

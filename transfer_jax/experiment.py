@@ -1,0 +1,183 @@
+"""From a config to results. Safe to run again: what is finished is kept."""
+
+from collections.abc import Callable
+
+import jax
+import jax.numpy as jnp
+from etils import epath
+from ml_collections import ConfigDict
+from rich.console import Console
+
+from transfer_jax import checkpoints
+from transfer_jax.analysis.report import write_report
+from transfer_jax.conditions import RANDOM, Column, Condition, base_condition
+from transfer_jax.data.pipeline import DeviceImages
+from transfer_jax.engine.columns import (
+    ColumnStart,
+    Init,
+    column_inputs,
+    initial_networks,
+    random_base,
+)
+from transfer_jax.engine.loop import CompiledProgram
+from transfer_jax.engine.mesh import column_mesh, replicate, slots
+from transfer_jax.models.layered import Params
+from transfer_jax.plan import Plan, by_program, make_plan
+from transfer_jax.progress import RunProgress
+from transfer_jax.results import Results, check_complete, read_rows, rows_of, write_rows
+from transfer_jax.workdir import Workdir
+
+
+def run(config: ConfigDict, workdir: epath.PathLike, *, console: Console | None = None) -> Results:
+    """Train every network that a config asks for and report on them.
+
+    Args:
+      config: the config.
+      workdir: the run's folder. If it holds finished columns of the same config, these are
+        kept; if it holds all of them, nothing is trained.
+      console: where progress is shown; None shows none.
+
+    Returns:
+      The table of results.
+
+    Raises:
+      ConfigError: the config asks for what is impossible.
+      WorkdirError: the folder cannot be written or is another run's.
+      ResultsError: the folder's results are damaged.
+    """
+    console = console or Console(quiet=True)
+    plan = make_plan(config)
+    folder = Workdir(epath.Path(workdir))
+    folder.claim(config)
+    if folder.results.exists():
+        results = load_results(plan, folder)
+        console.print(f"{folder.path} is finished: {len(results.rows)} networks; nothing to train")
+        return results
+    Trainer(plan, folder).train(console)
+    rows = [row for _, wave in plan.waves() for c in wave for row in read_rows(folder.column(c))]
+    check_complete(folder.path / "columns", rows, plan.networks)
+    write_rows(folder.results, rows)
+    results = Results(tuple(rows), str(folder.path))
+    write_report(results)
+    return results
+
+
+def load_results(plan: Plan, folder: Workdir) -> Results:
+    """The results of a finished run.
+
+    Args:
+      plan: the plan of the run.
+      folder: the run's folder.
+
+    Returns:
+      The table of results.
+
+    Raises:
+      ResultsError: the file is damaged or does not hold what the plan asks for.
+    """
+    rows = read_rows(folder.results)
+    check_complete(folder.results, rows, plan.networks)
+    return Results(tuple(rows), str(folder.path))
+
+
+class Trainer:
+    """Trains the columns of a plan that a workdir does not hold yet.
+
+    Args:
+      plan: the plan.
+      folder: the run's folder.
+    """
+
+    def __init__(self, plan: Plan, folder: Workdir) -> None:
+        self.plan, self.folder = plan, folder
+        self.mesh = column_mesh()
+        self.init = initialiser(plan)
+
+    def train(self, console: Console) -> None:
+        """Train wave by wave; each finished column is on disk before the next one starts."""
+        steps = self.plan.recipe.steps
+        waves = [(name, self._unfinished(wave)) for name, wave in self.plan.waves()]
+        images = self.plan.recipe.images
+        on_device = replicate(
+            DeviceImages(jnp.asarray(images.images), jnp.asarray(images.labels)), self.mesh
+        )
+        with RunProgress(steps * sum(len(wave) for _, wave in waves), console) as progress:
+            for name, wave in waves:
+                for cuts, group in by_program(wave):
+                    compiled = CompiledProgram(self.plan.program(cuts), self.mesh)
+                    for slot in slots(group, self.mesh):
+                        progress.begin(name, slot[0].name)
+                        self._train_slot(compiled, slot, on_device, progress)
+
+    def _unfinished(self, wave: list[Column]) -> list[Column]:
+        return [column for column in wave if not self.folder.column(column).exists()]
+
+    def _train_slot(
+        self,
+        compiled: CompiledProgram,
+        slot: list[Column],
+        images: DeviceImages,
+        progress: RunProgress,
+    ) -> None:
+        def on_progress(steps: int, loss: float, accuracy: float) -> None:
+            progress.advance(steps * len(slot), loss, accuracy)
+
+        starts = [self._start(column) for column in slot]
+        steps = self.plan.recipe.steps
+        outcomes = compiled.run(starts, images, steps, on_progress)
+        for column, outcome in zip(slot, outcomes, strict=True):
+            if column.base is None:
+                (base,), (cut,) = column.conditions, column.cuts
+                checkpoints.save(self.folder.base_network(base), outcome.params[cut.label])
+            write_rows(
+                self.folder.column(column), rows_of(column, outcome.top1, outcome.loss, steps)
+            )
+
+    def _start(self, column: Column) -> ColumnStart:
+        base = self._base(column)
+        names = self.plan.network.layer_names
+        return ColumnStart(
+            networks=initial_networks(column, names, self.init, base),
+            trunk=base or {},
+            inputs=column_inputs(column, self.plan.splits[column.split], self.plan.recipe),
+        )
+
+    def _base(self, column: Column) -> Params | None:
+        if column.base is None:
+            return None
+        if column.base == RANDOM:
+            return random_base(column, self.init)
+        base = base_condition(column.split, column.seed, column.base)
+        return restore_base(self.plan, self.folder, base)
+
+
+def restore_base(plan: Plan, folder: Workdir, base: Condition) -> Params:
+    """The parameters of a trained base network.
+
+    Args:
+      plan: the plan of the run.
+      folder: the run's folder.
+      base: the base network.
+
+    Returns:
+      Layer name to parameters.
+
+    Raises:
+      CheckpointError: the folder does not hold it, or it has another shape.
+    """
+    like = jax.eval_shape(initialiser(plan), jax.random.key(0))
+    return checkpoints.restore(folder.base_network(base), like)
+
+
+def initialiser(plan: Plan) -> Init:
+    """The function that makes fresh parameters from a key, compiled.
+
+    Args:
+      plan: the plan.
+
+    Returns:
+      The function.
+    """
+    shape = (1, *plan.recipe.images.images.shape[1:])
+    init: Callable[..., Params] = jax.jit(lambda key: plan.network.init(key, jnp.zeros(shape)))
+    return init

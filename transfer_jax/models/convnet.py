@@ -1,0 +1,99 @@
+"""ConvNet: a plain convolutional network whose shape the config gives."""
+
+from collections.abc import Sequence
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+from transfer_jax.models.convolution import convolve, max_pool
+from transfer_jax.models.layered import LayerStack
+
+
+class ConvLayer(nn.Module):
+    """Convolution, maximum over windows, ReLU."""
+
+    features: int
+    kernel_size: int
+    stride: int = 1
+    pool: int = 1
+
+    @nn.compact
+    def __call__(
+        self, x: Float[Array, "batch height width channels"], *, train: bool
+    ) -> Float[Array, "batch out_height out_width features"]:
+        """The layer's activation."""
+        shape = (self.kernel_size, self.kernel_size, x.shape[-1], self.features)
+        kernel = self.param("kernel", nn.initializers.he_normal(), shape)
+        bias = self.param("bias", nn.initializers.zeros, (self.features,))
+        # Pooling first is the same, since adding a bias and ReLU keep the order, and cheaper.
+        return nn.relu(max_pool(convolve(x, kernel, self.stride), self.pool) + bias)
+
+
+class DenseLayer(nn.Module):
+    """Flatten, matrix product and, unless it is the last layer, ReLU and dropout."""
+
+    features: int
+    dropout: float = 0.0
+    last: bool = False
+
+    @nn.compact
+    def __call__(
+        self, x: Float[Array, "batch ..."], *, train: bool
+    ) -> Float[Array, "batch features"]:
+        """The layer's activation."""
+        x = x.reshape(x.shape[0], -1)
+        shape = (x.shape[-1], self.features)
+        scale = nn.initializers.lecun_normal() if self.last else nn.initializers.he_normal()
+        kernel = self.param("kernel", scale, shape)
+        x = jnp.dot(x, kernel) + self.param("bias", nn.initializers.zeros, (self.features,))
+        if self.last:
+            return x
+        return nn.Dropout(self.dropout, deterministic=not train)(jax.nn.relu(x))
+
+
+class ConvNet(LayerStack):
+    """Convolutional layers, then dense ones: `conv1 ... conv4, fc5, fc6` by default.
+
+    Args:
+      num_outputs: number of logits.
+      widths: channels of the convolutional layers.
+      kernel_sizes: side of each convolutional layer's kernel; odd.
+      strides: stride of each convolutional layer.
+      pools: side of each convolutional layer's pooling window; 1 for none.
+      dense_widths: features of the dense layers below the logits.
+      dropout: share of a dense layer's activations that is dropped in training.
+
+    Raises:
+      ValueError: the lists that describe the convolutional layers differ in length.
+
+    Example:
+      >>> ConvNet(num_outputs=5).layer_names
+      ('conv1', 'conv2', 'conv3', 'conv4', 'fc5', 'fc6')
+    """
+
+    def __init__(
+        self,
+        num_outputs: int,
+        widths: Sequence[int] = (16, 24, 32, 32),
+        kernel_sizes: Sequence[int] = (5, 3, 3, 3),
+        strides: Sequence[int] = (2, 1, 1, 1),
+        pools: Sequence[int] = (1, 2, 1, 2),
+        dense_widths: Sequence[int] = (64,),
+        dropout: float = 0.0,
+    ) -> None:
+        lists = {"kernel_sizes": kernel_sizes, "strides": strides, "pools": pools}
+        for name, values in lists.items():
+            if len(values) != len(widths):
+                raise ValueError(
+                    f"{name} has {len(values)} values and widths {len(widths)}: "
+                    "each convolutional layer needs one of both"
+                )
+        layers: dict[str, nn.Module] = {}
+        for shape in zip(widths, kernel_sizes, strides, pools, strict=True):
+            layers[f"conv{len(layers) + 1}"] = ConvLayer(*shape)
+        for width in dense_widths:
+            layers[f"fc{len(layers) + 1}"] = DenseLayer(width, dropout)
+        layers[f"fc{len(layers) + 1}"] = DenseLayer(num_outputs, last=True)
+        super().__init__(layers)

@@ -1,0 +1,178 @@
+"""The plan of an experiment: everything that a config decides, checked before training."""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import groupby
+
+import numpy as np
+import optax
+from ml_collections import ConfigDict
+
+from transfer_jax.conditions import (
+    Column,
+    Condition,
+    Cut,
+    Split,
+    base_conditions,
+    columns,
+    condition_grid,
+)
+from transfer_jax.config import ConfigError
+from transfer_jax.data.sources import ImageSet, load_images
+from transfer_jax.data.tasks import first_examples, named_split, random_halves
+from transfer_jax.engine.columns import Recipe
+from transfer_jax.engine.step import ColumnProgram
+from transfer_jax.models.convnet import ConvNet
+from transfer_jax.models.layered import Layered
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a config decides.
+
+    Attributes:
+      config: the config.
+      splits: name to split.
+      network: the layered network.
+      recipe: how examples become batches.
+      bases: the base networks, trained first.
+      grid: the conditions, trained from the base networks.
+    """
+
+    config: ConfigDict
+    splits: dict[str, Split]
+    network: Layered
+    recipe: Recipe
+    bases: tuple[Condition, ...]
+    grid: tuple[Condition, ...]
+
+    @property
+    def networks(self) -> tuple[Condition, ...]:
+        """All networks, base networks first."""
+        return self.bases + self.grid
+
+    def waves(self) -> Iterator[tuple[str, list[Column]]]:
+        """The waves in order: the base networks, then the conditions."""
+        yield "base networks", columns(self.bases)
+        yield "conditions", columns(self.grid)
+
+    def program(self, cuts: tuple[Cut, ...]) -> ColumnProgram:
+        """The computation that columns with these cuts share."""
+        data = self.config.data
+        return ColumnProgram(self.network, cuts, self.optimizer(), data.mirror, data.shift)
+
+    def optimizer(self) -> optax.GradientTransformation:
+        """SGD with momentum; the decay is added to the gradient, the rate follows a cosine."""
+        settings = self.config.optimizer
+        rate = optax.cosine_decay_schedule(settings.learning_rate, self.config.steps)
+        return optax.chain(
+            optax.add_decayed_weights(settings.weight_decay),
+            optax.sgd(rate, momentum=settings.momentum),
+        )
+
+
+def by_program(wave: list[Column]) -> list[tuple[tuple[Cut, ...], list[Column]]]:
+    """The columns of a wave, grouped by the cuts that they share.
+
+    Args:
+      wave: columns.
+
+    Returns:
+      (cuts, columns) pairs: one compiled program each.
+
+    Example:
+      >>> [len(group) for _, group in by_program(columns(condition_grid(3)))]
+      [4]
+    """
+    ordered = sorted(wave, key=lambda column: column.cuts, reverse=True)
+    return [(cuts, list(group)) for cuts, group in groupby(ordered, key=lambda c: c.cuts)]
+
+
+def make_plan(config: ConfigDict) -> Plan:
+    """Check a config and work out what it asks for.
+
+    Args:
+      config: the config.
+
+    Returns:
+      The plan.
+
+    Raises:
+      ConfigError: the config asks for what is impossible; the field is named.
+    """
+    try:
+        return _plan(config)
+    except ConfigError:
+        raise
+    except (ValueError, TypeError) as error:
+        raise ConfigError(str(error)) from error
+
+
+def _plan(config: ConfigDict) -> Plan:
+    for name in ("seeds", "steps", "batch_size", "test_batch_size", "data.train_per_class",
+                 "data.test_per_class"):  # fmt: skip
+        _check_positive(name, _field(config, name))
+    images = load_images(config.data.source)
+    splits = {name: _split(name, config, images) for name in config.splits}
+    if not splits:
+        raise ConfigError("splits is empty; name at least one, such as ('random-0',)")
+    outputs = max(len(task.classes) for split in splits.values() for task in split.tasks)
+    network = ConvNet(outputs, **config.network.to_dict())
+    grid = condition_grid(
+        len(network.layer_names),
+        splits=tuple(splits),
+        seeds=range(config.seeds),
+        cuts=config.cuts,
+        random_frozen=config.random_frozen,
+    )
+    recipe = _recipe(config, images, splits)
+    bases = tuple(base_conditions(grid))
+    return Plan(config, splits, network, recipe, bases, tuple(grid))
+
+
+def _split(name: str, config: ConfigDict, images: ImageSet) -> Split:
+    if match := re.fullmatch(r"random-(\d+)", str(name)):
+        return random_halves(name, len(images.class_names), int(match[1]))
+    if name not in config.named_splits:
+        known = ", ".join(["random-0, random-1, ...", *config.named_splits])
+        raise ConfigError(f"no split '{name}'; splits: {known}")
+    tasks = config.named_splits[name]
+    return named_split(name, tasks.A, tasks.B, images.class_names)
+
+
+def _recipe(config: ConfigDict, images: ImageSet, splits: dict[str, Split]) -> Recipe:
+    tasks = [task for split in splits.values() for task in split.tasks]
+    test = config.data.test_per_class
+    test_examples = max(
+        len(first_examples(images.labels, images.is_test, task, test)) for task in tasks
+    )
+    for task in tasks:
+        train = first_examples(
+            images.labels, ~images.is_test, task, config.data.train_per_class
+        )
+        if config.batch_size > len(train):
+            raise ConfigError(
+                f"batch_size is {config.batch_size}, but task {task.name} has "
+                f"{len(train)} training examples"
+            )
+    return Recipe(
+        images=images,
+        train_per_class=config.data.train_per_class,
+        test_per_class=test,
+        test_examples=test_examples,
+        batch_size=config.batch_size,
+        test_batch_size=min(config.test_batch_size, test_examples),
+        steps=config.steps,
+    )
+
+
+def _field(config: ConfigDict, name: str) -> object:
+    for part in name.split("."):
+        config = config[part]
+    return config
+
+
+def _check_positive(name: str, value: object) -> None:
+    if not isinstance(value, (int, np.integer)) or value < 1:
+        raise ConfigError(f"{name} is {value!r}; allowed: whole numbers from 1")

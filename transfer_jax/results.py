@@ -1,0 +1,169 @@
+"""The table of results: one row for each trained network."""
+
+import csv
+import io
+from collections.abc import Callable, Iterable
+from dataclasses import astuple, dataclass, fields
+from typing import Any
+
+from etils import epath
+
+from transfer_jax.conditions import Column, Condition
+
+
+class ResultsError(ValueError):
+    """A results file that is damaged or incomplete."""
+
+
+@dataclass(frozen=True)
+class ResultRow:
+    """One trained network; `top1` is the share of test images classified right."""
+
+    split: str
+    seed: int
+    treatment: str
+    base: str
+    target: str
+    n: int
+    fine_tuned: bool
+    top1: float
+    loss: float
+    step: int
+
+
+@dataclass(frozen=True)
+class Results:
+    """The rows of a run, and the folder they were written to."""
+
+    rows: tuple[ResultRow, ...]
+    workdir: str
+
+    def accuracy(self, condition: Condition) -> float:
+        """Test accuracy of one condition.
+
+        Args:
+          condition: the condition.
+
+        Returns:
+          Its top-1 accuracy, 0 ... 1.
+
+        Raises:
+          KeyError: the run has no such condition.
+        """
+        for row in self.rows:
+            if _key(row) == _key_of(condition):
+                return row.top1
+        raise KeyError(f"no condition {condition.label} of {condition.split} in {self.workdir}")
+
+
+def rows_of(
+    column: Column, top1: Iterable[float], loss: Iterable[float], step: int
+) -> list[ResultRow]:
+    """The rows of a trained column.
+
+    Args:
+      column: the column.
+      top1: accuracy of each condition, in the order of the cuts.
+      loss: mean cross-entropy of each condition, in nats.
+      step: training steps done.
+
+    Returns:
+      One row a condition.
+    """
+    return [
+        ResultRow(*_key_of(c)[:2], c.treatment.value, *_key_of(c)[2:], float(t), float(x), step)
+        for c, t, x in zip(column.conditions, top1, loss, strict=True)
+    ]
+
+
+def write_rows(path: epath.Path, rows: Iterable[ResultRow]) -> None:
+    """Write rows as CSV, all of them or nothing.
+
+    Args:
+      path: the file.
+      rows: the rows.
+    """
+    buffer = io.StringIO()
+    writer = csv.writer(buffer, lineterminator="\n")
+    writer.writerow([field.name for field in fields(ResultRow)])
+    writer.writerows(astuple(row) for row in rows)
+    partial = path.parent / f".{path.name}.partial"
+    partial.write_text(buffer.getvalue())
+    partial.replace(path)
+
+
+def read_rows(path: epath.Path) -> list[ResultRow]:
+    """Read rows from CSV.
+
+    Args:
+      path: the file.
+
+    Returns:
+      The rows.
+
+    Raises:
+      ResultsError: the file is missing, or a line is not a row; the line is named.
+    """
+    try:
+        lines = list(csv.reader(io.StringIO(path.read_text())))
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise ResultsError(f"{path} cannot be read: {error}") from None
+    names = [field.name for field in fields(ResultRow)]
+    if not lines or lines[0] != names:
+        raise ResultsError(f"{path} is no results file: line 1 should be {','.join(names)}")
+    return [_parse(path, number, line) for number, line in enumerate(lines[1:], start=2)]
+
+
+def check_complete(path: epath.Path, rows: Iterable[ResultRow], grid: Iterable[Condition]) -> None:
+    """Check that a results file holds each condition of a grid exactly once.
+
+    Args:
+      path: the file, for the message.
+      rows: its rows.
+      grid: the conditions.
+
+    Raises:
+      ResultsError: conditions are missing, unknown or there twice.
+    """
+    found, wanted = [_key(row) for row in rows], [_key_of(c) for c in grid]
+    if sorted(found) != sorted(wanted):
+        missing, odd = set(wanted) - set(found), set(found) - set(wanted)
+        raise ResultsError(
+            f"{path} is damaged: {len(found)} rows for {len(wanted)} conditions, {len(missing)} "
+            f"missing, {len(odd)} unknown; delete it and run again, finished columns are kept"
+        )
+
+
+def _parse(path: epath.Path, number: int, line: list[str]) -> ResultRow:
+    expected = fields(ResultRow)
+    if len(line) != len(expected):
+        raise ResultsError(
+            f"{path} is damaged: line {number} has {len(line)} fields, expected {len(expected)}; "
+            "delete it and run again, finished columns are kept"
+        )
+    values: dict[str, Any] = {}
+    for field, text in zip(expected, line, strict=True):
+        try:
+            values[field.name] = _PARSERS[field.type](text)  # pyright: ignore
+        except (KeyError, ValueError):
+            raise ResultsError(
+                f"{path} is damaged: line {number}, {field.name} is '{text}'; "
+                "delete it and run again, finished columns are kept"
+            ) from None
+    return ResultRow(**values)
+
+
+_PARSERS: dict[type, Callable[[str], Any]] = {
+    str: str,
+    int: int,
+    float: float,
+    bool: {"True": True, "False": False}.__getitem__,
+}
+
+
+def _key(row: ResultRow) -> tuple[str, int, str, str, int, bool]:
+    return (row.split, row.seed, row.base, row.target, row.n, row.fine_tuned)
+
+
+def _key_of(c: Condition) -> tuple[str, int, str, str, int, bool]:
+    return (c.split, c.seed, c.base or c.target, c.target, c.n, c.fine_tuned)

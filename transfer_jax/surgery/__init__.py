@@ -1,0 +1,1 @@
+"""Parameter surgery on any pytree: select, graft, partition, stack, compare and freeze."""

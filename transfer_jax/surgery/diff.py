@@ -1,0 +1,86 @@
+"""A receipt of what changed between two trees."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import PyTree
+
+from transfer_jax.surgery.paths import leaf_paths
+
+
+@dataclass(frozen=True)
+class ChangeReport:
+    """What `diff` found.
+
+    Attributes:
+      identical: paths of the leaves whose bits are the same.
+      moved: path to L2 norm of the change, for leaves of equal shape that differ in a bit.
+      added: paths only the later tree has.
+      removed: paths only the earlier tree has.
+      reshaped: path to (description before, description after), shape or dtype changed.
+    """
+
+    identical: tuple[str, ...]
+    moved: dict[str, float]
+    added: tuple[str, ...]
+    removed: tuple[str, ...]
+    reshaped: dict[str, tuple[str, str]]
+
+    def __bool__(self) -> bool:
+        return bool(self.moved or self.added or self.removed or self.reshaped)
+
+    def __str__(self) -> str:
+        lines = [f"{len(self.identical)} leaves identical to the bit"]
+        lines += [f"moved    {path}  L2 {distance:.6g}" for path, distance in self.moved.items()]
+        lines += [f"added    {path}" for path in self.added]
+        lines += [f"removed  {path}" for path in self.removed]
+        lines += [f"reshaped {path}  {a} -> {b}" for path, (a, b) in self.reshaped.items()]
+        return "\n".join(lines)
+
+
+def diff(before: PyTree, after: PyTree) -> ChangeReport:
+    """Compare two trees leaf by leaf, to the bit.
+
+    Args:
+      before: any pytree of arrays.
+      after: any pytree of arrays; leaves are matched by path.
+
+    Returns:
+      A report that is false if and only if the trees hold the same paths and the same bits.
+
+    Example:
+      >>> print(diff({"a": jnp.zeros(2), "b": 1.0}, {"a": jnp.array([3.0, 4.0]), "b": 1.0}))
+      1 leaves identical to the bit
+      moved    a  L2 5
+    """
+    old = dict(zip(leaf_paths(before), jax.tree.leaves(before), strict=True))
+    new = dict(zip(leaf_paths(after), jax.tree.leaves(after), strict=True))
+    identical, moved, reshaped = [], {}, {}
+    for path in (path for path in old if path in new):
+        left, right = _host(old[path]), _host(new[path])
+        if (left.shape, left.dtype) != (right.shape, right.dtype):
+            reshaped[path] = (
+                f"{left.dtype}{list(left.shape)}",
+                f"{right.dtype}{list(right.shape)}",
+            )
+        elif left.tobytes() == right.tobytes():
+            identical.append(path)
+        else:
+            change = right.astype(np.float64) - left.astype(np.float64)
+            moved[path] = float(np.linalg.norm(change))
+    return ChangeReport(
+        identical=tuple(identical),
+        moved=moved,
+        added=tuple(path for path in new if path not in old),
+        removed=tuple(path for path in old if path not in new),
+        reshaped=reshaped,
+    )
+
+
+def _host(leaf: Any) -> np.ndarray:
+    if isinstance(leaf, jax.Array) and jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key):
+        leaf = jax.random.key_data(leaf)
+    return np.asarray(leaf)

@@ -1,0 +1,234 @@
+"""Selections: which leaves of a tree, named by path or by depth."""
+
+import difflib
+import re
+from collections.abc import Callable, Sequence
+from functools import lru_cache
+from typing import Any
+
+import jax
+from jaxtyping import PyTree
+
+Pattern = str | Sequence[str] | Callable[[str, Any], bool]
+Where = Pattern | PyTree
+
+
+class SelectionError(ValueError):
+    """A selection that matches nothing, or not the number of leaves expected."""
+
+
+def leaf_paths(tree: PyTree) -> list[str]:
+    """Paths of the leaves of a tree, in tree order.
+
+    Args:
+      tree: any pytree.
+
+    Returns:
+      One string a leaf, keys joined by "/": `conv3/kernel`, `layers/0/bias`.
+
+    Example:
+      >>> leaf_paths({"conv1": {"kernel": 1, "bias": 2}})
+      ['conv1/bias', 'conv1/kernel']
+    """
+    leaves, _ = jax.tree_util.tree_flatten_with_path(tree)
+    return [jax.tree_util.keystr(path, simple=True, separator="/") for path, _ in leaves]
+
+
+def select(tree: PyTree, where: Pattern, *, expect: int | None = None) -> PyTree[bool]:
+    """Mask of the leaves that a pattern, a list of patterns or a predicate names.
+
+    In a pattern `*` stands for any run of characters within one key, `**` for any number of
+    keys, `?` and `[1-3]` for one character. In a list, a leaf is selected if one of the
+    patterns matches it and none of those that start with "!" does.
+
+    Args:
+      tree: any pytree.
+      where: a glob over leaf paths, a list of globs, or a function of (path, leaf).
+      expect: the number of leaves that must be selected; None allows any number but 0.
+
+    Returns:
+      A tree of the same structure with True at the selected leaves.
+
+    Raises:
+      SelectionError: nothing is selected, or not `expect` leaves.
+
+    Example:
+      >>> select({"conv1": {"kernel": 1.0, "bias": 0.0}, "fc2": {"kernel": 2.0}}, "*/kernel")
+      {'conv1': {'bias': False, 'kernel': True}, 'fc2': {'kernel': True}}
+    """
+    paths = leaf_paths(tree)
+    leaves, structure = jax.tree.flatten(tree)
+    chosen = _matcher(where)
+    flags = [bool(chosen(path, leaf)) for path, leaf in zip(paths, leaves, strict=True)]
+    _check_count(paths, flags, where, expect)
+    return jax.tree.unflatten(structure, flags)
+
+
+def first_layers(
+    params: PyTree, n: int, layer_names: Sequence[str] | None = None
+) -> PyTree[bool]:
+    """Mask of the leaves in the first n layers.
+
+    Args:
+      params: a mapping from layer name to that layer's parameters.
+      n: number of layers counted from the input, 0 to the number of layers.
+      layer_names: the layers in depth order; None orders the names naturally
+        (`conv2` before `conv10`), which suits numbered names.
+
+    Returns:
+      A tree of the same structure with True in the first n layers.
+
+    Raises:
+      SelectionError: n is out of range or a layer is missing.
+
+    Example:
+      >>> first_layers({"conv1": {"kernel": 1.0}, "fc2": {"kernel": 2.0}}, 1, ["conv1", "fc2"])
+      {'conv1': {'kernel': True}, 'fc2': {'kernel': False}}
+
+    Source: Yosinski et al. (2014), section 2: the first n layers are copied.
+    """
+    names = sorted(params, key=natural_order) if layer_names is None else list(layer_names)
+    if not 0 <= n <= len(names):
+        raise SelectionError(f"n = {n} layers of a network of {len(names)}: {_span(names)}")
+    for name in names:
+        if name not in params:
+            raise SelectionError(unknown_layer(name, list(params)))
+    first = set(names[:n])
+    inside = {name: name in first for name in params}
+    leaves, structure = jax.tree_util.tree_flatten_with_path(params)
+    flags = [inside[_top_key(path)] for path, _ in leaves]
+    return jax.tree.unflatten(structure, flags)
+
+
+def mask_of(tree: PyTree, where: Where) -> PyTree[bool]:
+    """The mask that `where` stands for: a ready mask as it is, anything else selected.
+
+    Args:
+      tree: any pytree.
+      where: what `select` takes, or a tree of booleans of the structure of `tree`.
+
+    Returns:
+      A tree of booleans.
+
+    Raises:
+      SelectionError: a ready mask has another structure than the tree.
+
+    Example:
+      >>> mask_of({"a": 1, "b": 2}, {"a": True, "b": False})
+      {'a': True, 'b': False}
+    """
+    if isinstance(where, str) or callable(where):
+        return select(tree, where)
+    leaves = jax.tree.leaves(where)
+    if isinstance(where, Sequence) and leaves and all(isinstance(leaf, str) for leaf in leaves):
+        return select(tree, where)
+    if jax.tree.structure(where) != jax.tree.structure(tree):
+        raise SelectionError(
+            f"mask and tree differ: mask has {_span(leaf_paths(where))}; "
+            f"tree has {_span(leaf_paths(tree))}"
+        )
+    return where
+
+
+def natural_order(name: str) -> list[tuple[int, int, str]]:
+    """Sort key that puts `conv2` before `conv10`.
+
+    Args:
+      name: any name.
+
+    Returns:
+      A key for `sorted`.
+
+    Example:
+      >>> sorted(["conv10", "conv2"], key=natural_order)
+      ['conv2', 'conv10']
+    """
+    parts = re.split(r"(\d+)", name)
+    return [(1, int(part), "") if part.isdigit() else (0, 0, part) for part in parts]
+
+
+def unknown_layer(name: str, names: Sequence[str]) -> str:
+    """The message for a layer that is not there, with the nearest name.
+
+    Args:
+      name: the name asked for.
+      names: the names there are.
+
+    Returns:
+      One line.
+
+    Example:
+      >>> unknown_layer("conv9", ["conv1", "conv2", "fc3"])
+      "no layer 'conv9' in this network; layers: conv1, conv2, fc3; nearest: conv2"
+    """
+    near = difflib.get_close_matches(name, names, n=1, cutoff=0.0)
+    hint = f"; nearest: {near[0]}" if near else ""
+    return f"no layer '{name}' in this network; layers: {_span(names)}{hint}"
+
+
+def _check_count(
+    paths: Sequence[str], flags: Sequence[bool], where: Pattern, expect: int | None
+) -> None:
+    found = sum(flags)
+    if found == expect or (expect is None and found > 0):
+        return
+    wanted = "at least one leaf" if expect is None else f"{expect} leaves"
+    patterns = [where] if isinstance(where, str) else where
+    if callable(patterns):
+        near, shown = list(paths), getattr(where, "__name__", repr(where))
+    else:
+        near = [p for g in patterns for p in difflib.get_close_matches(g, paths, cutoff=0.3)]
+        shown = ", ".join(map(repr, patterns))
+    raise SelectionError(
+        f"{shown} selects {found} leaves, expected {wanted}; "
+        f"nearest paths: {_span(near or list(paths))}; the tree has {len(paths)} leaves"
+    )
+
+
+def _matcher(where: Pattern) -> Callable[[str, Any], bool]:
+    if callable(where):
+        return where
+    patterns = [where] if isinstance(where, str) else list(where)
+    excluded = [_glob(p[1:]) for p in patterns if p.startswith("!")]
+    included = [_glob(p) for p in patterns if not p.startswith("!")] or [_glob("**")]
+    return lambda path, _: (
+        any(p.fullmatch(path) for p in included) and not any(p.fullmatch(path) for p in excluded)
+    )
+
+
+@lru_cache(maxsize=1024)
+def _glob(pattern: str) -> re.Pattern[str]:
+    tokens = re.split(r"(/?\*\*/?|\*|\?|\[[^\]]+\])", pattern)
+    try:
+        return re.compile("".join(map(_regex_of_token, tokens)))
+    except re.error as error:
+        raise SelectionError(f"'{pattern}' is not a pattern: {error}") from None
+
+
+def _regex_of_token(token: str) -> str:
+    match token:
+        case "**":
+            return ".*"
+        case "**/":
+            return "(?:.*/)?"
+        case "/**":
+            return "(?:/.*)?"
+        case "/**/":
+            return "/(?:.*/)?"
+        case "*":
+            return "[^/]*"
+        case "?":
+            return "[^/]"
+    if token.startswith("[") and token.endswith("]") and len(token) > 2:
+        inside = token[1:-1].replace("\\", "\\\\")
+        return f"[{'^' + inside[1:] if inside.startswith('!') else inside}]"
+    return re.escape(token)
+
+
+def _top_key(path: Sequence[Any]) -> str:
+    return jax.tree_util.keystr(path[:1], simple=True)
+
+
+def _span(names: Sequence[str]) -> str:
+    """The names in few words: all of up to four, else the first and the last."""
+    return ", ".join(names) if len(names) <= 4 else f"{names[0]} ... {names[-1]}"
