@@ -4,12 +4,16 @@ import argparse
 import sys
 import time
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from etils import epath
 from rich.console import Console
 from rich.table import Table as RichTable
 
-from transfer_jax.config import ConfigError, load_config
+from transfer_jax.config import load_config
+
+if TYPE_CHECKING:
+    from transfer_jax.results import Results
 
 DEFAULT_CONFIG = "configs/fashion_mnist.py"
 
@@ -140,7 +144,7 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _show_results(results: "Results", console: Console) -> None:  # noqa: F821
+def _show_results(results: "Results", console: Console) -> None:
     from transfer_jax.analysis.report import interval_note, result_tables
 
     for table in result_tables(results):
@@ -162,7 +166,7 @@ def _duration(seconds: float) -> str:
 
 
 def _one_line(error: BaseException) -> str:
-    if isinstance(error, ConfigError) or not isinstance(error, OSError):
+    if not isinstance(error, OSError):
         return " ".join(str(error).split())
     return f"{error.filename or ''}: {error.strerror or error}".removeprefix(": ")
 

@@ -5,16 +5,23 @@ import importlib.util
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from types import ModuleType
+from typing import TYPE_CHECKING, Any
 
 from absl import flags
 from ml_collections import ConfigDict, config_flags
+
+# ml_collections types each field as a union of all it could be, which checks nothing.
+if TYPE_CHECKING:
+    Config = Any
+else:
+    Config = ConfigDict
 
 
 class ConfigError(ValueError):
     """A config that does not exist, cannot be read, or asks for what is impossible."""
 
 
-def load_config(name: str, overrides: Sequence[str] = ()) -> ConfigDict:
+def load_config(name: str, overrides: Sequence[str] = ()) -> Config:
     """The config in a file, with overrides.
 
     Args:
@@ -96,7 +103,7 @@ def find_config(name: str) -> Path:
     raise ConfigError(f"no config '{name}'; configs: {', '.join(shipped)}{hint}")
 
 
-def flat_fields(config: ConfigDict, prefix: str = "") -> Iterator[tuple[str, object]]:
+def flat_fields(config: Config, prefix: str = "") -> Iterator[tuple[str, object]]:
     """Every field of a config by its dotted name.
 
     Args:
@@ -117,7 +124,7 @@ def flat_fields(config: ConfigDict, prefix: str = "") -> Iterator[tuple[str, obj
             yield f"{prefix}{name}", value
 
 
-def _get_config(path: Path) -> ConfigDict:
+def _get_config(path: Path) -> Config:
     try:
         config = _load_module(path).get_config()
     except Exception as error:  # whatever a user's file raises is told in one line
@@ -136,7 +143,7 @@ def _load_module(path: Path) -> ModuleType:
     return module
 
 
-def _check_override(config: ConfigDict, override: str) -> None:
+def _check_override(config: Config, override: str) -> None:
     field, equals, _ = override.removeprefix("--config.").partition("=")
     if not override.startswith("--config."):
         raise ConfigError(f"unknown argument '{override}'")

@@ -55,7 +55,7 @@ class Rate:
 
 
 def estimate(plan: Plan) -> list[ProgramCost]:
-    """The cost of every program of a plan; the speed is measured on a base network.
+    """The cost of every program of a plan; the speed is measured on a few steps.
 
     Args:
       plan: the plan.
@@ -74,7 +74,7 @@ def estimate(plan: Plan) -> list[ProgramCost]:
 
 
 def measure_rate(plan: Plan) -> Rate:
-    """Train a base network for a few steps and take the time.
+    """Train the column with the most conditions for a few steps and take the time.
 
     Args:
       plan: the plan.
@@ -82,9 +82,9 @@ def measure_rate(plan: Plan) -> Rate:
     Returns:
       The machine's rate.
     """
-    (column, *_) = columns(plan.bases)
-    start = _base_start(plan, column)
-    compiled = CompiledProgram(plan.program(column.cuts), column_mesh(jax.devices()[:1]))
+    column = max(columns(plan.grid), key=lambda column: len(column.cuts))
+    start = _untrained_start(plan, column)
+    compiled = CompiledProgram(plan.program(column.cuts), column_mesh(1))
     images = replicate(_device_images(plan), compiled.mesh)
     state = place([compiled.program.init(start.networks)], compiled.mesh)
     trunk, inputs = place([start.trunk], compiled.mesh), place([start.inputs], compiled.mesh)
@@ -96,7 +96,8 @@ def measure_rate(plan: Plan) -> Rate:
         state, _ = compiled.train(state, trunk, images, inputs)
     jax.block_until_ready(state)
     step_seconds = (time.perf_counter() - began) / TIMED_STEPS
-    return Rate(step_multiply_adds(plan, compiled.program, column) / step_seconds, compile_seconds)
+    step = step_multiply_adds(plan, compiled.program, column)
+    return Rate(step / step_seconds, compile_seconds / len(column.cuts))
 
 
 def step_multiply_adds(plan: Plan, program: ColumnProgram, column: Column) -> int:
@@ -134,7 +135,7 @@ def _program_cost(
         parameters=len(group) * sum(leaf.size for leaf in jax.tree.leaves(state.params)),
         multiply_adds=len(group) * step,
         memory=tree_bytes((images, state, trunk, inputs)) + _activation_bytes(plan, program),
-        compile_seconds=rate.compile_seconds * (1 + 0.1 * len(program.cuts)),
+        compile_seconds=2 * rate.compile_seconds * len(program.cuts),
         seconds=in_turn * per_column / rate.multiply_adds,
     )
 
@@ -161,10 +162,15 @@ def _abstract_start(plan: Plan, program: ColumnProgram, column: Column) -> Colum
     return ColumnStart({cut.label: whole for cut in program.cuts}, trunk, inputs)
 
 
-def _base_start(plan: Plan, column: Column) -> ColumnStart:
-    networks = initial_networks(column, plan.network.layer_names, initialiser(plan), None)
+def _untrained_start(plan: Plan, column: Column) -> ColumnStart:
+    """What a column starts from, on an untrained base network."""
+    init, names = initialiser(plan), plan.network.layer_names
+    base = init(jax.random.key(0))
+    depth = max(cut.frozen_layers for cut in column.cuts)
     return ColumnStart(
-        networks, {}, column_inputs(column, plan.splits[column.split], plan.recipe)
+        networks=initial_networks(column, names, init, base),
+        trunk={name: base[name] for name in names[:depth]},
+        inputs=column_inputs(column, plan.splits[column.split], plan.recipe),
     )
 
 

@@ -5,12 +5,12 @@ from collections.abc import Callable
 import jax
 import jax.numpy as jnp
 from etils import epath
-from ml_collections import ConfigDict
 from rich.console import Console
 
 from transfer_jax import checkpoints
 from transfer_jax.analysis.report import write_report
 from transfer_jax.conditions import RANDOM, Column, Condition, base_condition
+from transfer_jax.config import Config
 from transfer_jax.data.pipeline import DeviceImages
 from transfer_jax.engine.columns import (
     ColumnStart,
@@ -28,7 +28,7 @@ from transfer_jax.results import Results, check_complete, read_rows, rows_of, wr
 from transfer_jax.workdir import Workdir
 
 
-def run(config: ConfigDict, workdir: epath.PathLike, *, console: Console | None = None) -> Results:
+def run(config: Config, workdir: epath.PathLike, *, console: Console | None = None) -> Results:
     """Train every network that a config asks for and report on them.
 
     Args:

@@ -3,11 +3,9 @@
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import groupby
 
 import numpy as np
 import optax
-from ml_collections import ConfigDict
 
 from transfer_jax.conditions import (
     Column,
@@ -18,7 +16,7 @@ from transfer_jax.conditions import (
     columns,
     condition_grid,
 )
-from transfer_jax.config import ConfigError
+from transfer_jax.config import Config, ConfigError
 from transfer_jax.data.sources import ImageSet, load_images
 from transfer_jax.data.tasks import first_examples, named_split, random_halves
 from transfer_jax.engine.columns import Recipe
@@ -40,7 +38,7 @@ class Plan:
       grid: the conditions, trained from the base networks.
     """
 
-    config: ConfigDict
+    config: Config
     splits: dict[str, Split]
     network: Layered
     recipe: Recipe
@@ -85,11 +83,13 @@ def by_program(wave: list[Column]) -> list[tuple[tuple[Cut, ...], list[Column]]]
       >>> [len(group) for _, group in by_program(columns(condition_grid(3)))]
       [4]
     """
-    ordered = sorted(wave, key=lambda column: column.cuts, reverse=True)
-    return [(cuts, list(group)) for cuts, group in groupby(ordered, key=lambda c: c.cuts)]
+    groups: dict[tuple[Cut, ...], list[Column]] = {}
+    for column in wave:
+        groups.setdefault(column.cuts, []).append(column)
+    return list(groups.items())
 
 
-def make_plan(config: ConfigDict) -> Plan:
+def make_plan(config: Config) -> Plan:
     """Check a config and work out what it asks for.
 
     Args:
@@ -109,7 +109,7 @@ def make_plan(config: ConfigDict) -> Plan:
         raise ConfigError(str(error)) from error
 
 
-def _plan(config: ConfigDict) -> Plan:
+def _plan(config: Config) -> Plan:
     for name in ("seeds", "steps", "batch_size", "test_batch_size", "data.train_per_class",
                  "data.test_per_class"):  # fmt: skip
         _check_positive(name, _field(config, name))
@@ -131,7 +131,7 @@ def _plan(config: ConfigDict) -> Plan:
     return Plan(config, splits, network, recipe, bases, tuple(grid))
 
 
-def _split(name: str, config: ConfigDict, images: ImageSet) -> Split:
+def _split(name: str, config: Config, images: ImageSet) -> Split:
     if match := re.fullmatch(r"random-(\d+)", str(name)):
         return random_halves(name, len(images.class_names), int(match[1]))
     if name not in config.named_splits:
@@ -141,16 +141,14 @@ def _split(name: str, config: ConfigDict, images: ImageSet) -> Split:
     return named_split(name, tasks.A, tasks.B, images.class_names)
 
 
-def _recipe(config: ConfigDict, images: ImageSet, splits: dict[str, Split]) -> Recipe:
+def _recipe(config: Config, images: ImageSet, splits: dict[str, Split]) -> Recipe:
     tasks = [task for split in splits.values() for task in split.tasks]
     test = config.data.test_per_class
     test_examples = max(
         len(first_examples(images.labels, images.is_test, task, test)) for task in tasks
     )
     for task in tasks:
-        train = first_examples(
-            images.labels, ~images.is_test, task, config.data.train_per_class
-        )
+        train = first_examples(images.labels, ~images.is_test, task, config.data.train_per_class)
         if config.batch_size > len(train):
             raise ConfigError(
                 f"batch_size is {config.batch_size}, but task {task.name} has "
@@ -167,7 +165,7 @@ def _recipe(config: ConfigDict, images: ImageSet, splits: dict[str, Split]) -> R
     )
 
 
-def _field(config: ConfigDict, name: str) -> object:
+def _field(config: Config, name: str) -> object:
     for part in name.split("."):
         config = config[part]
     return config

@@ -12,7 +12,7 @@ from etils import epath
 from ml_collections import ConfigDict
 
 from transfer_jax.conditions import Column, Condition
-from transfer_jax.config import flat_fields
+from transfer_jax.config import Config, flat_fields
 
 PACKAGES = ("transfer_jax", "jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "numpy")
 
@@ -45,7 +45,7 @@ class Workdir:
         """The trained parameters of a base network."""
         return self.path / "bases" / f"{base.split}.seed{base.seed}.{base.target}"
 
-    def claim(self, config: ConfigDict) -> None:
+    def claim(self, config: Config) -> None:
         """Make the folder this run's, or check that it is.
 
         Args:
@@ -88,7 +88,7 @@ class Workdir:
         )
 
 
-def as_json(config: ConfigDict) -> dict[str, Any]:
+def as_json(config: Config) -> dict[str, Any]:
     """A config as it reads back from JSON.
 
     Args:

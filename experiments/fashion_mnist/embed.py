@@ -51,7 +51,7 @@ def npy_bytes(array: np.ndarray) -> bytes:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(description="Rebuild the embedded subset.")
     parser.add_argument("source", type=Path, help="folder of the four original files")
     parser.add_argument("--check", action="store_true", help="compare only")
     arguments = parser.parse_args()

@@ -3,16 +3,16 @@
 from collections.abc import Sequence
 
 import matplotlib
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 
-matplotlib.use("Agg", force=False)
+from transfer_jax.analysis.statistics import Cell
+from transfer_jax.analysis.tables import heading
+from transfer_jax.conditions import Treatment
 
-import matplotlib.pyplot as plt  # noqa: E402
-import numpy as np  # noqa: E402
-from matplotlib.axes import Axes  # noqa: E402
-from matplotlib.figure import Figure  # noqa: E402
-
-from transfer_jax.analysis.statistics import Cell  # noqa: E402
-from transfer_jax.conditions import Treatment  # noqa: E402
+# Paths, not fonts, so that the SVG looks the same everywhere; no random ids in it.
+RC = {"font.size": 12, "svg.fonttype": "path", "svg.hashsalt": "transfer_jax"}
 
 # Okabe and Ito's colours, which stay apart for every kind of colour vision; shapes differ too.
 STYLES = {
@@ -22,7 +22,7 @@ STYLES = {
     Treatment.TRANSFER_PLUS: ("#E69F00", "s", "--"),
     Treatment.RANDOM: ("#777777", "^", ":"),
 }
-LABELS = {Treatment.RANDOM: "random,\nfrozen"}
+Ends = dict[str, tuple[float, str]]
 
 
 def transfer_curves(cells: Sequence[Cell]) -> Figure:
@@ -37,24 +37,27 @@ def transfer_curves(cells: Sequence[Cell]) -> Figure:
     Source: Yosinski et al. (2014), figure 2.
     """
     splits = list(dict.fromkeys(cell.split for cell in cells))
-    with plt.rc_context({"font.size": 12, "svg.fonttype": "path", "svg.hashsalt": "transfer"}):
-        figure, axes = plt.subplots(
-            1, len(splits), figsize=(5.6 * len(splits), 5.0), squeeze=False, layout="constrained"
-        )
-        for axis, split in zip(axes[0], splits, strict=True):
-            _draw_panel(axis, [cell for cell in cells if cell.split == split])
+    with matplotlib.rc_context(RC):
+        figure = Figure(figsize=(5.6 * len(splits), 5.0), layout="constrained")
+        axes = figure.subplots(1, len(splits), squeeze=False, sharey=True)[0]
+        axes[0].set_ylabel("test accuracy, mean of both targets")
+        ends = []
+        for axis, split in zip(axes, splits, strict=True):
             axis.set_title(f"{split} split")
-        axes[0][0].set_ylabel("test accuracy, mean of both targets")
+            ends.append(_draw_panel(axis, [cell for cell in cells if cell.split == split]))
+        for axis, lines in zip(axes, ends, strict=True):
+            _label_ends(axis, lines)
     return figure
 
 
-def _draw_panel(axis: Axes, cells: Sequence[Cell]) -> None:
+def _draw_panel(axis: Axes, cells: Sequence[Cell]) -> Ends:
+    """Draw the lines of one split; where each ends, and its colour."""
     base = [cell for cell in cells if cell.treatment == Treatment.BASE]
     depths = sorted({cell.n for cell in cells} | {0})
     for cell in base:
         axis.axhline(cell.mean, color="black", linewidth=0.8, linestyle=(0, (1, 2)), zorder=0)
         _draw_points(axis, cell, "black", "D", 0.0)
-    ends = {}
+    ends: Ends = {}
     present = [t for t in STYLES if any(cell.treatment == t for cell in cells)]
     for place, treatment in enumerate(present):
         colour, marker, line = STYLES[treatment]
@@ -64,7 +67,7 @@ def _draw_panel(axis: Axes, cells: Sequence[Cell]) -> None:
         axis.plot([c.n + shift for c in curve], means, line, color=colour, linewidth=2)
         for cell in curve:
             _draw_points(axis, cell, colour, marker, shift)
-        ends[LABELS.get(treatment, str(treatment))] = (means[-1], colour)
+        ends[heading(treatment).replace(", ", ",\n")] = (means[-1], colour)
     axis.set_xticks(depths)
     axis.set_xlim(-0.4, depths[-1] + 0.4)
     axis.set_xlabel("n, number of transferred layers")
@@ -73,20 +76,21 @@ def _draw_panel(axis: Axes, cells: Sequence[Cell]) -> None:
     axis.set_axisbelow(True)
     if base:
         axis.annotate("base", (0, base[0].mean), (0, 14), textcoords="offset points", ha="center")
-    _label_ends(axis, ends, depths[-1] + 0.45)
+    return ends
 
 
 def _draw_points(axis: Axes, cell: Cell, colour: str, marker: str, shift: float) -> None:
     x = cell.n + shift
-    axis.scatter(np.full(len(cell.values), x), cell.values, s=10, color=colour, alpha=0.35, lw=0)
+    axis.scatter(np.full(len(cell.values), x), cell.values, s=14, color=colour, alpha=0.5, lw=0)
     axis.errorbar(
         x, cell.mean, cell.half_width, fmt=marker, color=colour, markersize=6, elinewidth=1.2
     )
 
 
-def _label_ends(axis: Axes, ends: dict[str, tuple[float, str]], x: float) -> None:
+def _label_ends(axis: Axes, ends: Ends) -> None:
     """Names at the right end of each line, moved apart where they would overlap."""
     low, high = axis.get_ylim()
+    right = axis.get_xlim()[1] + 0.05
     gap = 0.055 * (high - low)
     lines = {name: gap * (1 + 0.8 * name.count("\n")) for name in ends}
     ordered = sorted(ends, key=lambda name: ends[name][0])
@@ -100,4 +104,4 @@ def _label_ends(axis: Axes, ends: dict[str, tuple[float, str]], x: float) -> Non
         heights[i] = min(heights[i], ceiling - half)
         ceiling = heights[i] - half
     for name, height in zip(ordered, heights, strict=True):
-        axis.text(x, height, name, color=ends[name][1], va="center", clip_on=False)
+        axis.text(right, height, name, color=ends[name][1], va="center", clip_on=False)

@@ -5,10 +5,10 @@ import io
 import json
 from typing import Any
 
-import matplotlib.pyplot as plt
+import matplotlib
 from etils import epath
 
-from transfer_jax.analysis.figures import transfer_curves
+from transfer_jax.analysis.figures import RC, transfer_curves
 from transfer_jax.analysis.page import STYLE
 from transfer_jax.analysis.statistics import accuracies, gains
 from transfer_jax.analysis.tables import Table, treatment_table
@@ -27,9 +27,9 @@ def write_report(results: Results) -> list[epath.Path]:
     folder = epath.Path(results.workdir)
     figure = transfer_curves(accuracies(results.rows))
     png, svg = io.BytesIO(), io.BytesIO()
-    figure.savefig(png, format="png", dpi=150)
-    figure.savefig(svg, format="svg", metadata={"Date": None})
-    plt.close(figure)
+    with matplotlib.rc_context(RC):
+        figure.savefig(png, format="png", dpi=150)
+        figure.savefig(svg, format="svg", metadata={"Date": None})
     page = render_page(results, svg.getvalue().decode(), _read(folder / "config.json"))
     files = {"figure.png": png.getvalue(), "figure.svg": svg.getvalue()}
     for name, content in (files | {"report.html": page.encode()}).items():

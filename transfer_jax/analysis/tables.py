@@ -30,7 +30,7 @@ def treatment_table(title: str, cells: Sequence[Cell], *, signed: bool = False) 
     Example:
       >>> cell = Cell("distant", Treatment.TRANSFER, 1, (0.5, 0.7), 0.6, 0.1)
       >>> treatment_table("accuracy", [cell]).rows
-      (('1', '60.0 ± 10.0'),)
+      (('1', '60.0±10.0'),)
     """
     present = [t for t in Treatment if any(cell.treatment == t for cell in cells)]
     found = {(cell.n, cell.treatment): cell for cell in cells}
@@ -61,4 +61,4 @@ def _text(cell: Cell | None, signed: bool) -> str:
     if cell is None:
         return ""
     mean = f"{100 * cell.mean:{'+' if signed else ''}.1f}"
-    return mean if cell.half_width is None else f"{mean} ± {100 * cell.half_width:.1f}"
+    return mean if cell.half_width is None else f"{mean}±{100 * cell.half_width:.1f}"

@@ -94,4 +94,4 @@ def normalisation(
     pixels = images.astype(np.float32)
     mean = pixels.mean(axis=0)
     deviation = float((pixels - mean).std())
-    return mean, np.float32(1.0 / deviation if deviation > 0 else 1.0)
+    return mean, np.asarray(1.0 / deviation if deviation > 0 else 1.0, np.float32)

@@ -38,9 +38,7 @@ def random_halves(name: str, num_classes: int, number: int) -> Split:
     return Split(name, (Task("A", tuple(inside)), Task("B", tuple(rest))))
 
 
-def named_split(
-    name: str, a: Sequence[str], b: Sequence[str], class_names: Sequence[str]
-) -> Split:
+def named_split(name: str, a: Sequence[str], b: Sequence[str], class_names: Sequence[str]) -> Split:
     """A split whose tasks are given by the names of their classes.
 
     Args:
@@ -72,8 +70,8 @@ def named_split(
     if both := sorted(set(a) & set(b)):
         raise ValueError(f"split '{name}': tasks A and B overlap in {', '.join(both)}")
     index = {label: i for i, label in enumerate(class_names)}
-    tasks = (Task(t, tuple(sorted({index[c] for c in cs}))) for t, cs in (("A", a), ("B", b)))
-    return Split(name, tuple(tasks))  # pyright: ignore[reportArgumentType]
+    first, second = (tuple(sorted({index[label] for label in labels})) for labels in (a, b))
+    return Split(name, (Task("A", first), Task("B", second)))
 
 
 def first_examples(

@@ -52,8 +52,8 @@ def _equations(jaxpr: core.Jaxpr) -> Iterator[core.JaxprEqn]:
 
 
 def _equation_multiply_adds(equation: core.JaxprEqn) -> int:
-    shapes = [variable.aval.shape for variable in equation.invars]
-    out = math.prod(equation.outvars[0].aval.shape)
+    shapes: list[Any] = [getattr(variable.aval, "shape", ()) for variable in equation.invars]
+    out = math.prod(getattr(equation.outvars[0].aval, "shape", ()))
     if equation.primitive.name == "dot_general":
         (contracted, _), _ = equation.params["dimension_numbers"]
         return out * math.prod(shapes[0][axis] for axis in contracted)

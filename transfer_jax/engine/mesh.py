@@ -15,20 +15,20 @@ AXIS = "column"
 Item = TypeVar("Item")
 
 
-def column_mesh(devices: Sequence[jax.Device] | None = None) -> Mesh:
+def column_mesh(devices: int | None = None) -> Mesh:
     """A mesh whose one axis, `column`, runs over devices.
 
     Args:
-      devices: the devices; None takes all.
+      devices: number of devices; None takes all.
 
     Returns:
       The mesh.
 
     Example:
-      >>> column_mesh(jax.devices()[:1]).axis_names
+      >>> column_mesh(1).axis_names
       ('column',)
     """
-    return Mesh(np.asarray(devices or jax.devices()), (AXIS,))
+    return Mesh(np.asarray(jax.devices()[:devices]), (AXIS,))
 
 
 def over_columns(
@@ -50,7 +50,7 @@ def over_columns(
       The compiled function; its results have a leading axis of columns.
 
     Example:
-      >>> mesh = column_mesh(jax.devices()[:1])
+      >>> mesh = column_mesh(1)
       >>> over_columns(lambda x: x + 1, mesh)(jax.numpy.zeros((1, 2))).shape
       (1, 2)
     """
@@ -83,7 +83,7 @@ def slots(items: Sequence[Item], mesh: Mesh) -> Iterator[list[Item]]:
       Lists as long as the mesh; the last may be shorter.
 
     Example:
-      >>> [len(slot) for slot in slots([1, 2], column_mesh(jax.devices()[:1]))]
+      >>> [len(slot) for slot in slots([1, 2], column_mesh(1))]
       [1, 1]
     """
     size = mesh.devices.size
@@ -102,7 +102,7 @@ def place(trees: Sequence[PyTree], mesh: Mesh) -> PyTree:
       One tree with a leading axis of columns, sharded over the mesh.
 
     Example:
-      >>> place([jax.numpy.zeros(2)], column_mesh(jax.devices()[:1])).shape
+      >>> place([jax.numpy.zeros(2)], column_mesh(1)).shape
       (1, 2)
     """
     filled = [*trees, *[trees[-1]] * (mesh.devices.size - len(trees))]
@@ -120,7 +120,7 @@ def replicate(tree: PyTree, mesh: Mesh) -> PyTree:
       The tree, on every device.
 
     Example:
-      >>> replicate(jax.numpy.zeros(2), column_mesh(jax.devices()[:1])).shape
+      >>> replicate(jax.numpy.zeros(2), column_mesh(1)).shape
       (2,)
     """
     return jax.device_put(tree, NamedSharding(mesh, P()))

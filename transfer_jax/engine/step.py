@@ -172,9 +172,7 @@ class ColumnProgram:
         activations = [x]
         for n in range(len(self.trunk_layers)):
             last = activations[-1]
-            activations.append(
-                self.network.apply(trunk, last, n, n + 1, train=train, rngs=rngs)
-            )
+            activations.append(self.network.apply(trunk, last, n, n + 1, train=train, rngs=rngs))
         return activations
 
     def _suffix_function(self, x: Array, start: int, rngs: Rngs) -> Any:

@@ -1,8 +1,8 @@
 """Convolution and pooling."""
 
-import jax.numpy as jnp
 from jax import lax
 from jaxtyping import Array, Float
+
 
 def convolve(
     x: Float[Array, "batch height width in"],
@@ -55,4 +55,3 @@ def max_pool(
     rows, cols = height // size, width // size
     windows = x[:, : rows * size, : cols * size]
     return windows.reshape(batch, rows, size, cols, size, channels).max(axis=(2, 4))
-

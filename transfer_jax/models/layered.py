@@ -1,10 +1,9 @@
 """The layered-network protocol: a network that runs from any layer to any layer."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Protocol
+from typing import Any, Protocol, cast
 
 import flax.linen as nn
-import jax
 from jaxtyping import Array, Float, Key
 
 from transfer_jax.randomness import fold_in_name
@@ -72,7 +71,7 @@ class LayerStack:
         for name, module in self.layers.items():
             variables = module.init(fold_in_name(key, name), x, train=False)
             params[name] = variables["params"]
-            x = module.apply(variables, x, train=False)
+            x = cast(Array, module.apply(variables, x, train=False))
         return params
 
     def apply(
@@ -101,7 +100,8 @@ class LayerStack:
         """
         for name in self.layer_names[start:stop]:
             keys = {kind: fold_in_name(key, name) for kind, key in (rngs or {}).items()}
-            x = self.layers[name].apply({"params": params[name]}, x, train=train, rngs=keys)
+            variables = {"params": params[name]}
+            x = cast(Array, self.layers[name].apply(variables, x, train=train, rngs=keys))
         return x
 
 

@@ -7,6 +7,7 @@ from functools import lru_cache
 from typing import Any
 
 import jax
+import numpy as np
 from jaxtyping import PyTree
 
 Pattern = str | Sequence[str] | Callable[[str, Any], bool]
@@ -64,9 +65,7 @@ def select(tree: PyTree, where: Pattern, *, expect: int | None = None) -> PyTree
     return jax.tree.unflatten(structure, flags)
 
 
-def first_layers(
-    params: PyTree, n: int, layer_names: Sequence[str] | None = None
-) -> PyTree[bool]:
+def first_layers(params: PyTree, n: int, layer_names: Sequence[str] | None = None) -> PyTree[bool]:
     """Mask of the leaves in the first n layers.
 
     Args:
@@ -117,17 +116,16 @@ def mask_of(tree: PyTree, where: Where) -> PyTree[bool]:
       >>> mask_of({"a": 1, "b": 2}, {"a": True, "b": False})
       {'a': True, 'b': False}
     """
-    if isinstance(where, str) or callable(where):
-        return select(tree, where)
     leaves = jax.tree.leaves(where)
-    if isinstance(where, Sequence) and leaves and all(isinstance(leaf, str) for leaf in leaves):
-        return select(tree, where)
-    if jax.tree.structure(where) != jax.tree.structure(tree):
-        raise SelectionError(
-            f"mask and tree differ: mask has {_span(leaf_paths(where))}; "
-            f"tree has {_span(leaf_paths(tree))}"
-        )
-    return where
+    if jax.tree.structure(where) == jax.tree.structure(tree) and all(map(_is_flag, leaves)):
+        return where
+    patterns: Any = where
+    if callable(where) or (leaves and all(isinstance(leaf, str) for leaf in leaves)):
+        return select(tree, patterns)
+    raise SelectionError(
+        f"mask and tree differ: the mask's leaves are {_span(leaf_paths(where))}, "
+        f"the tree's {_span(leaf_paths(tree))}; a mask's leaves are True or False"
+    )
 
 
 def natural_order(name: str) -> list[tuple[int, int, str]]:
@@ -225,7 +223,11 @@ def _regex_of_token(token: str) -> str:
     return re.escape(token)
 
 
-def _top_key(path: Sequence[Any]) -> str:
+def _is_flag(leaf: Any) -> bool:
+    return isinstance(leaf, bool | np.bool_)
+
+
+def _top_key(path: tuple[Any, ...]) -> str:
     return jax.tree_util.keystr(path[:1], simple=True)
 
 

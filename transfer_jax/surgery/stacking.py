@@ -52,11 +52,10 @@ def unstack(tree: PyTree) -> list[PyTree]:
     sizes = {leaf.shape[0] if jnp.ndim(leaf) else None for leaf in leaves}
     if len(sizes) != 1 or None in sizes:
         found = ", ".join(
-            f"{path} {jnp.shape(leaf)}"
-            for path, leaf in zip(leaf_paths(tree), leaves, strict=True)
+            f"{path} {jnp.shape(leaf)}" for path, leaf in zip(leaf_paths(tree), leaves, strict=True)
         )
         raise ValueError(f"unstack needs leaves with one common leading size; found: {found}")
-    (size,) = sizes
+    size = leaves[0].shape[0]
     return [jax.tree.unflatten(structure, [leaf[i] for leaf in leaves]) for i in range(size)]
 
 
