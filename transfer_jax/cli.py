@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from etils import epath
+from rich import box
 from rich.console import Console
 from rich.table import Table as RichTable
 
@@ -82,9 +83,10 @@ def plan_command(arguments: argparse.Namespace, overrides: list[str], console: C
     plan = make_plan(config)
     with console.status("measuring the speed of this machine"):
         costs = estimate(plan)
-    table = RichTable(title=f"{config.name}: {config.steps} steps of {config.batch_size} images")
-    for name in ("wave", "networks", "columns", "trained parameters", "multiply-adds a step",
-                 "memory a device", "time"):  # fmt: skip
+    title = f"{config.name}: {config.steps} steps of {config.batch_size} images"
+    table = RichTable(title=title, box=box.SIMPLE_HEAD, title_justify="left")
+    for name in ("wave", "networks", "columns", "parameters", "MACs a step",
+                 "memory", "time"):  # fmt: skip
         table.add_column(name, justify="left" if name == "wave" else "right")
     for cost in costs:
         table.add_row(
@@ -99,6 +101,11 @@ def plan_command(arguments: argparse.Namespace, overrides: list[str], console: C
     console.print(table)
     total = sum(cost.seconds + cost.compile_seconds for cost in costs)
     networks = sum(cost.networks for cost in costs)
+    console.print(
+        "Parameters are those trained; MACs are multiply-adds of one step of all columns; memory "
+        "is that of one device.",
+        highlight=False,
+    )
     console.print(f"In all {networks} networks, about {_duration(total)} on this machine.")
     flags = " ".join([f"--config={arguments.config}", *overrides])
     console.print(f"Next: transfer-jax run {flags}", highlight=False, soft_wrap=True)
@@ -148,7 +155,7 @@ def _show_results(results: "Results", console: Console) -> None:
     from transfer_jax.analysis.report import interval_note, result_tables
 
     for table in result_tables(results):
-        shown = RichTable(title=table.title)
+        shown = RichTable(title=table.title, box=box.SIMPLE_HEAD, title_justify="left")
         for name in table.header:
             shown.add_column(name, justify="right")
         for row in table.rows:

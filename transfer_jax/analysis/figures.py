@@ -1,6 +1,7 @@
 """The transfer curves: accuracy against the number of transferred layers."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import matplotlib
 import numpy as np
@@ -12,7 +13,7 @@ from transfer_jax.analysis.tables import heading
 from transfer_jax.conditions import Treatment
 
 # Paths, not fonts, so that the SVG looks the same everywhere; no random ids in it.
-RC = {"font.size": 12, "svg.fonttype": "path", "svg.hashsalt": "transfer_jax"}
+RC: Any = {"font.size": 12, "svg.fonttype": "path", "svg.hashsalt": "transfer_jax"}
 
 # Okabe and Ito's colours, which stay apart for every kind of colour vision; shapes differ too.
 STYLES = {

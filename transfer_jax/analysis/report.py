@@ -51,7 +51,7 @@ def result_tables(results: Results) -> list[Table]:
     for split in dict.fromkeys(row.split for row in results.rows):
         name = f"{split} split: test accuracy, %"
         tables.append(treatment_table(name, [c for c in found if c.split == split]))
-        name = f"{split} split: difference from the target's own base network, points"
+        name = f"{split} split: points above the target's own base network"
         cells = [c for c in gained if c.split == split]
         tables.append(treatment_table(name, cells, signed=True))
     return tables
