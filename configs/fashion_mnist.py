@@ -41,6 +41,7 @@ def get_config() -> ConfigDict:
 
     config.optimizer = ConfigDict()
     config.optimizer.learning_rate = 0.03
+    config.optimizer.warmup_steps = 40
     config.optimizer.momentum = 0.9
     config.optimizer.weight_decay = 5e-4
 

@@ -141,7 +141,10 @@ def _program_cost(
 
 
 def _activation_bytes(plan: Plan, program: ColumnProgram) -> int:
-    """Activations that the backward pass needs, and as many gradients; the trunk's once."""
+    """Each trained layer's output before and after ReLU, and their gradients; the trunk's output.
+
+    What XLA plans for the default job is between 0.9 and 1.25 of it.
+    """
     recipe, network = plan.recipe, plan.network
     x = jax.ShapeDtypeStruct((recipe.batch_size, *recipe.images.images.shape[1:]), jnp.float32)
     params = jax.eval_shape(initialiser(plan), jax.random.key(0))
@@ -150,7 +153,7 @@ def _activation_bytes(plan: Plan, program: ColumnProgram) -> int:
         x = jax.eval_shape(lambda p, x, n=layer: network.apply(p, x, n, n + 1), params, x)
         sizes.append(tree_bytes(x))
     trunk = sum(sizes[: len(program.trunk_layers)])
-    return trunk + sum(2 * sum(sizes[cut.frozen_layers :]) for cut in program.cuts)
+    return trunk + sum(4 * sum(sizes[cut.frozen_layers :]) for cut in program.cuts)
 
 
 def _abstract_start(plan: Plan, program: ColumnProgram, column: Column) -> ColumnStart:

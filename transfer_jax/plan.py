@@ -61,9 +61,11 @@ class Plan:
         return ColumnProgram(self.network, cuts, self.optimizer(), data.mirror, data.shift)
 
     def optimizer(self) -> optax.GradientTransformation:
-        """SGD with momentum; the decay is added to the gradient, the rate follows a cosine."""
+        """SGD with momentum; the decay is added to the gradient, the rate warms up, then falls."""
         settings = self.config.optimizer
-        rate = optax.cosine_decay_schedule(settings.learning_rate, self.config.steps)
+        rate = optax.warmup_cosine_decay_schedule(
+            0.0, settings.learning_rate, settings.warmup_steps, self.config.steps
+        )
         return optax.chain(
             optax.add_decayed_weights(settings.weight_decay),
             optax.sgd(rate, momentum=settings.momentum),

@@ -66,7 +66,7 @@ class ConvNet(LayerStack):
       dropout: share of a dense layer's activations that is dropped in training.
 
     Raises:
-      ValueError: the lists that describe the convolutional layers differ in length.
+      ValueError: the lists differ in length, or hold what is no size; or dropout is no share.
 
     Example:
       >>> ConvNet(num_outputs=5).layer_names
@@ -76,20 +76,26 @@ class ConvNet(LayerStack):
     def __init__(
         self,
         num_outputs: int,
-        widths: Sequence[int] = (16, 24, 32, 32),
+        widths: Sequence[int] = (8, 16, 24, 24),
         kernel_sizes: Sequence[int] = (5, 3, 3, 3),
         strides: Sequence[int] = (2, 1, 1, 1),
-        pools: Sequence[int] = (1, 2, 1, 2),
+        pools: Sequence[int] = (2, 1, 1, 2),
         dense_widths: Sequence[int] = (64,),
         dropout: float = 0.0,
     ) -> None:
         lists = {"kernel_sizes": kernel_sizes, "strides": strides, "pools": pools}
+        for name, values in {"widths": widths, "dense_widths": dense_widths, **lists}.items():
+            _check_sizes(name, values)
         for name, values in lists.items():
             if len(values) != len(widths):
                 raise ValueError(
                     f"{name} has {len(values)} values and widths {len(widths)}: "
                     "each convolutional layer needs one of both"
                 )
+        if even := [size for size in kernel_sizes if size % 2 == 0]:
+            raise ValueError(f"kernel_sizes holds {even[0]}; allowed: odd numbers")
+        if not 0 <= dropout < 1:
+            raise ValueError(f"dropout is {dropout}; allowed: 0 <= dropout < 1")
         layers: dict[str, nn.Module] = {}
         for shape in zip(widths, kernel_sizes, strides, pools, strict=True):
             layers[f"conv{len(layers) + 1}"] = ConvLayer(*shape)
@@ -97,3 +103,9 @@ class ConvNet(LayerStack):
             layers[f"fc{len(layers) + 1}"] = DenseLayer(width, dropout)
         layers[f"fc{len(layers) + 1}"] = DenseLayer(num_outputs, last=True)
         super().__init__(layers)
+
+
+def _check_sizes(name: str, values: Sequence[int]) -> None:
+    for value in values:
+        if not isinstance(value, int) or value < 1:
+            raise ValueError(f"{name} holds {value!r}; allowed: whole numbers from 1")

@@ -1,6 +1,6 @@
 """Convolution and pooling."""
 
-from jax import lax
+import jax
 from jaxtyping import Array, Float
 
 
@@ -20,12 +20,12 @@ def convolve(
       Images of ceil(height / stride) rows and ceil(width / stride) columns.
 
     Example:
-      >>> convolve(jnp.ones((1, 4, 4, 1)), jnp.ones((3, 3, 1, 2)), stride=2).shape
+      >>> convolve(jax.numpy.ones((1, 4, 4, 1)), jax.numpy.ones((3, 3, 1, 2)), stride=2).shape
       (1, 2, 2, 2)
     """
     rows, cols = kernel.shape[:2]
     padding = ((rows // 2, rows // 2), (cols // 2, cols // 2))
-    return lax.conv_general_dilated(
+    return jax.lax.conv_general_dilated(
         x, kernel, (stride, stride), padding, dimension_numbers=("NHWC", "HWIO", "NHWC")
     )
 
@@ -46,7 +46,7 @@ def max_pool(
       Images of height // size rows and width // size columns.
 
     Example:
-      >>> max_pool(jnp.arange(16.0).reshape(1, 4, 4, 1), 2)[0, :, :, 0].tolist()
+      >>> max_pool(jax.numpy.arange(16.0).reshape(1, 4, 4, 1), 2)[0, :, :, 0].tolist()
       [[5.0, 7.0], [13.0, 15.0]]
     """
     if size == 1:

@@ -66,12 +66,17 @@ class LayerStack:
 
         Returns:
           Layer name to that layer's parameters, in depth order.
+
+        Raises:
+          ValueError: the images are too small for a layer.
         """
         params: Params = {}
         for name, module in self.layers.items():
             variables = module.init(fold_in_name(key, name), x, train=False)
             params[name] = variables["params"]
             x = cast(Array, module.apply(variables, x, train=False))
+            if x.size == 0:
+                raise ValueError(f"layer {name} leaves no pixel: the images are too small for it")
         return params
 
     def apply(

@@ -1,0 +1,77 @@
+"""What several tests need: a grid that trains in seconds."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from ml_collections import ConfigDict
+
+from transfer_jax.conditions import Column, Cut, Split, Task
+from transfer_jax.config import load_config
+from transfer_jax.data.pipeline import DeviceImages
+from transfer_jax.data.sources import ImageSet
+from transfer_jax.engine.columns import Recipe
+from transfer_jax.models.convnet import ConvNet
+
+TINY = [
+    "--config.seeds=2",
+    "--config.splits=('distant',)",
+    "--config.cuts=(1,3)",
+    "--config.steps=5",
+    "--config.optimizer.warmup_steps=1",
+    "--config.batch_size=8",
+    "--config.test_batch_size=30",
+    "--config.data.train_per_class=10",
+    "--config.data.test_per_class=20",
+    "--config.network.widths=(3,3,3,3)",
+    "--config.network.dense_widths=(4,)",
+]
+NUM_LAYERS = 6
+
+
+@pytest.fixture
+def tiny_config() -> ConfigDict:
+    return load_config("fashion_mnist", TINY)
+
+
+@pytest.fixture(scope="session")
+def network() -> ConvNet:
+    return ConvNet(3, widths=(4, 6, 6, 6), dense_widths=(8,))
+
+
+@pytest.fixture(scope="session")
+def image_set() -> ImageSet:
+    """Six classes of 12x12 noise, each around a pattern of its own."""
+    generator = np.random.default_rng(0)
+    patterns = generator.integers(0, 200, (6, 12, 12, 1))
+    labels = np.arange(6 * 40) % 6
+    images = patterns[labels] + generator.integers(0, 55, (len(labels), 12, 12, 1))
+    is_test = np.arange(len(labels)) >= 6 * 30
+    names = tuple("abcdef")
+    return ImageSet(images.astype(np.uint8), labels.astype(np.int32), is_test, names)
+
+
+@pytest.fixture(scope="session")
+def recipe(image_set: ImageSet) -> Recipe:
+    return Recipe(image_set, 30, 10, 30, batch_size=16, test_batch_size=8, steps=6)
+
+
+@pytest.fixture(scope="session")
+def split() -> Split:
+    return Split("halves", (Task("A", (0, 1, 2)), Task("B", (3, 4, 5))))
+
+
+@pytest.fixture(scope="session")
+def device_images(image_set: ImageSet) -> DeviceImages:
+    return DeviceImages(jnp.asarray(image_set.images), jnp.asarray(image_set.labels))
+
+
+@pytest.fixture(scope="session")
+def whole_column() -> Column:
+    cuts = tuple(Cut(n, tuned) for n in range(1, NUM_LAYERS) for tuned in (False, True))
+    return Column("halves", 0, "A", "B", cuts)
+
+
+@pytest.fixture(scope="session")
+def init(network: ConvNet):
+    return jax.jit(lambda key: network.init(key, jnp.zeros((1, 12, 12, 1))))
