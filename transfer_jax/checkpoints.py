@@ -6,6 +6,8 @@ import orbax.checkpoint as ocp
 from etils import epath
 from jaxtyping import PyTree
 
+from transfer_jax.surgery.diff import diff
+
 
 class CheckpointError(ValueError):
     """A checkpoint that cannot be read, or holds something else than what is asked for."""
@@ -38,7 +40,11 @@ def restore(path: epath.PathLike, like: PyTree) -> PyTree:
     abstract = jax.tree.map(lambda leaf: np.empty(leaf.shape, leaf.dtype), like)
     try:
         with ocp.StandardCheckpointer() as checkpointer:
-            return checkpointer.restore(epath.Path(path).absolute(), abstract)
+            tree = checkpointer.restore(epath.Path(path).absolute(), abstract)
     except (OSError, ValueError, KeyError) as error:
         reason = " ".join(str(error).split())[:200]
         raise CheckpointError(f"{path} holds no network of this shape: {reason}") from error
+    if report := diff(abstract, tree).reshaped:
+        odd = "; ".join(f"{leaf}: asked for {a}, found {b}" for leaf, (a, b) in report.items())
+        raise CheckpointError(f"{path} holds no network of this shape: {odd}")
+    return tree

@@ -1,6 +1,7 @@
 """The command line: `transfer-jax run`, `plan` and `report`."""
 
 import argparse
+import shlex
 import sys
 import time
 from collections.abc import Sequence
@@ -85,9 +86,9 @@ def plan_command(arguments: argparse.Namespace, overrides: list[str], console: C
         costs = estimate(plan)
     title = f"{config.name}: {config.steps} steps of {config.batch_size} images"
     table = RichTable(title=title, box=box.SIMPLE_HEAD, title_justify="left")
-    for name in ("wave", "networks", "columns", "parameters", "MACs a step",
+    for name in ("wave", "networks", "columns", "parameters", "MACs",
                  "memory", "time"):  # fmt: skip
-        table.add_column(name, justify="left" if name == "wave" else "right")
+        table.add_column(name, justify="left" if name == "wave" else "right", no_wrap=True)
     for cost in costs:
         table.add_row(
             cost.wave,
@@ -107,7 +108,7 @@ def plan_command(arguments: argparse.Namespace, overrides: list[str], console: C
         highlight=False,
     )
     console.print(f"In all {networks} networks, about {_duration(total)} on this machine.")
-    flags = " ".join([f"--config={arguments.config}", *overrides])
+    flags = shlex.join([f"--config={arguments.config}", *overrides])
     console.print(f"Next: transfer-jax run {flags}", highlight=False, soft_wrap=True)
 
 

@@ -61,10 +61,12 @@ class Cut:
 
     @property
     def label(self) -> str:
+        """`3`, or `3+` where the transferred layers are fine-tuned."""
         return f"{self.n}{'+' if self.fine_tuned else ''}"
 
     @property
     def frozen_layers(self) -> int:
+        """Number of layers that stay as they are."""
         return 0 if self.fine_tuned else self.n
 
 

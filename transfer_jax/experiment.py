@@ -7,8 +7,8 @@ import jax.numpy as jnp
 from etils import epath
 from rich.console import Console
 
-from transfer_jax import checkpoints
 from transfer_jax.analysis.report import write_report
+from transfer_jax.checkpoints import restore, save
 from transfer_jax.conditions import RANDOM, Column, Condition, base_condition
 from transfer_jax.config import Config
 from transfer_jax.data.pipeline import DeviceImages
@@ -128,7 +128,7 @@ class Trainer:
         for column, outcome in zip(slot, outcomes, strict=True):
             if column.base is None:
                 (base,), (cut,) = column.conditions, column.cuts
-                checkpoints.save(self.folder.base_network(base), outcome.params[cut.label])
+                save(self.folder.base_network(base), outcome.params[cut.label])
             write_rows(
                 self.folder.column(column), rows_of(column, outcome.top1, outcome.loss, steps)
             )
@@ -166,7 +166,7 @@ def restore_base(plan: Plan, folder: Workdir, base: Condition) -> Params:
       CheckpointError: the folder does not hold it, or it has another shape.
     """
     like = jax.eval_shape(initialiser(plan), jax.random.key(0))
-    return checkpoints.restore(folder.base_network(base), like)
+    return restore(folder.base_network(base), like)
 
 
 def initialiser(plan: Plan) -> Init:

@@ -3,8 +3,10 @@
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
-import numpy as np
+import jax
+import jax.numpy as jnp
 import optax
 
 from transfer_jax.conditions import (
@@ -16,13 +18,22 @@ from transfer_jax.conditions import (
     columns,
     condition_grid,
 )
-from transfer_jax.config import Config, ConfigError
+from transfer_jax.config import Config, ConfigError, flat_fields
 from transfer_jax.data.sources import ImageSet, load_images
 from transfer_jax.data.tasks import first_examples, named_split, random_halves
 from transfer_jax.engine.columns import Recipe
 from transfer_jax.engine.step import ColumnProgram
 from transfer_jax.models.convnet import ConvNet
 from transfer_jax.models.layered import Layered
+
+POSITIVE = (
+    "seeds",
+    "steps",
+    "batch_size",
+    "test_batch_size",
+    "data.train_per_class",
+    "data.test_per_class",
+)
 
 
 @dataclass(frozen=True)
@@ -112,15 +123,15 @@ def make_plan(config: Config) -> Plan:
 
 
 def _plan(config: Config) -> Plan:
-    for name in ("seeds", "steps", "batch_size", "test_batch_size", "data.train_per_class",
-                 "data.test_per_class"):  # fmt: skip
-        _check_positive(name, _field(config, name))
+    _check_numbers(config)
     images = load_images(config.data.source)
     splits = {name: _split(name, config, images) for name in config.splits}
     if not splits:
         raise ConfigError("splits is empty; name at least one, such as ('random-0',)")
     outputs = max(len(task.classes) for split in splits.values() for task in split.tasks)
     network = ConvNet(outputs, **config.network.to_dict())
+    shape = (1, *images.images.shape[1:])
+    jax.eval_shape(lambda: network.init(jax.random.key(0), jnp.zeros(shape)))
     grid = condition_grid(
         len(network.layer_names),
         splits=tuple(splits),
@@ -167,12 +178,24 @@ def _recipe(config: Config, images: ImageSet, splits: dict[str, Split]) -> Recip
     )
 
 
-def _field(config: Config, name: str) -> object:
-    for part in name.split("."):
-        config = config[part]
-    return config
-
-
-def _check_positive(name: str, value: object) -> None:
-    if not isinstance(value, (int, np.integer)) or value < 1:
-        raise ConfigError(f"{name} is {value!r}; allowed: whole numbers from 1")
+def _check_numbers(config: Config) -> None:
+    fields: dict[str, Any] = dict(flat_fields(config))
+    for name in POSITIVE:
+        value = fields[name]
+        if not isinstance(value, int) or value < 1:
+            raise ConfigError(f"{name} is {value!r}; allowed: whole numbers from 1")
+    for n in config.cuts:
+        if not isinstance(n, int):
+            raise ConfigError(f"cuts holds {n!r}; allowed: whole numbers, such as (1, 3)")
+    for name, low, high in (
+        ("optimizer.momentum", 0.0, 1.0),
+        ("optimizer.weight_decay", 0.0, float("inf")),
+        ("optimizer.warmup_steps", 0, config.steps),
+        ("data.shift", 0, 1000),
+    ):
+        if not low <= fields[name] < high:
+            raise ConfigError(f"{name} is {fields[name]}; allowed: {low} <= {name} < {high}")
+    if config.optimizer.learning_rate <= 0:
+        raise ConfigError(
+            f"optimizer.learning_rate is {config.optimizer.learning_rate}; allowed: above 0"
+        )

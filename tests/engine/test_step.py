@@ -1,0 +1,145 @@
+"""A condition in the grid equals the same condition trained alone."""
+
+from dataclasses import replace
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+
+from transfer_jax import diff
+from transfer_jax.conditions import Cut
+from transfer_jax.engine.columns import ColumnStart, column_inputs, initial_networks
+from transfer_jax.engine.loop import CompiledProgram
+from transfer_jax.engine.mesh import column_mesh, replicate
+from transfer_jax.engine.step import ColumnProgram
+from transfer_jax.models.convnet import ConvNet
+from transfer_jax.randomness import key_for
+
+TX = optax.chain(optax.add_decayed_weights(1e-3), optax.sgd(0.05, momentum=0.9))
+# In the grid, XLA fuses and orders the same sums otherwise than alone: float32 rounding, grown
+# over the steps. Seen: at most 3e-7.
+TOLERANCE = 3e-6
+
+
+def start_of(column, network, init, split, recipe) -> ColumnStart:
+    base = init(key_for(7, "base"))
+    networks = initial_networks(column, network.layer_names, init, base)
+    depth = max(cut.frozen_layers for cut in column.cuts)
+    trunk = {name: base[name] for name in network.layer_names[:depth]}
+    return ColumnStart(networks, trunk, column_inputs(column, split, recipe))
+
+
+def train(column, network, init, split, recipe, images, **options):
+    mesh = column_mesh(1)
+    compiled = CompiledProgram(ColumnProgram(network, column.cuts, TX, **options), mesh)
+    start = start_of(column, network, init, split, recipe)
+    (outcome,) = compiled.run([start], replicate(images, mesh), recipe.steps, lambda *_: None)
+    return start, outcome
+
+
+@pytest.fixture(scope="module")
+def grid(whole_column, network, init, split, recipe, device_images):
+    return train(whole_column, network, init, split, recipe, device_images)
+
+
+def alone_in_plain_jax(network, params, frozen_layers, inputs, images, steps):
+    """Ten lines of JAX and optax that know nothing of columns, trunks or cuts."""
+    names = network.layer_names
+    labels = {name: "frozen" if i < frozen_layers else "free" for i, name in enumerate(names)}
+    tx = optax.partition({"free": TX, "frozen": optax.set_to_zero()}, lambda _: labels)
+    state = tx.init(params)
+
+    def loss(params, x, y):
+        logits = network.apply(params, x, train=True)
+        return optax.softmax_cross_entropy_with_integer_labels(logits, y).mean()
+
+    for step in range(steps):
+        batch = inputs.train_batches[step]
+        x = (images.images[batch].astype(jnp.float32) - inputs.mean) * inputs.scale
+        grads = jax.grad(loss)(params, x, inputs.ranks[images.labels[batch]])
+        updates, state = tx.update(grads, state, params)
+        params = optax.apply_updates(params, updates)
+    return params
+
+
+@pytest.mark.parametrize(
+    "cut", [Cut(n, tuned) for n in (1, 3, 5) for tuned in (False, True)], ids=str
+)
+def test_a_condition_in_the_grid_equals_plain_jax(cut, grid, network, recipe, device_images):
+    start, outcome = grid
+    whole = start.networks[cut.label]
+    inputs = start.inputs
+    alone = alone_in_plain_jax(
+        network, whole, cut.frozen_layers, inputs, device_images, recipe.steps
+    )
+    own = outcome.params[cut.label]
+    assert tuple(own) == network.layer_names[cut.frozen_layers :]
+    for name in own:
+        for leaf in own[name]:
+            np.testing.assert_allclose(own[name][leaf], alone[name][leaf], atol=TOLERANCE)
+    frozen = network.layer_names[: cut.frozen_layers]
+    assert not diff({n: whole[n] for n in frozen}, {n: alone[n] for n in frozen})
+    assert diff({n: whole[n] for n in own}, own)
+
+
+def test_accuracy_and_loss_are_those_of_the_trained_network(grid, network, device_images):
+    start, outcome = grid
+    inputs = start.inputs
+    examples = inputs.test_batches[inputs.test_batches >= 0]
+    x = (device_images.images[examples].astype(jnp.float32) - inputs.mean) * inputs.scale
+    y = inputs.ranks[device_images.labels[examples]]
+    for i, cut in enumerate([Cut(n, t) for n in range(1, 6) for t in (False, True)]):
+        params = {**start.trunk, **outcome.params[cut.label]}
+        logits = network.apply(params, x)
+        assert outcome.top1[i] == pytest.approx(float((logits.argmax(-1) == y).mean()))
+        loss = optax.softmax_cross_entropy_with_integer_labels(logits, y).mean()
+        assert outcome.loss[i] == pytest.approx(float(loss), rel=1e-5)
+
+
+@pytest.mark.parametrize("cut", [Cut(2, False), Cut(5, True)], ids=str)
+def test_dropout_and_augmentation_do_not_depend_on_the_other_conditions(
+    cut, whole_column, init, split, recipe, device_images
+):
+    network = ConvNet(3, widths=(4, 6, 6, 6), dense_widths=(8,), dropout=0.5)
+    rest = (network, init, split, recipe, device_images)
+    options = {"mirror": True, "shift": 1}
+    _, together = train(whole_column, *rest, **options)
+    _, alone = train(replace(whole_column, cuts=(cut,)), *rest, **options)
+    for a, b in zip(
+        jax.tree.leaves(together.params[cut.label]),
+        jax.tree.leaves(alone.params[cut.label]),
+        strict=True,
+    ):
+        np.testing.assert_allclose(a, b, atol=TOLERANCE)
+
+
+def test_a_frozen_condition_owns_nothing_below_its_cut(whole_column, network, init, split, recipe):
+    program = ColumnProgram(network, whole_column.cuts, TX)
+    start = start_of(whole_column, network, init, split, recipe)
+    state = program.init(start.networks)
+    for cut in whole_column.cuts:
+        owned = sum(leaf.size for leaf in jax.tree.leaves(state.params[cut.label]))
+        assert owned == sum(
+            leaf.size
+            for name in network.layer_names[cut.frozen_layers :]
+            for leaf in jax.tree.leaves(start.networks[cut.label][name])
+        )
+        momenta = sum(leaf.size for leaf in jax.tree.leaves(state.opt_state[cut.label]))
+        assert momenta == owned
+
+
+def test_a_network_that_diverges_leaves_the_others_alone(
+    grid, whole_column, network, init, split, recipe, device_images
+):
+    _, healthy = grid
+    compiled = CompiledProgram(ColumnProgram(network, whole_column.cuts, TX), column_mesh(1))
+    start = start_of(whole_column, network, init, split, recipe)
+    broken = jax.tree.map(lambda leaf: leaf * jnp.nan, start.networks["3+"])
+    start = start._replace(networks={**start.networks, "3+": broken})
+    (outcome,) = compiled.run([start], device_images, recipe.steps, lambda *_: None)
+    assert np.isnan(outcome.loss).sum() == 1
+    for cut in whole_column.cuts:
+        if cut.label != "3+":
+            assert not diff(healthy.params[cut.label], outcome.params[cut.label])

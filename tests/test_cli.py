@@ -1,0 +1,115 @@
+"""The real command line, in processes of its own."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import TINY
+
+ROOT = Path(__file__).parents[1]
+
+
+def command(*arguments: str, folder: Path = ROOT) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "transfer_jax.cli", *arguments],
+        cwd=folder,
+        capture_output=True,
+        text=True,
+    )
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory) -> tuple[Path, str]:
+    workdir = tmp_path_factory.mktemp("cli") / "a"
+    done = command("run", f"--workdir={workdir}", *TINY)
+    assert done.returncode == 0, done.stderr
+    return workdir, done.stdout
+
+
+def test_a_run_says_what_it_made_and_what_to_do_next(finished):
+    workdir, out = finished
+    for name in ("results.csv", "figure.png", "figure.svg", "report.html"):
+        assert (workdir / name).stat().st_size > 0
+        assert name in out
+    assert "distant split: test accuracy, %" in out
+    assert "95% interval over 2 seeds" in out
+    assert f"Next: open {workdir}/report.html" in out.replace("\n", "")
+    assert "conditions: step 80/80" in out
+
+
+def test_the_same_command_again_sees_the_work_done(finished):
+    workdir, _ = finished
+    again = command("run", "--config=configs/fashion_mnist.py", f"--workdir={workdir}", *TINY)
+    assert again.returncode == 0
+    assert "nothing to train" in again.stdout
+
+
+def test_a_report_can_be_drawn_again(finished):
+    workdir, _ = finished
+    (workdir / "report.html").unlink()
+    done = command("report", str(workdir))
+    assert done.returncode == 0, done.stderr
+    assert (workdir / "report.html").exists()
+
+
+def test_a_plan_trains_nothing(tmp_path):
+    done = command("plan", *TINY, folder=tmp_path)
+    assert done.returncode == 0, done.stderr
+    for word in ("base networks", "conditions", "44 networks", "MiB", "transfer-jax run"):
+        assert word in done.stdout
+    assert list(tmp_path.iterdir()) == []
+
+
+def refused(done: subprocess.CompletedProcess[str], message: str) -> None:
+    assert done.returncode not in (0, None)
+    assert "Traceback" not in done.stderr
+    assert len(done.stderr.strip().splitlines()) == 1, done.stderr
+    assert message in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--config=configs/none.py"], "no config 'configs/none.py'; configs: fashion_mnist"),
+        (["--config.sedes=3"], "no field 'sedes' in this config; nearest: seeds"),
+        (["--config.seeds=many"], "invalid literal"),
+        (["--config.cuts=(0,)"], "n = 0 is no cut of a network of 6 layers; allowed: 1 ... 5"),
+        (["--config.cuts=(6,)"], "n = 6 is no cut"),
+        (["--config.named_splits.distant.A=()"], "task A has no classes"),
+        (["--config.named_splits.distant.A=('Bag',)"], "tasks A and B overlap in Bag"),
+        (["--config.named_splits.distant.A=('Sock',)"], "no class 'Sock' in this dataset"),
+        (["--workdir=/dev/null/a"], "/dev/null/a cannot be written"),
+        (["--wokdir=a"], "unknown argument '--wokdir=a'"),
+    ],
+)
+def test_bad_input_is_one_line_and_a_non_zero_exit(arguments, message, tmp_path):
+    refused(command("run", *arguments, folder=tmp_path), message)
+
+
+def test_another_configs_workdir_is_refused_and_left_as_it_is(finished):
+    workdir, _ = finished
+    before = sorted(path.name for path in workdir.iterdir())
+    refused(command("run", f"--workdir={workdir}", *TINY[1:]), "seeds is 2 there, 3 here")
+    assert sorted(path.name for path in workdir.iterdir()) == before
+
+
+@pytest.mark.parametrize("verb", ["run", "report"])
+def test_a_results_file_cut_in_half_is_refused(finished, verb):
+    workdir, _ = finished
+    results = workdir / "results.csv"
+    content = results.read_text()
+    results.write_text(content[: len(content) // 2])
+    try:
+        arguments = [str(workdir)] if verb == "report" else [f"--workdir={workdir}", *TINY]
+        refused(command(verb, *arguments), "results.csv is damaged")
+    finally:
+        results.write_text(content)
+
+
+def test_help_names_the_commands():
+    done = command("--help")
+    assert done.returncode == 0
+    for verb in ("run", "plan", "report"):
+        assert verb in done.stdout

@@ -1,0 +1,133 @@
+"""From config to results, in seconds."""
+
+import io
+import json
+from pathlib import Path
+
+import pytest
+from etils import epath
+from rich.console import Console
+
+import transfer_jax as tj
+from tests.conftest import TINY
+from transfer_jax.conditions import base_condition
+from transfer_jax.config import load_config
+from transfer_jax.engine.loop import CompiledProgram
+from transfer_jax.experiment import restore_base
+from transfer_jax.plan import make_plan
+from transfer_jax.results import ResultsError
+from transfer_jax.workdir import Workdir, WorkdirError
+
+COLUMNS = 2 * (2 + 4 + 2)  # seeds x (base networks, base x target, random x target)
+
+
+@pytest.fixture(scope="module")
+def config():
+    return load_config("fashion_mnist", TINY)
+
+
+@pytest.fixture(scope="module")
+def finished(config, tmp_path_factory):
+    return tj.run(config, tmp_path_factory.mktemp("runs") / "a")
+
+
+def test_every_condition_has_one_row(config, finished):
+    plan = make_plan(config)
+    assert len(finished.rows) == len(plan.networks)
+    for condition in plan.networks:
+        assert 0 <= finished.accuracy(condition) <= 1
+
+
+def test_the_workdir_holds_what_it_should(config, finished):
+    folder = Workdir(_path(finished))
+    names = {path.name for path in folder.path.iterdir()}
+    assert names == {
+        "bases", "columns", "config.json", "figure.png", "figure.svg", "report.html",
+        "results.csv", "versions.json",
+    }  # fmt: skip
+    assert json.loads(folder.config.read_text())["steps"] == config.steps
+    assert "jax" in json.loads((folder.path / "versions.json").read_text())
+
+
+def test_the_same_config_gives_the_same_results_to_the_bit(config, finished, tmp_path):
+    again = tj.run(config, tmp_path / "b")
+    assert again.rows == finished.rows
+    plan = make_plan(config)
+    for base in plan.bases:
+        nets = [restore_base(plan, Workdir(_path(r)), base) for r in (finished, again)]
+        assert not tj.diff(*nets)
+
+
+def test_another_seed_gives_other_results(config, finished):
+    first, second = ([row.loss for row in finished.rows if row.seed == seed] for seed in (0, 1))
+    assert first != second
+
+
+def test_a_seed_is_the_same_alone_and_among_others(finished, tmp_path):
+    flags = [flag for flag in TINY if "seeds" not in flag]
+    alone = tj.run(load_config("fashion_mnist", [*flags, "--config.seeds=1"]), tmp_path / "one")
+    assert set(alone.rows) < set(finished.rows)
+
+
+def test_a_finished_run_is_not_trained_again(config, finished):
+    folder = Path(finished.workdir)
+    before = {p: p.stat().st_mtime_ns for p in folder.glob("**/*")}
+    console = Console(record=True, file=io.StringIO())
+    again = tj.run(config, finished.workdir, console=console)
+    assert again.rows == finished.rows
+    assert "is finished" in console.export_text()
+    assert before == {p: p.stat().st_mtime_ns for p in folder.glob("**/*")}
+
+
+def test_a_run_that_was_stopped_goes_on_and_ends_the_same(config, finished, tmp_path, monkeypatch):
+    run_slot, calls = CompiledProgram.run, []
+
+    def stop_after_seven(self, *args, **kwargs):
+        calls.append(1)
+        if len(calls) == 8:
+            raise KeyboardInterrupt
+        return run_slot(self, *args, **kwargs)
+
+    monkeypatch.setattr(CompiledProgram, "run", stop_after_seven)
+    with pytest.raises(KeyboardInterrupt):
+        tj.run(config, tmp_path / "c")
+    assert len(list((tmp_path / "c" / "columns").iterdir())) == 7
+    again = tj.run(config, tmp_path / "c")
+    assert len(calls) == 8 + COLUMNS - 7
+    assert again.rows == finished.rows
+
+
+def test_a_workdir_of_another_config_is_refused(finished):
+    flags = [flag for flag in TINY if not flag.startswith("--config.steps")]
+    other = load_config("fashion_mnist", [*flags, "--config.steps=6"])
+    with pytest.raises(WorkdirError, match="holds another run: steps is 5 there, 6 here"):
+        tj.run(other, finished.workdir)
+
+
+def test_a_folder_of_something_else_is_refused(config, tmp_path):
+    (tmp_path / "thesis.tex").touch()
+    with pytest.raises(WorkdirError, match="is not empty and holds no run"):
+        tj.run(config, tmp_path)
+
+
+def test_a_results_file_cut_in_half_is_told_and_can_be_made_again(config, finished):
+    results = _path(finished) / "results.csv"
+    content = results.read_text()
+    try:
+        results.write_text(content[: len(content) // 2])
+        with pytest.raises(ResultsError, match="finished columns are kept"):
+            tj.run(config, finished.workdir)
+        results.unlink()
+        assert tj.run(config, finished.workdir).rows == finished.rows
+    finally:
+        results.write_text(content)
+
+
+def test_a_base_network_can_be_used_elsewhere(config, finished):
+    plan = make_plan(config)
+    base = restore_base(plan, Workdir(_path(finished)), base_condition("distant", 0, "A"))
+    assert tuple(base) == plan.network.layer_names
+
+
+def _path(results: tj.Results) -> epath.Path:
+    return epath.Path(results.workdir)

@@ -1,0 +1,75 @@
+import jax
+import pytest
+
+from tests.conftest import TINY
+from transfer_jax.config import ConfigError, load_config
+from transfer_jax.estimate import _abstract_start, _device_images, estimate
+from transfer_jax.plan import by_program, make_plan
+
+
+def test_the_default_plan_is_the_papers_grid_twice_over_three_seeds():
+    plan = make_plan(load_config("fashion_mnist"))
+    assert len(plan.bases) == 2 * 3 * 2
+    assert len(plan.grid) == 2 * 3 * (8 * 5 + 2 * 5)
+    (_, bases), (_, conditions) = plan.waves()
+    assert [len(group) for _, group in by_program(bases)] == [12]
+    assert sorted(len(group) for _, group in by_program(conditions)) == [12, 24]
+
+
+@pytest.mark.parametrize(
+    ("override", "message"),
+    [
+        ("cuts=(0,)", r"n = 0 is no cut of a network of 6 layers; allowed: 1 \.\.\. 5"),
+        ("cuts=(6,)", r"n = 6 is no cut of a network of 6 layers; allowed: 1 \.\.\. 5"),
+        ("cuts=('x',)", r"cuts holds 'x'"),
+        ("splits=('distent',)", r"no split 'distent'; splits: random-0.*distant"),
+        ("splits=()", "splits is empty"),
+        ("named_splits.distant.A=()", "task A has no classes"),
+        ("named_splits.distant.A=('Bag',)", "tasks A and B overlap in Bag"),
+        ("named_splits.distant.A=('Sock',)", "no class 'Sock' in this dataset"),
+        ("seeds=0", "seeds is 0; allowed: whole numbers from 1"),
+        ("steps=-1", "steps is -1"),
+        ("batch_size=100000", "batch_size is 100000, but task A has 50 training examples"),
+        ("data.train_per_class=1001", "class 0 has 1000 images, 1001 are asked for"),
+        ("data.source=cifar", "no dataset 'cifar'"),
+        ("data.shift=-1", "data.shift is -1"),
+        ("optimizer.learning_rate=0.0", "optimizer.learning_rate is 0.0"),
+        ("optimizer.momentum=1.5", "optimizer.momentum is 1.5"),
+        ("optimizer.warmup_steps=5", "optimizer.warmup_steps is 5"),
+        ("network.dropout=2.0", "dropout is 2.0"),
+        ("network.pools=(9,9,9,9)", "leaves no pixel"),
+    ],
+)
+def test_what_is_impossible_is_told_in_one_line(override, message):
+    with pytest.raises(ConfigError, match=message) as error:
+        field = override.partition("=")[0]
+        others = [flag for flag in TINY if not flag.startswith(f"--config.{field}=")]
+        make_plan(load_config("fashion_mnist", [*others, f"--config.{override}"]))
+    assert "\n" not in str(error.value)
+
+
+def test_the_estimate_counts_what_the_plan_holds():
+    plan = make_plan(load_config("fashion_mnist", TINY))
+    costs = estimate(plan)
+    assert [cost.wave for cost in costs] == ["base networks", "conditions", "conditions"]
+    assert sum(cost.networks for cost in costs) == len(plan.networks)
+    assert sum(cost.columns for cost in costs) == sum(len(wave) for _, wave in plan.waves())
+    whole = sum(leaf.size for leaf in jax.tree.leaves(plan.program(()).network.init(
+        jax.random.key(0), jax.numpy.zeros((1, 28, 28, 1)))))  # fmt: skip
+    assert costs[0].parameters == whole * len(plan.bases)
+    assert all(cost.seconds > 0 and cost.multiply_adds > 0 for cost in costs)
+
+
+def test_the_memory_estimate_is_near_what_xla_plans():
+    plan = make_plan(load_config("fashion_mnist"))
+    largest = max(estimate(plan), key=lambda cost: cost.memory)
+    _, wave = list(plan.waves())[1]
+    cuts, (column, *_) = by_program(wave)[0]
+    program = plan.program(cuts)
+    networks, trunk, inputs = _abstract_start(plan, program, column)
+    state = jax.eval_shape(program.init, networks)
+    images = jax.eval_shape(lambda: _device_images(plan))
+    step = jax.jit(program.train, donate_argnums=0)
+    analysis = step.lower(state, trunk, images, inputs).compile().memory_analysis()
+    planned = analysis.temp_size_in_bytes + analysis.argument_size_in_bytes
+    assert 0.8 < largest.memory / planned < 1.25

@@ -1,0 +1,108 @@
+"""The house rules that a machine can check."""
+
+import ast
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+ROOT = Path(__file__).parents[1]
+PACKAGE = ROOT / "transfer_jax"
+SOURCES = sorted(PACKAGE.rglob("*.py"))
+
+# Data goes one way: a room imports only rooms above it.
+ROOMS = [
+    "surgery",
+    "randomness",
+    "conditions",
+    "models",
+    "data",
+    "engine",
+    "results",
+    "analysis",
+    "checkpoints",
+    "config",
+    "plan",
+    "workdir",
+    "progress",
+    "experiment",
+    "estimate",
+    "cli",
+]
+
+
+def functions() -> Iterator[tuple[Path, ast.FunctionDef, bool]]:
+    for path in SOURCES:
+        tree = ast.parse(path.read_text())
+        for node in ast.walk(tree):
+            for child in ast.iter_child_nodes(node):
+                if isinstance(child, ast.FunctionDef):
+                    outermost = isinstance(node, ast.Module | ast.ClassDef)
+                    yield path, child, outermost and not child.name.startswith("_")
+
+
+def code_lines(function: ast.FunctionDef) -> int:
+    has_docstring = ast.get_docstring(function) is not None
+    docstring = function.body[0] if has_docstring else None
+    length = (function.end_lineno or 0) - function.lineno + 1
+    return length - ((docstring.end_lineno or 0) - docstring.lineno + 1 if docstring else 0)
+
+
+def test_functions_fit_a_screen():
+    lengths = [code_lines(function) for _, function, _ in functions()]
+    assert np.median(lengths) <= 12
+    assert np.percentile(lengths, 95) <= 45
+    assert max(lengths) <= 80
+
+
+def test_files_hold_one_idea():
+    lengths = [len(path.read_text().splitlines()) for path in SOURCES]
+    assert max(lengths) <= 300
+    assert np.mean(lengths) <= 160
+
+
+def test_public_functions_have_docstrings_and_all_arguments_are_annotated():
+    for path, function, public in functions():
+        where = f"{path.name}:{function.lineno} {function.name}"
+        if public:
+            assert ast.get_docstring(function), f"{where} has no docstring"
+        arguments = [*function.args.posonlyargs, *function.args.args, *function.args.kwonlyargs]
+        for argument in arguments:
+            if argument.arg not in ("self", "cls"):
+                assert argument.annotation, f"{where}: {argument.arg} has no annotation"
+
+
+def test_public_functions_of_modules_document_arguments_and_results():
+    for path in SOURCES:
+        for node in ast.parse(path.read_text()).body:
+            if not isinstance(node, ast.FunctionDef) or node.name.startswith("_"):
+                continue
+            text = ast.get_docstring(node) or ""
+            where = f"{path.name}: {node.name}"
+            returns = not isinstance(node.returns, ast.Constant)
+            assert "Args:" in text or not (node.args.args or node.args.kwonlyargs), where
+            assert "Returns:" in text or not returns, where
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_a_room_imports_only_rooms_above_it(path):
+    room = path.relative_to(PACKAGE).with_suffix("").parts[0]
+    if room == "__init__":
+        return
+    place = ROOMS.index(room)
+    for imported in re.findall(r"from transfer_jax\.?(\w*)", path.read_text()):
+        assert imported, f"{path.name} imports the package's own front door"
+        if imported != "configs":
+            assert ROOMS.index(imported) <= place, f"{room} imports {imported}"
+
+
+def test_the_analysis_knows_nothing_of_the_engine():
+    for path in (PACKAGE / "analysis").glob("*.py"):
+        found = set(re.findall(r"from transfer_jax\.(\w+)", path.read_text()))
+        assert found <= {"analysis", "conditions", "results"}, path.name
+
+
+def test_no_room_is_a_drawer():
+    assert not [path for path in SOURCES if path.stem in ("utils", "helpers", "common", "misc")]
