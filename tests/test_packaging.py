@@ -1,6 +1,7 @@
 """The wheel works where the repository is not."""
 
 import os
+import shutil
 import subprocess
 import sys
 import zipfile
@@ -13,7 +14,12 @@ ROOT = Path(__file__).parents[1]
 
 def test_the_wheel_runs_in_an_empty_folder(tmp_path):
     pip = [sys.executable, "-m", "pip", "--quiet", "--disable-pip-version-check"]
-    subprocess.run([*pip, "wheel", "--no-deps", "-w", str(tmp_path), str(ROOT)], check=True)
+    source = tmp_path / "source"
+    for folder in ("transfer_jax", "configs"):
+        shutil.copytree(ROOT / folder, source / folder)
+    for file in ("pyproject.toml", "README.md", "LICENSE"):
+        shutil.copy(ROOT / file, source)
+    subprocess.run([*pip, "wheel", "--no-deps", "-w", str(tmp_path), str(source)], check=True)
     (wheel,) = tmp_path.glob("*.whl")
     names = zipfile.ZipFile(wheel).namelist()
     assert "transfer_jax/configs/fashion_mnist.py" in names

@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 
 from transfer_jax.conditions import Column, columns
-from transfer_jax.data.pipeline import DeviceImages
+from transfer_jax.data.pipeline import on_device
 from transfer_jax.engine.columns import ColumnStart, column_inputs, initial_networks
 from transfer_jax.engine.cost import multiply_adds, tree_bytes
 from transfer_jax.engine.loop import CompiledProgram
@@ -85,7 +85,7 @@ def measure_rate(plan: Plan) -> Rate:
     column = max(columns(plan.grid), key=lambda column: len(column.cuts))
     start = _untrained_start(plan, column)
     compiled = CompiledProgram(plan.program(column.cuts), column_mesh(1))
-    images = replicate(_device_images(plan), compiled.mesh)
+    images = replicate(on_device(plan.recipe.images), compiled.mesh)
     state = place([compiled.program.init(start.networks)], compiled.mesh)
     trunk, inputs = place([start.trunk], compiled.mesh), place([start.inputs], compiled.mesh)
     began = time.perf_counter()
@@ -112,7 +112,7 @@ def step_multiply_adds(plan: Plan, program: ColumnProgram, column: Column) -> in
       The number, of all its conditions together.
     """
     networks, trunk, inputs = _abstract_start(plan, program, column)
-    images = jax.eval_shape(lambda: _device_images(plan))
+    images = jax.eval_shape(lambda: on_device(plan.recipe.images))
     state = jax.eval_shape(program.init, networks)
     return multiply_adds(program.train, state, trunk, images, inputs)
 
@@ -121,7 +121,7 @@ def _program_cost(
     plan: Plan, wave: str, program: ColumnProgram, group: list[Column], rate: Rate, devices: int
 ) -> ProgramCost:
     networks, trunk, inputs = _abstract_start(plan, program, group[0])
-    images = jax.eval_shape(lambda: _device_images(plan))
+    images = jax.eval_shape(lambda: on_device(plan.recipe.images))
     state = jax.eval_shape(program.init, networks)
     counts = jax.eval_shape(program.no_counts)
     step = multiply_adds(program.train, state, trunk, images, inputs)
@@ -175,8 +175,3 @@ def _untrained_start(plan: Plan, column: Column) -> ColumnStart:
         trunk={name: base[name] for name in names[:depth]},
         inputs=column_inputs(column, plan.splits[column.split], plan.recipe),
     )
-
-
-def _device_images(plan: Plan) -> DeviceImages:
-    images = plan.recipe.images
-    return DeviceImages(jnp.asarray(images.images), jnp.asarray(images.labels))

@@ -11,7 +11,7 @@ from transfer_jax.analysis.report import write_report
 from transfer_jax.checkpoints import restore, save
 from transfer_jax.conditions import RANDOM, Column, Condition, base_condition
 from transfer_jax.config import Config
-from transfer_jax.data.pipeline import DeviceImages
+from transfer_jax.data.pipeline import DeviceImages, on_device
 from transfer_jax.engine.columns import (
     ColumnStart,
     Init,
@@ -97,17 +97,14 @@ class Trainer:
         """Train wave by wave; each finished column is on disk before the next one starts."""
         steps = self.plan.recipe.steps
         waves = [(name, self._unfinished(wave)) for name, wave in self.plan.waves()]
-        images = self.plan.recipe.images
-        on_device = replicate(
-            DeviceImages(jnp.asarray(images.images), jnp.asarray(images.labels)), self.mesh
-        )
+        images = replicate(on_device(self.plan.recipe.images), self.mesh)
         with RunProgress(steps * sum(len(wave) for _, wave in waves), console) as progress:
             for name, wave in waves:
                 for cuts, group in by_program(wave):
                     compiled = CompiledProgram(self.plan.program(cuts), self.mesh)
                     for slot in slots(group, self.mesh):
                         progress.begin(name, slot[0].name)
-                        self._train_slot(compiled, slot, on_device, progress)
+                        self._train_slot(compiled, slot, images, progress)
 
     def _unfinished(self, wave: list[Column]) -> list[Column]:
         return [column for column in wave if not self.folder.column(column).exists()]

@@ -7,6 +7,8 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int, Key, UInt8
 
+from transfer_jax.data.sources import ImageSet
+
 
 class DeviceImages(NamedTuple):
     """A dataset on the device; every column reads from it."""
@@ -24,6 +26,18 @@ class ColumnInputs(NamedTuple):
     mean: Float[Array, "height width channels"]
     scale: Float[Array, ""]
     key: Key[Array, ""]
+
+
+def on_device(images: ImageSet) -> DeviceImages:
+    """A dataset as arrays on the default device.
+
+    Args:
+      images: the dataset, in host memory.
+
+    Returns:
+      The dataset, on the device.
+    """
+    return DeviceImages(jnp.asarray(images.images), jnp.asarray(images.labels))
 
 
 def batch_order(

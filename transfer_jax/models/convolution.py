@@ -35,8 +35,8 @@ def max_pool(
 ) -> Float[Array, "batch pooled_height pooled_width channels"]:
     """Maximum over windows that do not overlap; rows and columns left over are dropped.
 
-    Written as a reshape and a maximum, whose gradient is far cheaper on CPUs than that of a
-    sliding window. A tie's gradient is shared equally among the tied values.
+    Written as a reshape and a maximum, whose gradient costs less than that of a sliding
+    window. A tie's gradient is shared equally among the tied values.
 
     Args:
       x: images, channels last.
