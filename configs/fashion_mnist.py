@@ -9,7 +9,7 @@ from ml_collections import ConfigDict
 
 
 def get_config() -> ConfigDict:
-    """The default experiment: two splits, three seeds, every treatment at every cut."""
+    """The default experiment: two splits, four seeds, every treatment at every cut."""
     config = ConfigDict()
     config.name = "fashion_mnist"
 
@@ -27,7 +27,7 @@ def get_config() -> ConfigDict:
     config.named_splits.distant.A = ("T-shirt/top", "Pullover", "Dress", "Coat", "Shirt")
     config.named_splits.distant.B = ("Trouser", "Sandal", "Sneaker", "Bag", "Ankle boot")
 
-    config.seeds = 3
+    config.seeds = 4
     config.cuts = ()  # empty: after every layer, n = 1 ... N-1
     config.random_frozen = True
 
@@ -41,11 +41,11 @@ def get_config() -> ConfigDict:
 
     config.optimizer = ConfigDict()
     config.optimizer.learning_rate = 0.03
-    config.optimizer.warmup_steps = 40
+    config.optimizer.warmup_steps = 30
     config.optimizer.momentum = 0.9
     config.optimizer.weight_decay = 5e-4
 
-    config.steps = 400
+    config.steps = 300
     config.batch_size = 32
     config.test_batch_size = 250
     return config

@@ -91,7 +91,7 @@ def test_bad_input_is_one_line_and_a_non_zero_exit(arguments, message, tmp_path)
 def test_another_configs_workdir_is_refused_and_left_as_it_is(finished):
     workdir, _ = finished
     before = sorted(path.name for path in workdir.iterdir())
-    refused(command("run", f"--workdir={workdir}", *TINY[1:]), "seeds is 2 there, 3 here")
+    refused(command("run", f"--workdir={workdir}", *TINY[1:]), "seeds is 2 there, 4 here")
     assert sorted(path.name for path in workdir.iterdir()) == before
 
 

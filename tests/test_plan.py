@@ -8,13 +8,13 @@ from transfer_jax.estimate import _abstract_start, estimate
 from transfer_jax.plan import by_program, make_plan
 
 
-def test_the_default_plan_is_the_papers_grid_twice_over_three_seeds():
+def test_the_default_plan_is_the_papers_grid_twice_over_four_seeds():
     plan = make_plan(load_config("fashion_mnist"))
-    assert len(plan.bases) == 2 * 3 * 2
-    assert len(plan.grid) == 2 * 3 * (8 * 5 + 2 * 5)
+    assert len(plan.bases) == 2 * 4 * 2
+    assert len(plan.grid) == 2 * 4 * (8 * 5 + 2 * 5)
     (_, bases), (_, conditions) = plan.waves()
-    assert [len(group) for _, group in by_program(bases)] == [12]
-    assert sorted(len(group) for _, group in by_program(conditions)) == [12, 24]
+    assert [len(group) for _, group in by_program(bases)] == [16]
+    assert sorted(len(group) for _, group in by_program(conditions)) == [16, 32]
 
 
 @pytest.mark.parametrize(

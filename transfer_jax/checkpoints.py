@@ -6,7 +6,7 @@ import orbax.checkpoint as ocp
 from etils import epath
 from jaxtyping import PyTree
 
-from transfer_jax.surgery.diff import diff
+from transfer_jax.surgery.paths import leaf_paths
 
 
 class CheckpointError(ValueError):
@@ -37,14 +37,19 @@ def restore(path: epath.PathLike, like: PyTree) -> PyTree:
     Raises:
       CheckpointError: there is no checkpoint, or structure, shapes or dtypes differ.
     """
-    abstract = jax.tree.map(lambda leaf: np.empty(leaf.shape, leaf.dtype), like)
+    abstract = jax.tree.map(lambda leaf: np.zeros(leaf.shape, leaf.dtype), like)
     try:
         with ocp.StandardCheckpointer() as checkpointer:
             tree = checkpointer.restore(epath.Path(path).absolute(), abstract)
     except (OSError, ValueError, KeyError) as error:
         reason = " ".join(str(error).split())[:200]
         raise CheckpointError(f"{path} holds no network of this shape: {reason}") from error
-    if report := diff(abstract, tree).reshaped:
-        odd = "; ".join(f"{leaf}: asked for {a}, found {b}" for leaf, (a, b) in report.items())
-        raise CheckpointError(f"{path} holds no network of this shape: {odd}")
+    leaves = zip(leaf_paths(like), jax.tree.leaves(like), jax.tree.leaves(tree), strict=True)
+    odd = [
+        f"{leaf}: asked for {a.dtype}{list(a.shape)}, found {b.dtype}{list(b.shape)}"
+        for leaf, a, b in leaves
+        if (a.shape, a.dtype) != (b.shape, b.dtype)
+    ]
+    if odd:
+        raise CheckpointError(f"{path} holds no network of this shape: {'; '.join(odd)}")
     return tree

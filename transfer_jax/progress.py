@@ -5,7 +5,7 @@ from types import TracebackType
 from typing import Self
 
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 
 class RunProgress:
@@ -23,8 +23,8 @@ class RunProgress:
         self.wave = ""
         self.bar = Progress(
             TextColumn("{task.description}"),
-            BarColumn(),
-            TaskProgressColumn(),
+            BarColumn(bar_width=8),
+            TextColumn("{task.completed}/{task.total}"),
             TextColumn("{task.fields[metrics]}"),
             TimeRemainingColumn(),
             TextColumn("left"),
@@ -48,7 +48,7 @@ class RunProgress:
     def begin(self, wave: str, column: str) -> None:
         """Say which column is trained now."""
         self.wave = wave
-        self.bar.update(self.task, description=f"{wave}: {column}")
+        self.bar.update(self.task, description=column)
 
     def advance(self, column_steps: int, loss: float, accuracy: float) -> None:
         """Count steps done.
@@ -59,10 +59,11 @@ class RunProgress:
           accuracy: mean training accuracy over the conditions, 0 ... 1.
         """
         self.done += column_steps
-        metrics = f"step {self.done}/{self.total}  loss {loss:.3f}  accuracy {accuracy:.3f}"
+        metrics = f"loss {loss:.2f} accuracy {accuracy:.2f}"
         self.bar.update(self.task, advance=column_steps, metrics=metrics)
         now = time.monotonic()
         if not self.console.is_terminal and (now - self.last_line > 10 or self.done == self.total):
             self.last_line = now
             left = (now - self.started) * (self.total - self.done) / self.done
-            self.console.print(f"{self.wave}: {metrics}  {left:.0f} s left", highlight=False)
+            line = f"{self.wave}: step {self.done}/{self.total} {metrics}, {left:.0f} s left"
+            self.console.print(line, highlight=False)

@@ -13,7 +13,7 @@ from transfer_jax.analysis.tables import heading
 from transfer_jax.conditions import Treatment
 
 # Paths, not fonts, so that the SVG looks the same everywhere; no random ids in it.
-RC: Any = {"font.size": 12, "svg.fonttype": "path", "svg.hashsalt": "transfer_jax"}
+RC: Any = {"font.size": 13, "svg.fonttype": "path", "svg.hashsalt": "transfer_jax"}
 
 # Okabe and Ito's colours, which stay apart for every kind of colour vision; shapes differ too.
 STYLES = {
