@@ -4,11 +4,15 @@ from typing import TYPE_CHECKING, Any
 
 from transfer_jax.conditions import condition_grid
 from transfer_jax.surgery.diff import ChangeReport, diff
-from transfer_jax.surgery.freeze import freeze
-from transfer_jax.surgery.graft import GraftError, graft, reinitialise
+from transfer_jax.surgery.freeze import freeze, freeze_stats, freeze_traced, thaw
+from transfer_jax.surgery.gradients import value_and_grad
+from transfer_jax.surgery.graft import graft, reinitialise
+from transfer_jax.surgery.matching import GraftError, GraftReport, graft_report
 from transfer_jax.surgery.partition import combine, partition
 from transfer_jax.surgery.paths import SelectionError, first_layers, select
 from transfer_jax.surgery.stacking import stack, unstack
+from transfer_jax.surgery.summary import Summary, summary
+from transfer_jax.surgery.tree_files import TreeFileError, load_tree, save_tree
 
 if TYPE_CHECKING:
     from transfer_jax.experiment import run
@@ -17,20 +21,31 @@ if TYPE_CHECKING:
 __all__ = [
     "ChangeReport",
     "GraftError",
+    "GraftReport",
     "Results",
     "SelectionError",
+    "Summary",
+    "TreeFileError",
     "combine",
     "condition_grid",
     "diff",
     "first_layers",
     "freeze",
+    "freeze_stats",
+    "freeze_traced",
     "graft",
+    "graft_report",
+    "load_tree",
     "partition",
     "reinitialise",
     "run",
+    "save_tree",
     "select",
     "stack",
+    "summary",
+    "thaw",
     "unstack",
+    "value_and_grad",
 ]
 
 

@@ -101,8 +101,8 @@ def render_page(results: Results, svg: str, config: dict[str, Any]) -> str:
 <p>{len(results.rows)} networks. {interval_note(results)}
 <b>n</b> layers are copied from a trained network: from one of the same task (<b>BnB</b>) or of the
 other task (<b>AnB</b>), and kept frozen or, with <b>+</b>, trained on.</p>
-<figure role="img" tabindex="0" aria-label="Accuracy against number of transferred layers; the numbers are in
-the tables below">{picture}</figure>
+<figure role="img" tabindex="0" aria-label="Accuracy against number of transferred layers;
+the numbers are in the tables below">{picture}</figure>
 {tables}
 <h2>Config</h2>
 <pre tabindex="0">{settings}</pre>

@@ -8,6 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import PyTree
 
+from transfer_jax.surgery.matching import describe
 from transfer_jax.surgery.paths import leaf_paths
 
 
@@ -20,7 +21,7 @@ class ChangeReport:
       moved: path to L2 norm of the change, for leaves of equal shape that differ in a bit.
       added: paths only the later tree has.
       removed: paths only the earlier tree has.
-      reshaped: path to (description before, description after), shape or dtype changed.
+      reshaped: path to (description before, description after), shape, dtype or kind changed.
     """
 
     identical: tuple[str, ...]
@@ -45,8 +46,8 @@ def diff(before: PyTree, after: PyTree) -> ChangeReport:
     """Compare two trees leaf by leaf, to the bit.
 
     Args:
-      before: any pytree of arrays.
-      after: any pytree of arrays; leaves are matched by path.
+      before: any pytree; leaves that are no arrays are compared by `==`.
+      after: any pytree; leaves are matched by path.
 
     Returns:
       A report that is false if and only if the trees hold the same paths and the same bits.
@@ -60,17 +61,15 @@ def diff(before: PyTree, after: PyTree) -> ChangeReport:
     new = dict(zip(leaf_paths(after), jax.tree.leaves(after), strict=True))
     identical, moved, reshaped = [], {}, {}
     for path in (path for path in old if path in new):
-        left, right = _host(old[path]), _host(new[path])
-        if (left.shape, left.dtype) != (right.shape, right.dtype):
-            reshaped[path] = (
-                f"{left.dtype}{list(left.shape)}",
-                f"{right.dtype}{list(right.shape)}",
-            )
-        elif left.tobytes() == right.tobytes():
+        words = describe(old[path]), describe(new[path])
+        if words[0] != words[1]:
+            reshaped[path] = words
+            continue
+        change = _change(old[path], new[path])
+        if change is None:
             identical.append(path)
         else:
-            change = right.astype(np.float64) - left.astype(np.float64)
-            moved[path] = float(np.linalg.norm(change))
+            moved[path] = change
     return ChangeReport(
         identical=tuple(identical),
         moved=moved,
@@ -80,7 +79,29 @@ def diff(before: PyTree, after: PyTree) -> ChangeReport:
     )
 
 
+def _change(old: Any, new: Any) -> float | None:
+    """None where the bits are the same, else the L2 norm of the change (NaN if it has none)."""
+    if old is new:
+        return None
+    if isinstance(old, jax.ShapeDtypeStruct):
+        return None
+    if not hasattr(old, "dtype") and not isinstance(old, bool | int | float | complex):
+        return None if old == new else float("nan")
+    left, right = _host(old), _host(new)
+    if np.array_equal(_bits(left), _bits(right)):
+        return None
+    wide = np.complex128 if np.iscomplexobj(left) else np.float64
+    return float(np.linalg.norm((right.astype(wide) - left.astype(wide)).ravel()))
+
+
 def _host(leaf: Any) -> np.ndarray:
     if isinstance(leaf, jax.Array) and jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key):
         leaf = jax.random.key_data(leaf)
     return np.asarray(leaf)
+
+
+def _bits(array: np.ndarray) -> np.ndarray:
+    """The array's memory as integers, which unlike floats equal themselves when they are NaN."""
+    flat = np.ascontiguousarray(array).reshape(-1)
+    words = {1: np.uint8, 2: np.uint16, 4: np.uint32, 8: np.uint64}
+    return flat.view(words.get(array.dtype.itemsize, np.uint8))

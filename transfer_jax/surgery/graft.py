@@ -1,6 +1,5 @@
 """Grafting: replace leaves of a recipient by those of a donor."""
 
-from collections.abc import Callable, Mapping
 from typing import Any, Literal
 
 import jax
@@ -8,13 +7,8 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import PyTree
 
-from transfer_jax.surgery.paths import Where, leaf_paths, mask_of
-
-Rename = Mapping[str, str] | Callable[[str], str]
-
-
-class GraftError(ValueError):
-    """A donor that lacks a selected leaf, or has it in another shape or dtype."""
+from transfer_jax.surgery.matching import GraftError, Match, Rename, match_leaves
+from transfer_jax.surgery.paths import Where
 
 
 def graft(
@@ -24,11 +18,12 @@ def graft(
     *,
     rename: Rename | None = None,
     on_mismatch: Literal["error", "keep"] = "error",
+    columns: tuple[int, int] | None = None,
 ) -> PyTree:
     """A copy of the recipient with the selected leaves taken from the donor.
 
-    Donor leaves are copied, so that a step which donates the result's buffers leaves the
-    donor alive; the other leaves are the recipient's own arrays.
+    Donor leaves are copied, each where it lies, so that a step which donates the result's
+    buffers leaves the donor alive; the other leaves are the recipient's own arrays.
 
     Args:
       recipient: the tree to graft onto.
@@ -38,13 +33,16 @@ def graft(
         a function of the whole path.
       on_mismatch: what to do where the donor lacks a leaf or has another shape or dtype:
         "error", or "keep" the recipient's leaf.
+      columns: for two trees stacked along a leading axis, (i, j): graft column j of the donor
+        into column i of the recipient.
 
     Returns:
       A tree of the recipient's structure.
 
     Raises:
       SelectionError: `where` selects nothing.
-      GraftError: leaves do not match and `on_mismatch` is "error"; all of them are listed.
+      GraftError: leaves do not match and `on_mismatch` is "error", all of them are listed; or
+        there is no such column.
 
     Example:
       >>> fresh = {"conv1": {"kernel": jnp.zeros(2)}, "fc2": {"kernel": jnp.zeros(2)}}
@@ -56,18 +54,18 @@ def graft(
     """
     if on_mismatch not in ("error", "keep"):
         raise ValueError(f"on_mismatch is {on_mismatch!r}; allowed: 'error', 'keep'")
-    flags = jax.tree.leaves(mask_of(recipient, where))
-    leaves, structure = jax.tree.flatten(recipient)
-    donated = _renamed_leaves(donor, rename)
-    grafted, mismatches = [], []
-    for path, leaf, selected in zip(leaf_paths(recipient), leaves, flags, strict=True):
-        problem = _mismatch(path, leaf, donated) if selected else None
-        if problem:
-            mismatches.append(problem)
-        grafted.append(_copy(donated[path]) if selected and not problem else leaf)
-    if mismatches and on_mismatch == "error":
-        raise GraftError("the donor does not fit: " + "; ".join(mismatches))
-    return jax.tree.unflatten(structure, grafted)
+    matches = match_leaves(recipient, donor, where, rename, stacked=columns is not None)
+    odd = [match for match in matches if match.selected and not match.fits]
+    if odd and on_mismatch == "error":
+        problems = (
+            f"{m.path}: recipient has {m.recipient_is}, donor has {m.donor_is}" for m in odd
+        )
+        raise GraftError(f"the donor does not fit: {'; '.join(problems)}")
+    leaves = [
+        _grafted(match, columns) if match.selected and match.fits else match.leaf
+        for match in matches
+    ]
+    return jax.tree.unflatten(jax.tree.structure(recipient), leaves)
 
 
 def reinitialise(params: PyTree, init_params: PyTree, where: Where) -> PyTree:
@@ -94,40 +92,17 @@ def reinitialise(params: PyTree, init_params: PyTree, where: Where) -> PyTree:
     return graft(params, init_params, where)
 
 
-def _renamed_leaves(donor: PyTree, rename: Rename | None) -> dict[str, Any]:
-    renamed: dict[str, Any] = {}
-    for path, leaf in zip(leaf_paths(donor), jax.tree.leaves(donor), strict=True):
-        new_path = _new_path(path, rename)
-        if new_path in renamed:
-            raise GraftError(f"two leaves of the donor are renamed to {new_path}")
-        renamed[new_path] = leaf
-    return renamed
-
-
-def _new_path(path: str, rename: Rename | None) -> str:
-    if rename is None:
-        return path
-    if callable(rename):
-        return rename(path)
-    keys = path.split("/")
-    for length in range(len(keys), 0, -1):
-        prefix = "/".join(keys[:length])
-        if prefix in rename:
-            return "/".join([rename[prefix], *keys[length:]])
-    return path
-
-
-def _mismatch(path: str, leaf: Any, donated: Mapping[str, Any]) -> str | None:
-    if path not in donated:
-        return f"{path}: recipient has {_describe(leaf)}, donor has no such leaf"
-    if _describe(leaf) != _describe(donated[path]):
-        return f"{path}: recipient has {_describe(leaf)}, donor has {_describe(donated[path])}"
-    return None
-
-
-def _describe(leaf: Any) -> str:
-    dtype = leaf.dtype if hasattr(leaf, "dtype") else jnp.result_type(leaf)
-    return f"{dtype}{list(jnp.shape(leaf))}"
+def _grafted(match: Match, columns: tuple[int, int] | None) -> Any:
+    if columns is None:
+        return _copy(match.donated)
+    for tree, leaf, index in zip(
+        ("recipient", "donor"), (match.leaf, match.donated), columns, strict=True
+    ):
+        size = jnp.shape(leaf)[0] if jnp.ndim(leaf) else 0
+        if isinstance(index, int) and not -size <= index < size:
+            raise GraftError(f"{match.path}: no column {index}, the {tree} has {size}")
+    into, out_of = columns
+    return jnp.asarray(match.leaf).at[into].set(match.donated[out_of])
 
 
 def _copy(leaf: Any) -> Any:

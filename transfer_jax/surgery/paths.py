@@ -117,7 +117,7 @@ def mask_of(tree: PyTree, where: Where) -> PyTree[bool]:
       {'a': True, 'b': False}
     """
     leaves = jax.tree.leaves(where)
-    if jax.tree.structure(where) == jax.tree.structure(tree) and all(map(_is_flag, leaves)):
+    if jax.tree.structure(where) == jax.tree.structure(tree) and all(map(is_flag, leaves)):
         return where
     patterns: Any = where
     if callable(where) or (leaves and all(isinstance(leaf, str) for leaf in leaves)):
@@ -126,6 +126,22 @@ def mask_of(tree: PyTree, where: Where) -> PyTree[bool]:
         f"mask and tree differ: the mask's leaves are {_span(leaf_paths(where))}, "
         f"the tree's {_span(leaf_paths(tree))}; a mask's leaves are True or False"
     )
+
+
+def is_flag(leaf: Any) -> bool:
+    """Whether a leaf is a plain True or False, as a mask's leaves are.
+
+    Args:
+      leaf: any leaf.
+
+    Returns:
+      False for anything else, arrays included.
+
+    Example:
+      >>> is_flag(True), is_flag(1)
+      (True, False)
+    """
+    return isinstance(leaf, bool | np.bool_)
 
 
 def natural_order(name: str) -> list[tuple[int, int, str]]:
@@ -221,10 +237,6 @@ def _regex_of_token(token: str) -> str:
         inside = token[1:-1].replace("\\", "\\\\")
         return f"[{'^' + inside[1:] if inside.startswith('!') else inside}]"
     return re.escape(token)
-
-
-def _is_flag(leaf: Any) -> bool:
-    return isinstance(leaf, bool | np.bool_)
 
 
 def _top_key(path: tuple[Any, ...]) -> str:

@@ -1,0 +1,112 @@
+"""Gradual unfreezing: each thaw with a step count of its own."""
+
+import jax
+import jax.numpy as jnp
+import optax
+import pytest
+
+from tests.surgery.nets import FROZEN, GRADS, NOTHING, PARAMS
+from transfer_jax import diff, freeze, graft, load_tree, save_tree, thaw
+from transfer_jax.surgery.paths import SelectionError
+
+LR = 0.01
+
+
+def trained(tx, params, state, steps: int):
+    @jax.jit
+    def step(params, state):
+        updates, state = tx.update(GRADS, state, params)
+        return optax.apply_updates(params, updates), state
+
+    for _ in range(steps):
+        params, state = step(params, state)
+    return params, state
+
+
+def first_move(tx, params, state) -> float:
+    after, _ = trained(tx, params, state, 1)
+    return float(jnp.abs(after["conv1"]["kernel"] - params["conv1"]["kernel"]).max())
+
+
+def test_the_first_step_after_a_thaw_is_one_learning_rate():
+    adam = optax.adam(LR)
+    frozen = freeze(adam, FROZEN)
+    params, state = trained(frozen, PARAMS, frozen.init(PARAMS), 2000)
+    tx = freeze(adam, NOTHING, thawed=[FROZEN])
+    thawed = thaw(state, tx, params)
+    assert first_move(tx, params, thawed) == pytest.approx(LR, rel=1e-3)
+
+
+def test_moments_carried_by_path_take_a_first_step_three_times_as_long():
+    """The naive way: a whole new state, with the old moments and the old count put in."""
+    adam = optax.adam(LR)
+    frozen = freeze(adam, FROZEN)
+    params, state = trained(frozen, PARAMS, frozen.init(PARAMS), 2000)
+    old = state.inner_states["trainable"].inner_state[0]
+    fresh = adam.init(params)
+    carried = fresh[0]._replace(
+        count=old.count,
+        mu={**fresh[0].mu, "fc2": old.mu["fc2"]},
+        nu={**fresh[0].nu, "fc2": old.nu["fc2"]},
+    )
+    assert first_move(adam, params, (carried, *fresh[1:])) == pytest.approx(2.94 * LR, rel=0.02)
+
+
+def test_what_was_training_goes_on_as_if_nothing_had_happened():
+    adam = optax.adamw(LR)
+    frozen = freeze(adam, FROZEN)
+    params, state = trained(frozen, PARAMS, frozen.init(PARAMS), 5)
+    without, _ = trained(frozen, params, state, 3)
+    tx = freeze(adam, NOTHING, thawed=[FROZEN])
+    with_thaw, _ = trained(tx, params, thaw(state, tx, params), 3)
+    assert not diff(without["fc2"], with_thaw["fc2"])
+    assert diff(without["conv1"], with_thaw["conv1"])
+
+
+def layer(*names: str):
+    return {name: {"kernel": name in names} for name in ("a", "b", "c")}
+
+
+def test_thaw_save_resume_and_thaw_again(tmp_path):
+    params = {name: {"kernel": jnp.ones(2)} for name in ("a", "b", "c")}
+    adam = optax.adam(LR)
+    first = freeze(adam, layer("a", "b"))
+    second = freeze(adam, layer("a"), thawed=[layer("b")])
+    third = freeze(adam, layer(), thawed=[layer("b"), layer("a")])
+
+    def run(tx, params, state):
+        for _ in range(3):
+            updates, state = tx.update(params, state, params)
+            params = optax.apply_updates(params, updates)
+        return params, state
+
+    params, state = run(first, params, first.init(params))
+    params, state = run(second, params, thaw(state, second, params))
+    save_tree(tmp_path / "state.safetensors", state)
+    restored = graft(second.init(params), load_tree(tmp_path / "state.safetensors"), "**")
+    assert not diff(state, restored)
+    resumed = thaw(restored, third, params)
+    counts = {
+        name: int(resumed.inner_states[name].inner_state[0].count)
+        for name in ("trainable", "thaw 1", "thaw 2")
+    }
+    assert counts == {"trainable": 6, "thaw 1": 3, "thaw 2": 0}
+    after, _ = run(third, params, resumed)
+    assert set(diff(params, after).moved) == {"a/kernel", "b/kernel", "c/kernel"}
+
+
+def test_a_thaw_that_forgets_a_group_is_refused():
+    adam = optax.adam(LR)
+    state = freeze(adam, FROZEN).init(PARAMS)
+    with pytest.raises(ValueError, match="group 'trainable' are not those it had"):
+        thaw(state, freeze(adam, NOTHING), PARAMS)
+    thawed = freeze(adam, NOTHING, thawed=[FROZEN])
+    with pytest.raises(ValueError, match="no group 'thaw 1'"):
+        thaw(thawed.init(PARAMS), freeze(adam, FROZEN), PARAMS)
+    with pytest.raises(ValueError, match="that `freeze` makes"):
+        thaw(adam.init(PARAMS), thawed, PARAMS)
+
+
+def test_a_leaf_cannot_be_frozen_and_thawed():
+    with pytest.raises(SelectionError, match="conv1/kernel is frozen and thawed"):
+        freeze(optax.sgd(LR), FROZEN, thawed=[FROZEN])

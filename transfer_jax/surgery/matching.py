@@ -1,0 +1,188 @@
+"""Which leaf of a donor goes to which leaf of a recipient, and what does not fit."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import PyTree
+
+from transfer_jax.surgery.paths import Where, leaf_paths, mask_of
+
+Rename = Mapping[str, str] | Callable[[str], str]
+
+
+class GraftError(ValueError):
+    """A donor that lacks a selected leaf, or has it in another shape or dtype."""
+
+
+@dataclass(frozen=True)
+class GraftReport:
+    """What a graft does, leaf by leaf.
+
+    Attributes:
+      grafted: recipient's path to donor's path, of the leaves that come from the donor.
+      kept: paths that were not selected: the recipient's own, freshly initialised ones where
+        the recipient is a fresh network.
+      mismatched: path to (what the recipient has, what the donor has), of selected leaves that
+        do not fit.
+      unused: the donor's paths that went nowhere.
+    """
+
+    grafted: dict[str, str]
+    kept: tuple[str, ...]
+    mismatched: dict[str, tuple[str, str]]
+    unused: tuple[str, ...]
+
+    def as_dict(self) -> dict[str, Any]:
+        """The report as dicts, lists and strings, fit for JSON."""
+        return {
+            name: list(value) if isinstance(value, tuple) else value
+            for name, value in asdict(self).items()
+        }
+
+    def __str__(self) -> str:
+        lines = [f"{len(self.grafted)} leaves grafted, {len(self.kept)} kept"]
+        for path, source in self.grafted.items():
+            lines.append(f"grafted    {path}" + ("" if path == source else f"  from {source}"))
+        lines += [f"kept       {path}" for path in self.kept]
+        for path, (recipient, donor) in self.mismatched.items():
+            lines.append(f"mismatched {path}  recipient {recipient}, donor {donor}")
+        lines += [f"unused     {path}" for path in self.unused]
+        return "\n".join(lines)
+
+
+@dataclass(frozen=True)
+class Match:
+    """One leaf of the recipient, and the donor's leaf that is meant for it."""
+
+    path: str
+    leaf: Any
+    selected: bool
+    source: str | None
+    donated: Any
+    recipient_is: str
+    donor_is: str
+
+    @property
+    def fits(self) -> bool:
+        """Whether the donor has the leaf, in the same shape and dtype."""
+        return self.source is not None and self.recipient_is == self.donor_is
+
+
+def match_leaves(
+    recipient: PyTree, donor: PyTree, where: Where, rename: Rename | None, *, stacked: bool = False
+) -> list[Match]:
+    """Pair the leaves of a recipient with those of a donor.
+
+    Args:
+      recipient: the tree to graft onto.
+      donor: the tree to graft from.
+      where: what `select` takes, or a mask of the recipient's structure.
+      rename: from a donor's path, or the first keys of one, to the recipient's.
+      stacked: compare shapes without their first axis.
+
+    Returns:
+      One match for each leaf of the recipient, in tree order.
+
+    Raises:
+      SelectionError: `where` selects nothing.
+      GraftError: two leaves of the donor are renamed to one path.
+    """
+    flags = jax.tree.leaves(mask_of(recipient, where))
+    sources = _renamed_leaves(donor, rename)
+    matches = []
+    leaves = zip(leaf_paths(recipient), jax.tree.leaves(recipient), flags, strict=True)
+    for path, leaf, selected in leaves:
+        source, donated = sources.get(path, (None, None))
+        found = "no such leaf" if source is None else describe(donated, stacked)
+        matches.append(
+            Match(path, leaf, bool(selected), source, donated, describe(leaf, stacked), found)
+        )
+    return matches
+
+
+def graft_report(
+    recipient: PyTree, donor: PyTree, where: Where, *, rename: Rename | None = None
+) -> GraftReport:
+    """What `graft` would do, without doing it.
+
+    Args:
+      recipient: the tree to graft onto; shapes are enough.
+      donor: the tree to graft from; shapes are enough.
+      where: what `select` takes, or a mask of the recipient's structure.
+      rename: from a donor's path, or the first keys of one, to the recipient's.
+
+    Returns:
+      The report; it prints, and `as_dict` fits JSON.
+
+    Raises:
+      SelectionError: `where` selects nothing.
+      GraftError: two leaves of the donor are renamed to one path.
+
+    Example:
+      >>> print(graft_report({"conv1": 0.0, "fc2": 0.0}, {"conv1": 1.0, "fc3": 1.0}, "conv1"))
+      1 leaves grafted, 1 kept
+      grafted    conv1
+      kept       fc2
+      unused     fc3
+    """
+    matches = match_leaves(recipient, donor, where, rename)
+    chosen = [match for match in matches if match.selected]
+    grafted = {match.path: match.source for match in chosen if match.fits and match.source}
+    used = set(grafted.values())
+    return GraftReport(
+        grafted=grafted,
+        kept=tuple(match.path for match in matches if not match.selected),
+        mismatched={m.path: (m.recipient_is, m.donor_is) for m in chosen if not m.fits},
+        unused=tuple(path for path in leaf_paths(donor) if path not in used),
+    )
+
+
+def describe(leaf: Any, stacked: bool = False) -> str:
+    """Shape and dtype of a leaf in a word; of what is no array, its type.
+
+    Args:
+      leaf: any leaf.
+      stacked: leave the first axis out.
+
+    Returns:
+      A word such as `float32[3, 4]`.
+
+    Example:
+      >>> describe(jnp.zeros((3, 4)))
+      'float32[3, 4]'
+    """
+    dtype = getattr(leaf, "dtype", None)
+    if dtype is None and not isinstance(leaf, bool | int | float | complex):
+        return type(leaf).__name__
+    dtype = jnp.result_type(leaf) if dtype is None else dtype
+    shape = list(jnp.shape(leaf))
+    return f"{dtype}{shape[1:] if stacked else shape}"
+
+
+def _renamed_leaves(donor: PyTree, rename: Rename | None) -> dict[str, tuple[str, Any]]:
+    renamed: dict[str, tuple[str, Any]] = {}
+    for path, leaf in zip(leaf_paths(donor), jax.tree.leaves(donor), strict=True):
+        new_path = _new_path(path, rename)
+        if new_path in renamed:
+            raise GraftError(
+                f"two leaves of the donor, {renamed[new_path][0]} and {path}, "
+                f"are renamed to {new_path}"
+            )
+        renamed[new_path] = (path, leaf)
+    return renamed
+
+
+def _new_path(path: str, rename: Rename | None) -> str:
+    if rename is None:
+        return path
+    if callable(rename):
+        return rename(path)
+    keys = path.split("/")
+    for length in range(len(keys), 0, -1):
+        prefix = "/".join(keys[:length])
+        if prefix in rename:
+            return "/".join(filter(None, [rename[prefix], *keys[length:]]))
+    return path
