@@ -6,6 +6,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import optax
+from jax.core import Tracer
 from jaxtyping import PyTree
 
 from transfer_jax.surgery.paths import SelectionError, is_flag, leaf_paths
@@ -202,7 +203,7 @@ def _labels(frozen_mask: PyTree[bool], thawed: Sequence[PyTree[bool]]) -> PyTree
 
 def _check_flags(mask: PyTree) -> None:
     for path, leaf in zip(leaf_paths(mask), jax.tree.leaves(mask), strict=True):
-        if isinstance(leaf, jax.core.Tracer):
+        if isinstance(leaf, Tracer):
             raise TypeError(f"the mask is traced at {path}: use freeze_traced, or a fixed mask")
         if not is_flag(leaf):
             raise TypeError(f"the mask holds {type(leaf).__name__} at {path}; allowed: bool")
