@@ -9,7 +9,10 @@ import numpy as np
 from jaxtyping import PyTree
 
 from transfer_jax.surgery.matching import describe
-from transfer_jax.surgery.paths import leaf_paths
+from transfer_jax.surgery.paths import flatten_paths, leaf_paths
+
+# Up to this size, copying bytes out and comparing them is faster than NumPy's comparison.
+SMALL = 1 << 14
 
 
 @dataclass(frozen=True)
@@ -57,16 +60,15 @@ def diff(before: PyTree, after: PyTree) -> ChangeReport:
       1 leaves identical to the bit
       moved    a  L2 5
     """
-    old = dict(zip(leaf_paths(before), jax.tree.leaves(before), strict=True))
-    new = dict(zip(leaf_paths(after), jax.tree.leaves(after), strict=True))
+    old, new = _by_path(before, after)
     identical, moved, reshaped = [], {}, {}
-    for path in (path for path in old if path in new):
-        words = describe(old[path]), describe(new[path])
-        if words[0] != words[1]:
-            reshaped[path] = words
+    for path, left in old.items():
+        if path not in new:
             continue
-        change = _change(old[path], new[path])
-        if change is None:
+        right = new[path]
+        if not _alike(left, right):
+            reshaped[path] = describe(left), describe(right)
+        elif (change := _change(left, right)) is None:
             identical.append(path)
         else:
             moved[path] = change
@@ -79,6 +81,20 @@ def diff(before: PyTree, after: PyTree) -> ChangeReport:
     )
 
 
+def _by_path(before: PyTree, after: PyTree) -> tuple[dict[str, Any], dict[str, Any]]:
+    paths, leaves, structure = flatten_paths(before)
+    other_leaves, other_structure = jax.tree.flatten(after)
+    other_paths = paths if other_structure == structure else leaf_paths(after)
+    old = dict(zip(paths, leaves, strict=True))
+    return old, dict(zip(other_paths, other_leaves, strict=True))
+
+
+def _alike(old: Any, new: Any) -> bool:
+    if hasattr(old, "dtype") and hasattr(new, "dtype"):
+        return old.shape == new.shape and old.dtype == new.dtype
+    return describe(old) == describe(new)
+
+
 def _change(old: Any, new: Any) -> float | None:
     """None where the bits are the same, else the L2 norm of the change (NaN if it has none)."""
     if old is new:
@@ -88,7 +104,9 @@ def _change(old: Any, new: Any) -> float | None:
     if not hasattr(old, "dtype") and not isinstance(old, bool | int | float | complex):
         return None if old == new else float("nan")
     left, right = _host(old), _host(new)
-    if np.array_equal(_bits(left), _bits(right)):
+    small = left.nbytes <= SMALL
+    same = left.tobytes() == right.tobytes() if small else np.array_equal(_bits(left), _bits(right))
+    if same:
         return None
     wide = np.complex128 if np.iscomplexobj(left) else np.float64
     return float(np.linalg.norm((right.astype(wide) - left.astype(wide)).ravel()))

@@ -54,7 +54,7 @@ def graft(
     """
     if on_mismatch not in ("error", "keep"):
         raise ValueError(f"on_mismatch is {on_mismatch!r}; allowed: 'error', 'keep'")
-    matches = match_leaves(recipient, donor, where, rename, stacked=columns is not None)
+    matches, structure = match_leaves(recipient, donor, where, rename, stacked=columns is not None)
     odd = [match for match in matches if match.selected and not match.fits]
     if odd and on_mismatch == "error":
         problems = (
@@ -65,7 +65,7 @@ def graft(
         _grafted(match, columns) if match.selected and match.fits else match.leaf
         for match in matches
     ]
-    return jax.tree.unflatten(jax.tree.structure(recipient), leaves)
+    return jax.tree.unflatten(structure, leaves)
 
 
 def reinitialise(params: PyTree, init_params: PyTree, where: Where) -> PyTree:

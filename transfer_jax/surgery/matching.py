@@ -2,13 +2,13 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
-import jax
 import jax.numpy as jnp
+from jax.tree_util import PyTreeDef
 from jaxtyping import PyTree
 
-from transfer_jax.surgery.paths import Where, leaf_paths, mask_of
+from transfer_jax.surgery.paths import Where, flags_of, flatten_paths, leaf_paths
 
 Rename = Mapping[str, str] | Callable[[str], str]
 
@@ -53,8 +53,7 @@ class GraftReport:
         return "\n".join(lines)
 
 
-@dataclass(frozen=True)
-class Match:
+class Match(NamedTuple):
     """One leaf of the recipient, and the donor's leaf that is meant for it."""
 
     path: str
@@ -62,18 +61,33 @@ class Match:
     selected: bool
     source: str | None
     donated: Any
-    recipient_is: str
-    donor_is: str
+    stacked: bool
 
     @property
     def fits(self) -> bool:
         """Whether the donor has the leaf, in the same shape and dtype."""
-        return self.source is not None and self.recipient_is == self.donor_is
+        if self.source is None:
+            return False
+        if not hasattr(self.leaf, "dtype") or not hasattr(self.donated, "dtype"):
+            return self.recipient_is == self.donor_is
+        skip = int(self.stacked)
+        same_shape = self.leaf.shape[skip:] == self.donated.shape[skip:]
+        return same_shape and self.leaf.dtype == self.donated.dtype
+
+    @property
+    def recipient_is(self) -> str:
+        """What the recipient has."""
+        return describe(self.leaf, self.stacked)
+
+    @property
+    def donor_is(self) -> str:
+        """What the donor has."""
+        return "no such leaf" if self.source is None else describe(self.donated, self.stacked)
 
 
 def match_leaves(
     recipient: PyTree, donor: PyTree, where: Where, rename: Rename | None, *, stacked: bool = False
-) -> list[Match]:
+) -> tuple[list[Match], PyTreeDef]:
     """Pair the leaves of a recipient with those of a donor.
 
     Args:
@@ -84,23 +98,21 @@ def match_leaves(
       stacked: compare shapes without their first axis.
 
     Returns:
-      One match for each leaf of the recipient, in tree order.
+      One match for each leaf of the recipient, in tree order, and the recipient's structure.
 
     Raises:
       SelectionError: `where` selects nothing.
       GraftError: two leaves of the donor are renamed to one path.
     """
-    flags = jax.tree.leaves(mask_of(recipient, where))
+    paths, leaves, structure = flatten_paths(recipient)
+    flags = flags_of(where, paths, leaves, structure)
     sources = _renamed_leaves(donor, rename)
-    matches = []
-    leaves = zip(leaf_paths(recipient), jax.tree.leaves(recipient), flags, strict=True)
-    for path, leaf, selected in leaves:
-        source, donated = sources.get(path, (None, None))
-        found = "no such leaf" if source is None else describe(donated, stacked)
-        matches.append(
-            Match(path, leaf, bool(selected), source, donated, describe(leaf, stacked), found)
-        )
-    return matches
+    nothing = (None, None)
+    matches = [
+        Match(path, leaf, bool(selected), *sources.get(path, nothing), stacked)
+        for path, leaf, selected in zip(paths, leaves, flags, strict=True)
+    ]
+    return matches, structure
 
 
 def graft_report(
@@ -128,7 +140,7 @@ def graft_report(
       kept       fc2
       unused     fc3
     """
-    matches = match_leaves(recipient, donor, where, rename)
+    matches, _ = match_leaves(recipient, donor, where, rename)
     chosen = [match for match in matches if match.selected]
     grafted = {match.path: match.source for match in chosen if match.fits and match.source}
     used = set(grafted.values())
@@ -163,8 +175,11 @@ def describe(leaf: Any, stacked: bool = False) -> str:
 
 
 def _renamed_leaves(donor: PyTree, rename: Rename | None) -> dict[str, tuple[str, Any]]:
+    paths, leaves, _ = flatten_paths(donor)
+    if rename is None:
+        return {path: (path, leaf) for path, leaf in zip(paths, leaves, strict=True)}
     renamed: dict[str, tuple[str, Any]] = {}
-    for path, leaf in zip(leaf_paths(donor), jax.tree.leaves(donor), strict=True):
+    for path, leaf in zip(paths, leaves, strict=True):
         new_path = _new_path(path, rename)
         if new_path in renamed:
             raise GraftError(
@@ -175,9 +190,7 @@ def _renamed_leaves(donor: PyTree, rename: Rename | None) -> dict[str, tuple[str
     return renamed
 
 
-def _new_path(path: str, rename: Rename | None) -> str:
-    if rename is None:
-        return path
+def _new_path(path: str, rename: Rename) -> str:
     if callable(rename):
         return rename(path)
     keys = path.split("/")

@@ -5,7 +5,7 @@ from typing import Any
 import jax
 from jaxtyping import PyTree
 
-from transfer_jax.surgery.paths import Where, mask_of
+from transfer_jax.surgery.paths import Where, mask_of, path_string
 
 
 def partition(tree: PyTree, mask: Where) -> tuple[PyTree, PyTree]:
@@ -51,8 +51,7 @@ def combine(selected: PyTree, rest: PyTree) -> PyTree:
 
     def one_of(path: tuple[Any, ...], left: Any, right: Any) -> Any:
         if left is not None and right is not None:
-            name = jax.tree_util.keystr(path, simple=True, separator="/")
-            raise ValueError(f"both parts hold the leaf {name}")
+            raise ValueError(f"both parts hold the leaf {path_string(path)}")
         return right if left is None else left
 
     return jax.tree_util.tree_map_with_path(

@@ -8,6 +8,7 @@ from typing import Any
 
 import jax
 import numpy as np
+from jax.tree_util import DictKey, GetAttrKey, KeyPath, PyTreeDef
 from jaxtyping import PyTree
 
 Pattern = str | Sequence[str] | Callable[[str, Any], bool]
@@ -25,14 +26,50 @@ def leaf_paths(tree: PyTree) -> list[str]:
       tree: any pytree.
 
     Returns:
-      One string a leaf, keys joined by "/": `conv3/kernel`, `layers/0/bias`.
+      One string a leaf, keys joined by "/": `conv3/kernel`, `layers/0/bias`. A last attribute
+      `value`, as the variables of flax.nnx have, is left out.
 
     Example:
       >>> leaf_paths({"conv1": {"kernel": 1, "bias": 2}})
       ['conv1/bias', 'conv1/kernel']
     """
-    leaves, _ = jax.tree_util.tree_flatten_with_path(tree)
-    return [jax.tree_util.keystr(path, simple=True, separator="/") for path, _ in leaves]
+    return flatten_paths(tree)[0]
+
+
+def flatten_paths(tree: PyTree) -> tuple[list[str], list[Any], PyTreeDef]:
+    """Paths, leaves and structure of a tree, from one walk.
+
+    Args:
+      tree: any pytree.
+
+    Returns:
+      (paths, leaves, structure), paths as in `leaf_paths`.
+
+    Example:
+      >>> flatten_paths({"a": 1})[:2]
+      (['a'], [1])
+    """
+    found, structure = jax.tree_util.tree_flatten_with_path(tree)
+    return [path_string(path) for path, _ in found], [leaf for _, leaf in found], structure
+
+
+def path_string(path: KeyPath) -> str:
+    """A key path of JAX as one string.
+
+    Args:
+      path: what JAX gives for a leaf, a tuple of keys.
+
+    Returns:
+      The keys joined by "/"; see `leaf_paths`.
+
+    Example:
+      >>> path_string((jax.tree_util.DictKey("layers"), jax.tree_util.SequenceKey(0)))
+      'layers/0'
+    """
+    if len(path) > 1 and isinstance(path[-1], GetAttrKey) and path[-1].name == "value":
+        path = path[:-1]
+    # What jax.tree_util.keystr(path, simple=True, separator="/") gives, in half of its time.
+    return "/".join([str(key.key) if type(key) is DictKey else _key_string(key) for key in path])
 
 
 def select(tree: PyTree, where: Pattern, *, expect: int | None = None) -> PyTree[bool]:
@@ -57,12 +94,8 @@ def select(tree: PyTree, where: Pattern, *, expect: int | None = None) -> PyTree
       >>> select({"conv1": {"kernel": 1.0, "bias": 0.0}, "fc2": {"kernel": 2.0}}, "*/kernel")
       {'conv1': {'bias': False, 'kernel': True}, 'fc2': {'kernel': True}}
     """
-    paths = leaf_paths(tree)
-    leaves, structure = jax.tree.flatten(tree)
-    chosen = _matcher(where)
-    flags = [bool(chosen(path, leaf)) for path, leaf in zip(paths, leaves, strict=True)]
-    _check_count(paths, flags, where, expect)
-    return jax.tree.unflatten(structure, flags)
+    paths, leaves, structure = flatten_paths(tree)
+    return jax.tree.unflatten(structure, _selected(paths, leaves, where, expect))
 
 
 def first_layers(params: PyTree, n: int, layer_names: Sequence[str] | None = None) -> PyTree[bool]:
@@ -116,15 +149,40 @@ def mask_of(tree: PyTree, where: Where) -> PyTree[bool]:
       >>> mask_of({"a": 1, "b": 2}, {"a": True, "b": False})
       {'a': True, 'b': False}
     """
-    leaves = jax.tree.leaves(where)
-    if jax.tree.structure(where) == jax.tree.structure(tree) and all(map(is_flag, leaves)):
-        return where
+    paths, leaves, structure = flatten_paths(tree)
+    return jax.tree.unflatten(structure, flags_of(where, paths, leaves, structure))
+
+
+def flags_of(
+    where: Where, paths: Sequence[str], leaves: Sequence[Any], structure: PyTreeDef
+) -> list[bool]:
+    """The leaves of the mask that `where` stands for, for a tree that is flat already.
+
+    Args:
+      where: as for `mask_of`.
+      paths: the tree's paths.
+      leaves: the tree's leaves.
+      structure: the tree's structure.
+
+    Returns:
+      One flag a leaf.
+
+    Raises:
+      SelectionError: a ready mask has another structure than the tree.
+
+    Example:
+      >>> flags_of("a", *flatten_paths({"a": 1, "b": 2}))
+      [True, False]
+    """
+    flags, mask_structure = jax.tree.flatten(where)
+    if mask_structure == structure and all(map(is_flag, flags)):
+        return flags
     patterns: Any = where
-    if callable(where) or (leaves and all(isinstance(leaf, str) for leaf in leaves)):
-        return select(tree, patterns)
+    if callable(where) or (flags and all(isinstance(flag, str) for flag in flags)):
+        return _selected(paths, leaves, patterns, None)
     raise SelectionError(
         f"mask and tree differ: the mask's leaves are {_span(leaf_paths(where))}, "
-        f"the tree's {_span(leaf_paths(tree))}; a mask's leaves are True or False"
+        f"the tree's {_span(paths)}; a mask's leaves are True or False"
     )
 
 
@@ -199,24 +257,34 @@ def _check_count(
     )
 
 
-def _matcher(where: Pattern) -> Callable[[str, Any], bool]:
+def _selected(
+    paths: Sequence[str], leaves: Sequence[Any], where: Pattern, expect: int | None
+) -> list[bool]:
     if callable(where):
-        return where
-    patterns = [where] if isinstance(where, str) else list(where)
-    excluded = [_glob(p[1:]) for p in patterns if p.startswith("!")]
-    included = [_glob(p) for p in patterns if not p.startswith("!")] or [_glob("**")]
-    return lambda path, _: (
-        any(p.fullmatch(path) for p in included) and not any(p.fullmatch(path) for p in excluded)
-    )
+        flags = [bool(where(path, leaf)) for path, leaf in zip(paths, leaves, strict=True)]
+    else:
+        patterns = [where] if isinstance(where, str) else list(where)
+        excluded = _any_of([p[1:] for p in patterns if p.startswith("!")]).fullmatch
+        included = _any_of([p for p in patterns if not p.startswith("!")] or ["**"]).fullmatch
+        flags = [included(path) is not None and excluded(path) is None for path in paths]
+    _check_count(paths, flags, where, expect)
+    return flags
+
+
+def _any_of(patterns: Sequence[str]) -> re.Pattern[str]:
+    """One regular expression for several globs; for none, one that matches nothing."""
+    return re.compile("|".join(f"(?:{_glob(pattern)})" for pattern in patterns) or r"(?!)")
 
 
 @lru_cache(maxsize=1024)
-def _glob(pattern: str) -> re.Pattern[str]:
+def _glob(pattern: str) -> str:
     tokens = re.split(r"(/?\*\*/?|\*|\?|\[[^\]]+\])", pattern)
+    expression = "".join(map(_regex_of_token, tokens))
     try:
-        return re.compile("".join(map(_regex_of_token, tokens)))
+        re.compile(expression)
     except re.error as error:
         raise SelectionError(f"'{pattern}' is not a pattern: {error}") from None
+    return expression
 
 
 def _regex_of_token(token: str) -> str:
@@ -239,8 +307,12 @@ def _regex_of_token(token: str) -> str:
     return re.escape(token)
 
 
-def _top_key(path: tuple[Any, ...]) -> str:
-    return jax.tree_util.keystr(path[:1], simple=True)
+def _key_string(key: Any) -> str:
+    return jax.tree_util.keystr((key,), simple=True)
+
+
+def _top_key(path: KeyPath) -> str:
+    return path_string(path[:1])
 
 
 def _span(names: Sequence[str]) -> str:
