@@ -8,7 +8,7 @@ from typing import Any
 
 import jax
 import numpy as np
-from jax.tree_util import DictKey, GetAttrKey, KeyPath, PyTreeDef
+from jax.tree_util import GetAttrKey, KeyPath, PyTreeDef
 from jaxtyping import PyTree
 
 Pattern = str | Sequence[str] | Callable[[str, Any], bool]
@@ -49,8 +49,10 @@ def flatten_paths(tree: PyTree) -> tuple[list[str], list[Any], PyTreeDef]:
       >>> flatten_paths({"a": 1})[:2]
       (['a'], [1])
     """
-    found, structure = jax.tree_util.tree_flatten_with_path(tree)
-    return [path_string(path) for path, _ in found], [leaf for _, leaf in found], structure
+    paths: list[str] = []
+    leaves: list[Any] = []
+    _walk(tree, "", paths, leaves)
+    return paths, leaves, jax.tree.structure(tree)
 
 
 def path_string(path: KeyPath) -> str:
@@ -66,10 +68,9 @@ def path_string(path: KeyPath) -> str:
       >>> path_string((jax.tree_util.DictKey("layers"), jax.tree_util.SequenceKey(0)))
       'layers/0'
     """
-    if len(path) > 1 and isinstance(path[-1], GetAttrKey) and path[-1].name == "value":
+    if path and isinstance(path[-1], GetAttrKey) and path[-1].name == "value":
         path = path[:-1]
-    # What jax.tree_util.keystr(path, simple=True, separator="/") gives, in half of its time.
-    return "/".join([str(key.key) if type(key) is DictKey else _key_string(key) for key in path])
+    return jax.tree_util.keystr(path, simple=True, separator="/")
 
 
 def select(tree: PyTree, where: Pattern, *, expect: int | None = None) -> PyTree[bool]:
@@ -307,8 +308,19 @@ def _regex_of_token(token: str) -> str:
     return re.escape(token)
 
 
-def _key_string(key: Any) -> str:
-    return jax.tree_util.keystr((key,), simple=True)
+def _walk(node: Any, path: str, paths: list[str], leaves: list[Any]) -> None:
+    """Plain dicts and arrays by hand, several times faster than key paths; the rest by JAX."""
+    if type(node) is dict:
+        below = f"{path}/" if path else ""
+        for key in sorted(node):
+            _walk(node[key], f"{below}{key}", paths, leaves)
+    elif isinstance(node, jax.Array | np.ndarray | float):
+        paths.append(path)
+        leaves.append(node)
+    else:
+        for keys, leaf in jax.tree_util.tree_flatten_with_path(node)[0]:
+            paths.append("/".join(filter(None, (path, path_string(keys)))))
+            leaves.append(leaf)
 
 
 def _top_key(path: KeyPath) -> str:
