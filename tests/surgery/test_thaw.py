@@ -23,35 +23,6 @@ def trained(tx, params, state, steps: int):
     return params, state
 
 
-def first_move(tx, params, state) -> float:
-    after, _ = trained(tx, params, state, 1)
-    return float(jnp.abs(after["conv1"]["kernel"] - params["conv1"]["kernel"]).max())
-
-
-def test_the_first_step_after_a_thaw_is_one_learning_rate():
-    adam = optax.adam(LR)
-    frozen = freeze(adam, FROZEN)
-    params, state = trained(frozen, PARAMS, frozen.init(PARAMS), 2000)
-    tx = freeze(adam, NOTHING, thawed=[FROZEN])
-    thawed = thaw(state, tx, params)
-    assert first_move(tx, params, thawed) == pytest.approx(LR, rel=1e-3)
-
-
-def test_moments_carried_by_path_take_a_first_step_three_times_as_long():
-    """The naive way: a whole new state, with the old moments and the old count put in."""
-    adam = optax.adam(LR)
-    frozen = freeze(adam, FROZEN)
-    params, state = trained(frozen, PARAMS, frozen.init(PARAMS), 2000)
-    old = state.inner_states["trainable"].inner_state[0]
-    fresh = adam.init(params)
-    carried = fresh[0]._replace(
-        count=old.count,
-        mu={**fresh[0].mu, "fc2": old.mu["fc2"]},
-        nu={**fresh[0].nu, "fc2": old.nu["fc2"]},
-    )
-    assert first_move(adam, params, (carried, *fresh[1:])) == pytest.approx(2.94 * LR, rel=0.02)
-
-
 def test_what_was_training_goes_on_as_if_nothing_had_happened():
     adam = optax.adamw(LR)
     frozen = freeze(adam, FROZEN)

@@ -1,5 +1,6 @@
 """Freezing: an optimizer that leaves chosen parameters exactly as they are, until they thaw."""
 
+import warnings
 from collections.abc import Sequence
 from typing import Any
 
@@ -17,6 +18,7 @@ def freeze(
     frozen_mask: PyTree[bool],
     *,
     thawed: Sequence[PyTree[bool]] = (),
+    donated: PyTree[bool] | None = None,
 ) -> optax.GradientTransformationExtraArgs:
     """The optimizer restricted to the leaves that are not frozen.
 
@@ -29,9 +31,14 @@ def freeze(
       frozen_mask: a tree of booleans of the parameters' structure, True at frozen leaves.
       thawed: masks of the leaves that were frozen once, one mask a thaw, in order. Each is a
         group with a step count and norms of its own; see `thaw`.
+      donated: a mask of the leaves that come from a trained network; a warning names frozen
+        leaves that do not. None for no such check.
 
     Returns:
       A transformation of whole parameter trees.
+
+    Warns:
+      UserWarning: a leaf is frozen but not donated.
 
     Raises:
       TypeError: a mask is traced, or holds something else than booleans.
@@ -47,6 +54,10 @@ def freeze(
 
     Source: Yosinski et al. (2014), section 2: transferred layers are left frozen.
     """
+    if donated is not None:
+        _warn_of_untrained(frozen_mask, donated)
+    if callable(frozen_mask):
+        return _freeze_callable(tx, frozen_mask, thawed)
     labels = _labels(frozen_mask, thawed)
     groups: dict[Any, optax.GradientTransformation] = {"frozen": optax.set_to_zero()}
     groups |= {"trainable": tx} | {f"thaw {i + 1}": tx for i in range(len(thawed))}
@@ -187,6 +198,22 @@ def freeze_stats(before: PyTree, after: PyTree, frozen_mask: PyTree) -> PyTree:
     return jax.tree.map(chosen, frozen_mask, before, after)
 
 
+def _freeze_callable(
+    tx: optax.GradientTransformation, frozen_mask: PyTree, thawed: Sequence[PyTree]
+) -> optax.GradientTransformationExtraArgs:
+    """For trees that are callable, as Equinox modules are: optax would call the mask."""
+    inner = freeze(tx, [frozen_mask], thawed=[[mask] for mask in thawed])
+
+    def update(
+        updates: PyTree, state: optax.OptState, params: PyTree | None = None, **extra: Any
+    ) -> tuple[PyTree, optax.OptState]:
+        own = None if params is None else [params]
+        (updates,), state = inner.update([updates], state, own, **extra)
+        return updates, state
+
+    return optax.GradientTransformationExtraArgs(lambda params: inner.init([params]), update)
+
+
 def _labels(frozen_mask: PyTree[bool], thawed: Sequence[PyTree[bool]]) -> PyTree[str]:
     for mask in (frozen_mask, *thawed):
         _check_flags(mask)
@@ -199,6 +226,18 @@ def _labels(frozen_mask: PyTree[bool], thawed: Sequence[PyTree[bool]]) -> PyTree
         names = ["frozen", *(f"thaw {i + 1}" for i in range(len(thawed)))]
         labels.append(next((n for n, flag in zip(names, flags, strict=True) if flag), "trainable"))
     return jax.tree.unflatten(jax.tree.structure(frozen_mask), labels)
+
+
+def _warn_of_untrained(frozen_mask: PyTree[bool], donated: PyTree[bool]) -> None:
+    _check_structure(donated, frozen_mask, "donated leaves")
+    flags = zip(jax.tree.leaves(frozen_mask), jax.tree.leaves(donated), strict=True)
+    untrained = [
+        path
+        for path, (frozen, trained) in zip(leaf_paths(frozen_mask), flags, strict=True)
+        if frozen and not trained
+    ]
+    if untrained:
+        warnings.warn(f"frozen but not from a donor: {', '.join(untrained)}", stacklevel=3)
 
 
 def _check_flags(mask: PyTree) -> None:

@@ -246,10 +246,10 @@ def _check_count(
     if found == expect or (expect is None and found > 0):
         return
     wanted = "at least one leaf" if expect is None else f"{expect} leaves"
-    patterns = [where] if isinstance(where, str) else where
-    if callable(patterns):
+    if callable(where):
         near, shown = list(paths), getattr(where, "__name__", repr(where))
     else:
+        patterns = _patterns(where)
         near = [p for g in patterns for p in difflib.get_close_matches(g, paths, cutoff=0.3)]
         shown = ", ".join(map(repr, patterns))
     raise SelectionError(
@@ -264,12 +264,21 @@ def _selected(
     if callable(where):
         flags = [bool(where(path, leaf)) for path, leaf in zip(paths, leaves, strict=True)]
     else:
-        patterns = [where] if isinstance(where, str) else list(where)
+        patterns = _patterns(where)
         excluded = _any_of([p[1:] for p in patterns if p.startswith("!")]).fullmatch
         included = _any_of([p for p in patterns if not p.startswith("!")] or ["**"]).fullmatch
         flags = [included(path) is not None and excluded(path) is None for path in paths]
     _check_count(paths, flags, where, expect)
     return flags
+
+
+def _patterns(where: Any) -> list[str]:
+    patterns = [where] if isinstance(where, str) else where
+    if isinstance(patterns, Sequence) and all(isinstance(pattern, str) for pattern in patterns):
+        return list(patterns)
+    raise TypeError(
+        f"where is {type(where).__name__}; allowed: a pattern, a list of patterns, a function"
+    )
 
 
 def _any_of(patterns: Sequence[str]) -> re.Pattern[str]:
