@@ -4,12 +4,13 @@ from typing import TYPE_CHECKING, Any
 
 from transfer_jax.conditions import condition_grid
 from transfer_jax.surgery.diff import ChangeReport, diff
-from transfer_jax.surgery.freeze import freeze, freeze_stats, freeze_traced, thaw
+from transfer_jax.surgery.freeze import freeze, freeze_stats, thaw
+from transfer_jax.surgery.freeze_traced import freeze_traced
 from transfer_jax.surgery.gradients import value_and_grad
 from transfer_jax.surgery.graft import graft, reinitialise
 from transfer_jax.surgery.matching import GraftError, GraftReport, graft_report
 from transfer_jax.surgery.partition import combine, partition
-from transfer_jax.surgery.paths import SelectionError, first_layers, select
+from transfer_jax.surgery.selection import SelectionError, first_layers, select
 from transfer_jax.surgery.stacking import stack, unstack
 from transfer_jax.surgery.summary import Summary, summary
 from transfer_jax.surgery.tree_files import TreeFileError, load_tree, save_tree

@@ -52,7 +52,7 @@ def select_rivals(tree: Tree) -> Rivals:
 
     def flax() -> Any:
         return traverse_util.path_aware_map(
-            lambda path, _: fnmatch.fnmatch("/".join(path), PATTERN), tree
+            lambda path, _: fnmatch.fnmatch("/".join(map(str, path)), PATTERN), tree
         )
 
     return {"transfer_jax": lambda: tj.select(tree, PATTERN), "jax.tree": plain, "flax": flax}
@@ -70,7 +70,7 @@ def graft_rivals(recipient: Tree, donor: Tree) -> Rivals:
 
     def flax() -> Any:
         old = traverse_util.flatten_dict(recipient, sep="/")
-        new = traverse_util.flatten_dict(donor, sep="/")
+        new: Any = traverse_util.flatten_dict(donor, sep="/")
         merged = {
             name: jnp.copy(new[name]) if fnmatch.fnmatch(name, PATTERN) else leaf
             for name, leaf in old.items()

@@ -7,7 +7,7 @@ import pytest
 
 from tests.surgery.nets import FROZEN, GRADS, NOTHING, PARAMS
 from transfer_jax import diff, freeze, graft, load_tree, save_tree, thaw
-from transfer_jax.surgery.paths import SelectionError
+from transfer_jax.surgery.selection import SelectionError
 
 LR = 0.01
 

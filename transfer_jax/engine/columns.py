@@ -14,7 +14,7 @@ from transfer_jax.data.tasks import first_examples, ranks
 from transfer_jax.models.layered import Params
 from transfer_jax.randomness import key_for
 from transfer_jax.surgery.graft import graft
-from transfer_jax.surgery.paths import first_layers
+from transfer_jax.surgery.selection import first_layers
 
 Init = Callable[[Key[Array, ""]], Params]
 

@@ -15,7 +15,7 @@ from transfer_jax.data.pipeline import ColumnInputs, DeviceImages
 from transfer_jax.models.layered import Layered, Params, Rngs, suffix
 from transfer_jax.randomness import fold_in_name
 from transfer_jax.surgery.freeze import freeze
-from transfer_jax.surgery.paths import first_layers
+from transfer_jax.surgery.selection import first_layers
 
 
 class ColumnState(NamedTuple):

@@ -10,7 +10,8 @@ import optax
 from jax.core import Tracer
 from jaxtyping import PyTree
 
-from transfer_jax.surgery.paths import SelectionError, is_flag, leaf_paths
+from transfer_jax.surgery.paths import leaf_paths
+from transfer_jax.surgery.selection import SelectionError, is_flag
 
 
 def freeze(
@@ -64,7 +65,7 @@ def freeze(
     inner = optax.partition(groups, labels)
 
     def init(params: PyTree) -> optax.OptState:
-        _check_structure(params, frozen_mask, "parameters")
+        check_structure(params, frozen_mask, "parameters")
         return inner.init(params)
 
     return optax.GradientTransformationExtraArgs(init, inner.update)
@@ -120,53 +121,6 @@ def thaw(
     return fresh._replace(inner_states=states)
 
 
-def freeze_traced(
-    tx: optax.GradientTransformation, frozen_mask: PyTree
-) -> optax.GradientTransformationExtraArgs:
-    """`freeze` with a mask that is data: one compiled program serves many masks.
-
-    The step is that of the static form. The price is state and arithmetic for frozen leaves.
-
-    Args:
-      tx: an optax transformation whose update of a leaf does not depend on how many other
-        leaves there are (added noise does).
-      frozen_mask: a tree of boolean arrays, each scalar or broadcastable to its leaf, True at
-        frozen leaves; it may be traced, also by `vmap`.
-
-    Returns:
-      A transformation of whole parameter trees.
-
-    Raises:
-      SelectionError: at `init`, if the parameters have another structure than the mask.
-
-    Example:
-      >>> def step(frozen):
-      ...     params = {"conv1": jnp.ones(2), "fc2": jnp.ones(2)}
-      ...     tx = freeze_traced(optax.sgd(1.0), {"conv1": frozen, "fc2": ~frozen})
-      ...     return tx.update(params, tx.init(params), params)[0]["conv1"][0]
-      >>> jax.vmap(step)(jnp.array([True, False])).tolist()
-      [0.0, -1.0]
-    """
-    inner = optax.with_extra_args_support(tx)
-
-    def trainable(tree: PyTree) -> PyTree:
-        # `where`, not a product: 0 * nan is nan.
-        return jax.tree.map(lambda f, x: jnp.where(f, jnp.zeros_like(x), x), frozen_mask, tree)
-
-    def init(params: PyTree) -> optax.OptState:
-        _check_structure(params, frozen_mask, "parameters")
-        return inner.init(trainable(params))
-
-    def update(
-        updates: PyTree, state: optax.OptState, params: PyTree | None = None, **extra: Any
-    ) -> tuple[PyTree, optax.OptState]:
-        own = None if params is None else trainable(params)
-        updates, state = inner.update(trainable(updates), state, own, **extra)
-        return trainable(updates), state
-
-    return optax.GradientTransformationExtraArgs(init, update)
-
-
 def freeze_stats(before: PyTree, after: PyTree, frozen_mask: PyTree) -> PyTree:
     """Batch statistics after a step, those of frozen layers put back.
 
@@ -189,8 +143,8 @@ def freeze_stats(before: PyTree, after: PyTree, frozen_mask: PyTree) -> PyTree:
       >>> freeze_stats({"bn1": 0.0, "bn2": 0.0}, {"bn1": 1.0, "bn2": 1.0}, frozen)
       {'bn1': 0.0, 'bn2': 1.0}
     """
-    _check_structure(after, frozen_mask, "statistics")
-    _check_structure(before, frozen_mask, "statistics")
+    check_structure(after, frozen_mask, "statistics")
+    check_structure(before, frozen_mask, "statistics")
 
     def chosen(frozen: Any, old: Any, new: Any) -> Any:
         return (old if frozen else new) if is_flag(frozen) else jnp.where(frozen, old, new)
@@ -203,12 +157,13 @@ def _freeze_callable(
 ) -> optax.GradientTransformationExtraArgs:
     """For trees that are callable, as Equinox modules are: optax would call the mask."""
     inner = freeze(tx, [frozen_mask], thawed=[[mask] for mask in thawed])
+    update_boxed: Any = inner.update
 
     def update(
         updates: PyTree, state: optax.OptState, params: PyTree | None = None, **extra: Any
     ) -> tuple[PyTree, optax.OptState]:
         own = None if params is None else [params]
-        (updates,), state = inner.update([updates], state, own, **extra)
+        (updates,), state = update_boxed([updates], state, own, **extra)
         return updates, state
 
     return optax.GradientTransformationExtraArgs(lambda params: inner.init([params]), update)
@@ -217,10 +172,11 @@ def _freeze_callable(
 def _labels(frozen_mask: PyTree[bool], thawed: Sequence[PyTree[bool]]) -> PyTree[str]:
     for mask in (frozen_mask, *thawed):
         _check_flags(mask)
-        _check_structure(mask, frozen_mask, "masks")
+        check_structure(mask, frozen_mask, "masks")
     labels = []
-    masks = [jax.tree.leaves(mask) for mask in (frozen_mask, *thawed)]
-    for path, *flags in zip(leaf_paths(frozen_mask), *masks, strict=True):
+    masks: list[list[Any]] = [jax.tree.leaves(mask) for mask in (frozen_mask, *thawed)]
+    rows: list[tuple[Any, ...]] = list(zip(*masks, strict=True))
+    for path, flags in zip(leaf_paths(frozen_mask), rows, strict=True):
         if sum(flags) > 1:
             raise SelectionError(f"{path} is frozen and thawed, or thawed twice")
         names = ["frozen", *(f"thaw {i + 1}" for i in range(len(thawed)))]
@@ -229,7 +185,7 @@ def _labels(frozen_mask: PyTree[bool], thawed: Sequence[PyTree[bool]]) -> PyTree
 
 
 def _warn_of_untrained(frozen_mask: PyTree[bool], donated: PyTree[bool]) -> None:
-    _check_structure(donated, frozen_mask, "donated leaves")
+    check_structure(donated, frozen_mask, "donated leaves")
     flags = zip(jax.tree.leaves(frozen_mask), jax.tree.leaves(donated), strict=True)
     untrained = [
         path
@@ -248,7 +204,20 @@ def _check_flags(mask: PyTree) -> None:
             raise TypeError(f"the mask holds {type(leaf).__name__} at {path}; allowed: bool")
 
 
-def _check_structure(tree: PyTree, mask: PyTree, what: str) -> None:
+def check_structure(tree: PyTree, mask: PyTree, what: str) -> None:
+    """Check that a tree has the structure of a mask.
+
+    Args:
+      tree: any tree.
+      mask: the mask.
+      what: what the tree is, for the message.
+
+    Raises:
+      SelectionError: it has another structure; the paths that differ are named.
+
+    Example:
+      >>> check_structure({"a": 1}, {"a": True}, "parameters")
+    """
     if jax.tree.structure(tree) != jax.tree.structure(mask):
         odd = sorted(set(leaf_paths(tree)) ^ set(leaf_paths(mask)))
         raise SelectionError(f"mask and {what} differ; not in both: {odd or 'the containers'}")

@@ -8,7 +8,7 @@ import jax.numpy as jnp
 from jaxtyping import PyTree
 
 from transfer_jax.surgery.partition import combine, partition
-from transfer_jax.surgery.paths import Where
+from transfer_jax.surgery.selection import Where
 
 
 def value_and_grad(

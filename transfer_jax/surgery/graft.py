@@ -8,7 +8,7 @@ import numpy as np
 from jaxtyping import PyTree
 
 from transfer_jax.surgery.matching import GraftError, Match, Rename, match_leaves
-from transfer_jax.surgery.paths import Where
+from transfer_jax.surgery.selection import Where
 
 
 def graft(

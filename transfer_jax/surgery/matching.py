@@ -5,10 +5,10 @@ from dataclasses import asdict, dataclass
 from typing import Any, NamedTuple
 
 import jax.numpy as jnp
-from jax.tree_util import PyTreeDef
 from jaxtyping import PyTree
 
-from transfer_jax.surgery.paths import Where, flags_of, flatten_paths, leaf_paths
+from transfer_jax.surgery.paths import flatten_paths, leaf_paths
+from transfer_jax.surgery.selection import Where, flags_of
 
 Rename = Mapping[str, str] | Callable[[str], str]
 
@@ -87,7 +87,7 @@ class Match(NamedTuple):
 
 def match_leaves(
     recipient: PyTree, donor: PyTree, where: Where, rename: Rename | None, *, stacked: bool = False
-) -> tuple[list[Match], PyTreeDef]:
+) -> tuple[list[Match], Any]:
     """Pair the leaves of a recipient with those of a donor.
 
     Args:

@@ -5,7 +5,8 @@ from typing import Any
 import jax
 from jaxtyping import PyTree
 
-from transfer_jax.surgery.paths import Where, mask_of, path_string
+from transfer_jax.surgery.paths import path_string
+from transfer_jax.surgery.selection import Where, mask_of
 
 
 def partition(tree: PyTree, mask: Where) -> tuple[PyTree, PyTree]:

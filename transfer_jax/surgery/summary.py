@@ -7,7 +7,8 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import PyTree
 
-from transfer_jax.surgery.paths import Where, leaf_paths, mask_of
+from transfer_jax.surgery.paths import leaf_paths
+from transfer_jax.surgery.selection import Where, mask_of
 
 
 @dataclass(frozen=True)

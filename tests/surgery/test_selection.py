@@ -2,7 +2,8 @@ import jax
 import jax.numpy as jnp
 import pytest
 
-from transfer_jax.surgery.paths import SelectionError, first_layers, leaf_paths, mask_of, select
+from transfer_jax.surgery.paths import leaf_paths
+from transfer_jax.surgery.selection import SelectionError, first_layers, mask_of, select
 
 TREE = {
     "conv1": {"kernel": 1, "bias": 2},
