@@ -54,17 +54,19 @@ def graft(
     """
     if on_mismatch not in ("error", "keep"):
         raise ValueError(f"on_mismatch is {on_mismatch!r}; allowed: 'error', 'keep'")
-    matches, structure = match_leaves(recipient, donor, where, rename, stacked=columns is not None)
-    odd = [match for match in matches if match.selected and not match.fits]
+    stacked = columns is not None
+    _, leaves, structure, matches, _ = match_leaves(
+        recipient, donor, where, rename, stacked=stacked
+    )
+    fitting = {i: match for i, match in matches.items() if match.fits}
+    odd = [match for i, match in matches.items() if i not in fitting]
     if odd and on_mismatch == "error":
         problems = (
             f"{m.path}: recipient has {m.recipient_is}, donor has {m.donor_is}" for m in odd
         )
         raise GraftError(f"the donor does not fit: {'; '.join(problems)}")
-    leaves = [
-        _grafted(match, columns) if match.selected and match.fits else match.leaf
-        for match in matches
-    ]
+    for i, match in fitting.items():
+        leaves[i] = _grafted(match, columns)
     return jax.tree.unflatten(structure, leaves)
 
 

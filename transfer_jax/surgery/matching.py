@@ -1,13 +1,13 @@
 """Which leaf of a donor goes to which leaf of a recipient, and what does not fit."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, NamedTuple
 
 import jax.numpy as jnp
 from jaxtyping import PyTree
 
-from transfer_jax.surgery.paths import flatten_paths, leaf_paths
+from transfer_jax.surgery.paths import flatten_paths
 from transfer_jax.surgery.selection import Where, flags_of
 
 Rename = Mapping[str, str] | Callable[[str], str]
@@ -53,20 +53,21 @@ class GraftReport:
         return "\n".join(lines)
 
 
+MISSING = object()
+
+
 class Match(NamedTuple):
-    """One leaf of the recipient, and the donor's leaf that is meant for it."""
+    """A selected leaf of the recipient, and the donor's leaf that is meant for it."""
 
     path: str
     leaf: Any
-    selected: bool
-    source: str | None
     donated: Any
     stacked: bool
 
     @property
     def fits(self) -> bool:
         """Whether the donor has the leaf, in the same shape and dtype."""
-        if self.source is None:
+        if self.donated is MISSING:
             return False
         if not hasattr(self.leaf, "dtype") or not hasattr(self.donated, "dtype"):
             return self.recipient_is == self.donor_is
@@ -82,13 +83,27 @@ class Match(NamedTuple):
     @property
     def donor_is(self) -> str:
         """What the donor has."""
-        return "no such leaf" if self.source is None else describe(self.donated, self.stacked)
+        return "no such leaf" if self.donated is MISSING else describe(self.donated, self.stacked)
+
+
+class Matching(NamedTuple):
+    """A recipient, flat, and a match for each of its selected leaves.
+
+    `matches` maps a leaf's index to its match; `sources` maps the recipient's names for the
+    donor's leaves to the donor's own names.
+    """
+
+    paths: list[str]
+    leaves: list[Any]
+    structure: Any
+    matches: dict[int, Match]
+    sources: dict[str, str]
 
 
 def match_leaves(
     recipient: PyTree, donor: PyTree, where: Where, rename: Rename | None, *, stacked: bool = False
-) -> tuple[list[Match], Any]:
-    """Pair the leaves of a recipient with those of a donor.
+) -> Matching:
+    """Pair the selected leaves of a recipient with those of a donor.
 
     Args:
       recipient: the tree to graft onto.
@@ -98,7 +113,7 @@ def match_leaves(
       stacked: compare shapes without their first axis.
 
     Returns:
-      One match for each leaf of the recipient, in tree order, and the recipient's structure.
+      The recipient, flat, and its matches.
 
     Raises:
       SelectionError: `where` selects nothing.
@@ -106,13 +121,15 @@ def match_leaves(
     """
     paths, leaves, structure = flatten_paths(recipient)
     flags = flags_of(where, paths, leaves, structure)
-    sources = _renamed_leaves(donor, rename)
-    nothing = (None, None)
-    matches = [
-        Match(path, leaf, bool(selected), *sources.get(path, nothing), stacked)
-        for path, leaf, selected in zip(paths, leaves, flags, strict=True)
-    ]
-    return matches, structure
+    donor_paths, donor_leaves, _ = flatten_paths(donor)
+    sources = _sources(donor_paths, rename)
+    donated = dict(zip(sources, donor_leaves, strict=True))
+    matches = {
+        i: Match(paths[i], leaves[i], donated.get(paths[i], MISSING), stacked)
+        for i, selected in enumerate(flags)
+        if selected
+    }
+    return Matching(paths, leaves, structure, matches, sources)
 
 
 def graft_report(
@@ -140,15 +157,15 @@ def graft_report(
       kept       fc2
       unused     fc3
     """
-    matches, _ = match_leaves(recipient, donor, where, rename)
-    chosen = [match for match in matches if match.selected]
-    grafted = {match.path: match.source for match in chosen if match.fits and match.source}
+    paths, _, _, matches, sources = match_leaves(recipient, donor, where, rename)
+    chosen = matches.values()
+    grafted = {match.path: sources[match.path] for match in chosen if match.fits}
     used = set(grafted.values())
     return GraftReport(
         grafted=grafted,
-        kept=tuple(match.path for match in matches if not match.selected),
+        kept=tuple(path for i, path in enumerate(paths) if i not in matches),
         mismatched={m.path: (m.recipient_is, m.donor_is) for m in chosen if not m.fits},
-        unused=tuple(path for path in leaf_paths(donor) if path not in used),
+        unused=tuple(path for path in sources.values() if path not in used),
     )
 
 
@@ -174,20 +191,21 @@ def describe(leaf: Any, stacked: bool = False) -> str:
     return f"{dtype}{shape[1:] if stacked else shape}"
 
 
-def _renamed_leaves(donor: PyTree, rename: Rename | None) -> dict[str, tuple[str, Any]]:
-    paths, leaves, _ = flatten_paths(donor)
-    if rename is None:
-        return {path: (path, leaf) for path, leaf in zip(paths, leaves, strict=True)}
-    renamed: dict[str, tuple[str, Any]] = {}
-    for path, leaf in zip(paths, leaves, strict=True):
-        new_path = _new_path(path, rename)
-        if new_path in renamed:
+def _sources(donor_paths: Sequence[str], rename: Rename | None) -> dict[str, str]:
+    """The recipient's name of each leaf of the donor to the donor's own, in the donor's order."""
+    sources = dict(zip(donor_paths, donor_paths, strict=True)) if rename is None else {}
+    if len(sources) == len(donor_paths):
+        return sources
+    sources = {}
+    for path in donor_paths:
+        new_path = path if rename is None else _new_path(path, rename)
+        if new_path in sources:
             raise GraftError(
-                f"two leaves of the donor, {renamed[new_path][0]} and {path}, "
+                f"two leaves of the donor, {sources[new_path]} and {path}, "
                 f"are renamed to {new_path}"
             )
-        renamed[new_path] = (path, leaf)
-    return renamed
+        sources[new_path] = path
+    return sources
 
 
 def _new_path(path: str, rename: Rename) -> str:
