@@ -56,9 +56,10 @@ def run(config: Config, workdir: epath.PathLike, *, console: Console | None = No
     Trainer(plan, folder).train(console)
     rows = [row for _, wave in plan.waves() for c in wave for row in read_rows(folder.column(c))]
     check_complete(folder.path / "columns", rows, plan.networks)
-    write_rows(folder.results, rows)
     results = Results(tuple(rows), str(folder.path))
     write_report(results)
+    # Last of all: a folder that holds this file is finished.
+    write_rows(folder.results, rows)
     return results
 
 
