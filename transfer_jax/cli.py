@@ -55,8 +55,10 @@ def run_command(arguments: argparse.Namespace, overrides: list[str], console: Co
     """
     config = load_config(arguments.config, overrides)
     workdir = arguments.workdir or f"runs/{config.name}"
+    from transfer_jax.engine.mesh import spread_over_cores
     from transfer_jax.experiment import run
 
+    spread_over_cores()
     began = time.monotonic()
     results = run(config, workdir, console=console)
     _show_results(results, console)
@@ -78,9 +80,11 @@ def plan_command(arguments: argparse.Namespace, overrides: list[str], console: C
       console: where to print.
     """
     config = load_config(arguments.config, overrides)
+    from transfer_jax.engine.mesh import spread_over_cores
     from transfer_jax.estimate import estimate
     from transfer_jax.plan import make_plan
 
+    spread_over_cores()
     plan = make_plan(config)
     with console.status("measuring the speed of this machine"):
         costs = estimate(plan)

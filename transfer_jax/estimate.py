@@ -48,7 +48,7 @@ class ProgramCost:
 
 @dataclass(frozen=True)
 class Rate:
-    """How fast this machine is: multiply-adds a second, and seconds to compile one network."""
+    """How fast a device is while all work: multiply-adds a second, seconds to compile a network."""
 
     multiply_adds: float
     compile_seconds: float
@@ -74,7 +74,7 @@ def estimate(plan: Plan) -> list[ProgramCost]:
 
 
 def measure_rate(plan: Plan) -> Rate:
-    """Train the column with the most conditions for a few steps and take the time.
+    """Train the column with the most conditions on every device at once and take the time.
 
     Args:
       plan: the plan.
@@ -84,7 +84,7 @@ def measure_rate(plan: Plan) -> Rate:
     """
     column = max(columns(plan.grid), key=lambda column: len(column.cuts))
     start = _untrained_start(plan, column)
-    compiled = CompiledProgram(plan.program(column.cuts), column_mesh(1))
+    compiled = CompiledProgram(plan.program(column.cuts), column_mesh())
     images = replicate(on_device(plan.recipe.images), compiled.mesh)
     state = place([compiled.program.init(start.networks)], compiled.mesh)
     trunk, inputs = place([start.trunk], compiled.mesh), place([start.inputs], compiled.mesh)

@@ -27,23 +27,19 @@ SCRIPT = textwrap.dedent(
 
 
 def run_on(devices: int, folder) -> list[str]:
+    """Eight threads whatever the devices: the CPU's convolutions sum by their number of threads,
+    which is that of the cores, or of the devices if these are more."""
     flags = f"--xla_force_host_platform_device_count={devices}"
     subprocess.run(
         [sys.executable, "-c", SCRIPT, str(folder), str(devices)],
-        env={**os.environ, "XLA_FLAGS": flags, "JAX_PLATFORMS": "cpu"},
+        env={**os.environ, "XLA_FLAGS": flags, "JAX_PLATFORMS": "cpu", "NPROC": "8"},
         check=True,
     )
     return (folder / "results.csv").read_text().splitlines()
 
 
-def test_one_device_and_eight_give_the_same_results(tmp_path):
+def test_one_device_and_eight_give_the_same_results_to_the_bit(tmp_path):
     """Eight columns of conditions on eight devices, four base networks on four of them."""
     one, eight = (run_on(devices, tmp_path / str(devices)) for devices in (1, 8))
     assert len(one) == len(eight) == 1 + 4 + 2 * (8 * 2 + 2 * 2)
-    for a, b in zip(one, eight, strict=True):
-        *names, top1, loss, step = a.split(",")
-        *other_names, other_top1, other_loss, other_step = b.split(",")
-        assert (names, step) == (other_names, other_step)
-        if top1 != "top1":
-            assert abs(float(top1) - float(other_top1)) <= 0.01
-            assert abs(float(loss) - float(other_loss)) < 1e-3
+    assert one == eight

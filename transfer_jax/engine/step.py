@@ -149,7 +149,7 @@ class ColumnProgram:
         for cut in self.cuts:
             start = cut.frozen_layers
             logits = self.network.apply(params[cut.label], activations[start], start)
-            loss = optax.softmax_cross_entropy_with_integer_labels(logits, labels)
+            loss = _cross_entropy(logits, labels)
             losses.append(jnp.sum(jnp.where(real, loss, 0.0)))
             corrects.append(jnp.sum((logits.argmax(-1) == labels) & real))
         return TestCounts(
@@ -194,5 +194,10 @@ class ColumnProgram:
 
 
 def _loss_and_logits(logits: Array, labels: Array) -> tuple[Array, Array]:
-    losses = optax.softmax_cross_entropy_with_integer_labels(logits, labels)
-    return losses.mean(), logits
+    return _cross_entropy(logits, labels).mean(), logits
+
+
+def _cross_entropy(logits: Array, labels: Array) -> Array:
+    """By a one-hot product: the gradient of a lookup is a scatter, which XLA merges or not
+    depending on the number of devices, so that sums would come out in another order."""
+    return optax.softmax_cross_entropy(logits, jax.nn.one_hot(labels, logits.shape[-1]))  # pyright: ignore
