@@ -123,8 +123,6 @@ def main() -> None:
             ("graft", graft_rivals(tree, other)),
             ("diff", diff_rivals(tree, other)),
         ):
-            if task == "graft" and leaves > 10_000:
-                del rivals["equinox"]  # its time grows with the square: minutes
             rounds = 3 if leaves > 10_000 else arguments.rounds
             rows.append((task, leaves, 4 * size * leaves, median_times(rivals, rounds)))
     table = Table("task", "leaves", "MiB", "ours, ms", "best other, ms", "which", "ratio")
