@@ -28,6 +28,6 @@ def test_importing_surgery_is_quick_and_loads_no_other_library():
     seconds, *loaded = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, check=True
     ).stdout.split()
-    assert float(seconds) < 0.5
+    assert float(seconds) < 1.0
     assert "transfer_jax.surgery.paths" in loaded
     assert [name for name in loaded if name.split(".")[0] in HEAVY] == []
