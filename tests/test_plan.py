@@ -3,8 +3,7 @@ import pytest
 
 from tests.conftest import TINY
 from transfer_jax.config import ConfigError, load_config
-from transfer_jax.data.pipeline import on_device
-from transfer_jax.estimate import _abstract_start, estimate
+from transfer_jax.estimate import estimate, step_shapes
 from transfer_jax.plan import by_program, make_plan
 
 
@@ -67,10 +66,8 @@ def test_the_memory_estimate_is_near_what_xla_plans():
     _, wave = list(plan.waves())[1]
     cuts, (column, *_) = by_program(wave)[0]
     program = plan.program(cuts)
-    networks, trunk, inputs = _abstract_start(plan, program, column)
-    state = jax.eval_shape(program.init, networks)
-    images = jax.eval_shape(lambda: on_device(plan.recipe.images))
+    shapes = step_shapes(plan, program, column)
     step = jax.jit(program.train, donate_argnums=0)
-    analysis = step.lower(state, trunk, images, inputs).compile().memory_analysis()
+    analysis = step.lower(*shapes).compile().memory_analysis()
     planned = analysis.temp_size_in_bytes + analysis.argument_size_in_bytes
     assert 0.8 < largest.memory / planned < 1.25

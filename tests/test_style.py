@@ -20,6 +20,7 @@ ROOMS = [
     "models",
     "data",
     "engine",
+    "whole_file",
     "results",
     "analysis",
     "checkpoints",

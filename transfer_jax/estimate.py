@@ -7,12 +7,12 @@ import jax
 import jax.numpy as jnp
 
 from transfer_jax.conditions import Column, columns
-from transfer_jax.data.pipeline import on_device
+from transfer_jax.data.pipeline import ColumnInputs, DeviceImages, on_device
 from transfer_jax.engine.columns import ColumnStart, column_inputs, initial_networks
 from transfer_jax.engine.cost import multiply_adds, tree_bytes
 from transfer_jax.engine.loop import CompiledProgram
 from transfer_jax.engine.mesh import column_mesh, place, replicate
-from transfer_jax.engine.step import ColumnProgram
+from transfer_jax.engine.step import ColumnProgram, ColumnState
 from transfer_jax.experiment import initialiser
 from transfer_jax.models.layered import Params
 from transfer_jax.plan import Plan, by_program
@@ -83,8 +83,8 @@ def measure_rate(plan: Plan) -> Rate:
       The machine's rate.
     """
     column = max(columns(plan.grid), key=lambda column: len(column.cuts))
-    start = _untrained_start(plan, column)
     compiled = CompiledProgram(plan.program(column.cuts), column_mesh())
+    start = _untrained_start(plan, compiled.program, column)
     images = replicate(on_device(plan.recipe.images), compiled.mesh)
     state = place([compiled.program.init(start.networks)], compiled.mesh)
     trunk, inputs = place([start.trunk], compiled.mesh), place([start.inputs], compiled.mesh)
@@ -111,18 +111,35 @@ def step_multiply_adds(plan: Plan, program: ColumnProgram, column: Column) -> in
     Returns:
       The number, of all its conditions together.
     """
-    networks, trunk, inputs = _abstract_start(plan, program, column)
+    return multiply_adds(program.train, *step_shapes(plan, program, column))
+
+
+def step_shapes(
+    plan: Plan, program: ColumnProgram, column: Column
+) -> tuple[ColumnState, Params, DeviceImages, ColumnInputs]:
+    """Shapes of what a training step of a column takes.
+
+    Args:
+      plan: the plan.
+      program: the column's program.
+      column: the column.
+
+    Returns:
+      (state, trunk, images, inputs), of `jax.ShapeDtypeStruct`.
+    """
+    whole: Params = jax.eval_shape(initialiser(plan), jax.random.key(0))
+    split = plan.splits[column.split]
+    state = jax.eval_shape(program.init, {cut.label: whole for cut in program.cuts})
+    trunk = {name: whole[name] for name in program.trunk_layers}
     images = jax.eval_shape(lambda: on_device(plan.recipe.images))
-    state = jax.eval_shape(program.init, networks)
-    return multiply_adds(program.train, state, trunk, images, inputs)
+    inputs = jax.eval_shape(lambda: column_inputs(column, split, plan.recipe))
+    return state, trunk, images, inputs
 
 
 def _program_cost(
     plan: Plan, wave: str, program: ColumnProgram, group: list[Column], rate: Rate, devices: int
 ) -> ProgramCost:
-    networks, trunk, inputs = _abstract_start(plan, program, group[0])
-    images = jax.eval_shape(lambda: on_device(plan.recipe.images))
-    state = jax.eval_shape(program.init, networks)
+    state, trunk, images, inputs = step_shapes(plan, program, group[0])
     counts = jax.eval_shape(program.no_counts)
     step = multiply_adds(program.train, state, trunk, images, inputs)
     test = multiply_adds(program.evaluate, counts, state.params, trunk, images, inputs)
@@ -156,22 +173,12 @@ def _activation_bytes(plan: Plan, program: ColumnProgram) -> int:
     return trunk + sum(4 * sum(sizes[cut.frozen_layers :]) for cut in program.cuts)
 
 
-def _abstract_start(plan: Plan, program: ColumnProgram, column: Column) -> ColumnStart:
-    """Shapes of what a column starts from."""
-    whole: Params = jax.eval_shape(initialiser(plan), jax.random.key(0))
-    split = plan.splits[column.split]
-    inputs = jax.eval_shape(lambda: column_inputs(column, split, plan.recipe))
-    trunk = {name: whole[name] for name in program.trunk_layers}
-    return ColumnStart({cut.label: whole for cut in program.cuts}, trunk, inputs)
-
-
-def _untrained_start(plan: Plan, column: Column) -> ColumnStart:
+def _untrained_start(plan: Plan, program: ColumnProgram, column: Column) -> ColumnStart:
     """What a column starts from, on an untrained base network."""
     init, names = initialiser(plan), plan.network.layer_names
     base = init(jax.random.key(0))
-    depth = max(cut.frozen_layers for cut in column.cuts)
     return ColumnStart(
         networks=initial_networks(column, names, init, base),
-        trunk={name: base[name] for name in names[:depth]},
+        trunk={name: base[name] for name in program.trunk_layers},
         inputs=column_inputs(column, plan.splits[column.split], plan.recipe),
     )

@@ -9,6 +9,7 @@ from typing import Any
 from etils import epath
 
 from transfer_jax.conditions import Column, Condition
+from transfer_jax.whole_file import write_whole
 
 
 class ResultsError(ValueError):
@@ -87,9 +88,7 @@ def write_rows(path: epath.Path, rows: Iterable[ResultRow]) -> None:
     writer = csv.writer(buffer, lineterminator="\n")
     writer.writerow([field.name for field in fields(ResultRow)])
     writer.writerows(astuple(row) for row in rows)
-    partial = path.parent / f".{path.name}.partial"
-    partial.write_text(buffer.getvalue())
-    partial.replace(path)
+    write_whole(path, buffer.getvalue())
 
 
 def read_rows(path: epath.Path) -> list[ResultRow]:

@@ -13,6 +13,7 @@ from ml_collections import ConfigDict
 
 from transfer_jax.conditions import Column, Condition
 from transfer_jax.config import Config, flat_fields
+from transfer_jax.whole_file import write_whole
 
 PACKAGES = ("transfer_jax", "jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "numpy")
 
@@ -111,9 +112,7 @@ def write_json(path: epath.Path, content: dict[str, Any]) -> None:
       path: the file.
       content: what to write.
     """
-    partial = path.parent / f".{path.name}.partial"
-    partial.write_text(json.dumps(content, indent=2) + "\n")
-    partial.replace(path)
+    write_whole(path, json.dumps(content, indent=2) + "\n")
 
 
 def versions() -> dict[str, str]:

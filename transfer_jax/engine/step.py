@@ -1,8 +1,8 @@
 """One training step, and one evaluation step, of all conditions of a column."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -107,10 +107,8 @@ class ColumnProgram:
         params, opt_state, losses, accuracies = {}, {}, [], []
         for cut in self.cuts:
             own, start = state.params[cut.label], cut.frozen_layers
-            logits_of = self._suffix_function(activations[start], start, rngs)
-            (loss, logits), grads = jax.value_and_grad(
-                lambda p, f=logits_of: _loss_and_logits(f(p), labels), has_aux=True
-            )(own)
+            loss_of = self._suffix_loss(activations[start], start, labels, rngs)
+            (loss, logits), grads = jax.value_and_grad(loss_of, has_aux=True)(own)
             frozen = {name: trunk[name] for name in self.network.layer_names[:start]}
             params[cut.label], opt_state[cut.label] = self._updated(
                 cut, own, frozen, grads, state.opt_state[cut.label]
@@ -175,8 +173,16 @@ class ColumnProgram:
             activations.append(self.network.apply(trunk, last, n, n + 1, train=train, rngs=rngs))
         return activations
 
-    def _suffix_function(self, x: Array, start: int, rngs: Rngs) -> Any:
-        return lambda params: self.network.apply(params, x, start, train=True, rngs=rngs)
+    def _suffix_loss(
+        self, x: Array, start: int, labels: Array, rngs: Rngs
+    ) -> Callable[[Params], tuple[Array, Array]]:
+        """Loss and logits as a function of the parameters from layer `start` on."""
+
+        def loss(params: Params) -> tuple[Array, Array]:
+            logits = self.network.apply(params, x, start, train=True, rngs=rngs)
+            return _cross_entropy(logits, labels).mean(), logits
+
+        return loss
 
     def _optimizer(self, cut: Cut, whole: Params) -> optax.GradientTransformationExtraArgs:
         names = self.network.layer_names
@@ -191,10 +197,6 @@ class ColumnProgram:
         optimizer = self._optimizer(cut, whole)
         updates, opt_state = optimizer.update(whole_grads, opt_state, whole)
         return optax.apply_updates(own, {name: updates[name] for name in own}), opt_state  # pyright: ignore
-
-
-def _loss_and_logits(logits: Array, labels: Array) -> tuple[Array, Array]:
-    return _cross_entropy(logits, labels).mean(), logits
 
 
 def _cross_entropy(logits: Array, labels: Array) -> Array:

@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import PyTree
 
-from transfer_jax.surgery.matching import describe
+from transfer_jax.surgery.matching import alike, describe
 from transfer_jax.surgery.paths import flatten_paths, leaf_paths
 
 # Up to this size, copying bytes out and comparing them is faster than NumPy's comparison.
@@ -66,7 +66,7 @@ def diff(before: PyTree, after: PyTree) -> ChangeReport:
         if path not in new:
             continue
         right = new[path]
-        if not _alike(left, right):
+        if not alike(left, right):
             reshaped[path] = describe(left), describe(right)
         elif (change := _change(left, right)) is None:
             identical.append(path)
@@ -87,12 +87,6 @@ def _by_path(before: PyTree, after: PyTree) -> tuple[dict[str, Any], dict[str, A
     other_paths = paths if other_structure == structure else leaf_paths(after)
     old = dict(zip(paths, leaves, strict=True))
     return old, dict(zip(other_paths, other_leaves, strict=True))
-
-
-def _alike(old: Any, new: Any) -> bool:
-    if hasattr(old, "dtype") and hasattr(new, "dtype"):
-        return old.shape == new.shape and old.dtype == new.dtype
-    return describe(old) == describe(new)
 
 
 def _change(old: Any, new: Any) -> float | None:

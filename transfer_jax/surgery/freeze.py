@@ -174,12 +174,12 @@ def _labels(frozen_mask: PyTree[bool], thawed: Sequence[PyTree[bool]]) -> PyTree
         _check_flags(mask)
         check_structure(mask, frozen_mask, "masks")
     labels = []
+    names = ["frozen", *(f"thaw {i + 1}" for i in range(len(thawed)))]
     masks: list[list[Any]] = [jax.tree.leaves(mask) for mask in (frozen_mask, *thawed)]
     rows: list[tuple[Any, ...]] = list(zip(*masks, strict=True))
     for path, flags in zip(leaf_paths(frozen_mask), rows, strict=True):
         if sum(flags) > 1:
             raise SelectionError(f"{path} is frozen and thawed, or thawed twice")
-        names = ["frozen", *(f"thaw {i + 1}" for i in range(len(thawed)))]
         labels.append(next((n for n, flag in zip(names, flags, strict=True) if flag), "trainable"))
     return jax.tree.unflatten(jax.tree.structure(frozen_mask), labels)
 

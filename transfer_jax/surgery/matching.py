@@ -67,13 +67,7 @@ class Match(NamedTuple):
     @property
     def fits(self) -> bool:
         """Whether the donor has the leaf, in the same shape and dtype."""
-        if self.donated is MISSING:
-            return False
-        if not hasattr(self.leaf, "dtype") or not hasattr(self.donated, "dtype"):
-            return self.recipient_is == self.donor_is
-        skip = int(self.stacked)
-        same_shape = self.leaf.shape[skip:] == self.donated.shape[skip:]
-        return same_shape and self.leaf.dtype == self.donated.dtype
+        return self.donated is not MISSING and alike(self.leaf, self.donated, self.stacked)
 
     @property
     def recipient_is(self) -> str:
@@ -167,6 +161,27 @@ def graft_report(
         mismatched={m.path: (m.recipient_is, m.donor_is) for m in chosen if not m.fits},
         unused=tuple(path for path in sources.values() if path not in used),
     )
+
+
+def alike(left: Any, right: Any, stacked: bool = False) -> bool:
+    """Whether two leaves agree in shape and dtype, or in type where they are no arrays.
+
+    Args:
+      left: any leaf.
+      right: any leaf.
+      stacked: leave the first axis out.
+
+    Returns:
+      What comparing `describe` of both would give, without making the words.
+
+    Example:
+      >>> alike(jnp.zeros(2), jnp.ones(2)), alike(jnp.zeros(2), jnp.zeros(3))
+      (True, False)
+    """
+    if hasattr(left, "dtype") and hasattr(right, "dtype"):
+        skip = int(stacked)
+        return left.shape[skip:] == right.shape[skip:] and left.dtype == right.dtype
+    return describe(left, stacked) == describe(right, stacked)
 
 
 def describe(leaf: Any, stacked: bool = False) -> str:

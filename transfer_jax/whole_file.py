@@ -1,0 +1,15 @@
+"""Text files that are there whole or not at all."""
+
+from etils import epath
+
+
+def write_whole(path: epath.Path, text: str) -> None:
+    """Write a file beside its place and rename it, so that nobody ever reads half of it.
+
+    Args:
+      path: the file; an earlier one is replaced.
+      text: its content.
+    """
+    partial = path.parent / f".{path.name}.partial"
+    partial.write_text(text)
+    partial.replace(path)
