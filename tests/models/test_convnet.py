@@ -5,7 +5,6 @@ import numpy as np
 import pytest
 
 from transfer_jax.models.convnet import ConvNet
-from transfer_jax.models.convolution import convolve, max_pool
 from transfer_jax.models.layered import suffix
 
 X = jax.random.normal(jax.random.key(1), (4, 12, 12, 1))
@@ -53,31 +52,6 @@ def test_logits_equal_those_of_the_network_written_in_plain_flax():
     x = nn.relu(nn.Dense(8).apply({"params": PARAMS["fc5"]}, x))
     expected = nn.Dense(3).apply({"params": PARAMS["fc6"]}, x)
     np.testing.assert_allclose(NET.apply(PARAMS, X), expected, atol=1e-5)
-
-
-@pytest.mark.parametrize("size", [1, 2, 3])
-def test_max_pool_equals_flax_in_value_and_gradient(size):
-    x = jax.random.normal(jax.random.key(0), (2, 7, 8, 3))
-
-    def plain(x):
-        return nn.max_pool(x, (size, size), (size, size))
-
-    np.testing.assert_array_equal(max_pool(x, size), plain(x))
-    grads = [
-        jax.grad(lambda x, f=f: (f(x) ** 2).sum())(x) for f in (lambda x: max_pool(x, size), plain)
-    ]
-    np.testing.assert_allclose(grads[0], grads[1], atol=1e-6)
-
-
-def test_a_tie_in_max_pool_shares_the_gradient():
-    grad = jax.grad(lambda x: max_pool(x, 2).sum())(jnp.ones((1, 2, 2, 1)))
-    np.testing.assert_array_equal(grad, jnp.full((1, 2, 2, 1), 0.25))
-
-
-def test_a_strided_convolution_keeps_the_first_pixel():
-    x = jnp.arange(16.0).reshape(1, 4, 4, 1)
-    centre = jnp.zeros((3, 3, 1, 1)).at[1, 1].set(1.0)
-    np.testing.assert_array_equal(convolve(x, centre, 2)[0, :, :, 0], [[0, 2], [8, 10]])
 
 
 @pytest.mark.parametrize(

@@ -7,8 +7,9 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from transfer_jax.models.convolution import convolve, max_pool
+from transfer_jax.models.convolution import convolve
 from transfer_jax.models.layered import LayerStack
+from transfer_jax.models.pooling import max_pool
 
 
 class ConvLayer(nn.Module):

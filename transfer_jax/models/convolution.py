@@ -1,57 +1,102 @@
-"""Convolution and pooling."""
+"""Convolution, lowered in the way that is fastest for its shape on the backend at hand."""
 
 import jax
+import jax.numpy as jnp
 from jaxtyping import Array, Float
+
+from transfer_jax.models.winograd import winograd
+
+LOWERINGS = ("xla", "patches", "winograd")
 
 
 def convolve(
     x: Float[Array, "batch height width in"],
-    kernel: Float[Array, "rows cols in out"],
+    kernel: Float[Array, "rows cols in_of_group out"],
     stride: int = 1,
+    *,
+    padding: int | None = None,
+    groups: int = 1,
+    lowering: str | None = None,
 ) -> Float[Array, "batch out_height out_width out"]:
-    """Convolution with "same" padding.
+    """Convolution with zero padding.
 
     Args:
       x: images, channels last.
-      kernel: odd numbers of rows and columns.
+      kernel: the kernel.
       stride: step in both directions.
+      padding: zeros on each side; None pads by half the kernel ("same").
+      groups: number of groups that the channels are divided into.
+      lowering: one of `LOWERINGS`; None takes the one that is fastest here.
 
     Returns:
-      Images of ceil(height / stride) rows and ceil(width / stride) columns.
+      The convolved images; with "same" padding ceil(height / stride) rows.
 
     Example:
-      >>> convolve(jax.numpy.ones((1, 4, 4, 1)), jax.numpy.ones((3, 3, 1, 2)), stride=2).shape
+      >>> convolve(jnp.ones((1, 4, 4, 1)), jnp.ones((3, 3, 1, 2)), stride=2).shape
       (1, 2, 2, 2)
     """
-    rows, cols = kernel.shape[:2]
-    padding = ((rows // 2, rows // 2), (cols // 2, cols // 2))
+    if groups > 1:
+        # One after the other: XLA's grouped convolution is slower on CPU.
+        parts = zip(jnp.split(x, groups, -1), jnp.split(kernel, groups, -1), strict=True)
+        return jnp.concatenate(
+            [convolve(a, b, stride, padding=padding, lowering=lowering) for a, b in parts], -1
+        )
+    pad = kernel.shape[0] // 2 if padding is None else padding
+    lowering = lowering or choose_lowering(kernel.shape, stride, pad, x.dtype.name)
+    if lowering == "winograd":
+        return winograd(x, kernel)
+    if lowering == "patches":
+        return _by_patches(x, kernel, stride, pad)
+    sides = ((pad, pad), (pad, pad))
     return jax.lax.conv_general_dilated(
-        x, kernel, (stride, stride), padding, dimension_numbers=("NHWC", "HWIO", "NHWC")
+        x, kernel, (stride, stride), sides, dimension_numbers=("NHWC", "HWIO", "NHWC")
     )
 
 
-def max_pool(
-    x: Float[Array, "batch height width channels"], size: int
-) -> Float[Array, "batch pooled_height pooled_width channels"]:
-    """Maximum over windows that do not overlap; rows and columns left over are dropped.
-
-    Written as a reshape and a maximum, whose gradient costs less than that of a sliding
-    window. A tie's gradient is shared equally among the tied values.
+def choose_lowering(
+    kernel_shape: tuple[int, ...], stride: int, padding: int, dtype: str, backend: str | None = None
+) -> str:
+    """The lowering that trains fastest, as `experiments/benchmarks/layers.py` measured.
 
     Args:
-      x: images, channels last.
-      size: side of the window; 1 returns the images as they are.
+      kernel_shape: rows, columns, channels in, channels out.
+      stride: step in both directions.
+      padding: zeros on each side.
+      dtype: name of the images' dtype.
+      backend: name of the backend; None for the one in use.
 
     Returns:
-      Images of height // size rows and width // size columns.
+      One of `LOWERINGS`.
 
     Example:
-      >>> max_pool(jax.numpy.arange(16.0).reshape(1, 4, 4, 1), 2)[0, :, :, 0].tolist()
-      [[5.0, 7.0], [13.0, 15.0]]
+      >>> choose_lowering((3, 3, 64, 64), 1, 1, "float32", "cpu")
+      'winograd'
+      >>> choose_lowering((3, 3, 64, 64), 1, 1, "float32", "tpu")
+      'xla'
     """
-    if size == 1:
-        return x
-    batch, height, width, channels = x.shape
-    rows, cols = height // size, width // size
-    windows = x[:, : rows * size, : cols * size]
-    return windows.reshape(batch, rows, size, cols, size, channels).max(axis=(2, 4))
+    rows, cols, channels, _ = kernel_shape
+    if (backend or jax.default_backend()) != "cpu" or dtype != "float32":
+        return "xla"
+    if channels <= 4:
+        return "patches"
+    if (rows, cols, stride, padding) == (3, 3, 1, 1) and channels >= 32:
+        return "winograd"
+    return "xla"
+
+
+def _by_patches(x: Array, kernel: Array, stride: int, pad: int) -> Array:
+    """One matrix product with the pixels under each position of the kernel.
+
+    Conditions that see the same images share the patches: XLA computes equal terms once.
+    """
+    rows, cols, channels, features = kernel.shape
+    padded = jnp.pad(x, ((0, 0), (pad, pad), (pad, pad), (0, 0)))
+    height, width = ((size - kernel.shape[0]) // stride + 1 for size in padded.shape[1:3])
+    bottom, right = stride * (height - 1) + 1, stride * (width - 1) + 1
+    pixels = [
+        padded[:, row : row + bottom : stride, col : col + right : stride]
+        for row in range(rows)
+        for col in range(cols)
+    ]
+    patches = jnp.concatenate(pixels, -1).reshape(-1, rows * cols * channels)
+    return (patches @ kernel.reshape(-1, features)).reshape(x.shape[0], height, width, features)

@@ -1,0 +1,107 @@
+"""CaffeNet: the paper's network, eight layers, pooling before normalisation."""
+
+import flax.linen as nn
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+from transfer_jax.models.convolution import convolve
+from transfer_jax.models.layered import LayerStack
+from transfer_jax.models.pooling import local_response_norm, max_pool
+
+# Features, kernel, stride, padding, groups, whether it pools, whether it normalises, bias.
+CONVOLUTIONS = (
+    (96, 11, 4, 0, 1, True, True, 0.0),
+    (256, 5, 1, 2, 2, True, True, 1.0),
+    (384, 3, 1, 1, 1, False, False, 0.0),
+    (384, 3, 1, 1, 2, False, False, 1.0),
+    (256, 3, 1, 1, 2, True, False, 1.0),
+)
+
+
+class CaffeConvLayer(nn.Module):
+    """Convolution in groups, ReLU, maximum over overlapping windows, normalisation."""
+
+    features: int
+    kernel_size: int
+    stride: int
+    padding: int
+    groups: int
+    pool: bool
+    norm: bool
+    bias: float
+
+    @nn.compact
+    def __call__(
+        self, x: Float[Array, "batch height width channels"], *, train: bool
+    ) -> Float[Array, "batch out_height out_width features"]:
+        """The layer's activation."""
+        shape = (self.kernel_size, self.kernel_size, x.shape[-1] // self.groups, self.features)
+        kernel = self.param("kernel", nn.initializers.normal(0.01), shape)
+        bias = self.param("bias", nn.initializers.constant(self.bias), (self.features,))
+        x = convolve(x, kernel, self.stride, padding=self.padding, groups=self.groups)
+        x = nn.relu(x + bias)
+        x = max_pool(x, 3, 2) if self.pool else x
+        return local_response_norm(x) if self.norm else x
+
+
+class CaffeDenseLayer(nn.Module):
+    """Matrix product and, unless it is the last layer, ReLU and dropout."""
+
+    features: int
+    deviation: float
+    bias: float
+    dropout: float = 0.0
+    last: bool = False
+
+    @nn.compact
+    def __call__(
+        self, x: Float[Array, "batch ..."], *, train: bool
+    ) -> Float[Array, "batch features"]:
+        """The layer's activation."""
+        x = x.reshape(x.shape[0], -1)
+        shape = (x.shape[-1], self.features)
+        kernel = self.param("kernel", nn.initializers.normal(self.deviation), shape)
+        bias = self.param("bias", nn.initializers.constant(self.bias), (self.features,))
+        x = jnp.dot(x, kernel) + bias
+        if self.last:
+            return x
+        return nn.Dropout(self.dropout, deterministic=not train)(nn.relu(x))
+
+
+class CaffeNet(LayerStack):
+    """The paper's network: `conv1 ... conv5, fc6, fc7, fc8`, for images of 227x227.
+
+    Args:
+      num_outputs: number of logits; the authors' networks all have 1000.
+      width: factor for the number of features of every layer but the last.
+      dropout: share of fc6's and fc7's activations that is dropped in training.
+
+    Raises:
+      ValueError: the width leaves no whole number of features.
+
+    Example:
+      >>> CaffeNet(width=0.25).layer_names
+      ('conv1', 'conv2', 'conv3', 'conv4', 'conv5', 'fc6', 'fc7', 'fc8')
+
+    Source: the prototxt files of the authors' repository, yosinski/convnet_transfer at 9838c27.
+    """
+
+    def __init__(self, num_outputs: int = 1000, width: float = 1.0, dropout: float = 0.5) -> None:
+        layers: dict[str, nn.Module] = {}
+        for features, *shape in CONVOLUTIONS:
+            layers[f"conv{len(layers) + 1}"] = CaffeConvLayer(_scaled(features, width), *shape)
+        for _ in range(2):
+            layers[f"fc{len(layers) + 1}"] = CaffeDenseLayer(
+                _scaled(4096, width), 0.005, 1.0, dropout
+            )
+        layers["fc8"] = CaffeDenseLayer(num_outputs, 0.01, 0.0, last=True)
+        super().__init__(layers)
+
+
+def _scaled(features: int, width: float) -> int:
+    scaled = features * width
+    if scaled < 2 or scaled % 2:
+        raise ValueError(
+            f"width {width} leaves {scaled:g} of {features} features; allowed: an even whole number"
+        )
+    return int(scaled)
