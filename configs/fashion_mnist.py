@@ -32,6 +32,10 @@ def get_config() -> ConfigDict:
     config.seeds = 4
     config.cuts = ()  # empty: after every layer, n = 1 ... N-1
     config.random_frozen = True
+    config.preserved = ()  # (1, 2): also copy one or two layers above the cut, and train them
+    # Other choices of layers, by name: which are copied, which stay frozen; globs are allowed.
+    # config.variants.tune_conv2 = ConfigDict({"copied": ("conv*",), "frozen": ("conv[134]",)})
+    config.variants = ConfigDict()
 
     config.network = ConfigDict()
     config.network.widths = (8, 16, 24, 24)
@@ -46,6 +50,10 @@ def get_config() -> ConfigDict:
     config.optimizer.warmup_steps = 30
     config.optimizer.momentum = 0.9
     config.optimizer.weight_decay = 5e-4
+
+    config.precision = "float32"  # "bfloat16": layers compute in it, parameters stay float32
+    config.packing = "unroll"  # "vmap": conditions of one structure are mapped over
+    config.devices_per_column = 0  # 0: devices that no column needs share the batch of another
 
     config.steps = 300
     config.batch_size = 32

@@ -12,7 +12,7 @@ from transfer_jax.results import (
 )
 
 COLUMN = Column("distant", 1, "A", "B", (Cut(1, False), Cut(1, True)))
-ROWS = rows_of(COLUMN, [0.5, 0.75], [1.0, 0.1 + 0.2], 7)
+ROWS = rows_of(COLUMN, [0.5, 0.75], [1.0, 0.1 + 0.2], [0, 3], 7)
 
 
 @pytest.fixture
@@ -25,7 +25,7 @@ def table(tmp_path) -> epath.Path:
 def test_rows_survive_the_file_to_the_bit(table):
     assert read_rows(table) == ROWS
     header = table.read_text().splitlines()[0]
-    assert header == "split,seed,treatment,base,target,n,fine_tuned,top1,loss,step"
+    assert header == "split,seed,treatment,base,target,n,fine_tuned,variant,top1,loss,step,diverged"
 
 
 def test_a_condition_is_found(table):

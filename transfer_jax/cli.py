@@ -1,10 +1,12 @@
 """The command line: `transfer-jax run`, `plan` and `report`."""
 
 import argparse
+import os
 import shlex
 import sys
 import time
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from etils import epath
@@ -56,11 +58,16 @@ def run_command(arguments: argparse.Namespace, overrides: list[str], console: Co
     config = load_config(arguments.config, overrides)
     workdir = arguments.workdir or f"runs/{config.name}"
     from transfer_jax.engine.mesh import spread_over_cores
+    from transfer_jax.engine.processes import is_first
     from transfer_jax.experiment import run
 
     spread_over_cores()
+    keep_compiled_programs()
+    join_processes(arguments)
     began = time.monotonic()
     results = run(config, workdir, console=console)
+    if not is_first():
+        return
     _show_results(results, console)
     console.print(
         f"{len(results.rows)} networks, {time.monotonic() - began:.0f} s. Written to {workdir}: "
@@ -69,6 +76,39 @@ def run_command(arguments: argparse.Namespace, overrides: list[str], console: Co
         soft_wrap=True,
     )
     console.print(f"Next: open {workdir}/report.html", highlight=False, soft_wrap=True)
+
+
+def keep_compiled_programs() -> None:
+    """Keep compiled programs on disk, so that a second run starts in seconds.
+
+    They lie where JAX_COMPILATION_CACHE_DIR says, else in the user's cache folder.
+    """
+    import jax
+
+    if jax.config.jax_compilation_cache_dir is None:  # pyright: ignore
+        home = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+        jax.config.update("jax_compilation_cache_dir", str(Path(home) / "transfer_jax"))
+    jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.2)
+
+
+def join_processes(arguments: argparse.Namespace) -> None:
+    """Connect with the other processes, if this is one of several.
+
+    Args:
+      arguments: `coordinator`, `processes` and `process`.
+
+    Raises:
+      ValueError: some of the three are given and some are not.
+    """
+    given = {name: getattr(arguments, name) for name in ("coordinator", "processes", "process")}
+    missing = [f"--{name}" for name, value in given.items() if value is None]
+    if len(missing) == len(given):
+        return
+    if missing:
+        raise ValueError(f"several processes need {', '.join(missing)} too")
+    from transfer_jax.engine.processes import Place, join
+
+    join(Place(**given))
 
 
 def plan_command(arguments: argparse.Namespace, overrides: list[str], console: Console) -> None:
@@ -150,14 +190,25 @@ def _parser() -> argparse.ArgumentParser:
         sub.add_argument("--config", default=DEFAULT_CONFIG, help="file, or name of a config")
         sub.add_argument("--workdir", help="folder of the run; default runs/NAME")
         sub.set_defaults(command=command)
+        if name == "run":
+            _add_process_arguments(sub)
     report = commands.add_parser("report", help="draw the report of a finished run again")
     report.add_argument("workdir", help="folder of the run")
     report.set_defaults(command=report_command)
     return parser
 
 
+def _add_process_arguments(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group(
+        "several processes", "the same command on each, with its own --process"
+    )
+    group.add_argument("--coordinator", metavar="HOST:PORT", help="address of process 0")
+    group.add_argument("--processes", type=int, help="number of processes")
+    group.add_argument("--process", type=int, help="number of this process, from 0")
+
+
 def _show_results(results: "Results", console: Console) -> None:
-    from transfer_jax.analysis.report import interval_note, result_tables
+    from transfer_jax.analysis.report import divergence_note, interval_note, result_tables
 
     for table in result_tables(results):
         shown = RichTable(title=table.title, box=box.SIMPLE_HEAD, title_justify="left")
@@ -167,6 +218,8 @@ def _show_results(results: "Results", console: Console) -> None:
             shown.add_row(*row)
         console.print(shown)
     console.print(interval_note(results), highlight=False)
+    if note := divergence_note(results):
+        console.print(f"[bold red]{note}[/]", highlight=False)
 
 
 def _duration(seconds: float) -> str:

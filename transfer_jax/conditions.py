@@ -52,22 +52,57 @@ class Split:
         return {task.name: task for task in self.tasks}[name]
 
 
-@dataclass(frozen=True, order=True)
+@dataclass(frozen=True)
+class Variant:
+    """A choice of layers beside the paper's: which are copied, which of all stay frozen.
+
+    Layers are counted from 0. A frozen layer that is not copied stays as it was initialised.
+    """
+
+    name: str
+    copied: tuple[int, ...]
+    frozen: tuple[int, ...]
+
+
+@dataclass(frozen=True)
 class Cut:
-    """Where a network is cut: the first n layers are transferred, frozen or fine-tuned."""
+    """Where a network is cut: the first n layers are transferred, frozen or fine-tuned.
+
+    A variant says otherwise which layers are copied and frozen; n is then only its name's.
+    """
 
     n: int
     fine_tuned: bool
+    variant: Variant | None = None
 
     @property
     def label(self) -> str:
-        """`3`, or `3+` where the transferred layers are fine-tuned."""
-        return f"{self.n}{'+' if self.fine_tuned else ''}"
+        """`3`, or `3+` where the transferred layers are fine-tuned; a variant's name follows."""
+        plus = "+" if self.fine_tuned else ""
+        return f"{self.n}{plus}" + (f" {self.variant.name}" if self.variant else "")
 
     @property
-    def frozen_layers(self) -> int:
-        """Number of layers that stay as they are."""
-        return 0 if self.fine_tuned else self.n
+    def copied(self) -> tuple[int, ...]:
+        """The layers that come from the base network, counted from 0."""
+        return self.variant.copied if self.variant else tuple(range(self.n))
+
+    @property
+    def frozen(self) -> tuple[int, ...]:
+        """The layers that stay as they are, counted from 0."""
+        if self.variant:
+            return self.variant.frozen
+        return () if self.fine_tuned else tuple(range(self.n))
+
+    @property
+    def from_base(self) -> tuple[int, ...]:
+        """The layers that are the base network's for good: copied and frozen."""
+        return tuple(sorted(set(self.copied) & set(self.frozen)))
+
+    @property
+    def trunk_depth(self) -> int:
+        """How many first layers, counted without a gap, are the base network's for good."""
+        layers = self.from_base
+        return next((n for n, layer in enumerate(layers) if n != layer), len(layers))
 
 
 @dataclass(frozen=True)
@@ -81,6 +116,7 @@ class Condition:
       target: task that is trained on.
       n: number of transferred layers; 0 for a base network.
       fine_tuned: whether the transferred layers are trained on.
+      variant: a choice of layers beside the paper's, or None.
     """
 
     split: str
@@ -89,13 +125,15 @@ class Condition:
     target: str
     n: int
     fine_tuned: bool
+    variant: Variant | None = None
 
     @property
     def label(self) -> str:
         """`A3B+`: base, number of transferred layers, target, fine-tuned."""
         if self.base is None:
             return f"base{self.target}"
-        return f"{self.base}{self.n}{self.target}{'+' if self.fine_tuned else ''}"
+        name = f" {self.variant.name}" if self.variant else ""
+        return f"{self.base}{self.n}{self.target}{'+' if self.fine_tuned else ''}{name}"
 
     @property
     def treatment(self) -> Treatment:
@@ -128,7 +166,7 @@ class Column:
     def conditions(self) -> tuple[Condition, ...]:
         """The column's conditions, in the order of its cuts."""
         place = (self.split, self.seed, self.base, self.target)
-        return tuple(Condition(*place, cut.n, cut.fine_tuned) for cut in self.cuts)
+        return tuple(Condition(*place, cut.n, cut.fine_tuned, cut.variant) for cut in self.cuts)
 
 
 def condition_grid(
@@ -139,6 +177,8 @@ def condition_grid(
     seeds: Sequence[int] = (0,),
     cuts: Sequence[int] = (),
     random_frozen: bool = False,
+    preserved: Sequence[int] = (),
+    variants: Sequence[Variant] = (),
 ) -> list[Condition]:
     """Every condition of the paper's grid: base x target x {frozen, fine-tuned} x n.
 
@@ -149,6 +189,9 @@ def condition_grid(
       seeds: the seeds.
       cuts: the values of n; empty for all of 1 ... N-1.
       random_frozen: add the control whose first n layers are random and frozen.
+      preserved: for each k here, add conditions that also copy k layers above the n frozen ones
+        and train these.
+      variants: other choices of layers, each for every base and target.
 
     Returns:
       The conditions; those of one column stand together.
@@ -171,16 +214,23 @@ def condition_grid(
             )
     if len(set(values)) != len(values):
         raise ValueError(f"a cut stands twice in {values}")
-    bases = (*tasks, RANDOM) if random_frozen else tuple(tasks)
+    frozen, tuned = [Cut(n, False) for n in values], [Cut(n, True) for n in values]
+    paper = [cut for pair in zip(frozen, tuned, strict=True) for cut in pair]
+    others = [_preserved(n, k) for k in preserved for n in values if n + k < num_layers]
+    others += [Cut(len(v.copied), not v.frozen, v) for v in variants]
+    cuts_of = dict.fromkeys(tasks, paper + others) | ({RANDOM: frozen} if random_frozen else {})
     return [
-        Condition(split, seed, base, target, n, fine_tuned)
+        Condition(split, seed, base, target, cut.n, cut.fine_tuned, cut.variant)
         for split in splits
         for seed in seeds
-        for base in bases
+        for base, cuts_of_base in cuts_of.items()
         for target in tasks
-        for n in values
-        for fine_tuned in ((False,) if base == RANDOM else (False, True))
+        for cut in cuts_of_base
     ]
+
+
+def _preserved(n: int, k: int) -> Cut:
+    return Cut(n, False, Variant(f"preserved{k}", tuple(range(n + k)), tuple(range(n))))
 
 
 def base_condition(split: str, seed: int, task: str) -> Condition:
@@ -239,5 +289,6 @@ def columns(grid: Iterable[Condition]) -> list[Column]:
     """
     cuts: dict[tuple[str, int, str | None, str], list[Cut]] = {}
     for c in grid:
-        cuts.setdefault((c.split, c.seed, c.base, c.target), []).append(Cut(c.n, c.fine_tuned))
+        place = (c.split, c.seed, c.base, c.target)
+        cuts.setdefault(place, []).append(Cut(c.n, c.fine_tuned, c.variant))
     return [Column(*place, tuple(found)) for place, found in cuts.items()]

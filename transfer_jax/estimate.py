@@ -11,11 +11,11 @@ from transfer_jax.data.pipeline import ColumnInputs, DeviceImages, on_device
 from transfer_jax.engine.columns import ColumnStart, column_inputs, initial_networks
 from transfer_jax.engine.cost import multiply_adds, tree_bytes
 from transfer_jax.engine.loop import CompiledProgram
-from transfer_jax.engine.mesh import column_mesh, place, replicate
+from transfer_jax.engine.mesh import COLUMN, DATA, place, replicate
 from transfer_jax.engine.step import ColumnProgram, ColumnState
 from transfer_jax.experiment import initialiser
 from transfer_jax.models.layered import Params
-from transfer_jax.plan import Plan, by_program
+from transfer_jax.plan import Plan, by_program, plan_mesh
 
 TIMED_STEPS = 30
 
@@ -48,7 +48,7 @@ class ProgramCost:
 
 @dataclass(frozen=True)
 class Rate:
-    """How fast a device is while all work: multiply-adds a second, seconds to compile a network."""
+    """How fast one device is while all work: multiply-adds a second, seconds to compile a net."""
 
     multiply_adds: float
     compile_seconds: float
@@ -64,12 +64,11 @@ def estimate(plan: Plan) -> list[ProgramCost]:
       One entry a program, in the order in which they run.
     """
     rate = measure_rate(plan)
-    devices = len(jax.devices())
     costs = []
     for wave, found in plan.waves():
         for cuts, group in by_program(found):
             program = plan.program(cuts)
-            costs.append(_program_cost(plan, wave, program, group, rate, devices))
+            costs.append(_program_cost(plan, wave, program, group, rate))
     return costs
 
 
@@ -83,20 +82,22 @@ def measure_rate(plan: Plan) -> Rate:
       The machine's rate.
     """
     column = max(columns(plan.grid), key=lambda column: len(column.cuts))
-    compiled = CompiledProgram(plan.program(column.cuts), column_mesh())
+    group = [c for c in columns(plan.grid) if c.cuts == column.cuts]
+    compiled = CompiledProgram(plan.program(column.cuts), plan_mesh(plan, group))
     start = _untrained_start(plan, compiled.program, column)
     images = replicate(on_device(plan.recipe.images), compiled.mesh)
     state = place([compiled.program.init(start.networks)], compiled.mesh)
-    trunk, inputs = place([start.trunk], compiled.mesh), place([start.inputs], compiled.mesh)
+    base, inputs = compiled.place_base([start]), compiled.place_inputs([start.inputs])
     began = time.perf_counter()
-    state, _ = jax.block_until_ready(compiled.train(state, trunk, images, inputs))
+    state, _ = jax.block_until_ready(compiled.train(state, base, images, inputs))
     compile_seconds = time.perf_counter() - began
     began = time.perf_counter()
     for _ in range(TIMED_STEPS):
-        state, _ = compiled.train(state, trunk, images, inputs)
+        state, _ = compiled.train(state, base, images, inputs)
     jax.block_until_ready(state)
     step_seconds = (time.perf_counter() - began) / TIMED_STEPS
     step = step_multiply_adds(plan, compiled.program, column)
+    step /= compiled.mesh.shape[DATA]
     return Rate(step / step_seconds, compile_seconds / len(column.cuts))
 
 
@@ -125,35 +126,43 @@ def step_shapes(
       column: the column.
 
     Returns:
-      (state, trunk, images, inputs), of `jax.ShapeDtypeStruct`.
+      (state, base, images, inputs), of `jax.ShapeDtypeStruct`.
     """
     whole: Params = jax.eval_shape(initialiser(plan), jax.random.key(0))
     split = plan.splits[column.split]
     state = jax.eval_shape(program.init, {cut.label: whole for cut in program.cuts})
-    trunk = {name: whole[name] for name in program.trunk_layers}
+    base = {name: whole[name] for name in program.base_layers}
     images = jax.eval_shape(lambda: on_device(plan.recipe.images))
     inputs = jax.eval_shape(lambda: column_inputs(column, split, plan.recipe))
-    return state, trunk, images, inputs
+    return state, base, images, inputs
 
 
 def _program_cost(
-    plan: Plan, wave: str, program: ColumnProgram, group: list[Column], rate: Rate, devices: int
+    plan: Plan, wave: str, program: ColumnProgram, group: list[Column], rate: Rate
 ) -> ProgramCost:
-    state, trunk, images, inputs = step_shapes(plan, program, group[0])
+    state, base, images, inputs = step_shapes(plan, program, group[0])
     counts = jax.eval_shape(program.no_counts)
-    step = multiply_adds(program.train, state, trunk, images, inputs)
-    test = multiply_adds(program.evaluate, counts, state.params, trunk, images, inputs)
+    step = multiply_adds(program.train, state, base, images, inputs)
+    test = multiply_adds(program.evaluate, counts, state.conditions, base, images, inputs)
     per_column = step * plan.recipe.steps + test * inputs.test_batches.shape[0]
-    in_turn = -(-len(group) // devices)
+    mesh = plan_mesh(plan, group)
+    in_turn = -(-len(group) // mesh.shape[COLUMN])
+    names = plan.network.layer_names
+    trained = [
+        state.conditions[cut.label].params[name]
+        for cut in program.cuts
+        for layer, name in enumerate(names)
+        if layer not in cut.frozen
+    ]
     return ProgramCost(
         wave=wave,
         columns=len(group),
         networks=len(group) * len(program.cuts),
-        parameters=len(group) * sum(leaf.size for leaf in jax.tree.leaves(state.params)),
+        parameters=len(group) * sum(leaf.size for leaf in jax.tree.leaves(trained)),
         multiply_adds=len(group) * step,
-        memory=tree_bytes((images, state, trunk, inputs)) + _activation_bytes(plan, program),
+        memory=tree_bytes((images, state, base, inputs)) + _activation_bytes(plan, program),
         compile_seconds=2 * rate.compile_seconds * len(program.cuts),
-        seconds=in_turn * per_column / rate.multiply_adds,
+        seconds=in_turn * per_column / mesh.shape[DATA] / rate.multiply_adds,
     )
 
 
@@ -169,8 +178,8 @@ def _activation_bytes(plan: Plan, program: ColumnProgram) -> int:
     for layer in range(len(network.layer_names)):
         x = jax.eval_shape(lambda p, x, n=layer: network.apply(p, x, n, n + 1), params, x)
         sizes.append(tree_bytes(x))
-    trunk = sum(sizes[: len(program.trunk_layers)])
-    return trunk + sum(4 * sum(sizes[cut.frozen_layers :]) for cut in program.cuts)
+    trunk = sum(sizes[: program.trunk_depth])
+    return trunk + sum(4 * sum(sizes[cut.trunk_depth :]) for cut in program.cuts)
 
 
 def _untrained_start(plan: Plan, program: ColumnProgram, column: Column) -> ColumnStart:
@@ -179,6 +188,6 @@ def _untrained_start(plan: Plan, program: ColumnProgram, column: Column) -> Colu
     base = init(jax.random.key(0))
     return ColumnStart(
         networks=initial_networks(column, names, init, base),
-        trunk={name: base[name] for name in program.trunk_layers},
+        base={name: base[name] for name in program.base_layers},
         inputs=column_inputs(column, plan.splits[column.split], plan.recipe),
     )

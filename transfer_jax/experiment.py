@@ -5,6 +5,7 @@ from collections.abc import Callable
 import jax
 import jax.numpy as jnp
 from etils import epath
+from jax.sharding import Mesh
 from rich.console import Console
 
 from transfer_jax.analysis.report import write_report
@@ -20,9 +21,10 @@ from transfer_jax.engine.columns import (
     random_base,
 )
 from transfer_jax.engine.loop import CompiledProgram
-from transfer_jax.engine.mesh import column_mesh, replicate, slots
+from transfer_jax.engine.mesh import replicate, slots
+from transfer_jax.engine.processes import is_first, wait_for_all
 from transfer_jax.models.layered import Params
-from transfer_jax.plan import Plan, by_program, make_plan
+from transfer_jax.plan import Plan, by_program, make_plan, plan_mesh
 from transfer_jax.progress import RunProgress
 from transfer_jax.results import Results, check_complete, read_rows, rows_of, write_rows
 from transfer_jax.workdir import Workdir
@@ -42,25 +44,34 @@ def run(config: Config, workdir: epath.PathLike, *, console: Console | None = No
 
     Raises:
       ConfigError: the config asks for what is impossible.
+      MeshError: the devices and processes do not fit the columns and the batch.
       WorkdirError: the folder cannot be written or is another run's.
       ResultsError: the folder's results are damaged.
     """
-    console = console or Console(quiet=True)
+    if console is None or not is_first():
+        console = Console(quiet=True)
     plan = make_plan(config)
     folder = Workdir(epath.Path(workdir))
-    folder.claim(config)
+    if is_first():
+        folder.claim(config)
+    wait_for_all("the workdir")
     if folder.results.exists():
         results = load_results(plan, folder)
         console.print(f"{folder.path} is finished: {len(results.rows)} networks; nothing to train")
         return results
     Trainer(plan, folder).train(console)
+    if is_first():
+        _write_results(plan, folder)
+    wait_for_all("the results")
+    return load_results(plan, folder)
+
+
+def _write_results(plan: Plan, folder: Workdir) -> None:
     rows = [row for _, wave in plan.waves() for c in wave for row in read_rows(folder.column(c))]
     check_complete(folder.path / "columns", rows, plan.networks)
-    results = Results(tuple(rows), str(folder.path))
-    write_report(results)
+    write_report(Results(tuple(rows), str(folder.path)))
     # Last of all: a folder that holds this file is finished.
     write_rows(folder.results, rows)
-    return results
 
 
 def load_results(plan: Plan, folder: Workdir) -> Results:
@@ -91,30 +102,33 @@ class Trainer:
 
     def __init__(self, plan: Plan, folder: Workdir) -> None:
         self.plan, self.folder = plan, folder
-        self.mesh = column_mesh()
         self.init = initialiser(plan)
+        self.images: dict[Mesh, DeviceImages] = {}
 
     def train(self, console: Console) -> None:
         """Train wave by wave; each finished column is on disk before the next one starts."""
-        steps = self.plan.recipe.steps
-        waves = [(name, self._unfinished(wave)) for name, wave in self.plan.waves()]
-        images = replicate(on_device(self.plan.recipe.images), self.mesh)
-        with RunProgress(steps * sum(len(wave) for _, wave in waves), console) as progress:
-            for name, wave in waves:
+        unfinished = {
+            column
+            for _, wave in self.plan.waves()
+            for column in wave
+            if not self.folder.column(column).exists()
+        }
+        wait_for_all("the list of columns")
+        with RunProgress(self.plan.recipe.steps * len(unfinished), console) as progress:
+            for name, wave in self.plan.waves():
                 for cuts, group in by_program(wave):
-                    compiled = CompiledProgram(self.plan.program(cuts), self.mesh)
-                    for slot in slots(group, self.mesh):
+                    # The mesh is that of the whole group, so that a run which goes on after a
+                    # stop divides its batches as if it had never stopped.
+                    mesh = plan_mesh(self.plan, group)
+                    compiled = CompiledProgram(self.plan.program(cuts), mesh)
+                    for slot in slots([c for c in group if c in unfinished], mesh):
                         progress.begin(name, slot[0].name)
-                        self._train_slot(compiled, slot, images, progress)
-
-    def _unfinished(self, wave: list[Column]) -> list[Column]:
-        return [column for column in wave if not self.folder.column(column).exists()]
+                        self._train_slot(compiled, slot, progress)
 
     def _train_slot(
         self,
         compiled: CompiledProgram,
         slot: list[Column],
-        images: DeviceImages,
         progress: RunProgress,
     ) -> None:
         def on_progress(steps: int, loss: float, accuracy: float) -> None:
@@ -122,21 +136,27 @@ class Trainer:
 
         starts = [self._start(column) for column in slot]
         steps = self.plan.recipe.steps
-        outcomes = compiled.run(starts, images, steps, on_progress)
+        outcomes = compiled.run(starts, self._images(compiled.mesh), steps, on_progress)
         for column, outcome in zip(slot, outcomes, strict=True):
             if column.base is None:
                 (base,), (cut,) = column.conditions, column.cuts
                 save(self.folder.base_network(base), outcome.params[cut.label])
-            write_rows(
-                self.folder.column(column), rows_of(column, outcome.top1, outcome.loss, steps)
-            )
+            if is_first():
+                rows = rows_of(column, outcome.top1, outcome.loss, outcome.diverged, steps)
+                write_rows(self.folder.column(column), rows)
+        wait_for_all("the columns of a slot")
+
+    def _images(self, mesh: Mesh) -> DeviceImages:
+        if mesh not in self.images:
+            self.images[mesh] = replicate(on_device(self.plan.recipe.images), mesh)
+        return self.images[mesh]
 
     def _start(self, column: Column) -> ColumnStart:
         base = self._base(column)
         names = self.plan.network.layer_names
         return ColumnStart(
             networks=initial_networks(column, names, self.init, base),
-            trunk=base or {},
+            base=base or {},
             inputs=column_inputs(column, self.plan.splits[column.split], self.plan.recipe),
         )
 

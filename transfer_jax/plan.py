@@ -1,5 +1,6 @@
 """The plan of an experiment: everything that a config decides, checked before training."""
 
+import fnmatch
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -8,12 +9,14 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import optax
+from jax.sharding import Mesh
 
 from transfer_jax.conditions import (
     Column,
     Condition,
     Cut,
     Split,
+    Variant,
     base_conditions,
     columns,
     condition_grid,
@@ -22,9 +25,11 @@ from transfer_jax.config import Config, ConfigError, flat_fields
 from transfer_jax.data.sources import ImageSet, load_images
 from transfer_jax.data.tasks import first_examples, named_split, random_halves
 from transfer_jax.engine.columns import Recipe
-from transfer_jax.engine.step import ColumnProgram
+from transfer_jax.engine.mesh import check_processes, column_mesh, devices_per_column
+from transfer_jax.engine.step import PACKINGS, ColumnProgram
 from transfer_jax.models.convnet import ConvNet
 from transfer_jax.models.layered import Layered
+from transfer_jax.models.precision import PRECISIONS, InPrecision
 
 POSITIVE = (
     "seeds",
@@ -68,8 +73,11 @@ class Plan:
 
     def program(self, cuts: tuple[Cut, ...]) -> ColumnProgram:
         """The computation that columns with these cuts share."""
-        data = self.config.data
-        return ColumnProgram(self.network, cuts, self.optimizer(), data.mirror, data.shift)
+        config, network = self.config, self.network
+        if config.precision != "float32":
+            network = InPrecision(network, config.precision)
+        augment = (config.data.mirror, config.data.shift)
+        return ColumnProgram(network, cuts, self.optimizer(), *augment, config.packing)
 
     def optimizer(self) -> optax.GradientTransformation:
         """SGD with momentum; the decay is added to the gradient, the rate warms up, then falls."""
@@ -100,6 +108,26 @@ def by_program(wave: list[Column]) -> list[tuple[tuple[Cut, ...], list[Column]]]
     for column in wave:
         groups.setdefault(column.cuts, []).append(column)
     return list(groups.items())
+
+
+def plan_mesh(plan: Plan, group: list[Column]) -> Mesh:
+    """The mesh on which the columns of one program train, over the devices of all processes.
+
+    Args:
+      plan: the plan.
+      group: all columns of the program, finished ones too.
+
+    Returns:
+      The mesh: devices that no column needs share the batch of another.
+
+    Raises:
+      MeshError: the devices do not fit the batch, or a process would have nothing to do.
+    """
+    asked, batch = plan.config.devices_per_column, plan.recipe.batch_size
+    data = devices_per_column(len(group), len(jax.devices()), batch, asked)
+    mesh = column_mesh(data=data)
+    check_processes(len(group), mesh)
+    return mesh
 
 
 def make_plan(config: Config) -> Plan:
@@ -138,10 +166,34 @@ def _plan(config: Config) -> Plan:
         seeds=range(config.seeds),
         cuts=config.cuts,
         random_frozen=config.random_frozen,
+        preserved=config.preserved,
+        variants=_variants(config, network.layer_names),
     )
     recipe = _recipe(config, images, splits)
     bases = tuple(base_conditions(grid))
     return Plan(config, splits, network, recipe, bases, tuple(grid))
+
+
+def _variants(config: Config, layer_names: tuple[str, ...]) -> list[Variant]:
+    return [
+        Variant(
+            name,
+            _layers(f"variants.{name}.copied", layers.copied, layer_names),
+            _layers(f"variants.{name}.frozen", layers.frozen, layer_names),
+        )
+        for name, layers in config.variants.items()
+    ]
+
+
+def _layers(field: str, patterns: tuple[str, ...], layer_names: tuple[str, ...]) -> tuple[int, ...]:
+    """The layers that match a pattern, counted from 0."""
+    for pattern in patterns:
+        if not fnmatch.filter(layer_names, pattern):
+            raise ConfigError(
+                f"{field}: no layer '{pattern}' in this network; layers: {', '.join(layer_names)}"
+            )
+    found = {name for pattern in patterns for name in fnmatch.filter(layer_names, pattern)}
+    return tuple(i for i, name in enumerate(layer_names) if name in found)
 
 
 def _split(name: str, config: Config, images: ImageSet) -> Split:
@@ -184,17 +236,22 @@ def _check_numbers(config: Config) -> None:
         value = fields[name]
         if not isinstance(value, int) or value < 1:
             raise ConfigError(f"{name} is {value!r}; allowed: whole numbers from 1")
-    for n in config.cuts:
-        if not isinstance(n, int):
-            raise ConfigError(f"cuts holds {n!r}; allowed: whole numbers, such as (1, 3)")
+    for name in ("cuts", "preserved"):
+        for n in fields[name]:
+            if not isinstance(n, int) or n < (name == "preserved"):
+                raise ConfigError(f"{name} holds {n!r}; allowed: whole numbers, such as (1, 3)")
     for name, low, high in (
         ("optimizer.momentum", 0.0, 1.0),
         ("optimizer.weight_decay", 0.0, float("inf")),
         ("optimizer.warmup_steps", 0, config.steps),
         ("data.shift", 0, 1000),
+        ("devices_per_column", 0, float("inf")),
     ):
         if not low <= fields[name] < high:
             raise ConfigError(f"{name} is {fields[name]}; allowed: {low} <= {name} < {high}")
+    for name, allowed in (("packing", PACKINGS), ("precision", PRECISIONS)):
+        if fields[name] not in allowed:
+            raise ConfigError(f"{name} is '{fields[name]}'; allowed: {', '.join(allowed)}")
     if config.optimizer.learning_rate <= 0:
         raise ConfigError(
             f"optimizer.learning_rate is {config.optimizer.learning_rate}; allowed: above 0"

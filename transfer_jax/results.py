@@ -11,6 +11,8 @@ from etils import epath
 from transfer_jax.conditions import Column, Condition
 from transfer_jax.whole_file import write_whole
 
+Key = tuple[str, int, str, str, int, bool, str]
+
 
 class ResultsError(ValueError):
     """A results file that is damaged or incomplete."""
@@ -18,7 +20,16 @@ class ResultsError(ValueError):
 
 @dataclass(frozen=True)
 class ResultRow:
-    """One trained network; `top1` is the share of test images classified right."""
+    """One trained network.
+
+    Attributes:
+      split, seed, treatment, base, target, n, fine_tuned: the condition.
+      variant: name of its choice of layers; empty for the paper's.
+      top1: share of test images classified right.
+      loss: mean cross-entropy of the test images, in nats.
+      step: training steps done.
+      diverged: the first step whose loss was not finite; 0 for none.
+    """
 
     split: str
     seed: int
@@ -27,9 +38,11 @@ class ResultRow:
     target: str
     n: int
     fine_tuned: bool
+    variant: str
     top1: float
     loss: float
     step: int
+    diverged: int
 
 
 @dataclass(frozen=True)
@@ -58,7 +71,11 @@ class Results:
 
 
 def rows_of(
-    column: Column, top1: Iterable[float], loss: Iterable[float], step: int
+    column: Column,
+    top1: Iterable[float],
+    loss: Iterable[float],
+    diverged: Iterable[int],
+    step: int,
 ) -> list[ResultRow]:
     """The rows of a trained column.
 
@@ -66,14 +83,17 @@ def rows_of(
       column: the column.
       top1: accuracy of each condition, in the order of the cuts.
       loss: mean cross-entropy of each condition, in nats.
+      diverged: the first step whose loss was not finite, of each condition; 0 for none.
       step: training steps done.
 
     Returns:
       One row a condition.
     """
     return [
-        ResultRow(*_key_of(c)[:2], c.treatment.value, *_key_of(c)[2:], float(t), float(x), step)
-        for c, t, x in zip(column.conditions, top1, loss, strict=True)
+        ResultRow(
+            *_key_of(c)[:2], c.treatment.value, *_key_of(c)[2:], float(t), float(x), step, int(d)
+        )
+        for c, t, x, d in zip(column.conditions, top1, loss, diverged, strict=True)
     ]
 
 
@@ -160,9 +180,10 @@ _PARSERS: dict[type, Callable[[str], Any]] = {
 }
 
 
-def _key(row: ResultRow) -> tuple[str, int, str, str, int, bool]:
-    return (row.split, row.seed, row.base, row.target, row.n, row.fine_tuned)
+def _key(row: ResultRow) -> Key:
+    return (row.split, row.seed, row.base, row.target, row.n, row.fine_tuned, row.variant)
 
 
-def _key_of(c: Condition) -> tuple[str, int, str, str, int, bool]:
-    return (c.split, c.seed, c.base or c.target, c.target, c.n, c.fine_tuned)
+def _key_of(c: Condition) -> Key:
+    variant = c.variant.name if c.variant else ""
+    return (c.split, c.seed, c.base or c.target, c.target, c.n, c.fine_tuned, variant)

@@ -46,7 +46,7 @@ def test_a_column_costs_what_the_mathematics_needs(
     program = ColumnProgram(network, cuts, optax.sgd(0.1))
     start: ColumnStart = start_of(whole_column, network, init, split, recipe)
     state = program.init(start.networks)
-    trunk = {name: start.trunk[name] for name in program.trunk_layers}
+    trunk = {name: start.base[name] for name in program.base_layers}
     found = multiply_adds(program.train, state, trunk, device_images, start.inputs)
     x = jnp.zeros((recipe.batch_size, 12, 12, 1))
     params = start.networks["1"]
@@ -54,8 +54,8 @@ def test_a_column_costs_what_the_mathematics_needs(
     for n in range(len(network.layer_names)):
         layers.append(multiply_adds(lambda p, x, n=n: network.apply(p, x, n, n + 1), params, x))
         x = network.apply(params, x, n, n + 1)
-    needed = sum(layers[: len(program.trunk_layers)])
+    needed = sum(layers[: len(program.base_layers)])
     for cut in cuts:
-        own = layers[cut.frozen_layers :]
+        own = layers[cut.trunk_depth :]
         needed += 3 * sum(own) - own[0]
     assert found == needed

@@ -26,9 +26,7 @@ TOLERANCE = 3e-6
 def start_of(column, network, init, split, recipe) -> ColumnStart:
     base = init(key_for(7, "base"))
     networks = initial_networks(column, network.layer_names, init, base)
-    depth = max(cut.frozen_layers for cut in column.cuts)
-    trunk = {name: base[name] for name in network.layer_names[:depth]}
-    return ColumnStart(networks, trunk, column_inputs(column, split, recipe))
+    return ColumnStart(networks, base, column_inputs(column, split, recipe))
 
 
 def train(column, network, init, split, recipe, images, **options):
@@ -71,15 +69,13 @@ def test_a_condition_in_the_grid_equals_plain_jax(cut, grid, network, recipe, de
     start, outcome = grid
     whole = start.networks[cut.label]
     inputs = start.inputs
-    alone = alone_in_plain_jax(
-        network, whole, cut.frozen_layers, inputs, device_images, recipe.steps
-    )
+    alone = alone_in_plain_jax(network, whole, cut.trunk_depth, inputs, device_images, recipe.steps)
     own = outcome.params[cut.label]
-    assert tuple(own) == network.layer_names[cut.frozen_layers :]
+    assert tuple(own) == network.layer_names[cut.trunk_depth :]
     for name in own:
         for leaf in own[name]:
             np.testing.assert_allclose(own[name][leaf], alone[name][leaf], atol=TOLERANCE)
-    frozen = network.layer_names[: cut.frozen_layers]
+    frozen = network.layer_names[: cut.trunk_depth]
     assert not diff({n: whole[n] for n in frozen}, {n: alone[n] for n in frozen})
     assert diff({n: whole[n] for n in own}, own)
 
@@ -91,7 +87,7 @@ def test_accuracy_and_loss_are_those_of_the_trained_network(grid, network, devic
     x = (device_images.images[examples].astype(jnp.float32) - inputs.mean) * inputs.scale
     y = inputs.ranks[device_images.labels[examples]]
     for i, cut in enumerate([Cut(n, t) for n in range(1, 6) for t in (False, True)]):
-        params = {**start.trunk, **outcome.params[cut.label]}
+        params = {**start.base, **outcome.params[cut.label]}
         logits = network.apply(params, x)
         assert outcome.top1[i] == pytest.approx(float((logits.argmax(-1) == y).mean()))
         loss = optax.softmax_cross_entropy_with_integer_labels(logits, y).mean()
@@ -120,13 +116,13 @@ def test_a_frozen_condition_owns_nothing_below_its_cut(whole_column, network, in
     start = start_of(whole_column, network, init, split, recipe)
     state = program.init(start.networks)
     for cut in whole_column.cuts:
-        owned = sum(leaf.size for leaf in jax.tree.leaves(state.params[cut.label]))
+        owned = sum(leaf.size for leaf in jax.tree.leaves(state.conditions[cut.label].params))
         assert owned == sum(
             leaf.size
-            for name in network.layer_names[cut.frozen_layers :]
+            for name in network.layer_names[cut.trunk_depth :]
             for leaf in jax.tree.leaves(start.networks[cut.label][name])
         )
-        momenta = sum(leaf.size for leaf in jax.tree.leaves(state.opt_state[cut.label]))
+        momenta = sum(leaf.size for leaf in jax.tree.leaves(state.conditions[cut.label].opt_state))
         assert momenta == owned
 
 

@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from transfer_jax.analysis.statistics import Cell
-from transfer_jax.analysis.tables import heading
+from transfer_jax.analysis.tables import arms, heading
 from transfer_jax.conditions import Treatment
 
 # Paths, not fonts, so that the SVG looks the same everywhere; no random ids in it.
@@ -59,16 +59,19 @@ def _draw_panel(axis: Axes, cells: Sequence[Cell]) -> Ends:
         axis.axhline(cell.mean, color="black", linewidth=0.8, linestyle=(0, (1, 2)), zorder=0)
         _draw_points(axis, cell, "black", "D", 0.0)
     ends: Ends = {}
-    present = [t for t in STYLES if any(cell.treatment == t for cell in cells)]
-    for place, treatment in enumerate(present):
+    present = [arm for arm in arms(cells) if arm[0] in STYLES]
+    for place, (treatment, variant) in enumerate(present):
         colour, marker, line = STYLES[treatment]
-        curve = sorted((c for c in cells if c.treatment == treatment), key=lambda c: c.n)
+        if variant:
+            marker, line = "x", "-."
+        here = [c for c in cells if (c.treatment, c.variant) == (treatment, variant)]
+        curve = sorted(here, key=lambda c: c.n)
         shift = 0.07 * (place - (len(present) - 1) / 2)
         means = [cell.mean for cell in curve]
         axis.plot([c.n + shift for c in curve], means, line, color=colour, linewidth=2)
         for cell in curve:
             _draw_points(axis, cell, colour, marker, shift)
-        ends[heading(treatment).replace(", ", ",\n")] = (means[-1], colour)
+        ends[heading(treatment, variant).replace(", ", ",\n")] = (means[-1], colour)
     axis.set_xticks(depths)
     axis.set_xlim(-0.4, depths[-1] + 0.4)
     axis.set_xlabel("n, number of transferred layers")

@@ -72,6 +72,29 @@ def interval_note(results: Results) -> str:
     return f"Means of both targets; ± is a 95% interval over {seeds} seeds (Student's t)."
 
 
+def divergence_note(results: Results) -> str:
+    """Which networks diverged, and when.
+
+    Args:
+      results: the table of results.
+
+    Returns:
+      One sentence; empty where none did.
+    """
+    found = [
+        f"{row.split} seed {row.seed} {row.base}{row.n}{row.target}{'+' if row.fine_tuned else ''}"
+        f"{' ' if row.variant else ''}{row.variant} at step {row.diverged}"
+        for row in results.rows
+        if row.diverged
+    ]
+    if not found:
+        return ""
+    return (
+        f"Diverged, and counted with the accuracy that was left ({len(found)} of "
+        f"{len(results.rows)} networks): {'; '.join(found)}."
+    )
+
+
 def render_page(results: Results, svg: str, config: dict[str, Any]) -> str:
     """The page as HTML, with nothing to load.
 
@@ -104,6 +127,7 @@ other task (<b>AnB</b>), and kept frozen or, with <b>+</b>, trained on.</p>
 <figure role="img" tabindex="0" aria-label="Accuracy against number of transferred layers;
 the numbers are in the tables below">{picture}</figure>
 {tables}
+<p>{html.escape(divergence_note(results))}</p>
 <h2>Config</h2>
 <pre tabindex="0">{settings}</pre>
 </main>

@@ -20,6 +20,7 @@ class Cell:
     Attributes:
       split: name of the split.
       treatment: the arm; selffer and transfer cells hold both targets.
+      variant: name of the choice of layers; empty for the paper's.
       n: number of transferred layers.
       values: one number a seed: the mean over the targets.
       mean: mean over seeds.
@@ -28,6 +29,7 @@ class Cell:
 
     split: str
     treatment: Treatment
+    variant: str
     n: int
     values: tuple[float, ...]
     mean: float
@@ -89,12 +91,13 @@ def gains(rows: Sequence[ResultRow]) -> list[Cell]:
 
 
 def _cells(rows: Iterable[ResultRow], value: Callable[[ResultRow], float]) -> list[Cell]:
-    by_cell: dict[tuple[str, str, int], dict[int, list[float]]] = {}
+    by_cell: dict[tuple[str, str, str, int], dict[int, list[float]]] = {}
     for row in rows:
-        seeds = by_cell.setdefault((row.split, row.treatment, row.n), defaultdict(list))
+        place = (row.split, row.treatment, row.variant, row.n)
+        seeds = by_cell.setdefault(place, defaultdict(list))
         seeds[row.seed].append(value(row))
     cells = []
-    for (split, treatment, n), seeds in by_cell.items():
+    for (split, treatment, variant, n), seeds in by_cell.items():
         values = tuple(float(np.mean(found)) for found in seeds.values())
-        cells.append(Cell(split, Treatment(treatment), n, values, *interval(values)))
+        cells.append(Cell(split, Treatment(treatment), variant, n, values, *interval(values)))
     return cells

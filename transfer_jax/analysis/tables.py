@@ -28,24 +28,43 @@ def treatment_table(title: str, cells: Sequence[Cell], *, signed: bool = False) 
       The table, in percent; empty where a treatment was not run at that n.
 
     Example:
-      >>> cell = Cell("distant", Treatment.TRANSFER, 1, (0.5, 0.7), 0.6, 0.1)
+      >>> cell = Cell("distant", Treatment.TRANSFER, "", 1, (0.5, 0.7), 0.6, 0.1)
       >>> treatment_table("accuracy", [cell]).rows
       (('1', '60.0±10.0'),)
     """
-    present = [t for t in Treatment if any(cell.treatment == t for cell in cells)]
-    found = {(cell.n, cell.treatment): cell for cell in cells}
+    present = arms(cells)
+    found = {(cell.n, cell.treatment, cell.variant): cell for cell in cells}
     rows = tuple(
-        (str(n), *(_text(found.get((n, t)), signed) for t in present))
+        (str(n), *(_text(found.get((n, *arm)), signed) for arm in present))
         for n in sorted({cell.n for cell in cells})
     )
-    return Table(title, ("n", *(heading(t) for t in present)), rows)
+    return Table(title, ("n", *(heading(*arm) for arm in present)), rows)
 
 
-def heading(treatment: Treatment) -> str:
+def arms(cells: Sequence[Cell]) -> list[tuple[Treatment, str]]:
+    """The treatments and variants that were run, the paper's first.
+
+    Args:
+      cells: cells of one split.
+
+    Returns:
+      (treatment, variant) pairs.
+
+    Example:
+      >>> arms([Cell("distant", Treatment.TRANSFER, "", 1, (0.5,), 0.5, None)])
+      [(<Treatment.TRANSFER: 'AnB'>, '')]
+    """
+    variants = dict.fromkeys(["", *(cell.variant for cell in cells)])
+    present = {(cell.treatment, cell.variant) for cell in cells}
+    return [(t, v) for v in variants for t in Treatment if (t, v) in present]
+
+
+def heading(treatment: Treatment, variant: str = "") -> str:
     """What a treatment is called in tables and figures.
 
     Args:
       treatment: the arm.
+      variant: name of the choice of layers; empty for the paper's.
 
     Returns:
       Its name.
@@ -54,7 +73,8 @@ def heading(treatment: Treatment) -> str:
       >>> heading(Treatment.RANDOM)
       'random, frozen'
     """
-    return "random, frozen" if treatment == Treatment.RANDOM else treatment.value
+    name = "random, frozen" if treatment == Treatment.RANDOM else treatment.value
+    return f"{name}, {variant}" if variant else name
 
 
 def _text(cell: Cell | None, signed: bool) -> str:

@@ -5,7 +5,7 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float, Int, Key, UInt8
+from jaxtyping import Array, Float, Int, Key, UInt8, UInt32
 
 from transfer_jax.data.sources import ImageSet
 
@@ -18,14 +18,14 @@ class DeviceImages(NamedTuple):
 
 
 class ColumnInputs(NamedTuple):
-    """What one column needs beside the images: batches, labels, normalisation and a key."""
+    """What one column needs beside the images: batches, labels, normalisation, a key's data."""
 
     train_batches: Int[Array, "step batch"]
     test_batches: Int[Array, "test_batch example"]
     ranks: Int[Array, " class"]
     mean: Float[Array, "height width channels"]
     scale: Float[Array, ""]
-    key: Key[Array, ""]
+    key: UInt32[Array, "..."]
 
 
 def on_device(images: ImageSet) -> DeviceImages:

@@ -1,9 +1,10 @@
-"""What a column starts from: its networks, its trunk and its inputs."""
+"""What a column starts from: its networks, its base network and its inputs."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import NamedTuple
 
+import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Key
 
@@ -14,7 +15,6 @@ from transfer_jax.data.tasks import first_examples, ranks
 from transfer_jax.models.layered import Params
 from transfer_jax.randomness import key_for
 from transfer_jax.surgery.graft import graft
-from transfer_jax.surgery.selection import first_layers
 
 Init = Callable[[Key[Array, ""]], Params]
 
@@ -23,7 +23,7 @@ class ColumnStart(NamedTuple):
     """Everything a column needs before its first step."""
 
     networks: dict[str, Params]
-    trunk: Params
+    base: Params
     inputs: ColumnInputs
 
 
@@ -82,14 +82,16 @@ def column_inputs(column: Column, split: Split, recipe: Recipe) -> ColumnInputs:
         ranks=jnp.asarray(ranks(target, len(images.class_names))),
         mean=jnp.asarray(mean),
         scale=jnp.asarray(scale),
-        key=key_for(column.seed, "train", column.split, column.base or "base", column.target),
+        key=jax.random.key_data(
+            key_for(column.seed, "train", column.split, column.base or "base", column.target)
+        ),
     )
 
 
 def initial_networks(
     column: Column, layer_names: tuple[str, ...], init: Init, base: Params | None
 ) -> dict[str, Params]:
-    """Each condition's whole network before training: a fresh one, its first n layers grafted.
+    """Each condition's whole network before training: a fresh one, its copied layers grafted.
 
     Args:
       column: the column.
@@ -106,7 +108,8 @@ def initial_networks(
     for cut, condition in zip(column.cuts, column.conditions, strict=True):
         fresh = init(key_for(column.seed, "init", column.split, condition.label))
         if base is not None:
-            fresh = graft(fresh, base, first_layers(fresh, cut.n, layer_names))
+            copied = [f"{layer_names[layer]}/**" for layer in cut.copied]
+            fresh = graft(fresh, base, copied)
         networks[cut.label] = fresh
     return networks
 

@@ -6,22 +6,27 @@ from typing import NamedTuple
 import jax
 import numpy as np
 from jax.sharding import Mesh
-from jaxtyping import Float
+from jaxtyping import Array, Float, Int
 
-from transfer_jax.data.pipeline import DeviceImages
+from transfer_jax.data.pipeline import ColumnInputs, DeviceImages
 from transfer_jax.engine.columns import ColumnStart
-from transfer_jax.engine.mesh import over_columns, place
-from transfer_jax.engine.step import ColumnProgram, Metrics
+from transfer_jax.engine.mesh import DATA, fetch, over_columns, place
+from transfer_jax.engine.step import ColumnProgram, ColumnState, Metrics, TestCounts
 from transfer_jax.models.layered import Params
 
 OnProgress = Callable[[int, float, float], None]
+LOG_EVERY = 20
 
 
 class ColumnOutcome(NamedTuple):
-    """What training a column gives, in the order of its cuts."""
+    """What training a column gives, in the order of its cuts.
+
+    `diverged` is the first step, counted from 1, whose loss was not finite; 0 for none.
+    """
 
     top1: Float[np.ndarray, " cut"]
     loss: Float[np.ndarray, " cut"]
+    diverged: Int[np.ndarray, " cut"]
     params: dict[str, Params]
 
 
@@ -31,11 +36,15 @@ class CompiledProgram:
     Args:
       program: the computation of one column.
       mesh: the mesh of devices.
+      in_chunks: whether the steps between two logs are one call; None lets the backend decide.
+        A CPU is faster step by step: XLA runs a loop's convolutions on one thread.
     """
 
-    def __init__(self, program: ColumnProgram, mesh: Mesh) -> None:
+    def __init__(self, program: ColumnProgram, mesh: Mesh, in_chunks: bool | None = None) -> None:
         self.program, self.mesh = program, mesh
+        self.in_chunks = jax.default_backend() != "cpu" if in_chunks is None else in_chunks
         self.train = over_columns(program.train, mesh, shared=(2,), donate=(0,))
+        self.chunk = over_columns(self._chunk, mesh, shared=(2, 4), donate=(0,))
         self.evaluate = over_columns(program.evaluate, mesh, shared=(3,), donate=(0,))
 
     def run(
@@ -44,12 +53,12 @@ class CompiledProgram:
         images: DeviceImages,
         steps: int,
         on_progress: OnProgress,
-        log_every: int = 20,
+        log_every: int = LOG_EVERY,
     ) -> list[ColumnOutcome]:
         """Train and test one slot of columns.
 
         Args:
-          starts: what each column starts from; at most as many as devices.
+          starts: what each column starts from; at most as many as the mesh has rows.
           images: the dataset, on every device.
           steps: training steps.
           on_progress: called with (steps done since the last call, mean loss, mean accuracy).
@@ -58,32 +67,89 @@ class CompiledProgram:
         Returns:
           One outcome a column.
         """
-        program, mesh = self.program, self.mesh
-        state = place([program.init(start.networks) for start in starts], mesh)
-        trunk = place([{n: s.trunk[n] for n in program.trunk_layers} for s in starts], mesh)
-        inputs = place([start.inputs for start in starts], mesh)
-        due = 0
-        for step in range(1, steps + 1):
-            state, metrics = self.train(state, trunk, images, inputs)
-            due += 1
-            if due == log_every or step == steps:
-                on_progress(due, *_means(metrics))
-                due = 0
-        counts = place([program.no_counts()] * len(starts), mesh)
+        program = self.program
+        state = place([program.init(start.networks) for start in starts], self.mesh)
+        base = self.place_base(starts)
+        inputs = self.place_inputs([start.inputs for start in starts])
+        done = 0
+        while done < steps:
+            count = min(log_every, steps - done)
+            state, metrics = self._advance(state, base, images, inputs, count)
+            on_progress(count, *_means(metrics))
+            done += count
+        counts = place([program.no_counts()] * len(starts), self.mesh)
         for _ in range(inputs.test_batches.shape[1]):
-            counts = self.evaluate(counts, state.params, trunk, images, inputs)
-        counts = jax.device_get(counts)
-        params = jax.device_get(state.params)
+            counts = self.evaluate(counts, state.conditions, base, images, inputs)
+        return self._outcomes(counts, state, len(starts), steps)
+
+    def place_base(self, starts: Sequence[ColumnStart]) -> Params:
+        """The base networks' layers that the program reads, over the mesh."""
+        return place([{n: s.base[n] for n in self.program.base_layers} for s in starts], self.mesh)
+
+    def place_inputs(self, inputs: Sequence[ColumnInputs]) -> ColumnInputs:
+        """The columns' inputs over the mesh, the batches divided over its axis `data`."""
+        placed = place(inputs, self.mesh)
+        batches = place([i.train_batches for i in inputs], self.mesh, batch_axis=2)
+        if placed.test_batches.shape[2] % self.mesh.shape[DATA]:
+            return placed._replace(train_batches=batches)
+        tests = place([i.test_batches for i in inputs], self.mesh, batch_axis=2)
+        return placed._replace(train_batches=batches, test_batches=tests)
+
+    def _advance(
+        self,
+        state: ColumnState,
+        base: Params,
+        images: DeviceImages,
+        inputs: ColumnInputs,
+        count: int,
+    ) -> tuple[ColumnState, Metrics]:
+        if self.in_chunks:
+            return self.chunk(state, base, images, inputs, np.int32(count))
+        metrics: Metrics | None = None
+        for _ in range(count):
+            state, metrics = self.train(state, base, images, inputs)
+        assert metrics is not None
+        return state, metrics
+
+    def _chunk(
+        self,
+        state: ColumnState,
+        base: Params,
+        images: DeviceImages,
+        inputs: ColumnInputs,
+        count: Array,
+    ) -> tuple[ColumnState, Metrics]:
+        """Steps in one call; their number is an argument, so that every chunk is one program."""
+
+        def body(_: Array, held: tuple[ColumnState, Metrics]) -> tuple[ColumnState, Metrics]:
+            return self.program.train(held[0], base, images, inputs)
+
+        nothing = self.program.no_counts().loss
+        return jax.lax.fori_loop(0, count, body, (state, Metrics(nothing, nothing)))
+
+    def _outcomes(
+        self, counts: TestCounts, state: ColumnState, columns: int, steps: int
+    ) -> list[ColumnOutcome]:
+        counts, diverged = fetch((counts, state.diverged))
+        params = fetch({label: held.params for label, held in state.conditions.items()})
+        loss = counts.loss / counts.examples[:, None]
+        # The last step's loss is that before its update: what it broke shows in the test.
+        diverged = np.where((diverged == 0) & ~np.isfinite(loss), steps, diverged)
         return [
             ColumnOutcome(
                 top1=counts.correct[i] / counts.examples[i],
-                loss=counts.loss[i] / counts.examples[i],
+                loss=loss[i],
+                diverged=diverged[i],
                 params=jax.tree.map(lambda leaf, i=i: leaf[i], params),
             )
-            for i in range(len(starts))
+            for i in range(columns)
         ]
 
 
 def _means(metrics: Metrics) -> tuple[float, float]:
-    loss, accuracy = jax.device_get((metrics.loss, metrics.accuracy))
-    return float(np.mean(loss)), float(np.mean(accuracy))
+    """Over the columns that this process holds."""
+    found = [
+        np.mean([shard.data for shard in values.addressable_shards])
+        for values in (metrics.loss, metrics.accuracy)
+    ]
+    return float(found[0]), float(found[1])

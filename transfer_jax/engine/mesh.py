@@ -1,4 +1,4 @@
-"""Columns over devices: one column a device, one program for all."""
+"""Columns over devices: axis `column`, and axis `data` where there are devices to spare."""
 
 import contextlib
 import os
@@ -7,15 +7,18 @@ from typing import Any, TypeVar
 
 import jax
 import numpy as np
+from jax.experimental import multihost_utils
 from jax.sharding import Mesh, NamedSharding
 from jax.sharding import PartitionSpec as P
 from jaxtyping import PyTree
 
-from transfer_jax.surgery.stacking import stack
-
-AXIS = "column"
+COLUMN, DATA = "column", "data"
 MAX_CPU_DEVICES = 8
 Item = TypeVar("Item")
+
+
+class MeshError(ValueError):
+    """Devices, processes, columns and batch do not fit together."""
 
 
 def spread_over_cores() -> None:
@@ -32,29 +35,79 @@ def spread_over_cores() -> None:
         jax.config.update("jax_num_cpu_devices", min(os.cpu_count() or 1, MAX_CPU_DEVICES))
 
 
-def column_mesh(devices: int | None = None) -> Mesh:
-    """A mesh whose one axis, `column`, runs over devices.
+def devices_per_column(columns: int, devices: int, batch_size: int, asked: int = 0) -> int:
+    """How many devices share the batch of one column.
 
     Args:
-      devices: number of devices; None takes all.
+      columns: number of columns that one program trains.
+      devices: number of devices of all processes.
+      batch_size: examples of a training batch.
+      asked: the number that a config asks for; 0 takes as many as are to spare.
+
+    Returns:
+      A number that divides both the devices and the batch.
+
+    Raises:
+      MeshError: the number asked for does not divide the devices or the batch.
+
+    Example:
+      >>> devices_per_column(columns=4, devices=16, batch_size=32)
+      4
+    """
+    allowed = [n for n in range(1, devices + 1) if devices % n == 0 and batch_size % n == 0]
+    if asked and asked not in allowed:
+        raise MeshError(
+            f"devices_per_column is {asked}; it must divide the {devices} devices and the batch "
+            f"of {batch_size}: allowed: {', '.join(map(str, allowed))}"
+        )
+    return asked or max(n for n in allowed if n == 1 or devices // n >= columns)
+
+
+def column_mesh(devices: int | None = None, data: int = 1) -> Mesh:
+    """A mesh of axes `column` and `data`.
+
+    Args:
+      devices: number of devices; None takes all, of all processes.
+      data: devices that share the batch of one column.
 
     Returns:
       The mesh.
 
     Example:
-      >>> column_mesh(1).axis_names
-      ('column',)
+      >>> dict(column_mesh(1).shape)
+      {'column': 1, 'data': 1}
     """
-    return Mesh(np.asarray(jax.devices()[:devices]), (AXIS,))
+    return Mesh(np.asarray(jax.devices()[:devices]).reshape(-1, data), (COLUMN, DATA))
+
+
+def check_processes(columns: int, mesh: Mesh) -> None:
+    """Check that every process has a column, or a share of one, to train.
+
+    Args:
+      columns: number of columns.
+      mesh: the mesh.
+
+    Raises:
+      MeshError: a process would only wait.
+    """
+    data, processes = mesh.shape[DATA], jax.process_count()
+    busy = min(columns, mesh.shape[COLUMN]) * data
+    useful = -(-busy * processes // mesh.devices.size)
+    if useful < processes:
+        raise MeshError(
+            f"{processes} processes of {mesh.devices.size // processes} devices are more than "
+            f"{columns} columns x {data} devices a column can use; start {useful} or fewer"
+        )
 
 
 def over_columns(
     fn: Callable[..., Any], mesh: Mesh, *, shared: Sequence[int] = (), donate: Sequence[int] = ()
 ) -> Callable[..., Any]:
-    """A function of one column, run on every device for the column that lies there.
+    """A function of one column, run on every row of the mesh for the column that lies there.
 
     The compiled program is that of one column: within a device the leading axis of 1 is
-    dropped, so convolutions stay plain ones.
+    dropped, so convolutions stay plain ones. Along `data` the compiler divides what the
+    arguments' sharding divides: random numbers are those of one device, sums are added up.
 
     Args:
       fn: a function of trees of arrays.
@@ -79,41 +132,46 @@ def over_columns(
         ]
         return jax.tree.map(lambda leaf: leaf[None], fn(*own))
 
+    # With one device a column there is nothing for the compiler to divide.
+    manual = {COLUMN} if mesh.shape[DATA] > 1 else {COLUMN, DATA}
+
     def program(*args: Any) -> Any:
-        specs = tuple(P() if i in shared else P(AXIS) for i in range(len(args)))
+        specs = tuple(P() if i in shared else P(COLUMN) for i in range(len(args)))
         mapped = jax.shard_map(
-            on_device, mesh=mesh, in_specs=specs, out_specs=P(AXIS), check_vma=False
-        )
+            on_device, mesh=mesh, in_specs=specs, out_specs=P(COLUMN), axis_names=manual,
+            check_vma=False,
+        )  # fmt: skip
         return mapped(*args)
 
     return jax.jit(program, donate_argnums=tuple(donate))
 
 
 def slots(items: Sequence[Item], mesh: Mesh) -> Iterator[list[Item]]:
-    """The items in groups of one a device.
+    """The items in groups of one a row of the mesh.
 
     Args:
       items: columns of one program.
       mesh: the mesh.
 
     Returns:
-      Lists as long as the mesh; the last may be shorter.
+      Lists as long as the axis `column`; the last may be shorter.
 
     Example:
       >>> [len(slot) for slot in slots([1, 2], column_mesh(1))]
       [1, 1]
     """
-    size = mesh.devices.size
+    size = mesh.shape[COLUMN]
     for start in range(0, len(items), size):
         yield list(items[start : start + size])
 
 
-def place(trees: Sequence[PyTree], mesh: Mesh) -> PyTree:
+def place(trees: Sequence[PyTree], mesh: Mesh, *, batch_axis: int | None = None) -> PyTree:
     """Stack one tree a column over the mesh; a short slot is filled up with its last tree.
 
     Args:
-      trees: trees of one structure, at most as many as devices.
+      trees: trees of one structure, at most as many as the axis `column` is long.
       mesh: the mesh.
+      batch_axis: axis of the stacked arrays that is divided over `data`; None divides none.
 
     Returns:
       One tree with a leading axis of columns, sharded over the mesh.
@@ -122,8 +180,10 @@ def place(trees: Sequence[PyTree], mesh: Mesh) -> PyTree:
       >>> place([jax.numpy.zeros(2)], column_mesh(1)).shape
       (1, 2)
     """
-    filled = [*trees, *[trees[-1]] * (mesh.devices.size - len(trees))]
-    return jax.device_put(stack(filled), NamedSharding(mesh, P(AXIS)))
+    filled = [*trees, *[trees[-1]] * (mesh.shape[COLUMN] - len(trees))]
+    spec = P(COLUMN) if batch_axis is None else P(COLUMN, *[None] * (batch_axis - 1), DATA)
+    sharding = NamedSharding(mesh, spec)
+    return jax.tree.map(lambda *leaves: _put(np.stack(leaves), sharding), *filled)
 
 
 def replicate(tree: PyTree, mesh: Mesh) -> PyTree:
@@ -140,4 +200,28 @@ def replicate(tree: PyTree, mesh: Mesh) -> PyTree:
       >>> replicate(jax.numpy.zeros(2), column_mesh(1)).shape
       (2,)
     """
-    return jax.device_put(tree, NamedSharding(mesh, P()))
+    sharding = NamedSharding(mesh, P())
+    return jax.tree.map(lambda leaf: _put(np.asarray(leaf), sharding), tree)
+
+
+def fetch(tree: PyTree) -> PyTree:
+    """Bring sharded arrays to the host: every process gets the whole.
+
+    Args:
+      tree: a tree of sharded arrays.
+
+    Returns:
+      The tree, of NumPy arrays.
+
+    Example:
+      >>> fetch(replicate(jax.numpy.zeros(2), column_mesh(1))).tolist()
+      [0.0, 0.0]
+    """
+    if jax.process_count() == 1:
+        return jax.device_get(tree)
+    return multihost_utils.process_allgather(tree, tiled=True)
+
+
+def _put(array: np.ndarray, sharding: NamedSharding) -> jax.Array:
+    """Each process gives the parts that lie on its own devices; all hold the same array."""
+    return jax.make_array_from_callback(array.shape, sharding, lambda index: array[index])

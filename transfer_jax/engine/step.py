@@ -1,6 +1,6 @@
 """One training step, and one evaluation step, of all conditions of a column."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -12,17 +12,22 @@ from jaxtyping import Array, Float, Int
 from transfer_jax.conditions import Cut
 from transfer_jax.data.augment import normalise, random_mirror, random_shift
 from transfer_jax.data.pipeline import ColumnInputs, DeviceImages
-from transfer_jax.models.layered import Layered, Params, Rngs, suffix
+from transfer_jax.engine.condition import ConditionProgram, ConditionState, cross_entropy
+from transfer_jax.models.layered import Layered, Params, Rngs
 from transfer_jax.randomness import fold_in_name
-from transfer_jax.surgery.freeze import freeze
-from transfer_jax.surgery.selection import first_layers
+from transfer_jax.surgery.stacking import stack, unstack
+
+PACKINGS = ("unroll", "vmap")
 
 
 class ColumnState(NamedTuple):
-    """What a step changes: of each cut, the layers above its frozen ones."""
+    """What a step changes: of each cut, what its condition owns; and where training stands.
 
-    params: dict[str, Params]
-    opt_state: dict[str, optax.OptState]
+    `diverged` is the first step, counted from 1, whose loss was not finite; 0 for none.
+    """
+
+    conditions: dict[str, ConditionState]
+    diverged: Int[Array, " cut"]
     step: Int[Array, ""]
 
 
@@ -52,6 +57,8 @@ class ColumnProgram:
       tx: the optimizer of one condition.
       mirror: whether training images are mirrored at random.
       shift: largest random shift of training images, in pixels.
+      packing: "unroll" writes the conditions out one after the other; "vmap" maps over those
+        with the same frozen layers.
     """
 
     network: Layered
@@ -59,12 +66,18 @@ class ColumnProgram:
     tx: optax.GradientTransformation
     mirror: bool = False
     shift: int = 0
+    packing: str = "unroll"
 
     @property
-    def trunk_layers(self) -> tuple[str, ...]:
-        """The layers of the base network that some condition keeps frozen."""
-        depth = max((cut.frozen_layers for cut in self.cuts), default=0)
-        return self.network.layer_names[:depth]
+    def base_layers(self) -> tuple[str, ...]:
+        """The layers of the base network that some condition keeps for good."""
+        layers = {layer for cut in self.cuts for layer in cut.from_base}
+        return tuple(name for i, name in enumerate(self.network.layer_names) if i in layers)
+
+    @property
+    def trunk_depth(self) -> int:
+        """Number of first layers that run once for all conditions that keep them."""
+        return max((cut.trunk_depth for cut in self.cuts), default=0)
 
     def init(self, whole: dict[str, Params]) -> ColumnState:
         """The state before the first step.
@@ -73,23 +86,21 @@ class ColumnProgram:
           whole: cut label to that condition's whole network.
 
         Returns:
-          The state; it holds the layers above each condition's frozen ones only.
+          The state; it holds what each condition owns only.
         """
-        params, opt_state = {}, {}
-        for cut in self.cuts:
-            net = whole[cut.label]
-            params[cut.label] = suffix(net, self.network.layer_names, cut.frozen_layers)
-            opt_state[cut.label] = self._optimizer(cut, net).init(net)
-        return ColumnState(params, opt_state, jnp.zeros((), jnp.int32))
+        conditions = {cut.label: self.condition(cut).init(whole[cut.label]) for cut in self.cuts}
+        return ColumnState(
+            conditions, jnp.zeros(len(self.cuts), jnp.int32), jnp.zeros((), jnp.int32)
+        )
 
     def train(
-        self, state: ColumnState, trunk: Params, images: DeviceImages, inputs: ColumnInputs
+        self, state: ColumnState, base: Params, images: DeviceImages, inputs: ColumnInputs
     ) -> tuple[ColumnState, Metrics]:
         """One step of every condition on one batch.
 
         Args:
           state: the column's state.
-          trunk: the base network's layers named by `trunk_layers`.
+          base: the base network's layers named by `base_layers`.
           images: the dataset.
           inputs: the column's inputs; the batch is the one of `state.step`.
 
@@ -98,31 +109,30 @@ class ColumnProgram:
         """
         batch = jax.lax.dynamic_index_in_dim(inputs.train_batches, state.step, keepdims=False)
         labels = inputs.ranks[images.labels[batch]]
-        key = jax.random.fold_in(inputs.key, state.step)
+        key = jax.random.fold_in(jax.random.wrap_key_data(inputs.key), state.step)
         x = normalise(images.images[batch], inputs.mean, inputs.scale)
         x = random_shift(fold_in_name(key, "shift"), x, self.shift)
         x = random_mirror(fold_in_name(key, "mirror"), x) if self.mirror else x
         rngs = {"dropout": fold_in_name(key, "dropout")}
-        activations = self._trunk_activations(trunk, x, train=True, rngs=rngs)
-        params, opt_state, losses, accuracies = {}, {}, [], []
-        for cut in self.cuts:
-            own, start = state.params[cut.label], cut.frozen_layers
-            loss_of = self._suffix_loss(activations[start], start, labels, rngs)
-            (loss, logits), grads = jax.value_and_grad(loss_of, has_aux=True)(own)
-            frozen = {name: trunk[name] for name in self.network.layer_names[:start]}
-            params[cut.label], opt_state[cut.label] = self._updated(
-                cut, own, frozen, grads, state.opt_state[cut.label]
-            )
-            losses.append(loss)
-            accuracies.append(jnp.mean(logits.argmax(-1) == labels))
-        next_state = ColumnState(params, opt_state, state.step + 1)
-        return next_state, Metrics(jnp.stack(losses), jnp.stack(accuracies))
+        activations = self._trunk_activations(base, x, train=True, rngs=rngs)
+        conditions, losses, accuracies = {}, {}, {}
+        for group in self._groups():
+            held = [state.conditions[cut.label] for cut in group]
+            found = self._step(group, held, base, activations, labels, rngs)
+            for cut, (condition, loss, accuracy) in zip(group, found, strict=True):
+                conditions[cut.label] = condition
+                losses[cut.label], accuracies[cut.label] = loss, accuracy
+        loss = jnp.stack([losses[cut.label] for cut in self.cuts])
+        accuracy = jnp.stack([accuracies[cut.label] for cut in self.cuts])
+        first = (state.diverged == 0) & ~jnp.isfinite(loss)
+        diverged = jnp.where(first, state.step + 1, state.diverged)
+        return ColumnState(conditions, diverged, state.step + 1), Metrics(loss, accuracy)
 
     def evaluate(
         self,
         counts: TestCounts,
-        params: dict[str, Params],
-        trunk: Params,
+        conditions: dict[str, ConditionState],
+        base: Params,
         images: DeviceImages,
         inputs: ColumnInputs,
     ) -> TestCounts:
@@ -130,8 +140,8 @@ class ColumnProgram:
 
         Args:
           counts: the sums so far; the batch is the one of `counts.batch`.
-          params: cut label to the layers above that condition's frozen ones.
-          trunk: the base network's layers named by `trunk_layers`.
+          conditions: cut label to that condition's state.
+          base: the base network's layers named by `base_layers`.
           images: the dataset.
           inputs: the column's inputs.
 
@@ -142,13 +152,12 @@ class ColumnProgram:
         real = batch >= 0
         labels = jnp.where(real, inputs.ranks[images.labels[batch]], 0)
         x = normalise(images.images[batch], inputs.mean, inputs.scale)
-        activations = self._trunk_activations(trunk, x, train=False, rngs=None)
+        activations = self._trunk_activations(base, x, train=False, rngs=None)
         losses, corrects = [], []
         for cut in self.cuts:
-            start = cut.frozen_layers
-            logits = self.network.apply(params[cut.label], activations[start], start)
-            loss = _cross_entropy(logits, labels)
-            losses.append(jnp.sum(jnp.where(real, loss, 0.0)))
+            own, x = conditions[cut.label].params, activations[cut.trunk_depth]
+            logits = self.condition(cut).logits(own, base, x)
+            losses.append(jnp.sum(jnp.where(real, cross_entropy(logits, labels), 0.0)))
             corrects.append(jnp.sum((logits.argmax(-1) == labels) & real))
         return TestCounts(
             counts.loss + jnp.stack(losses),
@@ -163,43 +172,42 @@ class ColumnProgram:
         nothing = jnp.zeros((), jnp.int32)
         return TestCounts(zeros, zeros.astype(jnp.int32), nothing, nothing)
 
+    def condition(self, cut: Cut) -> ConditionProgram:
+        """The computation of one of the column's conditions."""
+        return ConditionProgram(self.network, cut, self.tx)
+
+    def _groups(self) -> list[list[Cut]]:
+        """The cuts that step together: under "vmap", those of one structure."""
+        if self.packing == "unroll":
+            return [[cut] for cut in self.cuts]
+        groups: dict[tuple[tuple[int, ...], ...], list[Cut]] = {}
+        for cut in self.cuts:
+            groups.setdefault((cut.frozen, cut.from_base), []).append(cut)
+        return list(groups.values())
+
+    def _step(
+        self,
+        group: list[Cut],
+        held: list[ConditionState],
+        base: Params,
+        activations: list[Array],
+        labels: Array,
+        rngs: Rngs,
+    ) -> list[tuple[ConditionState, Array, Array]]:
+        """One step of conditions of one structure."""
+        program, x = self.condition(group[0]), activations[group[0].trunk_depth]
+
+        def step(state: ConditionState) -> tuple[ConditionState, Array, Array]:
+            return program.step(state, base, x, labels, rngs)
+
+        return [step(held[0])] if len(group) == 1 else unstack(jax.vmap(step)(stack(held)))
+
     def _trunk_activations(
-        self, trunk: Params, x: Array, *, train: bool, rngs: Rngs | None
+        self, base: Params, x: Array, *, train: bool, rngs: Rngs | None
     ) -> list[Array]:
-        """Entry n is the activation after n layers of the frozen base network."""
+        """Entry n is the activation after n layers of the base network."""
         activations = [x]
-        for n in range(len(self.trunk_layers)):
+        for n in range(self.trunk_depth):
             last = activations[-1]
-            activations.append(self.network.apply(trunk, last, n, n + 1, train=train, rngs=rngs))
+            activations.append(self.network.apply(base, last, n, n + 1, train=train, rngs=rngs))
         return activations
-
-    def _suffix_loss(
-        self, x: Array, start: int, labels: Array, rngs: Rngs
-    ) -> Callable[[Params], tuple[Array, Array]]:
-        """Loss and logits as a function of the parameters from layer `start` on."""
-
-        def loss(params: Params) -> tuple[Array, Array]:
-            logits = self.network.apply(params, x, start, train=True, rngs=rngs)
-            return _cross_entropy(logits, labels).mean(), logits
-
-        return loss
-
-    def _optimizer(self, cut: Cut, whole: Params) -> optax.GradientTransformationExtraArgs:
-        names = self.network.layer_names
-        return freeze(self.tx, first_layers(whole, cut.frozen_layers, names))
-
-    def _updated(
-        self, cut: Cut, own: Params, frozen: Params, grads: Params, opt_state: optax.OptState
-    ) -> tuple[Params, optax.OptState]:
-        """The optimizer sees the whole network; what it says of frozen layers is zero."""
-        whole = {**frozen, **own}
-        whole_grads = {**jax.tree.map(jnp.zeros_like, frozen), **grads}
-        optimizer = self._optimizer(cut, whole)
-        updates, opt_state = optimizer.update(whole_grads, opt_state, whole)
-        return optax.apply_updates(own, {name: updates[name] for name in own}), opt_state  # pyright: ignore
-
-
-def _cross_entropy(logits: Array, labels: Array) -> Array:
-    """By a one-hot product: the gradient of a lookup is a scatter, which XLA merges or not
-    depending on the number of devices, so that sums would come out in another order."""
-    return optax.softmax_cross_entropy(logits, jax.nn.one_hot(labels, logits.shape[-1]))  # pyright: ignore
