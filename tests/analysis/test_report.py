@@ -19,7 +19,7 @@ def results(workdir: epath.Path, seeds: int = 3) -> Results:
         worth = [
             0.9 - 0.05 * cut.n * (not cut.fine_tuned) - column.seed / 100 for cut in column.cuts
         ]
-        rows += rows_of(column, worth, worth, 10)
+        rows += rows_of(column, worth, worth, [0] * len(worth), 10)
     return Results(tuple(rows), str(workdir))
 
 

@@ -107,7 +107,7 @@ def initial_networks(
     networks = {}
     for cut, condition in zip(column.cuts, column.conditions, strict=True):
         fresh = init(key_for(column.seed, "init", column.split, condition.label))
-        if base is not None:
+        if base is not None and cut.copied:
             copied = [f"{layer_names[layer]}/**" for layer in cut.copied]
             fresh = graft(fresh, base, copied)
         networks[cut.label] = fresh
