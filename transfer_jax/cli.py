@@ -57,11 +57,12 @@ def run_command(arguments: argparse.Namespace, overrides: list[str], console: Co
     """
     config = load_config(arguments.config, overrides)
     workdir = arguments.workdir or f"runs/{config.name}"
-    from transfer_jax.engine.mesh import spread_over_cores
+    from transfer_jax.engine.cpu import keep_freed_memory, spread_over_cores
     from transfer_jax.engine.processes import is_first
     from transfer_jax.experiment import run
 
     spread_over_cores()
+    keep_freed_memory()
     keep_compiled_programs()
     join_processes(arguments)
     began = time.monotonic()
@@ -120,11 +121,12 @@ def plan_command(arguments: argparse.Namespace, overrides: list[str], console: C
       console: where to print.
     """
     config = load_config(arguments.config, overrides)
-    from transfer_jax.engine.mesh import spread_over_cores
+    from transfer_jax.engine.cpu import keep_freed_memory, spread_over_cores
     from transfer_jax.estimate import estimate
     from transfer_jax.plan import make_plan
 
     spread_over_cores()
+    keep_freed_memory()
     plan = make_plan(config)
     with console.status("measuring the speed of this machine"):
         costs = estimate(plan)

@@ -1,142 +1,66 @@
-"""One training step of a whole column: together, or each condition alone.
+"""One training step of a whole grid: this package against Flax and PyTorch.
 
-    python experiments/benchmarks/grid_step.py
+    pip install -e '.[bench]' && python experiments/benchmarks/grid_step.py
 
-The baseline is what one would write without this package: a Flax network with `nn.Conv` and
-`nn.max_pool`, `optax.multi_transform` for the freeze, one jitted step a condition, called one
-after the other. Both train the ten conditions of a column of the default config, in turn within
-one run; the table shows the median time of a step of all ten and the ratio, baseline / ours.
-`--json FILE` writes the numbers, with versions and device.
+All 40 conditions of a 6-layer ConvNet (32x32x3, batch 64), then all 56 of a narrow CaffeNet. The
+rivals train the same conditions: one after the other in idiomatic Flax (`nn.max_pool`,
+`optax.multi_transform`, one jitted step for each n), one after the other in PyTorch (frozen layers
+without gradients; default layout, channels last, compiled), and all in one `vmap` with a mask.
+They are timed in turn within one run; the ratio is the rival's time over ours.
 """
 
-import argparse
-import json
-import time
-from collections.abc import Callable
-from pathlib import Path
-from typing import Any
-
-import flax.linen as nn
 import jax
-import numpy as np
-import optax
-from rich.console import Console
-from rich.table import Table
+from grids import Grid, GridStep, caffenet_grid, convnet_grid
+from rivals_flax import alone, one_vmap
+from timing import arguments, in_turn, ratio, show
 
-from transfer_jax.conditions import columns
-from transfer_jax.config import load_config
-from transfer_jax.data.pipeline import ColumnInputs, DeviceImages, on_device
-from transfer_jax.engine.columns import column_inputs, initial_networks
-from transfer_jax.engine.loop import CompiledProgram
-from transfer_jax.engine.mesh import column_mesh, place, replicate
-from transfer_jax.experiment import initialiser
-from transfer_jax.plan import Plan, make_plan
-from transfer_jax.workdir import versions
+from transfer_jax.engine.cpu import keep_freed_memory, spread_over_cores
 
-Step = Callable[[], Any]
+OURS = "transfer_jax"
 
 
-class PlainConvNet(nn.Module):
-    """The default ConvNet in idiomatic Flax."""
+def rivals_of(grid: Grid, names: set[str]) -> dict[str, object]:
+    """The rivals by name; PyTorch's where it is installed and asked for."""
+    rivals = {OURS: GridStep(grid)}
+    if "flax" in names:
+        rivals["Flax, one after the other"] = alone(grid)
+    if "vmap" in names:
+        rivals["Flax, one vmap with a mask"] = one_vmap(grid)
+    if "torch" in names:
+        import rivals_torch
 
-    @nn.compact
-    def __call__(self, x: jax.Array) -> jax.Array:
-        x = nn.relu(nn.Conv(8, (5, 5), 2, padding=2, name="conv1")(x))
-        x = nn.max_pool(x, (2, 2), (2, 2))
-        x = nn.relu(nn.Conv(16, (3, 3), padding=1, name="conv2")(x))
-        x = nn.relu(nn.Conv(24, (3, 3), padding=1, name="conv3")(x))
-        x = nn.relu(nn.Conv(24, (3, 3), padding=1, name="conv4")(x))
-        x = nn.max_pool(x, (2, 2), (2, 2)).reshape(x.shape[0], -1)
-        x = nn.relu(nn.Dense(64, name="fc5")(x))
-        return nn.Dense(5, name="fc6")(x)
+        rivals["PyTorch"] = rivals_torch.alone(grid)
+        rivals["PyTorch, channels last"] = rivals_torch.alone(grid, channels_last=True)
+    if "compile" in names:
+        import rivals_torch
 
-
-def alone(plan: Plan, frozen: int, images: DeviceImages, inputs: ColumnInputs) -> Step:
-    """A step of one condition, its first layers frozen by multi_transform."""
-    net = PlainConvNet()
-    params = net.init(jax.random.key(0), images.images[:1] * 1.0)["params"]
-    names = plan.network.layer_names
-    labels = {name: "frozen" if i < frozen else "free" for i, name in enumerate(names)}
-    tx = optax.multi_transform(
-        {"free": plan.optimizer(), "frozen": optax.set_to_zero()}, lambda _: labels
-    )
-
-    def loss(params: Any, x: jax.Array, y: jax.Array) -> jax.Array:
-        logits = net.apply({"params": params}, x)
-        return optax.softmax_cross_entropy_with_integer_labels(logits, y).mean()  # pyright: ignore
-
-    def step(params: Any, state: Any, batch: jax.Array) -> Any:
-        x = (images.images[batch] - inputs.mean) * inputs.scale
-        grads = jax.grad(loss)(params, x, inputs.ranks[images.labels[batch]])
-        updates, state = tx.update(grads, state, params)
-        return optax.apply_updates(params, updates), state
-
-    compiled, batch = jax.jit(step, donate_argnums=(0, 1)), inputs.train_batches[0]
-    held = [params, tx.init(params)]
-
-    def advance() -> Any:
-        held[:] = compiled(held[0], held[1], batch)
-        return held[0]
-
-    return advance
-
-
-def together(plan: Plan) -> tuple[Step, list[Step]]:
-    """A step of a column in one program, and the steps of its conditions alone."""
-    column = max(columns(plan.grid), key=lambda column: len(column.cuts))
-    base = initialiser(plan)(jax.random.key(0))
-    networks = initial_networks(column, plan.network.layer_names, initialiser(plan), base)
-    inputs = column_inputs(column, plan.splits[column.split], plan.recipe)
-    compiled = CompiledProgram(plan.program(column.cuts), column_mesh(1))
-    mesh, program = compiled.mesh, compiled.program
-    images = replicate(on_device(plan.recipe.images), mesh)
-    placed = place([inputs], mesh)
-    trunk = place([{name: base[name] for name in program.trunk_layers}], mesh)
-    held = [place([program.init(networks)], mesh)]
-
-    def advance() -> Any:
-        held[0], _ = compiled.train(held[0], trunk, images, placed)
-        return held[0]
-
-    local = on_device(plan.recipe.images)
-    return advance, [alone(plan, cut.frozen_layers, local, inputs) for cut in column.cuts]
-
-
-def milliseconds(steps: list[Step], repeats: int) -> float:
-    """Mean time of one round of the steps, in ms."""
-    began = time.perf_counter()
-    outputs: list[Any] = []
-    for _ in range(repeats):
-        outputs = [step() for step in steps]
-    jax.block_until_ready(outputs)
-    return 1e3 * (time.perf_counter() - began) / repeats
+        rivals["PyTorch, channels last, compiled"] = rivals_torch.alone(
+            grid, channels_last=True, compiled=True
+        )
+    return rivals
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description="Time a step of a column, together and alone.")
-    parser.add_argument("--rounds", type=int, default=15)
-    parser.add_argument("--json", type=Path, help="file for the numbers")
-    arguments = parser.parse_args()
-    plan = make_plan(load_config("fashion_mnist"))
-    ours, baseline = together(plan)
-    rivals = {"each condition alone (Flax, multi_transform)": baseline, "one column": [ours]}
-    for steps in rivals.values():
-        milliseconds(steps, 3)
-    times: dict[str, list[float]] = {name: [] for name in rivals}
-    for _ in range(arguments.rounds):
-        for name, steps in rivals.items():
-            times[name].append(milliseconds(steps, 10))
-    base, own = (np.asarray(found) for found in times.values())
-    ratio = float(np.median(base / own))
-    table = Table("way", "median ms", "ratio", title="one step of the ten conditions of a column")
-    for name, found in times.items():
-        shown = "1.00" if found is times["one column"] else f"{ratio:.2f}"
-        table.add_row(name, f"{np.median(found):.1f}", shown)
-    Console().print(table)
-    if arguments.json:
-        medians = {name: float(np.median(found)) for name, found in times.items()}
-        numbers = {"median_ms": medians, "ratio": ratio, "versions": versions()}
-        arguments.json.write_text(json.dumps(numbers, indent=2) + "\n")
+    parser = arguments(__doc__.splitlines()[0])
+    parser.add_argument("--grids", nargs="+", default=["convnet", "caffenet"])
+    parser.add_argument("--rivals", nargs="+", default=["flax", "vmap", "torch", "compile"])
+    options = parser.parse_args()
+    spread_over_cores()
+    keep_freed_memory()
+    rows = []
+    for name in options.grids:
+        grid = convnet_grid() if name == "convnet" else caffenet_grid()
+        times = in_turn(rivals_of(grid, set(options.rivals)), options.rounds)
+        for rival in times:
+            rows.append(
+                {
+                    "grid": f"{grid.conditions} x {grid.name}, batch {grid.batch}",
+                    "way": rival,
+                    "ms": 1e3 * sorted(times[rival])[len(times[rival]) // 2],
+                    "ratio": ratio(times, rival, OURS),
+                }
+            )
+    show(f"one step of a grid on {jax.devices()[0].device_kind}", rows, options.json)
 
 
 if __name__ == "__main__":

@@ -1,7 +1,5 @@
 """Columns over devices: axis `column`, and axis `data` where there are devices to spare."""
 
-import contextlib
-import os
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, TypeVar
 
@@ -13,26 +11,11 @@ from jax.sharding import PartitionSpec as P
 from jaxtyping import PyTree
 
 COLUMN, DATA = "column", "data"
-MAX_CPU_DEVICES = 8
 Item = TypeVar("Item")
 
 
 class MeshError(ValueError):
     """Devices, processes, columns and batch do not fit together."""
-
-
-def spread_over_cores() -> None:
-    """Make each core of a CPU a device, up to eight, unless the number has been set already.
-
-    Columns then run side by side, with the same results to the bit: XLA's number of threads,
-    by which its convolutions sum, stays that of the cores. It does nothing once JAX has looked
-    at its devices, and nothing to accelerators.
-    """
-    if "xla_force_host_platform_device_count" in os.environ.get("XLA_FLAGS", ""):
-        return
-    # Once JAX has looked at its devices, their number stays as it is.
-    with contextlib.suppress(RuntimeError):
-        jax.config.update("jax_num_cpu_devices", min(os.cpu_count() or 1, MAX_CPU_DEVICES))
 
 
 def devices_per_column(columns: int, devices: int, batch_size: int, asked: int = 0) -> int:

@@ -1,0 +1,67 @@
+"""Rivals in turn within one run; medians, ratios, a table and a JSON file."""
+
+import argparse
+import json
+import statistics
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.progress import track
+from rich.table import Table
+
+from transfer_jax.workdir import versions
+
+
+def seconds(step: Callable[[], Any]) -> float:
+    """Wall time of one call."""
+    began = time.perf_counter()
+    step()
+    return time.perf_counter() - began
+
+
+def in_turn(rivals: Mapping[str, Callable[[], Any]], rounds: int) -> dict[str, list[float]]:
+    """Times of every rival, in seconds: each once a round, after two calls to warm up."""
+    for step in track(rivals.values(), "compiling", transient=True):
+        step()
+        step()
+    times: dict[str, list[float]] = {name: [] for name in rivals}
+    for _ in track(range(rounds), "timing", transient=True):
+        for name, step in rivals.items():
+            times[name].append(seconds(step))
+    return times
+
+
+def ratio(times: Mapping[str, Sequence[float]], name: str, baseline: str) -> float:
+    """Median over rounds of the time of one rival over that of another."""
+    pairs = zip(times[name], times[baseline], strict=True)
+    return statistics.median(a / b for a, b in pairs)
+
+
+def arguments(description: str) -> argparse.ArgumentParser:
+    """What every benchmark takes."""
+    parser = argparse.ArgumentParser(description=description)
+    parser.add_argument("--rounds", type=int, default=7)
+    parser.add_argument("--json", type=Path, help="file for the numbers")
+    return parser
+
+
+def show(title: str, rows: Sequence[Mapping[str, Any]], path: Path | None) -> None:
+    """Print rows as a table; write them, with versions and device, as JSON."""
+    table = Table(title=title, title_justify="left")
+    for name in rows[0]:
+        table.add_column(name, justify="left" if name == next(iter(rows[0])) else "right")
+    for row in rows:
+        table.add_row(*(_text(value) for value in row.values()))
+    Console().print(table)
+    if path:
+        content = {"title": title, "rows": list(rows), "versions": versions()}
+        path.write_text(json.dumps(content, indent=2) + "\n")
+
+
+def _text(value: Any) -> str:
+    if not isinstance(value, float):
+        return str(value)
+    return f"{value:.1f}" if value >= 10 else f"{value:.3g}"
