@@ -20,7 +20,7 @@ from transfer_jax.models.precision import InPrecision
 
 
 def main() -> None:
-    parser = arguments(__doc__.splitlines()[0])
+    parser = arguments(__doc__)
     parser.add_argument("--peak", type=float, default=989.0, help="TFLOP/s of the chip")
     parser.add_argument("--tiny", action="store_true", help="a small grid, on any backend")
     options = parser.parse_args()

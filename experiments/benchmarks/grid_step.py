@@ -10,7 +10,7 @@ They are timed in turn within one run; the ratio is the rival's time over ours.
 """
 
 import jax
-from grids import Grid, GridStep, caffenet_grid, convnet_grid
+from grids import Grid, GridStep, Step, caffenet_grid, convnet_grid
 from rivals_flax import alone, one_vmap
 from timing import arguments, in_turn, ratio, show
 
@@ -19,9 +19,9 @@ from transfer_jax.engine.cpu import keep_freed_memory, spread_over_cores
 OURS = "transfer_jax"
 
 
-def rivals_of(grid: Grid, names: set[str]) -> dict[str, object]:
+def rivals_of(grid: Grid, names: set[str]) -> dict[str, Step]:
     """The rivals by name; PyTorch's where it is installed and asked for."""
-    rivals = {OURS: GridStep(grid)}
+    rivals: dict[str, Step] = {OURS: GridStep(grid)}
     if "flax" in names:
         rivals["Flax, one after the other"] = alone(grid)
     if "vmap" in names:
@@ -41,7 +41,7 @@ def rivals_of(grid: Grid, names: set[str]) -> dict[str, object]:
 
 
 def main() -> None:
-    parser = arguments(__doc__.splitlines()[0])
+    parser = arguments(__doc__)
     parser.add_argument("--grids", nargs="+", default=["convnet", "caffenet"])
     parser.add_argument("--rivals", nargs="+", default=["flax", "vmap", "torch", "compile"])
     options = parser.parse_args()

@@ -59,12 +59,12 @@ def jax_rivals(shape: Shape, batch: int) -> dict[str, Callable[[], Any]]:
 
 def torch_rivals(shape: Shape, batch: int) -> dict[str, Callable[[], Any]]:
     try:
-        import torch
+        import torch  # pyright: ignore[reportMissingImports]
     except ImportError:
         return {}
     channels, features, side, size, stride, pad = shape
     layer = torch.nn.Conv2d(channels, features, size, stride, pad, bias=False)
-    layer = layer.to(memory_format=torch.channels_last)
+    layer = layer.to(memory_format=torch.channels_last)  # pyright: ignore
     x = torch.randn(batch, channels, side, side).to(memory_format=torch.channels_last)
     x.requires_grad_(True)
 
@@ -88,7 +88,7 @@ def peak(rounds: int) -> float:
 
 
 def main() -> None:
-    options = arguments(__doc__.splitlines()[0]).parse_args()
+    options = arguments(__doc__).parse_args()
     rows = []
     shapes = [(s, 64) for s in CONVNET] + [(s, 32) for s in DEFAULT] + [(s, 8) for s in CAFFENET]
     for shape, batch in shapes:

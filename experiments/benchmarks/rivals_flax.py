@@ -61,8 +61,9 @@ def alone(grid: Grid) -> Step:
 
     def compiled(depth: int) -> tuple[Any, optax.GradientTransformation]:
         labels = {name: "frozen" if i < depth else "free" for i, name in enumerate(names)}
-        transforms = {"free": optimizer(), "frozen": optax.set_to_zero()}
-        tx = optax.multi_transform(transforms, lambda _: labels)
+        tx = optax.multi_transform(
+            {"free": optimizer(), "frozen": optax.set_to_zero()}, lambda _: labels
+        )
 
         def loss(params: Any) -> jax.Array:
             logits = net.apply({"params": params}, x)
@@ -99,7 +100,7 @@ def one_vmap(grid: Grid) -> Step:
     def step(params: Any, state: Any, depth: jax.Array) -> Any:
         updates, state = tx.update(jax.grad(loss)(params), state, params)
         masked = {
-            name: jax.tree.map(lambda u, i=i: jnp.where(i >= depth, u, 0), updates[name])
+            name: jax.tree.map(lambda u, i=i: jnp.where(i >= depth, u, 0), updates[name])  # pyright: ignore
             for i, name in enumerate(names)
         }
         return optax.apply_updates(params, masked), state

@@ -1,8 +1,8 @@
 """The same grid in PyTorch: conditions one after the other, frozen layers without gradients."""
 
-import torch
+import torch  # pyright: ignore[reportMissingImports]
 from grids import Grid, Step
-from torch import nn
+from torch import nn  # pyright: ignore[reportMissingImports]
 
 
 def convnet() -> list[nn.Module]:
@@ -30,14 +30,13 @@ def caffenet() -> list[nn.Module]:
         nn.Sequential(nn.Conv2d(c, k, size, stride, pad, groups=groups), nn.ReLU(), *rest)
         for c, k, size, stride, pad, groups, rest in shapes
     ]
-    layers.append(nn.Sequential(nn.Flatten(), nn.LazyLinear(1024), nn.ReLU()))
+    layers.append(nn.Sequential(nn.Flatten(), nn.Linear(256, 1024), nn.ReLU()))
     layers.append(nn.Sequential(nn.Linear(1024, 1024), nn.ReLU()))
     return [*layers, nn.Linear(1024, 5)]
 
 
 def alone(grid: Grid, *, channels_last: bool = False, compiled: bool = False) -> Step:
     """Every condition a network and an optimizer of its own."""
-    torch.set_num_threads(torch.get_num_threads())
     layout = torch.channels_last if channels_last else torch.contiguous_format
     x = torch.randn(grid.batch, 3, grid.size, grid.size).to(memory_format=layout)
     y = torch.arange(grid.batch) % 5
@@ -63,8 +62,7 @@ def _condition(
     compiled: bool,
 ) -> Step:
     layers = convnet() if grid.name == "ConvNet" else caffenet()
-    network = nn.Sequential(*layers).to(memory_format=layout)
-    network(x)
+    network = nn.Sequential(*layers).to(memory_format=layout)  # pyright: ignore
     for layer in layers[:frozen]:
         layer.requires_grad_(False)
     trained = [parameter for parameter in network.parameters() if parameter.requires_grad]

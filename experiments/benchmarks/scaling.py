@@ -57,7 +57,7 @@ def memory(step: GridStep) -> int:
 
 
 def main() -> None:
-    options = arguments(__doc__.splitlines()[0]).parse_args()
+    options = arguments(__doc__).parse_args()
     spread_over_cores()
     keep_freed_memory()
     rows = []

@@ -40,9 +40,9 @@ def ratio(times: Mapping[str, Sequence[float]], name: str, baseline: str) -> flo
     return statistics.median(a / b for a, b in pairs)
 
 
-def arguments(description: str) -> argparse.ArgumentParser:
+def arguments(doc: str | None) -> argparse.ArgumentParser:
     """What every benchmark takes."""
-    parser = argparse.ArgumentParser(description=description)
+    parser = argparse.ArgumentParser(description=(doc or "").partition("\n")[0])
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--json", type=Path, help="file for the numbers")
     return parser

@@ -132,12 +132,13 @@ class CompiledProgram:
     ) -> list[ColumnOutcome]:
         counts, diverged = fetch((counts, state.diverged))
         params = fetch({label: held.params for label, held in state.conditions.items()})
-        loss = counts.loss / counts.examples[:, None]
+        examples = np.asarray(counts.examples)[:, None]
+        loss, top1 = np.asarray(counts.loss) / examples, np.asarray(counts.correct) / examples
         # The last step's loss is that before its update: what it broke shows in the test.
         diverged = np.where((diverged == 0) & ~np.isfinite(loss), steps, diverged)
         return [
             ColumnOutcome(
-                top1=counts.correct[i] / counts.examples[i],
+                top1=top1[i],
                 loss=loss[i],
                 diverged=diverged[i],
                 params=jax.tree.map(lambda leaf, i=i: leaf[i], params),

@@ -88,8 +88,9 @@ class CaffeNet(LayerStack):
 
     def __init__(self, num_outputs: int = 1000, width: float = 1.0, dropout: float = 0.5) -> None:
         layers: dict[str, nn.Module] = {}
-        for features, *shape in CONVOLUTIONS:
-            layers[f"conv{len(layers) + 1}"] = CaffeConvLayer(_scaled(features, width), *shape)
+        for shape in CONVOLUTIONS:
+            layer = CaffeConvLayer(_scaled(shape[0], width), *shape[1:])
+            layers[f"conv{len(layers) + 1}"] = layer
         for _ in range(2):
             layers[f"fc{len(layers) + 1}"] = CaffeDenseLayer(
                 _scaled(4096, width), 0.005, 1.0, dropout

@@ -75,7 +75,7 @@ winograd.defvjp(_forward, _backward)
 
 def _transform(matrix: np.ndarray, x: Array) -> Array:
     """A linear map of the first axis, as one matrix product over all the others."""
-    return (matrix @ x.reshape(x.shape[0], -1)).reshape(matrix.shape[0], *x.shape[1:])
+    return jnp.dot(matrix, x.reshape(x.shape[0], -1)).reshape(matrix.shape[0], *x.shape[1:])
 
 
 def _tiles(size: int) -> int:
