@@ -81,6 +81,10 @@ def refused(done: subprocess.CompletedProcess[str], message: str) -> None:
         (["--config.named_splits.distant.A=('Bag',)"], "tasks A and B overlap in Bag"),
         (["--config.named_splits.distant.A=('Sock',)"], "no class 'Sock' in this dataset"),
         (["--workdir=/dev/null/a"], "/dev/null/a cannot be written"),
+        (["--config.devices_per_column=3"], "devices_per_column is 3; it must divide the"),
+        (["--config.packing=both"], "packing is 'both'; allowed: unroll, vmap"),
+        (["--processes=2"], "several processes need --coordinator, --process too"),
+        (["--coordinator=a:1", "--processes=2", "--process=2"], "process is 2; allowed: 0 ... 1"),
         (["--wokdir=a"], "unknown argument '--wokdir=a'"),
     ],
 )

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 from etils import epath
+from ml_collections import ConfigDict
 from rich.console import Console
 
 import transfer_jax as tj
@@ -77,6 +78,28 @@ def test_a_finished_run_is_not_trained_again(config, finished):
     assert again.rows == finished.rows
     assert "is finished" in console.export_text()
     assert before == {p: p.stat().st_mtime_ns for p in folder.glob("**/*")}
+
+
+def test_variants_are_trained_and_reported_beside_the_paper(tmp_path):
+    flags = [*TINY, "--config.seeds=1", "--config.preserved=(1,)"]
+    config = load_config("fashion_mnist", flags)
+    with config.unlocked():
+        config.variants.top = ConfigDict({"copied": ("*[1-5]",), "frozen": ("fc5",)})
+    results = tj.run(config, tmp_path / "v")
+    variants = [row.variant for row in results.rows if row.variant]
+    assert variants == ["preserved1", "preserved1", "top"] * 4
+    page = (tmp_path / "v" / "report.html").read_text()
+    for name in ("AnB, preserved1", "BnB, preserved1", "AnB, top"):
+        assert name in page
+    assert not any(row.diverged for row in results.rows)
+
+
+def test_a_diverged_network_is_marked_in_results_and_report(tmp_path):
+    flags = [*TINY, "--config.seeds=1", "--config.optimizer.learning_rate=1e30"]
+    results = tj.run(load_config("fashion_mnist", flags), tmp_path / "d")
+    assert all(1 <= row.diverged <= 5 for row in results.rows if row.treatment == "base")
+    assert "Diverged, and counted" in (tmp_path / "d" / "report.html").read_text()
+    assert tj.run(load_config("fashion_mnist", flags), tmp_path / "d").rows[0].diverged
 
 
 def test_a_run_that_was_stopped_goes_on_and_ends_the_same(config, finished, tmp_path, monkeypatch):

@@ -1,10 +1,12 @@
 import jax
 import pytest
+from ml_collections import ConfigDict
 
 from tests.conftest import TINY
+from transfer_jax.conditions import Cut
 from transfer_jax.config import ConfigError, load_config
 from transfer_jax.estimate import estimate, step_shapes
-from transfer_jax.plan import by_program, make_plan
+from transfer_jax.plan import Plan, by_program, make_plan
 
 
 def test_the_default_plan_is_the_papers_grid_twice_over_four_seeds():
@@ -38,6 +40,10 @@ def test_the_default_plan_is_the_papers_grid_twice_over_four_seeds():
         ("optimizer.warmup_steps=5", "optimizer.warmup_steps is 5"),
         ("network.dropout=2.0", "dropout is 2.0"),
         ("network.pools=(9,9,9,9)", "leaves no pixel"),
+        ("packing=pmap", "packing is 'pmap'; allowed: unroll, vmap"),
+        ("precision=float16", "precision is 'float16'; allowed: float32, bfloat16"),
+        ("preserved=(0,)", "preserved holds 0; allowed: whole numbers"),
+        ("devices_per_column=-1", "devices_per_column is -1"),
     ],
 )
 def test_what_is_impossible_is_told_in_one_line(override, message):
@@ -46,6 +52,39 @@ def test_what_is_impossible_is_told_in_one_line(override, message):
         others = [flag for flag in TINY if not flag.startswith(f"--config.{field}=")]
         make_plan(load_config("fashion_mnist", [*others, f"--config.{override}"]))
     assert "\n" not in str(error.value)
+
+
+def with_variant(**fields) -> Plan:
+    config = load_config("fashion_mnist", [*TINY, "--config.preserved=(1,2)"])
+    with config.unlocked():
+        config.variants.block = ConfigDict(fields)
+    return make_plan(config)
+
+
+def test_variants_and_preserved_layers_are_conditions_of_every_column():
+    plan = with_variant(copied=("conv*",), frozen=("conv[134]",))
+    labels = [c.label for c in plan.grid if (c.seed, c.base, c.target) == (0, "A", "B")]
+    paper = ["A1B", "A1B+", "A3B", "A3B+"]
+    preserved = ["A1B preserved1", "A3B preserved1", "A1B preserved2", "A3B preserved2"]
+    assert labels == [*paper, *preserved, "A4B block"]
+    found = {c.label: Cut(c.n, c.fine_tuned, c.variant) for c in plan.grid}
+    assert found["A3B preserved2"].copied == (0, 1, 2, 3, 4)
+    assert found["A3B preserved2"].frozen == (0, 1, 2)
+    assert found["A4B block"].frozen == (0, 2, 3)
+    assert found["A4B block"].trunk_depth == 1
+    assert not any(c.variant for c in plan.grid if c.base == "random")
+
+
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        ({"copied": ("conv9",), "frozen": ()}, "variants.block.copied: no layer 'conv9' in this"),
+        ({"copied": ("conv1",)}, "variants.block is .* two fields, copied and frozen"),
+    ],
+)
+def test_a_variant_that_cannot_be_is_told(fields, message):
+    with pytest.raises(ConfigError, match=message):
+        with_variant(**fields)
 
 
 def test_the_estimate_counts_what_the_plan_holds():

@@ -10,6 +10,7 @@ import jax
 import jax.numpy as jnp
 import optax
 from jax.sharding import Mesh
+from ml_collections import ConfigDict
 
 from transfer_jax.conditions import (
     Column,
@@ -175,6 +176,9 @@ def _plan(config: Config) -> Plan:
 
 
 def _variants(config: Config, layer_names: tuple[str, ...]) -> list[Variant]:
+    for name, layers in config.variants.items():
+        if not isinstance(layers, ConfigDict) or set(layers) != {"copied", "frozen"}:
+            raise ConfigError(f"variants.{name} is {layers}; it has two fields, copied and frozen")
     return [
         Variant(
             name,

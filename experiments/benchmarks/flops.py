@@ -13,7 +13,7 @@ import dataclasses
 import jax
 import jax.numpy as jnp
 from grids import SPLIT, Grid, caffenet_grid, convnet_grid, optimizer, random_images
-from timing import arguments, show
+from timing import arguments, show, write
 
 from transfer_jax.data.pipeline import on_device
 from transfer_jax.engine.columns import Recipe, column_inputs
@@ -85,7 +85,8 @@ def main() -> None:
                 "as lowered here": traced(grid, grid.network) / needed,
             }
         )
-    show("multiply-adds of one step of a grid", rows, options.json)
+    show("multiply-adds of one step of a grid", rows)
+    write(rows, options.json)
 
 
 if __name__ == "__main__":

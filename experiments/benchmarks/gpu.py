@@ -13,7 +13,7 @@ from dataclasses import replace
 import jax
 from flops import least
 from grids import GridStep, caffenet_grid
-from timing import arguments, in_turn, show
+from timing import arguments, in_turn, show, write
 
 from transfer_jax.engine.step import PACKINGS
 from transfer_jax.models.precision import InPrecision
@@ -37,8 +37,9 @@ def main() -> None:
         median = sorted(found)[len(found) // 2]
         share = needed / median / options.peak / len(jax.devices())
         rows.append({"packing": packing, "s a step": median, "share of peak, %": 100 * share})
-    show(f"{grid.conditions} x {grid.name}, {needed:.1f} TFLOP, on {device.device_kind}",
-         rows, options.json)  # fmt: skip
+    title = f"{grid.conditions} x {grid.name}, {needed:.1f} TFLOP"
+    show(f"{title}, on {device.device_kind}", rows)
+    write(rows, options.json)
 
 
 if __name__ == "__main__":

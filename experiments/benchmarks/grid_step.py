@@ -9,10 +9,12 @@ without gradients; default layout, channels last, compiled), and all in one `vma
 They are timed in turn within one run; the ratio is the rival's time over ours.
 """
 
+import statistics
+
 import jax
 from grids import Grid, GridStep, Step, caffenet_grid, convnet_grid
 from rivals_flax import alone, one_vmap
-from timing import arguments, in_turn, ratio, show
+from timing import arguments, in_turn, ratio, show, write
 
 from transfer_jax.engine.cpu import keep_freed_memory, spread_over_cores
 
@@ -51,16 +53,18 @@ def main() -> None:
     for name in options.grids:
         grid = convnet_grid() if name == "convnet" else caffenet_grid()
         times = in_turn(rivals_of(grid, set(options.rivals)), options.rounds)
-        for rival in times:
-            rows.append(
-                {
-                    "grid": f"{grid.conditions} x {grid.name}, batch {grid.batch}",
-                    "way": rival,
-                    "ms": 1e3 * sorted(times[rival])[len(times[rival]) // 2],
-                    "ratio": ratio(times, rival, OURS),
-                }
-            )
-    show(f"one step of a grid on {jax.devices()[0].device_kind}", rows, options.json)
+        here = [
+            {
+                "way": rival,
+                "median ms": 1e3 * statistics.median(times[rival]),
+                "ratio": ratio(times, rival, OURS),
+            }
+            for rival in times
+        ]
+        title = f"one step of {grid.conditions} x {grid.name}, batch {grid.batch}"
+        rows += [{"grid": title} | row for row in here]
+        show(f"{title}, on {jax.devices()[0].device_kind}", here)
+    write(rows, options.json)
 
 
 if __name__ == "__main__":

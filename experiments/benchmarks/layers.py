@@ -12,7 +12,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
-from timing import arguments, in_turn, show
+from timing import arguments, in_turn, show, write
 
 from transfer_jax.models.convolution import LOWERINGS, choose_lowering, convolve
 
@@ -114,7 +114,8 @@ def main() -> None:
         rows.append(row)
     product = peak(options.rounds)
     title = f"GFLOP/s forward / with backward; * is chosen; matrix product {product:.0f}"
-    show(title, rows, options.json)
+    show(title, rows)
+    write(rows, options.json)
 
 
 if __name__ == "__main__":

@@ -12,7 +12,7 @@ from typing import Any
 
 import jax
 from grids import Grid, GridStep, convnet_grid
-from timing import arguments, in_turn, show
+from timing import arguments, in_turn, show, write
 
 from transfer_jax.conditions import Column, Cut, Variant
 from transfer_jax.engine.cpu import keep_freed_memory, spread_over_cores
@@ -76,7 +76,8 @@ def main() -> None:
                     "memory": size / sizes[0],
                 }
             )
-    show(f"growth on {jax.devices()[0].device_kind}", rows, options.json)
+    show(f"growth on {jax.devices()[0].device_kind}", rows)
+    write(rows, options.json)
 
 
 if __name__ == "__main__":

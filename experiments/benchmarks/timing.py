@@ -48,16 +48,20 @@ def arguments(doc: str | None) -> argparse.ArgumentParser:
     return parser
 
 
-def show(title: str, rows: Sequence[Mapping[str, Any]], path: Path | None) -> None:
-    """Print rows as a table; write them, with versions and device, as JSON."""
+def show(title: str, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Print rows as a table."""
     table = Table(title=title, title_justify="left")
     for name in rows[0]:
         table.add_column(name, justify="left" if name == next(iter(rows[0])) else "right")
     for row in rows:
         table.add_row(*(_text(value) for value in row.values()))
     Console().print(table)
+
+
+def write(rows: Sequence[Mapping[str, Any]], path: Path | None) -> None:
+    """Write rows, with versions and device, as JSON, if a file was asked for."""
     if path:
-        content = {"title": title, "rows": list(rows), "versions": versions()}
+        content = {"rows": list(rows), "versions": versions()}
         path.write_text(json.dumps(content, indent=2) + "\n")
 
 

@@ -17,7 +17,9 @@ def test_max_pool_equals_flax_in_value_and_gradient(size, stride, values):
     plain, plain_gradient = jax.vjp(lambda x: nn.max_pool(x, (size,) * 2, (stride,) * 2), x)
     np.testing.assert_array_equal(pooled, plain)
     cotangent = jax.random.normal(jax.random.key(1), pooled.shape)
-    np.testing.assert_array_equal(gradient(cotangent)[0], plain_gradient(cotangent)[0])
+    found, expected = gradient(cotangent)[0], plain_gradient(cotangent)[0]
+    # Where windows overlap, up to four of them add up, in another order.
+    np.testing.assert_allclose(found, expected, atol=0 if size == stride else 1e-6)
 
 
 def test_the_first_of_tied_values_takes_the_gradient():

@@ -2,11 +2,10 @@
 
 from functools import partial, reduce
 
-import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float, UInt8
+from jaxtyping import Array, Float
 
 
 def max_pool(
@@ -30,24 +29,17 @@ def max_pool(
       [[5.0, 7.0], [13.0, 15.0]]
     """
     stride = stride or size
-    if size == 1 and stride == 1:
-        return x
-    if size != stride:
-        return nn.max_pool(x, (size, size), (stride, stride))
-    height, width = (side // size * size for side in x.shape[1:3])
-    return _max_of_blocks(x[:, :height, :width], size)
+    if size == stride:
+        height, width = (side // size * size for side in x.shape[1:3])
+        return x if size == 1 else _max_of_blocks(x[:, :height, :width], size)
+    return _max_of_windows(x, size, stride)
 
 
-@partial(jax.custom_vjp, nondiff_argnums=(1,))
-def _max_of_blocks(x: Array, size: int) -> Array:
-    """XLA's gradient of a sliding maximum searches each window again; this one keeps the index."""
-    return _forward(x, size)[0]
+def _largest(values: list[Array]) -> tuple[Array, Array]:
+    """The largest of several values, and which one it is: the first of those that tie.
 
-
-def _forward(x: Array, size: int) -> tuple[Array, UInt8[Array, "..."]]:
-    batch, height, width, channels = x.shape
-    blocks = x.reshape(batch, height // size, size, width // size, size, channels)
-    values = [blocks[:, :, row, :, col] for row in range(size) for col in range(size)]
+    XLA's gradient of a sliding maximum searches each window again; those below need no search.
+    """
     largest = reduce(jnp.maximum, values)
     index = jnp.full(largest.shape, len(values) - 1, jnp.uint8)
     for position in range(len(values) - 2, -1, -1):
@@ -55,7 +47,19 @@ def _forward(x: Array, size: int) -> tuple[Array, UInt8[Array, "..."]]:
     return largest, index
 
 
-def _backward(size: int, index: Array, gradient: Array) -> tuple[Array]:
+@partial(jax.custom_vjp, nondiff_argnums=(1,))
+def _max_of_blocks(x: Array, size: int) -> Array:
+    """Windows side by side, which fill the images: each pixel is in one."""
+    return _blocks_forward(x, size)[0]
+
+
+def _blocks_forward(x: Array, size: int) -> tuple[Array, Array]:
+    batch, height, width, channels = x.shape
+    blocks = x.reshape(batch, height // size, size, width // size, size, channels)
+    return _largest([blocks[:, :, row, :, col] for row in range(size) for col in range(size)])
+
+
+def _blocks_backward(size: int, index: Array, gradient: Array) -> tuple[Array]:
     batch, height, width, channels = gradient.shape
     positions = np.arange(size * size, dtype=np.uint8).reshape(1, 1, size, 1, size, 1)
     chosen = index[:, :, None, :, None, :] == positions
@@ -63,7 +67,52 @@ def _backward(size: int, index: Array, gradient: Array) -> tuple[Array]:
     return (blocks.reshape(batch, height * size, width * size, channels),)
 
 
-_max_of_blocks.defvjp(_forward, _backward)
+_max_of_blocks.defvjp(_blocks_forward, _blocks_backward)
+
+
+@partial(jax.custom_vjp, nondiff_argnums=(1, 2))
+def _max_of_windows(x: Array, size: int, stride: int) -> Array:
+    """Windows that overlap, or leave pixels out."""
+    return _windows_forward(x, size, stride)[0]
+
+
+def _windows_forward(x: Array, size: int, stride: int) -> tuple[Array, tuple[Array, Array]]:
+    rows, cols = ((side - size) // stride * stride + 1 for side in x.shape[1:3])
+    values = [
+        x[:, row : row + rows : stride, col : col + cols : stride]
+        for row in range(size)
+        for col in range(size)
+    ]
+    largest, index = _largest(values)
+    return largest, (index, jnp.zeros((0, *x.shape[1:3])))
+
+
+def _windows_backward(
+    size: int, stride: int, residuals: tuple[Array, Array], gradient: Array
+) -> tuple[Array]:
+    """Pixels `stride` apart see the same positions of their windows: each such set is one sum."""
+    index, (height, width) = residuals[0], residuals[1].shape[1:]
+    batch, rows, cols, channels = gradient.shape
+    reach = (size - 1) // stride
+
+    def of_pixels(first_row: int, first_col: int) -> Array:
+        total = jnp.zeros((batch, rows + reach, cols + reach, channels), gradient.dtype)
+        for row in range(first_row, size, stride):
+            for col in range(first_col, size, stride):
+                own = jnp.where(index == row * size + col, gradient, 0)
+                down, right = row // stride, col // stride
+                pads = ((0, 0), (down, reach - down), (right, reach - right), (0, 0))
+                total += jnp.pad(own, pads)
+        return total
+
+    sets = [[of_pixels(row, col) for col in range(stride)] for row in range(stride)]
+    blocks = jnp.stack([jnp.stack(row, 3) for row in sets], 2)
+    image = blocks.reshape(batch, (rows + reach) * stride, (cols + reach) * stride, channels)
+    spare = ((0, 0), (0, max(0, height - image.shape[1])), (0, max(0, width - image.shape[2])))
+    return (jnp.pad(image, (*spare, (0, 0)))[:, :height, :width],)
+
+
+_max_of_windows.defvjp(_windows_forward, _windows_backward)
 
 
 def local_response_norm(
