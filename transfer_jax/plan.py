@@ -178,7 +178,9 @@ def _plan(config: Config) -> Plan:
 def _variants(config: Config, layer_names: tuple[str, ...]) -> list[Variant]:
     for name, layers in config.variants.items():
         if not isinstance(layers, ConfigDict) or set(layers) != {"copied", "frozen"}:
-            raise ConfigError(f"variants.{name} is {layers}; it has two fields, copied and frozen")
+            raise ConfigError(
+                f"variants.{name} has {', '.join(map(str, layers))}; it needs copied and frozen"
+            )
     return [
         Variant(
             name,

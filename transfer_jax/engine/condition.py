@@ -96,8 +96,8 @@ class ConditionProgram:
     def _updated(self, state: ConditionState, base: Params, grads: Params) -> ConditionState:
         """The optimizer sees the whole network; what it says of frozen layers is zero.
 
-        It runs under an outer axis of one: the arrays of a device have that axis, and if it went
-        and came back here, XLA would copy every parameter before it overwrites it.
+        It runs under an outer axis of one: the arrays of a device have that axis, and where it
+        goes and comes back XLA copies twice as many arrays before it overwrites them.
         """
 
         def update(own: Params, opt_state: optax.OptState, grads: Params) -> ConditionState:
@@ -135,7 +135,7 @@ def cross_entropy(logits: Float[Array, "batch output"], labels: Array) -> Float[
       The cross-entropy in nats.
 
     Example:
-      >>> cross_entropy(jnp.zeros((1, 2)), jnp.zeros(1, jnp.int32)).round(3).tolist()
-      [0.693]
+      >>> round(cross_entropy(jnp.zeros((1, 2)), jnp.zeros(1, jnp.int32)).item(), 3)
+      0.693
     """
     return optax.softmax_cross_entropy(logits, jax.nn.one_hot(labels, logits.shape[-1]))  # pyright: ignore
