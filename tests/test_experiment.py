@@ -14,6 +14,7 @@ from tests.conftest import TINY
 from transfer_jax.conditions import base_condition
 from transfer_jax.config import load_config
 from transfer_jax.engine.loop import CompiledProgram
+from transfer_jax.engine.mesh import MeshError
 from transfer_jax.experiment import restore_base
 from transfer_jax.plan import make_plan
 from transfer_jax.results import ResultsError
@@ -125,6 +126,13 @@ def test_a_workdir_of_another_config_is_refused(finished):
     other = load_config("fashion_mnist", [*flags, "--config.steps=6"])
     with pytest.raises(WorkdirError, match="holds another run: steps is 5 there, 6 here"):
         tj.run(other, finished.workdir)
+
+
+def test_devices_that_do_not_fit_are_told_before_the_workdir_is_made(tmp_path):
+    flags = [*TINY, "--config.devices_per_column=7"]
+    with pytest.raises(MeshError, match="devices_per_column is 7; it must divide"):
+        tj.run(load_config("fashion_mnist", flags), tmp_path / "m")
+    assert not (tmp_path / "m").exists()
 
 
 def test_a_folder_of_something_else_is_refused(config, tmp_path):

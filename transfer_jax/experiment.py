@@ -24,7 +24,7 @@ from transfer_jax.engine.loop import CompiledProgram
 from transfer_jax.engine.mesh import replicate, slots
 from transfer_jax.engine.processes import is_first, wait_for_all
 from transfer_jax.models.layered import Params
-from transfer_jax.plan import Plan, by_program, make_plan, plan_mesh
+from transfer_jax.plan import Plan, by_program, check_devices, make_plan, plan_mesh
 from transfer_jax.progress import RunProgress
 from transfer_jax.results import Results, check_complete, read_rows, rows_of, write_rows
 from transfer_jax.workdir import Workdir
@@ -51,6 +51,7 @@ def run(config: Config, workdir: epath.PathLike, *, console: Console | None = No
     if console is None or not is_first():
         console = Console(quiet=True)
     plan = make_plan(config)
+    check_devices(plan)
     folder = Workdir(epath.Path(workdir))
     if is_first():
         folder.claim(config)

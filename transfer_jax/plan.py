@@ -122,13 +122,25 @@ def plan_mesh(plan: Plan, group: list[Column]) -> Mesh:
       The mesh: devices that no column needs share the batch of another.
 
     Raises:
-      MeshError: the devices do not fit the batch, or a process would have nothing to do.
+      MeshError: the devices do not fit the batch.
     """
     asked, batch = plan.config.devices_per_column, plan.recipe.batch_size
-    data = devices_per_column(len(group), len(jax.devices()), batch, asked)
-    mesh = column_mesh(data=data)
-    check_processes(len(group), mesh)
-    return mesh
+    return column_mesh(data=devices_per_column(len(group), len(jax.devices()), batch, asked))
+
+
+def check_devices(plan: Plan) -> None:
+    """Check, before anything is trained, that the devices and processes fit the plan.
+
+    Args:
+      plan: the plan.
+
+    Raises:
+      MeshError: the devices do not fit the batch, or a process has nothing to do in any wave.
+    """
+    groups = [group for _, wave in plan.waves() for _, group in by_program(wave)]
+    meshes = [plan_mesh(plan, group) for group in groups]
+    largest = max(range(len(groups)), key=lambda i: len(groups[i]))
+    check_processes(len(groups[largest]), meshes[largest])
 
 
 def make_plan(config: Config) -> Plan:
