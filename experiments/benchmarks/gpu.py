@@ -7,6 +7,7 @@ for an H100): the share of it is that of the multiply-adds which the mathematics
 tries the script on any backend, with a narrow network and a small batch.
 """
 
+import statistics
 import sys
 from dataclasses import replace
 
@@ -34,7 +35,7 @@ def main() -> None:
     times = in_turn(rivals, options.rounds)
     rows = []
     for packing, found in times.items():
-        median = sorted(found)[len(found) // 2]
+        median = statistics.median(found)
         share = needed / median / options.peak / len(jax.devices())
         rows.append({"packing": packing, "s a step": median, "share of peak, %": 100 * share})
     title = f"{grid.conditions} x {grid.name}, {needed:.1f} TFLOP"

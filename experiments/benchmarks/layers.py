@@ -7,6 +7,7 @@ is installed, PyTorch's convolution (channels last). GFLOP/s are those of the pl
 also where a lowering needs fewer operations. `choose_lowering` holds what this table says.
 """
 
+import statistics
 from collections.abc import Callable
 from typing import Any
 
@@ -84,7 +85,7 @@ def peak(rounds: int) -> float:
     a = jnp.ones((2048, 2048))
     product = jax.jit(jnp.dot)
     times = in_turn({"product": lambda: jax.block_until_ready(product(a, a))}, rounds)
-    return 2 * 2048**3 / 1e9 / sorted(times["product"])[rounds // 2]
+    return 2 * 2048**3 / 1e9 / statistics.median(times["product"])
 
 
 def main() -> None:
@@ -105,7 +106,7 @@ def main() -> None:
         for name in (*LOWERINGS, "PyTorch"):
             found = [times.get(f"{name} {part}") for part in ("forward", "both")]
             shown = [
-                f"{factor * work / sorted(t)[len(t) // 2]:.0f}"
+                f"{factor * work / statistics.median(t):.0f}"
                 for factor, t in zip((1, 3), found, strict=True)
                 if t
             ]

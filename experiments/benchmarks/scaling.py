@@ -8,6 +8,7 @@ and temporaries. Conditions are frozen at n = 5, so their trainable part is smal
 """
 
 import dataclasses
+import statistics
 from typing import Any
 
 import jax
@@ -63,7 +64,7 @@ def main() -> None:
     rows = []
     for kind, steps in cases().items():
         times = in_turn({str(factor): step for factor, step in steps}, options.rounds)
-        medians = [sorted(found)[len(found) // 2] for found in times.values()]
+        medians = [statistics.median(found) for found in times.values()]
         sizes = [memory(step) for _, step in steps]
         for (factor, _), median, size in zip(steps, medians, sizes, strict=True):
             rows.append(

@@ -65,14 +65,19 @@ def test_nothing_is_compiled_after_the_first_slot(
     assert not events
 
 
-def test_the_state_is_donated_and_what_columns_share_is_not(
-    program, whole_column, network, init, split, recipe, device_images
-):
+@pytest.fixture
+def placed(program, whole_column, network, init, split, recipe, device_images):
+    """A compiled program, a state, and what its steps share."""
     compiled = CompiledProgram(program, column_mesh(1))
     start = start_of(whole_column, network, init, split, recipe)
     images = replicate(device_images, compiled.mesh)
     state = place([program.init(start.networks)], compiled.mesh)
-    base, inputs = compiled.place_base([start]), compiled.place_inputs([start.inputs])
+    inputs = compiled.place_inputs([start.inputs])
+    return compiled, state, (compiled.place_base([start]), images, inputs)
+
+
+def test_the_state_is_donated_and_what_columns_share_is_not(placed):
+    compiled, state, (base, images, inputs) = placed
     after, _ = compiled.train(state, base, images, inputs)
     assert all(leaf.is_deleted() for leaf in jax.tree.leaves(state.conditions))
     assert not any(leaf.is_deleted() for leaf in jax.tree.leaves((base, images, inputs)))
@@ -80,21 +85,18 @@ def test_the_state_is_donated_and_what_columns_share_is_not(
 
 
 def test_metrics_leave_the_device_once_an_interval(
-    program, whole_column, network, init, split, recipe, device_images
+    placed, whole_column, network, init, split, recipe
 ):
     """Within an interval nothing is read back and nothing is sent."""
-    compiled = CompiledProgram(program, column_mesh(1))
-    start = start_of(whole_column, network, init, split, recipe)
-    images = replicate(device_images, compiled.mesh)
-    state = place([program.init(start.networks)], compiled.mesh)
-    args = (compiled.place_base([start]), images, compiled.place_inputs([start.inputs]))
+    compiled, state, args = placed
     state, _ = compiled.train(state, *args)
     with jax.transfer_guard("disallow"):
         for _ in range(3):
             state, metrics = compiled.train(state, *args)
     assert np.isfinite(metrics.loss).all()
     calls: list[int] = []
-    compiled.run([start], images, 5, lambda count, *_: calls.append(count), log_every=2)
+    start = start_of(whole_column, network, init, split, recipe)
+    compiled.run([start], args[1], 5, lambda count, *_: calls.append(count), log_every=2)
     assert calls == [2, 2, 1]
 
 

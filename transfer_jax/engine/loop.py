@@ -88,12 +88,18 @@ class CompiledProgram:
 
     def place_inputs(self, inputs: Sequence[ColumnInputs]) -> ColumnInputs:
         """The columns' inputs over the mesh, the batches divided over its axis `data`."""
-        placed = place(inputs, self.mesh)
-        batches = place([i.train_batches for i in inputs], self.mesh, batch_axis=2)
-        if placed.test_batches.shape[2] % self.mesh.shape[DATA]:
-            return placed._replace(train_batches=batches)
-        tests = place([i.test_batches for i in inputs], self.mesh, batch_axis=2)
-        return placed._replace(train_batches=batches, test_batches=tests)
+        divided = ["train_batches"]
+        if inputs[0].test_batches.shape[1] % self.mesh.shape[DATA] == 0:
+            divided.append("test_batches")
+        placed = {
+            field: place(
+                [getattr(own, field) for own in inputs],
+                self.mesh,
+                batch_axis=2 if field in divided else None,
+            )
+            for field in ColumnInputs._fields
+        }
+        return ColumnInputs(**placed)
 
     def _advance(
         self,

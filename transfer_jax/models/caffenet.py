@@ -1,9 +1,9 @@
 """CaffeNet: the paper's network, eight layers, pooling before normalisation."""
 
 import flax.linen as nn
-import jax.numpy as jnp
 from jaxtyping import Array, Float
 
+from transfer_jax.models.convnet import DenseLayer
 from transfer_jax.models.convolution import convolve
 from transfer_jax.models.layered import LayerStack
 from transfer_jax.models.pooling import local_response_norm, max_pool
@@ -44,30 +44,6 @@ class CaffeConvLayer(nn.Module):
         return local_response_norm(x) if self.norm else x
 
 
-class CaffeDenseLayer(nn.Module):
-    """Matrix product and, unless it is the last layer, ReLU and dropout."""
-
-    features: int
-    deviation: float
-    bias: float
-    dropout: float = 0.0
-    last: bool = False
-
-    @nn.compact
-    def __call__(
-        self, x: Float[Array, "batch ..."], *, train: bool
-    ) -> Float[Array, "batch features"]:
-        """The layer's activation."""
-        x = x.reshape(x.shape[0], -1)
-        shape = (x.shape[-1], self.features)
-        kernel = self.param("kernel", nn.initializers.normal(self.deviation), shape)
-        bias = self.param("bias", nn.initializers.constant(self.bias), (self.features,))
-        x = jnp.dot(x, kernel) + bias
-        if self.last:
-            return x
-        return nn.Dropout(self.dropout, deterministic=not train)(nn.relu(x))
-
-
 class CaffeNet(LayerStack):
     """The paper's network: `conv1 ... conv5, fc6, fc7, fc8`, for images of 227x227.
 
@@ -91,11 +67,12 @@ class CaffeNet(LayerStack):
         for shape in CONVOLUTIONS:
             layer = CaffeConvLayer(_scaled(shape[0], width), *shape[1:])
             layers[f"conv{len(layers) + 1}"] = layer
+        normal = nn.initializers.normal
         for _ in range(2):
-            layers[f"fc{len(layers) + 1}"] = CaffeDenseLayer(
-                _scaled(4096, width), 0.005, 1.0, dropout
+            layers[f"fc{len(layers) + 1}"] = DenseLayer(
+                _scaled(4096, width), dropout, kernel_init=normal(0.005), bias=1.0
             )
-        layers["fc8"] = CaffeDenseLayer(num_outputs, 0.01, 0.0, last=True)
+        layers["fc8"] = DenseLayer(num_outputs, last=True, kernel_init=normal(0.01))
         super().__init__(layers)
 
 

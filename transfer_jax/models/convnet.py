@@ -38,6 +38,8 @@ class DenseLayer(nn.Module):
     features: int
     dropout: float = 0.0
     last: bool = False
+    kernel_init: nn.initializers.Initializer = nn.initializers.he_normal()
+    bias: float = 0.0
 
     @nn.compact
     def __call__(
@@ -46,9 +48,9 @@ class DenseLayer(nn.Module):
         """The layer's activation."""
         x = x.reshape(x.shape[0], -1)
         shape = (x.shape[-1], self.features)
-        scale = nn.initializers.lecun_normal() if self.last else nn.initializers.he_normal()
-        kernel = self.param("kernel", scale, shape)
-        x = jnp.dot(x, kernel) + self.param("bias", nn.initializers.zeros, (self.features,))
+        kernel = self.param("kernel", self.kernel_init, shape)
+        bias = self.param("bias", nn.initializers.constant(self.bias), (self.features,))
+        x = jnp.dot(x, kernel) + bias
         if self.last:
             return x
         return nn.Dropout(self.dropout, deterministic=not train)(jax.nn.relu(x))
@@ -102,7 +104,9 @@ class ConvNet(LayerStack):
             layers[f"conv{len(layers) + 1}"] = ConvLayer(*shape)
         for width in dense_widths:
             layers[f"fc{len(layers) + 1}"] = DenseLayer(width, dropout)
-        layers[f"fc{len(layers) + 1}"] = DenseLayer(num_outputs, last=True)
+        layers[f"fc{len(layers) + 1}"] = DenseLayer(
+            num_outputs, last=True, kernel_init=nn.initializers.lecun_normal()
+        )
         super().__init__(layers)
 
 
