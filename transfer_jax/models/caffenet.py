@@ -1,9 +1,11 @@
 """CaffeNet: the paper's network, eight layers, pooling before normalisation."""
 
+import math
+
 import flax.linen as nn
 from jaxtyping import Array, Float
 
-from transfer_jax.models.convnet import DenseLayer
+from transfer_jax.models.convnet import DenseLayer, check_dropout
 from transfer_jax.models.convolution import convolve
 from transfer_jax.models.layered import LayerStack
 from transfer_jax.models.pooling import local_response_norm, max_pool
@@ -16,10 +18,15 @@ CONVOLUTIONS = (
     (384, 3, 1, 1, 2, False, False, 1.0),
     (256, 3, 1, 1, 2, True, False, 1.0),
 )
+LARGEST_GROUPS = 32
 
 
 class CaffeConvLayer(nn.Module):
-    """Convolution in groups, ReLU, maximum over overlapping windows, normalisation."""
+    """Convolution in groups, ReLU, maximum over overlapping windows, normalisation.
+
+    The modern one has no groups, starts from He's deviation and bias 0, and normalises groups of
+    channels before ReLU, in place of neighbours after pooling.
+    """
 
     features: int
     kernel_size: int
@@ -29,19 +36,25 @@ class CaffeConvLayer(nn.Module):
     pool: bool
     norm: bool
     bias: float
+    modern: bool = False
 
     @nn.compact
     def __call__(
         self, x: Float[Array, "batch height width channels"], *, train: bool
     ) -> Float[Array, "batch out_height out_width features"]:
         """The layer's activation."""
-        shape = (self.kernel_size, self.kernel_size, x.shape[-1] // self.groups, self.features)
-        kernel = self.param("kernel", nn.initializers.normal(0.01), shape)
-        bias = self.param("bias", nn.initializers.constant(self.bias), (self.features,))
-        x = convolve(x, kernel, self.stride, padding=self.padding, groups=self.groups)
-        x = nn.relu(x + bias)
-        x = max_pool(x, 3, 2) if self.pool else x
-        return local_response_norm(x) if self.norm else x
+        groups = 1 if self.modern else self.groups
+        shape = (self.kernel_size, self.kernel_size, x.shape[-1] // groups, self.features)
+        initialiser = nn.initializers.he_normal() if self.modern else nn.initializers.normal(0.01)
+        bias = 0.0 if self.modern else self.bias
+        kernel = self.param("kernel", initialiser, shape)
+        biases = self.param("bias", nn.initializers.constant(bias), (self.features,))
+        x = convolve(x, kernel, self.stride, padding=self.padding, groups=groups) + biases
+        if self.modern:
+            x = nn.GroupNorm(math.gcd(self.features, LARGEST_GROUPS), name="norm")(x)
+        x = nn.relu(x)
+        x = max_pool(x, 3, 2, ceil=True) if self.pool else x
+        return local_response_norm(x) if self.norm and not self.modern else x
 
 
 class CaffeNet(LayerStack):
@@ -51,9 +64,11 @@ class CaffeNet(LayerStack):
       num_outputs: number of logits; the authors' networks all have 1000.
       width: factor for the number of features of every layer but the last.
       dropout: share of fc6's and fc7's activations that is dropped in training.
+      modern: no groups, He's initial deviation and biases of 0, and group normalisation before
+        ReLU in place of local response normalisation.
 
     Raises:
-      ValueError: the width leaves no whole number of features.
+      ValueError: the width leaves no whole number of features, or dropout is no share.
 
     Example:
       >>> CaffeNet(width=0.25).layer_names
@@ -62,15 +77,25 @@ class CaffeNet(LayerStack):
     Source: the prototxt files of the authors' repository, yosinski/convnet_transfer at 9838c27.
     """
 
-    def __init__(self, num_outputs: int = 1000, width: float = 1.0, dropout: float = 0.5) -> None:
+    def __init__(
+        self,
+        num_outputs: int = 1000,
+        width: float = 1.0,
+        dropout: float = 0.5,
+        modern: bool = False,
+    ) -> None:
+        check_dropout(dropout)
         layers: dict[str, nn.Module] = {}
         for shape in CONVOLUTIONS:
-            layer = CaffeConvLayer(_scaled(shape[0], width), *shape[1:])
+            layer = CaffeConvLayer(_scaled(shape[0], width), *shape[1:], modern=modern)
             layers[f"conv{len(layers) + 1}"] = layer
-        normal = nn.initializers.normal
+        he, normal = nn.initializers.he_normal(), nn.initializers.normal
         for _ in range(2):
             layers[f"fc{len(layers) + 1}"] = DenseLayer(
-                _scaled(4096, width), dropout, kernel_init=normal(0.005), bias=1.0
+                _scaled(4096, width),
+                dropout,
+                kernel_init=he if modern else normal(0.005),
+                bias=0.0 if modern else 1.0,
             )
         layers["fc8"] = DenseLayer(num_outputs, last=True, kernel_init=normal(0.01))
         super().__init__(layers)

@@ -97,8 +97,7 @@ class ConvNet(LayerStack):
                 )
         if even := [size for size in kernel_sizes if size % 2 == 0]:
             raise ValueError(f"kernel_sizes holds {even[0]}; allowed: odd numbers")
-        if not 0 <= dropout < 1:
-            raise ValueError(f"dropout is {dropout}; allowed: 0 <= dropout < 1")
+        check_dropout(dropout)
         layers: dict[str, nn.Module] = {}
         for shape in zip(widths, kernel_sizes, strides, pools, strict=True):
             layers[f"conv{len(layers) + 1}"] = ConvLayer(*shape)
@@ -114,3 +113,16 @@ def _check_sizes(name: str, values: Sequence[int]) -> None:
     for value in values:
         if not isinstance(value, int) or value < 1:
             raise ValueError(f"{name} holds {value!r}; allowed: whole numbers from 1")
+
+
+def check_dropout(dropout: float) -> None:
+    """Check that dropout is a share.
+
+    Args:
+      dropout: share of activations that is dropped.
+
+    Raises:
+      ValueError: it is not in 0 ... 1, or is 1.
+    """
+    if not 0 <= dropout < 1:
+        raise ValueError(f"dropout is {dropout}; allowed: 0 <= dropout < 1")

@@ -9,7 +9,11 @@ from jaxtyping import Array, Float
 
 
 def max_pool(
-    x: Float[Array, "batch height width channels"], size: int, stride: int | None = None
+    x: Float[Array, "batch height width channels"],
+    size: int,
+    stride: int | None = None,
+    *,
+    ceil: bool = False,
 ) -> Float[Array, "batch pooled_height pooled_width channels"]:
     """Maximum over windows; rows and columns that no whole window covers are dropped.
 
@@ -20,6 +24,7 @@ def max_pool(
       x: images, channels last.
       size: side of the window; 1 returns the images as they are.
       stride: distance between windows; None sets them side by side.
+      ceil: keep windows that reach beyond the last row or column, as Caffe does.
 
     Returns:
       The pooled images.
@@ -29,6 +34,9 @@ def max_pool(
       [[5.0, 7.0], [13.0, 15.0]]
     """
     stride = stride or size
+    if ceil:
+        over = [(size - side) % stride for side in x.shape[1:3]]
+        x = jnp.pad(x, ((0, 0), (0, over[0]), (0, over[1]), (0, 0)), constant_values=-np.inf)
     if size == stride:
         height, width = (side // size * size for side in x.shape[1:3])
         return x if size == 1 else _max_of_blocks(x[:, :height, :width], size)
