@@ -9,25 +9,37 @@ from transfer_jax.randomness import key_for
 EXAMPLES = np.array([3, 5, 8, 13, 21, 34, 55], np.int32)
 
 
+def order_of(seed: int, batch_size: int, **options) -> pipeline.BatchOrder:
+    return pipeline.batch_order(key_for(seed, "batches"), EXAMPLES, batch_size, **options)
+
+
 def test_every_pass_sees_each_example_once():
-    order = np.asarray(pipeline.batch_order(key_for(0, "batches"), EXAMPLES, 3, 7)).ravel()
+    order = order_of(0, 3).batches(7).ravel()
     for start in range(0, 21, 7):
         assert sorted(order[start : start + 7]) == EXAMPLES.tolist()
     assert order[:7].tolist() != order[7:14].tolist()
 
 
 def test_the_order_depends_on_the_key_alone():
-    first = pipeline.batch_order(key_for(0, "batches"), EXAMPLES, 3, 7)
-    np.testing.assert_array_equal(
-        first, pipeline.batch_order(key_for(0, "batches"), EXAMPLES, 3, 7)
-    )
-    other = pipeline.batch_order(key_for(1, "batches"), EXAMPLES, 3, 7)
-    assert (first != other).any()
+    first = order_of(0, 3).batches(7)
+    np.testing.assert_array_equal(first, order_of(0, 3).batches(7))
+    assert (first != order_of(1, 3).batches(7)).any()
 
 
 def test_more_steps_go_on_where_fewer_stop():
-    short = pipeline.batch_order(key_for(0, "batches"), EXAMPLES, 7, 2)
-    assert short.shape == (2, 7)
+    short, long = order_of(0, 5).batches(2), order_of(0, 5).batches(9)
+    np.testing.assert_array_equal(short, long[:2])
+
+
+def test_an_order_can_begin_anywhere():
+    order = order_of(0, 5)
+    np.testing.assert_array_equal(order.at(np.arange(15, 25)), order.batches(5)[3:].ravel())
+
+
+def test_the_original_shuffles_once():
+    order = order_of(0, 7, reshuffle=False).batches(3)
+    assert sorted(order[0]) == EXAMPLES.tolist()
+    np.testing.assert_array_equal(order[0], order[2])
 
 
 def test_test_batches_hold_every_example_once():

@@ -7,7 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from transfer_jax.data.sources import embedded_fashion_mnist, load_images
+from transfer_jax.data.embedded import embedded_fashion_mnist
+from transfer_jax.data.sources import SourceError, load_images
 
 ORIGINALS = Path("/usr/share/datasets/fashion-mnist")
 FOLDER = resources.files("transfer_jax.data") / "fashion_mnist"
@@ -57,5 +58,5 @@ def test_the_script_rebuilds_it_bit_for_bit():
 
 
 def test_an_unknown_dataset_is_refused():
-    with pytest.raises(ValueError, match="no dataset 'mnist'; datasets: fashion_mnist"):
+    with pytest.raises(SourceError, match="no dataset 'mnist'; datasets: fashion_mnist"):
         load_images("mnist")

@@ -2,13 +2,14 @@
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Float, Key, UInt8
 
 
 def normalise(
     images: UInt8[Array, "batch height width channels"],
-    mean: Float[Array, "height width channels"],
-    scale: Float[Array, ""],
+    mean: Float[Array | np.ndarray, "height width channels"],
+    scale: Float[Array | np.ndarray, ""],
 ) -> Float[Array, "batch height width channels"]:
     """Subtract the mean image and scale.
 
@@ -79,3 +80,58 @@ def random_shift(
         return jax.lax.dynamic_slice(image, (corner[0], corner[1], 0), size)
 
     return jax.vmap(crop)(padded, corners)
+
+
+def random_crop(
+    key: Key[Array, ""], images: Float[Array, "batch height width channels"], size: int
+) -> Float[Array, "batch size size channels"]:
+    """A square cut out of each image, anywhere.
+
+    Args:
+      key: the key of this batch.
+      images: the batch.
+      size: side of the square in pixels; 0 returns the batch as it is.
+
+    Returns:
+      The batch, cropped.
+
+    Example:
+      >>> random_crop(jax.random.key(0), jnp.zeros((4, 8, 8, 1)), 5).shape
+      (4, 5, 5, 1)
+
+    Source: the original trains on random crops of 227 from images of 256.
+    """
+    if size == 0:
+        return images
+    room = jnp.array([side - size + 1 for side in images.shape[1:3]])
+    corners = jax.random.randint(key, (images.shape[0], 2), 0, room)
+
+    def crop(image: Array, corner: Array) -> Array:
+        start = (corner[0], corner[1], 0)
+        return jax.lax.dynamic_slice(image, start, (size, size, image.shape[-1]))
+
+    return jax.vmap(crop)(images, corners)
+
+
+def centre_crop(
+    images: Float[Array, "batch height width channels"], size: int
+) -> Float[Array, "batch size size channels"]:
+    """The middle of each image.
+
+    Args:
+      images: the batch.
+      size: side of the square in pixels; 0 returns the batch as it is.
+
+    Returns:
+      The batch, cropped.
+
+    Example:
+      >>> centre_crop(jnp.arange(5.0).reshape(1, 1, 5, 1).repeat(5, 1), 3)[0, 0, :, 0].tolist()
+      [1.0, 2.0, 3.0]
+
+    Source: the original tests on the middle of each image.
+    """
+    if size == 0:
+        return images
+    top, left = ((side - size) // 2 for side in images.shape[1:3])
+    return images[:, top : top + size, left : left + size]

@@ -1,68 +1,113 @@
-"""What a column sees: its batches as indices into images that live on the device."""
+"""What a column sees: the order of its examples, and what it needs beside the images."""
 
+from dataclasses import dataclass
+from functools import lru_cache
 from typing import NamedTuple
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int, Key, UInt8, UInt32
 
-from transfer_jax.data.sources import ImageSet
-
 
 class DeviceImages(NamedTuple):
-    """A dataset on the device; every column reads from it."""
+    """Images on the device: a dataset from which every column reads, or one column's batch."""
 
     images: UInt8[Array, "image height width channels"]
     labels: Int[Array, " image"]
 
 
 class ColumnInputs(NamedTuple):
-    """What one column needs beside the images: batches, labels, normalisation, a key's data."""
+    """What one column needs beside the images: batches, labels, normalisation, a key's data.
 
-    train_batches: Int[Array, "step batch"]
-    test_batches: Int[Array, "test_batch example"]
-    ranks: Int[Array, " class"]
-    mean: Float[Array, "height width channels"]
-    scale: Float[Array, ""]
+    Batches are indices into images that live on the device; of streamed images there are none.
+    """
+
+    train_batches: Int[Array | np.ndarray, "step batch"]
+    test_batches: Int[Array | np.ndarray, "test_batch example"]
+    ranks: Int[Array | np.ndarray, " class"]
+    mean: Float[Array | np.ndarray, "height width channels"]
+    scale: Float[Array | np.ndarray, ""]
     key: UInt32[Array, "..."]
 
 
-def on_device(images: ImageSet) -> DeviceImages:
-    """A dataset as arrays on the default device.
+@dataclass(frozen=True, eq=False)
+class BatchOrder:
+    """The order in which training sees a task's examples: one random order after another.
 
-    Args:
-      images: the dataset, in host memory.
+    It is a function of the step alone, so that training can begin at any step.
 
-    Returns:
-      The dataset, on the device.
+    Attributes:
+      words: numbers that no other order has: its key's data.
+      examples: indices of the task's examples.
+      batch_size: examples a batch.
+      reshuffle: whether each pass has an order of its own; the original shuffled once.
     """
-    return DeviceImages(jnp.asarray(images.images), jnp.asarray(images.labels))
+
+    words: tuple[int, ...]
+    examples: Int[np.ndarray, " example"]
+    batch_size: int
+    reshuffle: bool = True
+
+    def at(self, positions: Int[np.ndarray, " position"]) -> Int[np.ndarray, " position"]:
+        """The examples at places of the endless order; batch s is from s * batch_size on.
+
+        Args:
+          positions: ascending places, counted from 0.
+
+        Returns:
+          Their indices.
+        """
+        passes, places = np.divmod(positions, len(self.examples))
+        found = np.empty(len(positions), np.int32)
+        for number in np.unique(passes):
+            words = (*self.words, int(number) if self.reshuffle else 0)
+            here = passes == number
+            found[here] = self.examples[_permutation(words, len(self.examples))[places[here]]]
+        return found
+
+    def batches(self, steps: int) -> Int[np.ndarray, "step batch"]:
+        """The first batches.
+
+        Args:
+          steps: number of batches.
+
+        Returns:
+          Indices; each example stands once in every pass over the data.
+        """
+        return self.at(np.arange(steps * self.batch_size)).reshape(steps, self.batch_size)
+
+
+@lru_cache(maxsize=16)
+def _permutation(words: tuple[int, ...], count: int) -> Int[np.ndarray, " position"]:
+    # NumPy keeps what this generator draws the same in all its versions.
+    return np.random.RandomState(list(words)).permutation(count)
 
 
 def batch_order(
-    key: Key[Array, ""], examples: Int[np.ndarray, " example"], batch_size: int, steps: int
-) -> Int[Array, "step batch"]:
-    """Batches of examples: one random order after another, cut into batches.
+    key: Key[Array, ""],
+    examples: Int[np.ndarray, " example"],
+    batch_size: int,
+    *,
+    reshuffle: bool = True,
+) -> BatchOrder:
+    """The order of a task's examples.
 
     Args:
       key: the key of the order.
       examples: indices of the task's examples.
       batch_size: examples a batch.
-      steps: number of batches.
+      reshuffle: whether each pass over the data has an order of its own.
 
     Returns:
-      Indices; each example stands once in every pass over the data.
+      The order.
 
     Example:
-      >>> order = batch_order(jax.random.key(0), np.arange(4), 2, 4)
+      >>> order = batch_order(jax.random.key(0), np.arange(4), 2).batches(4)
       >>> sorted(order[:2].ravel().tolist()), sorted(order[2:].ravel().tolist())
       ([0, 1, 2, 3], [0, 1, 2, 3])
     """
-    passes = -(-batch_size * steps // len(examples))
-    keys = jax.random.split(key, passes)
-    orders = jax.vmap(lambda k: jax.random.permutation(k, jnp.asarray(examples)))(keys)
-    return orders.reshape(-1)[: batch_size * steps].reshape(steps, batch_size)
+    words = np.asarray(jax.random.key_data(key)).tolist()
+    return BatchOrder(tuple(words), examples, batch_size, reshuffle)
 
 
 def test_batches(
@@ -107,5 +152,20 @@ def normalisation(
     """
     pixels = images.astype(np.float32)
     mean = pixels.mean(axis=0)
-    deviation = float((pixels - mean).std())
-    return mean, np.asarray(1.0 / deviation if deviation > 0 else 1.0, np.float32)
+    return mean, inverse(float((pixels - mean).std()))
+
+
+def inverse(deviation: float) -> Float[np.ndarray, ""]:
+    """The scale that makes pixels of this deviation have deviation 1.
+
+    Args:
+      deviation: standard deviation in grey levels.
+
+    Returns:
+      Its inverse; 1 where all pixels are the same.
+
+    Example:
+      >>> inverse(4.0).item(), inverse(0.0).item()
+      (0.25, 1.0)
+    """
+    return np.asarray(1.0 / deviation if deviation > 0 else 1.0, np.float32)

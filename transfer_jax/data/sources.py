@@ -1,102 +1,140 @@
-"""Where images come from."""
+"""The datasets that a config can name, and how each is found."""
 
-import hashlib
-import io
-import lzma
-from collections.abc import Callable
 from dataclasses import dataclass
-from importlib import resources
+from pathlib import Path
 
 import numpy as np
-from jaxtyping import Int, UInt8
 
-FASHION_MNIST_CLASSES = (
-    "T-shirt/top",
-    "Trouser",
-    "Pullover",
-    "Dress",
-    "Coat",
-    "Sandal",
-    "Shirt",
-    "Sneaker",
-    "Bag",
-    "Ankle boot",
-)
+from transfer_jax.data import imagenet
+from transfer_jax.data.embedded import embedded_fashion_mnist
+from transfer_jax.data.image_set import ImageSet
+from transfer_jax.data.originals.folders import class_folders
+from transfer_jax.data.originals.part import Originals
+from transfer_jax.data.originals.tars import imagenet_tars
+from transfer_jax.data.originals.tfds import tfds_dataset
+from transfer_jax.data.records import MANIFEST, RecordsError, open_records
+
+EMBEDDED, FOLDER, TFDS = "fashion_mnist", "folder", "tfds:"
+KNOWN = f"{EMBEDDED}, {imagenet.SOURCE}, {FOLDER}, {TFDS}NAME"
+
+
+class SourceError(ValueError):
+    """A dataset that does not exist, or is not prepared."""
 
 
 @dataclass(frozen=True)
-class ImageSet:
-    """A labelled image dataset in memory.
+class Unprepared:
+    """Images that are known, but not there: a plan can be made, nothing can be trained."""
 
-    Attributes:
-      images: grey levels 0 ... 255, channels last.
-      labels: index into `class_names`.
-      is_test: True for the images that are held out for testing.
-      class_names: names of the classes.
-    """
-
-    images: UInt8[np.ndarray, "image height width channels"]
-    labels: Int[np.ndarray, " image"]
-    is_test: np.ndarray
-    class_names: tuple[str, ...]
+    shape: tuple[int, int, int, int]
 
 
-def load_images(name: str) -> ImageSet:
+def load_images(source: str, folder: str = "", *, stream: bool = False) -> ImageSet:
     """The dataset of that name.
 
     Args:
-      name: one of `SOURCES`.
+      source: "fashion_mnist" (in the package), "imagenet2012", "folder" or "tfds:NAME".
+      folder: where it was prepared; the embedded one needs none.
+      stream: whether images are read as training goes on, or all of them now.
 
     Returns:
-      The images, in memory.
+      The images. Of ILSVRC-2012, which a plan can be made of before it is there, it may be the
+      names and numbers alone.
 
     Raises:
-      ValueError: there is no such dataset, or its files are damaged.
+      SourceError: there is no such dataset, or it is not prepared.
+      RecordsError: its records are damaged.
 
     Example:
       >>> load_images("fashion_mnist").images.shape
       (20000, 28, 28, 1)
     """
-    if name not in SOURCES:
-        raise ValueError(f"no dataset '{name}'; datasets: {', '.join(SOURCES)}")
-    return SOURCES[name]()
+    check_source(source)
+    if source == EMBEDDED:
+        return embedded_fashion_mnist()
+    if not (Path(folder) / MANIFEST).exists():
+        if source == imagenet.SOURCE:
+            return _unprepared_imagenet()
+        raise SourceError(unprepared_message(source, folder))
+    return open_records(Path(folder), stream=stream)
 
 
-def embedded_fashion_mnist() -> ImageSet:
-    """The subset of Fashion-MNIST that travels inside the package.
+def check_source(source: str) -> None:
+    """Check that a dataset of that name can be had.
 
-    The first 1,000 training images of each class and all 10,000 test images, each in the
-    original's order.
-
-    Returns:
-      20,000 images of 28x28 grey levels in 10 classes.
+    Args:
+      source: its name.
 
     Raises:
-      ValueError: a file's checksum is not the one recorded.
-
-    Example:
-      >>> embedded_fashion_mnist().class_names[9]
-      'Ankle boot'
-
-    Source: Xiao, Rasul & Vollgraf (2017), arXiv 1708.07747.
+      SourceError: there is none.
     """
-    folder = resources.files("transfer_jax.data") / "fashion_mnist"
-    recorded = {
-        name: digest
-        for digest, name in map(str.split, (folder / "SHA256SUMS").read_text().splitlines())
-    }
-    arrays = {}
-    for name in ("images.npy", "labels.npy"):
-        try:
-            content = lzma.decompress((folder / f"{name}.xz").read_bytes())
-        except (lzma.LZMAError, EOFError) as error:
-            raise ValueError(f"the embedded {name}.xz is damaged ({error}); reinstall") from None
-        if hashlib.sha256(content).hexdigest() != recorded[name]:
-            raise ValueError(f"the embedded {name} is not the one recorded; reinstall the package")
-        arrays[name] = np.load(io.BytesIO(content), allow_pickle=False)
-    images, labels = arrays["images.npy"], arrays["labels.npy"]
-    is_test = np.arange(len(labels)) >= len(labels) - 10_000
-    return ImageSet(images[..., None], labels.astype(np.int32), is_test, FASHION_MNIST_CLASSES)
+    if source not in (EMBEDDED, imagenet.SOURCE, FOLDER) and not source.startswith(TFDS):
+        raise SourceError(f"no dataset '{source}'; datasets: {KNOWN}")
 
 
-SOURCES: dict[str, Callable[[], ImageSet]] = {"fashion_mnist": embedded_fashion_mnist}
+def find_originals(source: str, manual_dir: str | None, data_dir: str | None) -> Originals:
+    """A dataset as it is before it is prepared.
+
+    Args:
+      source: as for `load_images`.
+      manual_dir: folder of files that were downloaded by hand; of "folder" the folder itself.
+      data_dir: where TFDS keeps its datasets.
+
+    Returns:
+      The dataset, in parts.
+
+    Raises:
+      SourceError: there is no such dataset, or it needs no preparing.
+      OriginalsError: files are missing or damaged.
+    """
+    check_source(source)
+    if source == EMBEDDED:
+        raise SourceError(f"{EMBEDDED} is in the package; it needs no preparing")
+    if source.startswith(TFDS):
+        return tfds_dataset(source.removeprefix(TFDS), data_dir, manual_dir)
+    if manual_dir is None:
+        raise SourceError(f"{source} needs --manual_dir, the folder of its files")
+    find = imagenet_tars if source == imagenet.SOURCE else class_folders
+    return find(Path(manual_dir).expanduser())
+
+
+def check_prepared(images: ImageSet, source: str, folder: str) -> None:
+    """Check that the images themselves are there.
+
+    Args:
+      images: the dataset.
+      source: its name.
+      folder: where it should be.
+
+    Raises:
+      RecordsError: they are not; how to prepare them is said.
+    """
+    if isinstance(images.images, Unprepared):
+        raise RecordsError(unprepared_message(source, folder))
+
+
+def unprepared_message(source: str, folder: str) -> str:
+    """What to do about a dataset that is not there.
+
+    Args:
+      source: its name.
+      folder: where it should be.
+
+    Returns:
+      One sentence.
+    """
+    return (
+        f"{source} is not prepared in '{folder}'; type: transfer-jax prepare --config=... "
+        "--manual_dir=..."
+    )
+
+
+def _unprepared_imagenet() -> ImageSet:
+    names = imagenet.class_names()
+    per_class = (imagenet.TRAIN_PER_CLASS, imagenet.TEST_PER_CLASS)
+    labels = [np.arange(len(names), dtype=np.int32).repeat(count) for count in per_class]
+    is_test = np.arange(sum(map(len, labels))) >= len(labels[0])
+    shape = (len(is_test), *imagenet.IMAGE_SHAPE)
+    return ImageSet(
+        Unprepared(shape), np.concatenate(labels), is_test, names, dict(imagenet.groups())
+    )

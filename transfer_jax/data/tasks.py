@@ -1,12 +1,14 @@
 """Splits: a dataset's classes divided into task A and task B."""
 
 import difflib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from jaxtyping import Int
 
 from transfer_jax.conditions import Split, Task
+
+SHOWN = 12
 
 
 def random_halves(name: str, num_classes: int, number: int) -> Split:
@@ -38,14 +40,40 @@ def random_halves(name: str, num_classes: int, number: int) -> Split:
     return Split(name, (Task("A", tuple(inside)), Task("B", tuple(rest))))
 
 
-def named_split(name: str, a: Sequence[str], b: Sequence[str], class_names: Sequence[str]) -> Split:
-    """A split whose tasks are given by the names of their classes.
+def whole(name: str, num_classes: int) -> Split:
+    """All classes as one task, A.
 
     Args:
       name: name of the split.
-      a: names of task A's classes.
-      b: names of task B's classes.
+      num_classes: number of classes of the dataset.
+
+    Returns:
+      A split of one task.
+
+    Example:
+      >>> whole("whole", 3).task("A").classes
+      (0, 1, 2)
+
+    Source: the authors' networks on all 1000 classes: random filters, and reduced data.
+    """
+    return Split(name, (Task("A", tuple(range(num_classes))),))
+
+
+def named_split(
+    name: str,
+    a: Sequence[str],
+    b: Sequence[str],
+    class_names: Sequence[str],
+    groups: Mapping[str, Sequence[str]] | None = None,
+) -> Split:
+    """A split whose tasks are given by the names of their classes, or of groups of classes.
+
+    Args:
+      name: name of the split.
+      a: names of task A's classes and groups.
+      b: names of task B's classes and groups.
       class_names: names of the dataset's classes.
+      groups: names of groups to names of their classes.
 
     Returns:
       The split; classes in ascending order.
@@ -54,28 +82,44 @@ def named_split(name: str, a: Sequence[str], b: Sequence[str], class_names: Sequ
       ValueError: a task is empty, both hold the same class, or the dataset lacks a class.
 
     Example:
-      >>> named_split("s", ["cat"], ["dog"], ["dog", "cat"]).task("A").classes
-      (1,)
+      >>> named_split("s", ["pets"], ["car"], ["car", "cat", "dog"], {"pets": ["dog", "cat"]}).tasks
+      (Task(name='A', classes=(1, 2)), Task(name='B', classes=(0,)))
     """
-    for task, classes in (("A", a), ("B", b)):
-        if not classes:
-            raise ValueError(f"split '{name}': task {task} has no classes")
-        for label in classes:
-            if label not in class_names:
-                near = difflib.get_close_matches(label, class_names, n=1, cutoff=0.0)[0]
-                raise ValueError(
-                    f"split '{name}': no class '{label}' in this dataset; nearest: '{near}'; "
-                    f"classes: {', '.join(class_names)}"
-                )
-    if both := sorted(set(a) & set(b)):
-        raise ValueError(f"split '{name}': tasks A and B overlap in {', '.join(both)}")
     index = {label: i for i, label in enumerate(class_names)}
-    first, second = (tuple(sorted({index[label] for label in labels})) for labels in (a, b))
-    return Split(name, (Task("A", first), Task("B", second)))
+    groups = groups or {}
+    tasks = []
+    for task, names in (("A", a), ("B", b)):
+        if not names:
+            raise ValueError(f"split '{name}': task {task} has no classes")
+        labels = [label for n in names for label in groups.get(n, (n,))]
+        for label in labels:
+            if label not in index:
+                raise ValueError(f"split '{name}': {_unknown(label, class_names, groups)}")
+        tasks.append(Task(task, tuple(sorted({index[label] for label in labels}))))
+    both: list[int] = sorted(set(tasks[0].classes) & set(tasks[1].classes))
+    if both:
+        shared = ", ".join(class_names[i] for i in both[:SHOWN])
+        raise ValueError(f"split '{name}': tasks A and B overlap in {shared}")
+    return Split(name, (tasks[0], tasks[1]))
+
+
+def _unknown(label: str, class_names: Sequence[str], groups: Mapping[str, Sequence[str]]) -> str:
+    known = [*groups, *class_names]
+    near = difflib.get_close_matches(label, known, n=1, cutoff=0.0)[0]
+    more = f" and {len(known) - SHOWN} more" if len(known) > SHOWN else ""
+    return (
+        f"no class '{label}' in this dataset; nearest: '{near}'; "
+        f"classes: {', '.join(known[:SHOWN])}{more}"
+    )
 
 
 def first_examples(
-    labels: Int[np.ndarray, " image"], candidates: np.ndarray, task: Task, per_class: int | None
+    labels: Int[np.ndarray, " image"],
+    candidates: np.ndarray,
+    task: Task,
+    per_class: int | None,
+    *,
+    at_most: bool = False,
 ) -> Int[np.ndarray, " example"]:
     """Indices of the first k images of each class of a task, in the dataset's order.
 
@@ -84,6 +128,7 @@ def first_examples(
       candidates: True for the images to choose from.
       task: the task.
       per_class: k; None takes all.
+      at_most: whether a class that has fewer than k gives what it has.
 
     Returns:
       Indices in ascending order.
@@ -98,14 +143,25 @@ def first_examples(
 
     Source: the authors' reduced training sets take the first k images of each class.
     """
-    chosen = []
+    inside = np.zeros(max(labels.max(initial=-1), *task.classes) + 1, bool)
+    inside[list(task.classes)] = True
+    found = np.flatnonzero(candidates & inside[labels])
+    counts = np.bincount(labels[found], minlength=len(inside))
+    wanted = 1 if per_class is None or at_most else per_class
     for label in task.classes:
-        found = np.flatnonzero((labels == label) & candidates)
-        wanted = max(1, len(found)) if per_class is None else per_class
-        if len(found) < wanted:
-            raise ValueError(f"class {label} has {len(found)} images, {wanted} are asked for")
-        chosen.append(found[:wanted])
-    return np.sort(np.concatenate(chosen)).astype(np.int32)
+        if counts[label] < wanted:
+            raise ValueError(
+                f"class {label} has {counts[label]} images, {wanted} {_are(wanted)} asked for"
+            )
+    if per_class is not None:
+        by_class = found[np.argsort(labels[found], kind="stable")]
+        starts = np.concatenate([[0], np.cumsum(counts)])[labels[by_class]]
+        found = by_class[np.arange(len(by_class)) - starts < per_class]
+    return np.sort(found).astype(np.int32)
+
+
+def _are(count: int) -> str:
+    return "is" if count == 1 else "are"
 
 
 def ranks(task: Task, num_classes: int) -> Int[np.ndarray, " class"]:

@@ -1,0 +1,1 @@
+"""Where images come from before they are prepared: tar files, folders, TFDS."""

@@ -1,0 +1,99 @@
+"""Batches read from disk as training goes on, by Grain: in order, ahead of time, from any step."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import grain
+import numpy as np
+from jaxtyping import Int, UInt8
+
+from transfer_jax.data.image_set import ImageSet
+from transfer_jax.data.pipeline import BatchOrder
+from transfer_jax.data.records import StoredImages
+
+
+class HostBatch(NamedTuple):
+    """Images and classes in host memory; class -1 is padding."""
+
+    images: UInt8[np.ndarray, "batch height width channels"]
+    labels: Int[np.ndarray, " batch"]
+
+
+@dataclass(frozen=True)
+class Reading:
+    """How batches are read.
+
+    Attributes:
+      workers: processes that read and decode; 0 for threads of this one.
+      threads: threads of each process.
+      ahead: batches that wait in memory.
+    """
+
+    workers: int = 0
+    threads: int = 8
+    ahead: int = 8
+
+
+class BatchSource:
+    """The batches of one order by number, each read whole by whoever asks for it.
+
+    Args:
+      images: a dataset on disk.
+      numbers: what each batch holds: an order of training examples, or fixed batches, in which
+        -1 is padding.
+      rows: the share of each batch that this process needs.
+      count: number of batches.
+    """
+
+    def __init__(
+        self,
+        images: ImageSet,
+        numbers: BatchOrder | Int[np.ndarray, "batches batch"],
+        rows: slice,
+        count: int,
+    ) -> None:
+        assert isinstance(images.images, StoredImages)
+        self.stored, self.labels = images.images, images.labels
+        self.numbers, self.rows, self.count = numbers, rows, count
+
+    def __len__(self) -> int:
+        """Number of batches."""
+        return self.count
+
+    def __getitem__(self, step: int) -> HostBatch:
+        """The share of one batch."""
+        numbers = self._numbers(step)
+        shape = (len(numbers), *self.stored.manifest.shape)
+        images, labels = np.zeros(shape, np.uint8), np.full(len(numbers), -1, np.int32)
+        for place, number in enumerate(numbers):
+            if number >= 0:
+                images[place], labels[place] = self.stored[number], self.labels[number]
+        return HostBatch(images, labels)
+
+    def _numbers(self, step: int) -> Int[np.ndarray, " row"]:
+        if not isinstance(self.numbers, BatchOrder):
+            return self.numbers[step][self.rows]
+        size = self.numbers.batch_size
+        start, stop, _ = self.rows.indices(size)
+        return self.numbers.at(np.arange(step * size + start, step * size + stop))
+
+
+def stream(source: BatchSource, reading: Reading, start: int = 0) -> Iterator[HostBatch]:
+    """The batches from one step on, read ahead.
+
+    Args:
+      source: the batches by number.
+      reading: how they are read.
+      start: the first step.
+
+    Returns:
+      The batches, in order; the same ones wherever it starts and however they are read.
+    """
+    options = grain.ReadOptions(num_threads=reading.threads, prefetch_buffer_size=reading.ahead)
+    batches = grain.MapDataset.source(source)[start:].to_iter_dataset(options)  # pyright: ignore
+    if reading.workers:
+        batches = batches.mp_prefetch(
+            grain.multiprocessing.MultiprocessingOptions(reading.workers, reading.ahead)
+        )
+    return iter(batches)
