@@ -17,10 +17,17 @@ def get_config() -> ConfigDict:
 
     config.data = ConfigDict()
     config.data.source = "fashion_mnist"
-    config.data.train_per_class = 1000
+    config.data.folder = ""  # where other sources are prepared
+    config.data.stream = False  # True: batches are read from disk as training goes on
+    config.data.train_per_class = 1000  # 0: all
     config.data.test_per_class = 1000
+    config.data.enlarge = 1
     config.data.mirror = False
     config.data.shift = 0
+    config.data.crop = 0
+    config.data.reshuffle = True
+    config.data.mean = "base"  # whose mean image is subtracted: the base's or the target's task's
+    config.data.scale = "deviation"  # "none": grey levels less the mean
 
     # "random-<k>" is random split k by the paper's rule; other names are defined below.
     config.splits = ("random-0", "distant")
@@ -31,13 +38,16 @@ def get_config() -> ConfigDict:
 
     config.seeds = 4
     config.cuts = ()  # empty: after every layer, n = 1 ... N-1
-    config.random_frozen = True
+    config.treatments = ("BnB", "BnB+", "AnB", "AnB+", "random")
+    config.examples = (0,)  # training images of each class of the target, the first ones; 0: all
     config.preserved = ()  # (1, 2): also copy one or two layers above the cut, and train them
     # Other choices of layers, by name: which are copied, which stay frozen; globs are allowed.
     # config.variants.tune_conv2 = ConfigDict({"copied": ("conv*",), "frozen": ("conv[134]",)})
     config.variants = ConfigDict()
 
     config.network = ConfigDict()
+    config.network.name = "convnet"
+    config.network.num_outputs = 0  # 0: as many as the largest task has classes
     config.network.widths = (8, 16, 24, 24)
     config.network.kernel_sizes = (5, 3, 3, 3)
     config.network.strides = (2, 1, 1, 1)
@@ -46,6 +56,7 @@ def get_config() -> ConfigDict:
     config.network.dropout = 0.0
 
     config.optimizer = ConfigDict()
+    config.optimizer.name = "sgd"
     config.optimizer.learning_rate = 0.03
     config.optimizer.warmup_steps = 30
     config.optimizer.momentum = 0.9
@@ -55,6 +66,8 @@ def get_config() -> ConfigDict:
     config.packing = "unroll"  # "vmap": conditions of one structure are mapped over
     config.devices_per_column = 0  # 0: devices that no column needs share the batch of another
 
+    config.frozen_dropout = True  # whether dropout stays on in frozen layers
+    config.test_every = 0  # 0: test after the last step only
     config.steps = 300
     config.batch_size = 32
     config.test_batch_size = 250

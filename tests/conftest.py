@@ -8,8 +8,8 @@ from ml_collections import ConfigDict
 
 from transfer_jax.conditions import Column, Cut, Split, Task
 from transfer_jax.config import load_config
+from transfer_jax.data.image_set import ImageSet
 from transfer_jax.data.pipeline import DeviceImages
-from transfer_jax.data.sources import ImageSet
 from transfer_jax.engine.columns import Recipe
 from transfer_jax.models.convnet import ConvNet
 

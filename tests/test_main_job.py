@@ -27,7 +27,7 @@ def found(tmp_path_factory) -> dict[tuple[str, str, int], Cell]:
     peak_kib = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
     assert peak_kib < 4 * 2**20
     rows = read_rows(epath.Path(workdir) / "results.csv")
-    return {(c.split, c.treatment, c.n): c for c in gains(rows)}
+    return {(c.setting, c.treatment, c.n): c for c in gains(rows)}
 
 
 def mean(found, split: str, treatment: Treatment, ns) -> float:

@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING, Any
 
-from transfer_jax.conditions import condition_grid
+from transfer_jax.grid import condition_grid
 from transfer_jax.surgery.diff import ChangeReport, diff
 from transfer_jax.surgery.freeze import freeze, freeze_stats, thaw
 from transfer_jax.surgery.freeze_traced import freeze_traced

@@ -6,14 +6,16 @@ from dataclasses import dataclass
 import jax
 import jax.numpy as jnp
 
-from transfer_jax.conditions import Column, columns
-from transfer_jax.data.pipeline import ColumnInputs, DeviceImages, on_device
-from transfer_jax.engine.columns import ColumnStart, column_inputs, initial_networks
+from transfer_jax.conditions import Column
+from transfer_jax.data.pipeline import ColumnInputs, DeviceImages
+from transfer_jax.engine.columns import ColumnStart, column_inputs, initial_networks, input_shapes
 from transfer_jax.engine.cost import multiply_adds, tree_bytes
+from transfer_jax.engine.feeds import on_device
 from transfer_jax.engine.loop import CompiledProgram
 from transfer_jax.engine.mesh import COLUMN, DATA, place, replicate
 from transfer_jax.engine.step import ColumnProgram, ColumnState
 from transfer_jax.experiment import initialiser
+from transfer_jax.grid import columns
 from transfer_jax.models.layered import Params
 from transfer_jax.plan import Plan, by_program, plan_mesh
 
@@ -54,16 +56,17 @@ class Rate:
     compile_seconds: float
 
 
-def estimate(plan: Plan) -> list[ProgramCost]:
-    """The cost of every program of a plan; the speed is measured on a few steps.
+def estimate(plan: Plan, rate: Rate | None = None) -> list[ProgramCost]:
+    """The cost of every program of a plan.
 
     Args:
       plan: the plan.
+      rate: the speed of a device; None measures it on a few steps.
 
     Returns:
       One entry a program, in the order in which they run.
     """
-    rate = measure_rate(plan)
+    rate = rate or measure_rate(plan)
     costs = []
     for wave, found in plan.waves():
         for cuts, group in by_program(found):
@@ -96,55 +99,73 @@ def measure_rate(plan: Plan) -> Rate:
         state, _ = compiled.train(state, base, images, inputs)
     jax.block_until_ready(state)
     step_seconds = (time.perf_counter() - began) / TIMED_STEPS
-    step = step_multiply_adds(plan, compiled.program, column)
+    step = step_multiply_adds(plan, compiled.program)
     step /= compiled.mesh.shape[DATA]
     return Rate(step / step_seconds, compile_seconds / len(column.cuts))
 
 
-def step_multiply_adds(plan: Plan, program: ColumnProgram, column: Column) -> int:
+def step_multiply_adds(plan: Plan, program: ColumnProgram) -> int:
     """Multiply-adds of one training step of a column.
 
     Args:
       plan: the plan.
       program: the column's program.
-      column: the column.
 
     Returns:
       The number, of all its conditions together.
     """
-    return multiply_adds(program.train, *step_shapes(plan, program, column))
+    train = program.train_batch if plan.recipe.images.streamed else program.train
+    return multiply_adds(train, *step_shapes(plan, program))
 
 
 def step_shapes(
-    plan: Plan, program: ColumnProgram, column: Column
+    plan: Plan, program: ColumnProgram
 ) -> tuple[ColumnState, Params, DeviceImages, ColumnInputs]:
     """Shapes of what a training step of a column takes.
 
     Args:
       plan: the plan.
       program: the column's program.
-      column: the column.
 
     Returns:
       (state, base, images, inputs), of `jax.ShapeDtypeStruct`.
     """
     whole: Params = jax.eval_shape(initialiser(plan), jax.random.key(0))
-    split = plan.splits[column.split]
     state = jax.eval_shape(program.init, {cut.label: whole for cut in program.cuts})
     base = {name: whole[name] for name in program.base_layers}
-    images = jax.eval_shape(lambda: on_device(plan.recipe.images))
-    inputs = jax.eval_shape(lambda: column_inputs(column, split, plan.recipe))
-    return state, base, images, inputs
+    return state, base, image_shapes(plan), input_shapes(plan.recipe)
+
+
+def image_shapes(plan: Plan, batch: int | None = None) -> DeviceImages:
+    """Shapes of the images that lie on a device: all of them, or a batch of a stream.
+
+    Args:
+      plan: the plan.
+      batch: examples of a batch; None for a training batch.
+
+    Returns:
+      Images and labels, of `jax.ShapeDtypeStruct`.
+    """
+    count, *pixel = plan.recipe.images.images.shape
+    count = (batch or plan.recipe.batch_size) if plan.recipe.images.streamed else count
+    return DeviceImages(
+        jax.ShapeDtypeStruct((count, *pixel), jnp.uint8),  # pyright: ignore
+        jax.ShapeDtypeStruct((count,), jnp.int32),  # pyright: ignore
+    )
 
 
 def _program_cost(
     plan: Plan, wave: str, program: ColumnProgram, group: list[Column], rate: Rate
 ) -> ProgramCost:
-    state, base, images, inputs = step_shapes(plan, program, group[0])
+    state, base, images, inputs = step_shapes(plan, program)
     counts = jax.eval_shape(program.no_counts)
-    step = multiply_adds(program.train, state, base, images, inputs)
-    test = multiply_adds(program.evaluate, counts, state.conditions, base, images, inputs)
-    per_column = step * plan.recipe.steps + test * inputs.test_batches.shape[0]
+    step = step_multiply_adds(plan, program)
+    evaluate = program.evaluate_batch if plan.recipe.images.streamed else program.evaluate
+    batch = image_shapes(plan, plan.recipe.test_batch_size)
+    test = multiply_adds(evaluate, counts, state.conditions, base, batch, inputs)
+    every = plan.config.test_every
+    tests = -(-plan.recipe.steps // every) if every else 1
+    per_column = step * plan.recipe.steps + tests * test * inputs.test_batches.shape[0]
     mesh = plan_mesh(plan, group)
     in_turn = -(-len(group) // mesh.shape[COLUMN])
     names = plan.network.layer_names
@@ -172,7 +193,7 @@ def _activation_bytes(plan: Plan, program: ColumnProgram) -> int:
     What XLA plans for the default job is between 0.9 and 1.25 of it.
     """
     recipe, network = plan.recipe, plan.network
-    x = jax.ShapeDtypeStruct((recipe.batch_size, *recipe.images.images.shape[1:]), jnp.float32)
+    x = jax.ShapeDtypeStruct((recipe.batch_size, *recipe.network_shape), jnp.float32)
     params = jax.eval_shape(initialiser(plan), jax.random.key(0))
     sizes = []
     for layer in range(len(network.layer_names)):

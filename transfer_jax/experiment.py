@@ -4,29 +4,43 @@ from collections.abc import Callable
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from etils import epath
 from jax.sharding import Mesh
 from rich.console import Console
 
 from transfer_jax.analysis.report import write_report
 from transfer_jax.checkpoints import restore, save
-from transfer_jax.conditions import RANDOM, Column, Condition, base_condition
+from transfer_jax.conditions import RANDOM, Column, Condition
 from transfer_jax.config import Config
-from transfer_jax.data.pipeline import DeviceImages, on_device
+from transfer_jax.data.pipeline import DeviceImages
+from transfer_jax.data.sources import check_prepared
+from transfer_jax.data.stream import Reading
 from transfer_jax.engine.columns import (
     ColumnStart,
     Init,
     column_inputs,
+    column_order,
     initial_networks,
     random_base,
 )
+from transfer_jax.engine.feeds import Feed, ResidentFeed, StreamFeed, on_device
 from transfer_jax.engine.loop import CompiledProgram
 from transfer_jax.engine.mesh import replicate, slots
 from transfer_jax.engine.processes import is_first, wait_for_all
+from transfer_jax.grid import base_condition
 from transfer_jax.models.layered import Params
 from transfer_jax.plan import Plan, by_program, check_devices, make_plan, plan_mesh
 from transfer_jax.progress import RunProgress
-from transfer_jax.results import Results, check_complete, read_rows, rows_of, write_rows
+from transfer_jax.results import (
+    Results,
+    check_complete,
+    mean_of_best,
+    read_rows,
+    rows_of,
+    write_curves,
+    write_rows,
+)
 from transfer_jax.workdir import Workdir
 
 
@@ -51,6 +65,7 @@ def run(config: Config, workdir: epath.PathLike, *, console: Console | None = No
     if console is None or not is_first():
         console = Console(quiet=True)
     plan = make_plan(config)
+    check_prepared(plan.recipe.images, config.data.source, config.data.folder)
     check_devices(plan)
     folder = Workdir(epath.Path(workdir))
     if is_first():
@@ -121,7 +136,8 @@ class Trainer:
                     # The mesh is that of the whole group, so that a run which goes on after a
                     # stop divides its batches as if it had never stopped.
                     mesh = plan_mesh(self.plan, group)
-                    compiled = CompiledProgram(self.plan.program(cuts), mesh)
+                    streamed = self.plan.recipe.images.streamed
+                    compiled = CompiledProgram(self.plan.program(cuts), mesh, streamed=streamed)
                     for slot in slots([c for c in group if c in unfinished], mesh):
                         progress.begin(name, slot[0].name)
                         self._train_slot(compiled, slot, progress)
@@ -137,28 +153,44 @@ class Trainer:
 
         starts = [self._start(column) for column in slot]
         steps = self.plan.recipe.steps
-        outcomes = compiled.run(starts, self._images(compiled.mesh), steps, on_progress)
+        outcomes = compiled.run(
+            starts,
+            self._feed(starts, compiled.mesh),
+            steps,
+            on_progress,
+            test_every=self.plan.config.test_every,
+        )
         for column, outcome in zip(slot, outcomes, strict=True):
             if column.base is None:
                 (base,), (cut,) = column.conditions, column.cuts
                 save(self.folder.base_network(base), outcome.params[cut.label])
             if is_first():
-                rows = rows_of(column, outcome.top1, outcome.loss, outcome.diverged, steps)
-                write_rows(self.folder.column(column), rows)
+                best10 = mean_of_best(outcome.tests)
+                figures = (outcome.top1, outcome.loss, outcome.diverged, steps, best10)
+                write_curves(self.folder.curves(column), column, outcome.tested, outcome.tests)
+                write_rows(self.folder.column(column), rows_of(column, *figures))
         wait_for_all("the columns of a slot")
 
-    def _images(self, mesh: Mesh) -> DeviceImages:
-        if mesh not in self.images:
-            self.images[mesh] = replicate(on_device(self.plan.recipe.images), mesh)
-        return self.images[mesh]
+    def _feed(self, starts: list[ColumnStart], mesh: Mesh) -> Feed:
+        images = self.plan.recipe.images
+        if not images.streamed:
+            if mesh not in self.images:
+                self.images[mesh] = replicate(on_device(images), mesh)
+            return ResidentFeed(self.images[mesh])
+        reading = Reading(**self.plan.config.reading.to_dict())
+        orders = [start.order for start in starts if start.order is not None]
+        tests = [np.asarray(start.inputs.test_batches) for start in starts]
+        return StreamFeed(images, orders, tests, mesh, reading)
 
     def _start(self, column: Column) -> ColumnStart:
         base = self._base(column)
         names = self.plan.network.layer_names
+        place = (column, self.plan.splits[column.split], self.plan.recipe)
         return ColumnStart(
             networks=initial_networks(column, names, self.init, base),
             base=base or {},
-            inputs=column_inputs(column, self.plan.splits[column.split], self.plan.recipe),
+            inputs=column_inputs(*place),
+            order=column_order(*place),
         )
 
     def _base(self, column: Column) -> Params | None:
@@ -197,6 +229,6 @@ def initialiser(plan: Plan) -> Init:
     Returns:
       The function.
     """
-    shape = (1, *plan.recipe.images.images.shape[1:])
+    shape = (1, *plan.recipe.network_shape)
     init: Callable[..., Params] = jax.jit(lambda key: plan.network.init(key, jnp.zeros(shape)))
     return init

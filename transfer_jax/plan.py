@@ -1,34 +1,29 @@
 """The plan of an experiment: everything that a config decides, checked before training."""
 
-import fnmatch
-import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
 import jax
 import jax.numpy as jnp
-import optax
 from jax.sharding import Mesh
-from ml_collections import ConfigDict
 
-from transfer_jax.conditions import (
-    Column,
-    Condition,
-    Cut,
-    Split,
-    Variant,
-    base_conditions,
-    columns,
-    condition_grid,
+from transfer_jax.components import (
+    OPTIMIZERS,
+    build_network,
+    build_optimizer,
+    build_splits,
+    build_variants,
 )
+from transfer_jax.conditions import Column, Condition, Cut, Split
 from transfer_jax.config import Config, ConfigError, flat_fields
-from transfer_jax.data.sources import ImageSet, load_images
-from transfer_jax.data.tasks import first_examples, named_split, random_halves
+from transfer_jax.data.image_set import ImageSet, enlarge
+from transfer_jax.data.sources import load_images
+from transfer_jax.data.tasks import first_examples
 from transfer_jax.engine.columns import Recipe
 from transfer_jax.engine.mesh import check_processes, column_mesh, devices_per_column
 from transfer_jax.engine.step import PACKINGS, ColumnProgram
-from transfer_jax.models.convnet import ConvNet
+from transfer_jax.grid import base_condition, base_conditions, columns, condition_grid
 from transfer_jax.models.layered import Layered
 from transfer_jax.models.precision import PRECISIONS, InPrecision
 
@@ -37,9 +32,27 @@ POSITIVE = (
     "steps",
     "batch_size",
     "test_batch_size",
-    "data.train_per_class",
-    "data.test_per_class",
+    "data.enlarge",
 )
+# Fields that may be 0, which stands for all or none.
+COUNTS = ("data.train_per_class", "data.test_per_class", "test_every", "network.num_outputs")
+# Fields that only some configs have are checked where they stand.
+RANGES = (
+    ("optimizer.momentum", 0.0, 1.0),
+    ("optimizer.weight_decay", 0.0, float("inf")),
+    ("optimizer.step_every", 1, float("inf")),
+    ("optimizer.step_factor", 0.0, 1.0),
+    ("data.shift", 0, 1000),
+    ("data.crop", 0, 10_000),
+    ("devices_per_column", 0, float("inf")),
+)
+CHOICES = {
+    "packing": PACKINGS,
+    "precision": PRECISIONS,
+    "optimizer.name": OPTIMIZERS,
+    "data.mean": ("base", "target"),
+    "data.scale": ("deviation", "none"),
+}
 
 
 @dataclass(frozen=True)
@@ -77,18 +90,15 @@ class Plan:
         config, network = self.config, self.network
         if config.precision != "float32":
             network = InPrecision(network, config.precision)
-        augment = (config.data.mirror, config.data.shift)
-        return ColumnProgram(network, cuts, self.optimizer(), *augment, config.packing)
-
-    def optimizer(self) -> optax.GradientTransformation:
-        """SGD with momentum; the decay is added to the gradient, the rate warms up, then falls."""
-        settings = self.config.optimizer
-        rate = optax.warmup_cosine_decay_schedule(
-            0.0, settings.learning_rate, settings.warmup_steps, self.config.steps
-        )
-        return optax.chain(
-            optax.add_decayed_weights(settings.weight_decay),
-            optax.sgd(rate, momentum=settings.momentum),
+        return ColumnProgram(
+            network,
+            cuts,
+            build_optimizer(config),
+            mirror=config.data.mirror,
+            shift=config.data.shift,
+            crop=config.data.crop,
+            frozen_dropout=config.frozen_dropout,
+            packing=config.packing,
         )
 
 
@@ -165,73 +175,50 @@ def make_plan(config: Config) -> Plan:
 
 def _plan(config: Config) -> Plan:
     _check_numbers(config)
-    images = load_images(config.data.source)
-    splits = {name: _split(name, config, images) for name in config.splits}
-    if not splits:
-        raise ConfigError("splits is empty; name at least one, such as ('random-0',)")
-    outputs = max(len(task.classes) for split in splits.values() for task in split.tasks)
-    network = ConvNet(outputs, **config.network.to_dict())
-    shape = (1, *images.images.shape[1:])
-    jax.eval_shape(lambda: network.init(jax.random.key(0), jnp.zeros(shape)))
-    grid = condition_grid(
-        len(network.layer_names),
-        splits=tuple(splits),
-        seeds=range(config.seeds),
-        cuts=config.cuts,
-        random_frozen=config.random_frozen,
-        preserved=config.preserved,
-        variants=_variants(config, network.layer_names),
-    )
+    data = config.data
+    images = enlarge(load_images(data.source, data.folder, stream=data.stream), data.enlarge)
+    splits = build_splits(config, images)
+    network = build_network(config, splits)
     recipe = _recipe(config, images, splits)
-    bases = tuple(base_conditions(grid))
-    return Plan(config, splits, network, recipe, bases, tuple(grid))
-
-
-def _variants(config: Config, layer_names: tuple[str, ...]) -> list[Variant]:
-    for name, layers in config.variants.items():
-        if not isinstance(layers, ConfigDict) or set(layers) != {"copied", "frozen"}:
-            raise ConfigError(
-                f"variants.{name} has {', '.join(map(str, layers))}; it needs copied and frozen"
-            )
-    return [
-        Variant(
-            name,
-            _layers(f"variants.{name}.copied", layers.copied, layer_names),
-            _layers(f"variants.{name}.frozen", layers.frozen, layer_names),
+    jax.eval_shape(lambda: network.init(jax.random.key(0), jnp.zeros((1, *recipe.network_shape))))
+    examples = tuple(k or None for k in config.examples)
+    grid, also = [], []
+    for name, split in splits.items():
+        tasks = [task.name for task in split.tasks]
+        grid += condition_grid(
+            len(network.layer_names),
+            tasks,
+            splits=(name,),
+            seeds=range(config.seeds),
+            cuts=config.cuts,
+            treatments=config.treatments,
+            examples=examples,
+            preserved=config.preserved,
+            variants=build_variants(config, network.layer_names),
         )
-        for name, layers in config.variants.items()
-    ]
-
-
-def _layers(field: str, patterns: tuple[str, ...], layer_names: tuple[str, ...]) -> tuple[int, ...]:
-    """The layers that match a pattern, counted from 0."""
-    for pattern in patterns:
-        if not fnmatch.filter(layer_names, pattern):
-            raise ConfigError(
-                f"{field}: no layer '{pattern}' in this network; layers: {', '.join(layer_names)}"
-            )
-    found = {name for pattern in patterns for name in fnmatch.filter(layer_names, pattern)}
-    return tuple(i for i, name in enumerate(layer_names) if name in found)
-
-
-def _split(name: str, config: Config, images: ImageSet) -> Split:
-    if match := re.fullmatch(r"random-(\d+)", str(name)):
-        return random_halves(name, len(images.class_names), int(match[1]))
-    if name not in config.named_splits:
-        known = ", ".join(["random-0, random-1, ...", *config.named_splits])
-        raise ConfigError(f"no split '{name}'; splits: {known}")
-    tasks = config.named_splits[name]
-    return named_split(name, tasks.A, tasks.B, images.class_names)
+        also += [
+            base_condition(name, seed, task, k)
+            for seed in range(config.seeds)
+            for k in examples
+            for task in tasks
+        ]
+    # Every task has its base networks, also where no other treatment is asked for.
+    bases = dict.fromkeys([*base_conditions(grid), *also])
+    return Plan(config, splits, network, recipe, tuple(bases), tuple(grid))
 
 
 def _recipe(config: Config, images: ImageSet, splits: dict[str, Split]) -> Recipe:
     tasks = [task for split in splits.values() for task in split.tasks]
-    test = config.data.test_per_class
+    test = config.data.test_per_class or None
     test_examples = max(
         len(first_examples(images.labels, images.is_test, task, test)) for task in tasks
     )
+    crop, train_per_class = config.data.crop, config.data.train_per_class or None
+    if crop > min(images.images.shape[1:3]):
+        sides = "x".join(map(str, images.images.shape[1:3]))
+        raise ConfigError(f"data.crop is {crop}, but the images have {sides} pixels")
     for task in tasks:
-        train = first_examples(images.labels, ~images.is_test, task, config.data.train_per_class)
+        train = first_examples(images.labels, ~images.is_test, task, train_per_class)
         if config.batch_size > len(train):
             raise ConfigError(
                 f"batch_size is {config.batch_size}, but task {task.name} has "
@@ -239,35 +226,35 @@ def _recipe(config: Config, images: ImageSet, splits: dict[str, Split]) -> Recip
             )
     return Recipe(
         images=images,
-        train_per_class=config.data.train_per_class,
+        train_per_class=train_per_class,
         test_per_class=test,
         test_examples=test_examples,
         batch_size=config.batch_size,
         test_batch_size=min(config.test_batch_size, test_examples),
         steps=config.steps,
+        reshuffle=config.data.reshuffle,
+        mean=config.data.mean,
+        scale=config.data.scale,
+        crop=crop,
     )
 
 
 def _check_numbers(config: Config) -> None:
     fields: dict[str, Any] = dict(flat_fields(config))
-    for name in POSITIVE:
-        value = fields[name]
-        if not isinstance(value, int) or value < 1:
-            raise ConfigError(f"{name} is {value!r}; allowed: whole numbers from 1")
-    for name in ("cuts", "preserved"):
+    for name in (*POSITIVE, *COUNTS):
+        value, low = fields[name], int(name in POSITIVE)
+        if not isinstance(value, int) or value < low:
+            raise ConfigError(f"{name} is {value!r}; allowed: whole numbers from {low}")
+    for name in ("cuts", "preserved", "examples"):
         for n in fields[name]:
             if not isinstance(n, int) or n < (name == "preserved"):
                 raise ConfigError(f"{name} holds {n!r}; allowed: whole numbers, such as (1, 3)")
-    for name, low, high in (
-        ("optimizer.momentum", 0.0, 1.0),
-        ("optimizer.weight_decay", 0.0, float("inf")),
-        ("optimizer.warmup_steps", 0, config.steps),
-        ("data.shift", 0, 1000),
-        ("devices_per_column", 0, float("inf")),
-    ):
-        if not low <= fields[name] < high:
+    if not config.examples:
+        raise ConfigError("examples is empty; (0,) trains on all images of each class")
+    for name, low, high in (*RANGES, ("optimizer.warmup_steps", 0, config.steps)):
+        if name in fields and not low <= fields[name] < high:
             raise ConfigError(f"{name} is {fields[name]}; allowed: {low} <= {name} < {high}")
-    for name, allowed in (("packing", PACKINGS), ("precision", PRECISIONS)):
+    for name, allowed in CHOICES.items():
         if fields[name] not in allowed:
             raise ConfigError(f"{name} is '{fields[name]}'; allowed: {', '.join(allowed)}")
     if config.optimizer.learning_rate <= 0:

@@ -6,12 +6,15 @@ from collections.abc import Callable, Iterable
 from dataclasses import astuple, dataclass, fields
 from typing import Any
 
+import numpy as np
 from etils import epath
+from jaxtyping import Float, Int
 
 from transfer_jax.conditions import Column, Condition
 from transfer_jax.whole_file import write_whole
 
-Key = tuple[str, int, str, str, int, bool, str]
+Key = tuple[str, int, str, str, int, bool, str, int]
+BEST = 10
 
 
 class ResultsError(ValueError):
@@ -25,7 +28,10 @@ class ResultRow:
     Attributes:
       split, seed, treatment, base, target, n, fine_tuned: the condition.
       variant: name of its choice of layers; empty for the paper's.
-      top1: share of test images classified right.
+      examples: training images of each class of the target; 0 for all.
+      top1: share of test images classified right, after the last step.
+      best10: mean of the ten highest accuracies of all tests of the run, the paper's statistic;
+        of as many as there were, if fewer.
       loss: mean cross-entropy of the test images, in nats.
       step: training steps done.
       diverged: the first step whose loss was not finite; 0 for none.
@@ -39,10 +45,17 @@ class ResultRow:
     n: int
     fine_tuned: bool
     variant: str
+    examples: int
     top1: float
+    best10: float
     loss: float
     step: int
     diverged: int
+
+    @property
+    def setting(self) -> str:
+        """The split, and the number of examples where it is not all."""
+        return f"{self.split}, first {self.examples}" if self.examples else self.split
 
 
 @dataclass(frozen=True)
@@ -76,6 +89,7 @@ def rows_of(
     loss: Iterable[float],
     diverged: Iterable[int],
     step: int,
+    best10: Iterable[float] | None = None,
 ) -> list[ResultRow]:
     """The rows of a trained column.
 
@@ -85,16 +99,44 @@ def rows_of(
       loss: mean cross-entropy of each condition, in nats.
       diverged: the first step whose loss was not finite, of each condition; 0 for none.
       step: training steps done.
+      best10: the paper's statistic of each condition; None where there was one test.
 
     Returns:
       One row a condition.
     """
+    top1 = list(top1)
+    found = zip(column.conditions, top1, best10 or top1, loss, diverged, strict=True)
     return [
         ResultRow(
-            *_key_of(c)[:2], c.treatment.value, *_key_of(c)[2:], float(t), float(x), step, int(d)
+            *_key_of(c)[:2],
+            c.treatment.value,
+            *_key_of(c)[2:],
+            top1=float(t),
+            best10=float(best),
+            loss=float(x),
+            step=step,
+            diverged=int(d),
         )
-        for c, t, x, d in zip(column.conditions, top1, loss, diverged, strict=True)
+        for c, t, best, x, d in found
     ]
+
+
+def mean_of_best(tests: Float[np.ndarray, "test condition"]) -> list[float]:
+    """The paper's statistic: the mean of the ten highest accuracies of each condition.
+
+    Args:
+      tests: accuracy of each condition at every test.
+
+    Returns:
+      One number a condition; of all tests where there are fewer than ten.
+
+    Example:
+      >>> mean_of_best(np.array([[0.5], [0.75], [0.25]]))
+      [0.5]
+
+    Source: the notebook of the authors' repository, yosinski/convnet_transfer.
+    """
+    return np.sort(tests, axis=0)[-BEST:].mean(axis=0).tolist()
 
 
 def write_rows(path: epath.Path, rows: Iterable[ResultRow]) -> None:
@@ -109,6 +151,25 @@ def write_rows(path: epath.Path, rows: Iterable[ResultRow]) -> None:
     writer.writerow([field.name for field in fields(ResultRow)])
     writer.writerows(astuple(row) for row in rows)
     write_whole(path, buffer.getvalue())
+
+
+def write_curves(
+    path: epath.Path,
+    column: Column,
+    steps: Int[np.ndarray, " test"],
+    tests: Float[np.ndarray, "test condition"],
+) -> None:
+    """Write a column's learning curves as CSV: a line a test, a field a condition.
+
+    Args:
+      path: the file.
+      column: the column.
+      steps: training steps done at each test.
+      tests: accuracy of each condition at each test.
+    """
+    lines = [["step", *(c.label for c in column.conditions)]]
+    lines += [[str(step), *map(str, row)] for step, row in zip(steps, tests.tolist(), strict=True)]
+    write_whole(path, "".join(f"{','.join(line)}\n" for line in lines))
 
 
 def read_rows(path: epath.Path) -> list[ResultRow]:
@@ -181,9 +242,19 @@ _PARSERS: dict[type, Callable[[str], Any]] = {
 
 
 def _key(row: ResultRow) -> Key:
-    return (row.split, row.seed, row.base, row.target, row.n, row.fine_tuned, row.variant)
+    return (
+        row.split,
+        row.seed,
+        row.base,
+        row.target,
+        row.n,
+        row.fine_tuned,
+        row.variant,
+        row.examples,
+    )
 
 
 def _key_of(c: Condition) -> Key:
     variant = c.variant.name if c.variant else ""
-    return (c.split, c.seed, c.base or c.target, c.target, c.n, c.fine_tuned, variant)
+    place = (c.split, c.seed, c.base or c.target, c.target, c.n, c.fine_tuned)
+    return (*place, variant, c.examples or 0)

@@ -42,9 +42,14 @@ class Workdir:
         """The results of one finished column."""
         return self.path / "columns" / f"{column.name}.csv"
 
+    def curves(self, column: Column) -> epath.Path:
+        """The learning curves of one finished column."""
+        return self.path / "curves" / f"{column.name}.csv"
+
     def base_network(self, base: Condition) -> epath.Path:
         """The trained parameters of a base network."""
-        return self.path / "bases" / f"{base.split}.seed{base.seed}.{base.target}"
+        first = "" if base.examples is None else f".first{base.examples}"
+        return self.path / "bases" / f"{base.split}.seed{base.seed}.{base.target}{first}"
 
     def claim(self, config: Config) -> None:
         """Make the folder this run's, or check that it is.
@@ -63,7 +68,7 @@ class Workdir:
         if self.path.exists() and (not self.path.is_dir() or any(self.path.iterdir())):
             raise WorkdirError(f"{self.path} is not empty and holds no run; choose another workdir")
         try:
-            for folder in ("columns", "bases"):
+            for folder in ("columns", "curves", "bases"):
                 (self.path / folder).mkdir(parents=True, exist_ok=True)
             write_json(self.path / "versions.json", versions())
             write_json(self.config, wanted)

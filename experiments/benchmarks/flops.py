@@ -12,12 +12,12 @@ import dataclasses
 
 import jax
 import jax.numpy as jnp
-from grids import SPLIT, Grid, caffenet_grid, convnet_grid, optimizer, random_images
+from grids import Grid, caffenet_grid, convnet_grid, optimizer, random_images
 from timing import arguments, show, write
 
-from transfer_jax.data.pipeline import on_device
-from transfer_jax.engine.columns import Recipe, column_inputs
+from transfer_jax.engine.columns import Recipe, input_shapes
 from transfer_jax.engine.cost import multiply_adds
+from transfer_jax.engine.feeds import on_device
 from transfer_jax.engine.step import ColumnProgram
 from transfer_jax.models.layered import Layered
 from transfer_jax.models.precision import InPrecision
@@ -64,7 +64,7 @@ def traced(grid: Grid, network: Layered) -> int:
     shape = (1, grid.size, grid.size, 3)
     whole = jax.eval_shape(lambda: network.init(jax.random.key(0), jnp.zeros(shape)))
     state = jax.eval_shape(program.init, {cut.label: whole for cut in program.cuts})
-    inputs = jax.eval_shape(lambda: column_inputs(column, SPLIT, recipe))
+    inputs = input_shapes(recipe)
     base = {name: whole[name] for name in program.base_layers}
     step = multiply_adds(program.train, state, base, on_device(images), inputs)
     return step * len(grid.columns)

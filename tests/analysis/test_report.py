@@ -8,12 +8,14 @@ from etils import epath
 from transfer_jax.analysis.figures import transfer_curves
 from transfer_jax.analysis.report import interval_note, render_page, result_tables, write_report
 from transfer_jax.analysis.statistics import accuracies
-from transfer_jax.conditions import base_conditions, columns, condition_grid
+from transfer_jax.grid import PAPER, base_conditions, columns, condition_grid
 from transfer_jax.results import Results, rows_of
 
 
 def results(workdir: epath.Path, seeds: int = 3) -> Results:
-    grid = condition_grid(4, splits=("random-0", "far <1>"), seeds=range(seeds), random_frozen=True)
+    grid = condition_grid(
+        4, splits=("random-0", "far <1>"), seeds=range(seeds), treatments=(*PAPER, "random")
+    )
     rows = []
     for column in [*columns(base_conditions(grid)), *columns(grid)]:
         worth = [

@@ -9,7 +9,9 @@ from transfer_jax.results import ResultRow
 
 def row(treatment: Treatment, base: str, target: str, n: int, top1: float, seed: int = 0):
     tuned = treatment.value.endswith("+") or treatment == Treatment.BASE
-    return ResultRow("s", seed, treatment.value, base, target, n, tuned, "", top1, 1.0, 10, 0)
+    return ResultRow(
+        "s", seed, treatment.value, base, target, n, tuned, "", 0, top1, top1, 1.0, 10, 0
+    )
 
 
 ROWS = [

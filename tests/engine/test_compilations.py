@@ -13,6 +13,7 @@ import pytest
 from tests.conftest import TINY
 from transfer_jax import run
 from transfer_jax.config import load_config
+from transfer_jax.engine.feeds import ResidentFeed
 from transfer_jax.engine.loop import CompiledProgram
 from transfer_jax.engine.mesh import column_mesh, place, replicate
 from transfer_jax.engine.step import ColumnProgram
@@ -59,9 +60,9 @@ def test_nothing_is_compiled_after_the_first_slot(
     compiled = CompiledProgram(program, column_mesh(1), in_chunks)
     start = start_of(whole_column, network, init, split, recipe)
     images = replicate(device_images, compiled.mesh)
-    compiled.run([start], images, 3, lambda *_: None, log_every=2)
+    compiled.run([start], ResidentFeed(images), 3, lambda *_: None, log_every=2)
     events.clear()
-    compiled.run([start], images, 6, lambda *_: None, log_every=4)
+    compiled.run([start], ResidentFeed(images), 6, lambda *_: None, log_every=4)
     assert not events
 
 
@@ -96,7 +97,9 @@ def test_metrics_leave_the_device_once_an_interval(
     assert np.isfinite(metrics.loss).all()
     calls: list[int] = []
     start = start_of(whole_column, network, init, split, recipe)
-    compiled.run([start], args[1], 5, lambda count, *_: calls.append(count), log_every=2)
+    compiled.run(
+        [start], ResidentFeed(args[1]), 5, lambda count, *_: calls.append(count), log_every=2
+    )
     assert calls == [2, 2, 1]
 
 

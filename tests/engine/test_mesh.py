@@ -27,10 +27,10 @@ PROGRAM = """
 import json, sys
 import jax, numpy as np
 from transfer_jax.config import load_config
-from transfer_jax.conditions import columns
+from transfer_jax.grid import columns
 from transfer_jax.engine.loop import CompiledProgram
 from transfer_jax.engine.mesh import column_mesh, place, replicate
-from transfer_jax.data.pipeline import on_device
+from transfer_jax.engine.feeds import on_device
 from transfer_jax.estimate import _untrained_start
 from transfer_jax.plan import make_plan
 plan = make_plan(load_config("fashion_mnist", sys.argv[2:]))

@@ -11,6 +11,7 @@ import pytest
 from transfer_jax import diff
 from transfer_jax.conditions import Cut, Variant
 from transfer_jax.engine.columns import ColumnStart, column_inputs, initial_networks
+from transfer_jax.engine.feeds import ResidentFeed
 from transfer_jax.engine.loop import CompiledProgram
 from transfer_jax.engine.mesh import column_mesh, replicate
 from transfer_jax.engine.step import PACKINGS, ColumnProgram
@@ -35,7 +36,9 @@ def train(column, network, init, split, recipe, images, *, in_chunks=False, **op
     program = ColumnProgram(network, column.cuts, TX, **options)
     compiled = CompiledProgram(program, mesh, in_chunks)
     start = start_of(column, network, init, split, recipe)
-    (outcome,) = compiled.run([start], replicate(images, mesh), recipe.steps, lambda *_: None)
+    (outcome,) = compiled.run(
+        [start], ResidentFeed(replicate(images, mesh)), recipe.steps, lambda *_: None
+    )
     return start, outcome
 
 
@@ -136,7 +139,7 @@ def test_a_network_that_diverges_leaves_the_others_alone(
     start = start_of(whole_column, network, init, split, recipe)
     broken = jax.tree.map(lambda leaf: leaf * jnp.nan, start.networks["3+"])
     start = start._replace(networks={**start.networks, "3+": broken})
-    (outcome,) = compiled.run([start], device_images, recipe.steps, lambda *_: None)
+    (outcome,) = compiled.run([start], ResidentFeed(device_images), recipe.steps, lambda *_: None)
     assert np.isnan(outcome.loss).sum() == 1
     assert outcome.diverged.tolist() == [int(cut.label == "3+") for cut in whole_column.cuts]
     assert not healthy.diverged.any()
@@ -230,7 +233,7 @@ def test_a_first_bad_step_is_marked(whole_column, network, init, split, recipe, 
     compiled = CompiledProgram(ColumnProgram(network, (cut,), wild), column_mesh(1))
     start = start_of(replace(whole_column, cuts=(cut,)), network, init, split, recipe)
     images = replicate(device_images, compiled.mesh)
-    (outcome,) = compiled.run([start], images, 3, lambda *_: None)
+    (outcome,) = compiled.run([start], ResidentFeed(images), 3, lambda *_: None)
     assert outcome.diverged.tolist() == [2]
-    (outcome,) = compiled.run([start], images, 1, lambda *_: None)
+    (outcome,) = compiled.run([start], ResidentFeed(images), 1, lambda *_: None)
     assert outcome.diverged.tolist() == [1]

@@ -37,7 +37,7 @@ def transfer_curves(cells: Sequence[Cell]) -> Figure:
 
     Source: Yosinski et al. (2014), figure 2.
     """
-    splits = list(dict.fromkeys(cell.split for cell in cells))
+    splits = list(dict.fromkeys(cell.setting for cell in cells))
     with matplotlib.rc_context(RC):
         figure = Figure(figsize=(5.6 * len(splits), 5.0), layout="constrained")
         axes = figure.subplots(1, len(splits), squeeze=False, sharey=True)[0]
@@ -45,7 +45,7 @@ def transfer_curves(cells: Sequence[Cell]) -> Figure:
         ends = []
         for axis, split in zip(axes, splits, strict=True):
             axis.set_title(f"{split} split")
-            ends.append(_draw_panel(axis, [cell for cell in cells if cell.split == split]))
+            ends.append(_draw_panel(axis, [cell for cell in cells if cell.setting == split]))
         for axis, lines in zip(axes, ends, strict=True):
             _label_ends(axis, lines)
     return figure

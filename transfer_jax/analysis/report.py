@@ -48,11 +48,11 @@ def result_tables(results: Results) -> list[Table]:
     """
     tables = []
     found, gained = accuracies(results.rows), gains(results.rows)
-    for split in dict.fromkeys(row.split for row in results.rows):
+    for split in dict.fromkeys(row.setting for row in results.rows):
         name = f"{split} split: test accuracy, %"
-        tables.append(treatment_table(name, [c for c in found if c.split == split]))
+        tables.append(treatment_table(name, [c for c in found if c.setting == split]))
         name = f"{split} split: points above the target's own base network"
-        cells = [c for c in gained if c.split == split]
+        cells = [c for c in gained if c.setting == split]
         tables.append(treatment_table(name, cells, signed=True))
     return tables
 
@@ -82,8 +82,9 @@ def divergence_note(results: Results) -> str:
       One sentence; empty where none did.
     """
     found = [
-        f"{row.split} seed {row.seed} {row.base}{row.n}{row.target}{'+' if row.fine_tuned else ''}"
-        f"{' ' if row.variant else ''}{row.variant} at step {row.diverged}"
+        f"{row.setting} seed {row.seed} {row.base}{row.n}{row.target}"
+        f"{'+' if row.fine_tuned else ''}{' ' if row.variant else ''}{row.variant} "
+        f"at step {row.diverged}"
         for row in results.rows
         if row.diverged
     ]

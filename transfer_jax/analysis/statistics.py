@@ -18,7 +18,7 @@ class Cell:
     """One treatment at one cut of one split, over seeds.
 
     Attributes:
-      split: name of the split.
+      setting: name of the split, and the number of examples where it is not all.
       treatment: the arm; selffer and transfer cells hold both targets.
       variant: name of the choice of layers; empty for the paper's.
       n: number of transferred layers.
@@ -27,7 +27,7 @@ class Cell:
       half_width: half of the 95% interval; None where there is one seed.
     """
 
-    split: str
+    setting: str
     treatment: Treatment
     variant: str
     n: int
@@ -70,7 +70,7 @@ def accuracies(rows: Iterable[ResultRow]) -> list[Cell]:
 
 
 def gains(rows: Sequence[ResultRow]) -> list[Cell]:
-    """Accuracy minus that of the base network of the same split, seed and target.
+    """Accuracy minus that of the base network of the same setting, seed and target.
 
     Pairing removes what seeds and targets have in common: a target that is hard is hard for
     the base network too.
@@ -82,22 +82,22 @@ def gains(rows: Sequence[ResultRow]) -> list[Cell]:
       Cells of every treatment but the base networks themselves.
     """
     base = {
-        (row.split, row.seed, row.target): row.top1
+        (row.setting, row.seed, row.target): row.top1
         for row in rows
         if row.treatment == Treatment.BASE
     }
     others = [row for row in rows if row.treatment != Treatment.BASE]
-    return _cells(others, lambda row: row.top1 - base[row.split, row.seed, row.target])
+    return _cells(others, lambda row: row.top1 - base[row.setting, row.seed, row.target])
 
 
 def _cells(rows: Iterable[ResultRow], value: Callable[[ResultRow], float]) -> list[Cell]:
     by_cell: dict[tuple[str, str, str, int], dict[int, list[float]]] = {}
     for row in rows:
-        place = (row.split, row.treatment, row.variant, row.n)
+        place = (row.setting, row.treatment, row.variant, row.n)
         seeds = by_cell.setdefault(place, defaultdict(list))
         seeds[row.seed].append(value(row))
     cells = []
-    for (split, treatment, variant, n), seeds in by_cell.items():
+    for (setting, treatment, variant, n), seeds in by_cell.items():
         values = tuple(float(np.mean(found)) for found in seeds.values())
-        cells.append(Cell(split, Treatment(treatment), variant, n, values, *interval(values)))
+        cells.append(Cell(setting, Treatment(treatment), variant, n, values, *interval(values)))
     return cells

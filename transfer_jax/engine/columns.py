@@ -2,15 +2,23 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
-import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Key
 
-from transfer_jax.conditions import RANDOM, Column, Split
-from transfer_jax.data.pipeline import ColumnInputs, batch_order, normalisation, test_batches
-from transfer_jax.data.sources import ImageSet
+from transfer_jax.conditions import RANDOM, Column, Split, Task
+from transfer_jax.data.image_set import ImageSet
+from transfer_jax.data.pipeline import (
+    BatchOrder,
+    ColumnInputs,
+    batch_order,
+    inverse,
+    normalisation,
+    test_batches,
+)
+from transfer_jax.data.records import StoredImages
 from transfer_jax.data.tasks import first_examples, ranks
 from transfer_jax.models.layered import Params
 from transfer_jax.randomness import key_for
@@ -20,11 +28,12 @@ Init = Callable[[Key[Array, ""]], Params]
 
 
 class ColumnStart(NamedTuple):
-    """Everything a column needs before its first step."""
+    """Everything a column needs before its first step; the order is that of streamed images."""
 
     networks: dict[str, Params]
     base: Params
     inputs: ColumnInputs
+    order: BatchOrder | None = None
 
 
 @dataclass(frozen=True)
@@ -39,6 +48,10 @@ class Recipe:
       batch_size: examples of a training batch.
       test_batch_size: examples of a test batch.
       steps: training steps.
+      reshuffle: whether each pass over the data has an order of its own.
+      mean: whose mean image is subtracted: that of the "base" network's task, or the "target"'s.
+      scale: "deviation" makes a task's pixels of variance 1, "none" leaves grey levels.
+      crop: side of the square that is cut out of each image; 0 for none.
     """
 
     images: ImageSet
@@ -48,6 +61,16 @@ class Recipe:
     batch_size: int
     test_batch_size: int
     steps: int
+    reshuffle: bool = True
+    mean: str = "base"
+    scale: str = "deviation"
+    crop: int = 0
+
+    @property
+    def network_shape(self) -> tuple[int, int, int]:
+        """(height, width, channels) of what a network sees."""
+        height, width, channels = self.images.images.shape[1:]
+        return (self.crop or height, self.crop or width, channels)
 
 
 def column_inputs(column: Column, split: Split, recipe: Recipe) -> ColumnInputs:
@@ -70,22 +93,89 @@ def column_inputs(column: Column, split: Split, recipe: Recipe) -> ColumnInputs:
     Source: the original subtracts the mean image of the base network's task.
     """
     images, target = recipe.images, split.task(column.target)
-    base = target if column.base in (None, RANDOM) else split.task(column.base)
-    train = first_examples(images.labels, ~images.is_test, target, recipe.train_per_class)
+    own_mean = recipe.mean == "target" or column.base in (None, RANDOM)
+    mean, scale = _normalisation(recipe, target if own_mean else split.task(column.base or ""))
     test = first_examples(images.labels, images.is_test, target, recipe.test_per_class)
-    seen_by_base = first_examples(images.labels, ~images.is_test, base, recipe.train_per_class)
-    mean, scale = normalisation(images.images[seen_by_base])
-    order = key_for(column.seed, "batches", column.split, column.target)
+    none = np.zeros((0, recipe.batch_size), np.int32)
+    order = column_order(column, split, recipe)
     return ColumnInputs(
-        train_batches=batch_order(order, train, recipe.batch_size, recipe.steps),
-        test_batches=jnp.asarray(test_batches(test, recipe.test_batch_size, recipe.test_examples)),
-        ranks=jnp.asarray(ranks(target, len(images.class_names))),
-        mean=jnp.asarray(mean),
-        scale=jnp.asarray(scale),
+        train_batches=none if images.streamed else order.batches(recipe.steps),
+        test_batches=test_batches(test, recipe.test_batch_size, recipe.test_examples),
+        ranks=ranks(target, len(images.class_names)),
+        mean=mean,
+        scale=scale,
         key=jax.random.key_data(
             key_for(column.seed, "train", column.split, column.base or "base", column.target)
         ),
     )
+
+
+def input_shapes(recipe: Recipe) -> ColumnInputs:
+    """Shapes of what `column_inputs` makes, for plans: nothing is read or computed.
+
+    Args:
+      recipe: how examples become batches.
+
+    Returns:
+      The inputs, of `jax.ShapeDtypeStruct`.
+    """
+    images = recipe.images
+    tests = -(-recipe.test_examples // recipe.test_batch_size)
+    shapes = {
+        "train_batches": (0 if images.streamed else recipe.steps, recipe.batch_size),
+        "test_batches": (tests, recipe.test_batch_size),
+        "ranks": (len(images.class_names),),
+    }
+    numbers: dict[str, Any] = {
+        name: jax.ShapeDtypeStruct(shape, np.int32) for name, shape in shapes.items()
+    }
+    return ColumnInputs(
+        **numbers,
+        mean=jax.ShapeDtypeStruct(images.images.shape[1:], np.float32),  # pyright: ignore
+        scale=jax.ShapeDtypeStruct((), np.float32),  # pyright: ignore
+        key=jax.eval_shape(lambda: jax.random.key_data(jax.random.key(0))),  # pyright: ignore
+    )
+
+
+def column_order(column: Column, split: Split, recipe: Recipe) -> BatchOrder:
+    """The order in which a column sees its training examples.
+
+    Columns with the same split, seed, target and number of examples see the same batches.
+
+    Args:
+      column: the column.
+      split: the split that the column belongs to.
+      recipe: how examples become batches.
+
+    Returns:
+      The order.
+
+    Raises:
+      ValueError: a class has too few images.
+    """
+    images, k = recipe.images, column.examples
+    candidates = ~images.is_test
+    task = split.task(column.target)
+    train = first_examples(images.labels, candidates, task, recipe.train_per_class)
+    if k is not None:
+        kept = np.zeros(len(candidates), bool)
+        kept[train] = True
+        train = first_examples(images.labels, kept, task, k, at_most=True)
+    reduced = () if k is None else (k,)
+    key = key_for(column.seed, "batches", column.split, column.target, *reduced)
+    return batch_order(key, train, recipe.batch_size, reshuffle=recipe.reshuffle)
+
+
+def _normalisation(recipe: Recipe, task: Task) -> tuple[np.ndarray, np.ndarray]:
+    """The mean image of a task's training images, whatever number of them a column sees."""
+    images = recipe.images
+    if isinstance(images.images, StoredImages):
+        mean, deviation = images.images.statistics(task.classes)
+        mean, scale = mean.astype(np.float32), inverse(deviation)
+    else:
+        seen = first_examples(images.labels, ~images.is_test, task, recipe.train_per_class)
+        mean, scale = normalisation(images.in_memory[seen])
+    return mean, scale if recipe.scale == "deviation" else np.ones((), np.float32)
 
 
 def initial_networks(

@@ -28,11 +28,13 @@ class ConditionProgram:
       network: the layered network.
       cut: which layers are the base network's, and which are frozen.
       tx: the optimizer.
+      frozen_dropout: whether dropout stays on in frozen layers, as in the original.
     """
 
     network: Layered
     cut: Cut
     tx: optax.GradientTransformation
+    frozen_dropout: bool = True
 
     def init(self, whole: Params) -> ConditionState:
         """The state before the first step.
@@ -63,7 +65,10 @@ class ConditionProgram:
           The logits.
         """
         params = {**base, **own}
-        return self.network.apply(params, x, self.cut.trunk_depth, train=train, rngs=rngs)
+        for layer in range(self.cut.trunk_depth, len(self.network.layer_names)):
+            on = train and (self.frozen_dropout or layer not in self.cut.frozen)
+            x = self.network.apply(params, x, layer, layer + 1, train=on, rngs=rngs)
+        return x
 
     def step(
         self, state: ConditionState, base: Params, x: Array, labels: Array, rngs: Rngs

@@ -1,6 +1,7 @@
 """The training loop: the columns of one slot, from their first step to their test accuracy."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from itertools import islice
 from typing import NamedTuple
 
 import jax
@@ -10,6 +11,7 @@ from jaxtyping import Array, Float, Int
 
 from transfer_jax.data.pipeline import ColumnInputs, DeviceImages
 from transfer_jax.engine.columns import ColumnStart
+from transfer_jax.engine.feeds import Feed
 from transfer_jax.engine.mesh import DATA, fetch, over_columns, place
 from transfer_jax.engine.step import ColumnProgram, ColumnState, Metrics, TestCounts
 from transfer_jax.models.layered import Params
@@ -21,9 +23,12 @@ LOG_EVERY = 20
 class ColumnOutcome(NamedTuple):
     """What training a column gives, in the order of its cuts.
 
+    `tests` is the accuracy at every test, the last one included; `tested` are the steps done then.
     `diverged` is the first step, counted from 1, whose loss was not finite; 0 for none.
     """
 
+    tested: Int[np.ndarray, " test"]
+    tests: Float[np.ndarray, "test cut"]
     top1: Float[np.ndarray, " cut"]
     loss: Float[np.ndarray, " cut"]
     diverged: Int[np.ndarray, " cut"]
@@ -40,29 +45,47 @@ class CompiledProgram:
         A CPU is faster step by step: XLA runs a loop's convolutions on one thread.
     """
 
-    def __init__(self, program: ColumnProgram, mesh: Mesh, in_chunks: bool | None = None) -> None:
-        self.program, self.mesh = program, mesh
-        self.in_chunks = jax.default_backend() != "cpu" if in_chunks is None else in_chunks
-        self.train = over_columns(program.train, mesh, shared=(2,), donate=(0,))
+    def __init__(
+        self,
+        program: ColumnProgram,
+        mesh: Mesh,
+        in_chunks: bool | None = None,
+        *,
+        streamed: bool = False,
+    ) -> None:
+        self.program, self.mesh, self.streamed = program, mesh, streamed
+        chunked = jax.default_backend() != "cpu" if in_chunks is None else in_chunks
+        self.in_chunks = chunked and not streamed
+        train, evaluate = program.train, program.evaluate
+        if streamed:
+            train, evaluate = program.train_batch, program.evaluate_batch
+        # All columns share a dataset on the device; of a stream each has its own batch.
+        shared = () if streamed else (2,)
+        self.train = over_columns(train, mesh, shared=shared, donate=(0,))
         self.chunk = over_columns(self._chunk, mesh, shared=(2, 4), donate=(0,))
-        self.evaluate = over_columns(program.evaluate, mesh, shared=(3,), donate=(0,))
+        self.evaluate = over_columns(
+            evaluate, mesh, shared=tuple(i + 1 for i in shared), donate=(0,)
+        )
 
     def run(
         self,
         starts: Sequence[ColumnStart],
-        images: DeviceImages,
+        feed: Feed,
         steps: int,
         on_progress: OnProgress,
+        *,
         log_every: int = LOG_EVERY,
+        test_every: int = 0,
     ) -> list[ColumnOutcome]:
         """Train and test one slot of columns.
 
         Args:
           starts: what each column starts from; at most as many as the mesh has rows.
-          images: the dataset, on every device.
+          feed: where images come from.
           steps: training steps.
           on_progress: called with (steps done since the last call, mean loss, mean accuracy).
           log_every: steps between two calls; metrics leave the device only then.
+          test_every: steps between two tests; 0 tests at the end only.
 
         Returns:
           One outcome a column.
@@ -71,16 +94,27 @@ class CompiledProgram:
         state = place([program.init(start.networks) for start in starts], self.mesh)
         base = self.place_base(starts)
         inputs = self.place_inputs([start.inputs for start in starts])
+        batches = feed.train(steps)
+        tests: list[tuple[int, TestCounts]] = []
         done = 0
         while done < steps:
-            count = min(log_every, steps - done)
-            state, metrics = self._advance(state, base, images, inputs, count)
+            next_test = done - done % test_every + test_every if test_every else steps
+            count = min(log_every, steps - done, next_test - done)
+            state, metrics = self._advance(state, base, batches, inputs, count)
             on_progress(count, *_means(metrics))
             done += count
-        counts = place([program.no_counts()] * len(starts), self.mesh)
-        for _ in range(inputs.test_batches.shape[1]):
+            if done in (next_test, steps):
+                counts = self._test(state, base, feed, inputs, len(starts))
+                tests.append((done, fetch(counts)))
+        return self._outcomes(tests, state, len(starts), steps)
+
+    def _test(
+        self, state: ColumnState, base: Params, feed: Feed, inputs: ColumnInputs, columns: int
+    ) -> TestCounts:
+        counts = place([self.program.no_counts()] * columns, self.mesh)
+        for images in feed.test(inputs.test_batches.shape[1]):
             counts = self.evaluate(counts, state.conditions, base, images, inputs)
-        return self._outcomes(counts, state, len(starts), steps)
+        return counts
 
     def place_base(self, starts: Sequence[ColumnStart]) -> Params:
         """The base networks' layers that the program reads, over the mesh."""
@@ -88,9 +122,11 @@ class CompiledProgram:
 
     def place_inputs(self, inputs: Sequence[ColumnInputs]) -> ColumnInputs:
         """The columns' inputs over the mesh, the batches divided over its axis `data`."""
-        divided = ["train_batches"]
-        if inputs[0].test_batches.shape[1] % self.mesh.shape[DATA] == 0:
-            divided.append("test_batches")
+        divided = [
+            field
+            for field in ("train_batches", "test_batches")
+            if getattr(inputs[0], field).shape[1] % self.mesh.shape[DATA] == 0
+        ]
         placed = {
             field: place(
                 [getattr(own, field) for own in inputs],
@@ -105,17 +141,21 @@ class CompiledProgram:
         self,
         state: ColumnState,
         base: Params,
-        images: DeviceImages,
+        batches: Iterator[DeviceImages],
         inputs: ColumnInputs,
         count: int,
     ) -> tuple[ColumnState, Metrics]:
         if self.in_chunks:
+            *_, images = islice(batches, count)
             return self.chunk(state, base, images, inputs, np.int32(count))
-        metrics: Metrics | None = None
-        for _ in range(count):
+        recent: list[Metrics] = []
+        for images in islice(batches, count):
             state, metrics = self.train(state, base, images, inputs)
-        assert metrics is not None
-        return state, metrics
+            recent = [*recent[-1:], metrics]
+            if self.streamed:
+                # The host stays one batch ahead, so that batches do not pile up on the device.
+                jax.block_until_ready(recent[0])
+        return state, recent[-1]
 
     def _chunk(
         self,
@@ -134,17 +174,20 @@ class CompiledProgram:
         return jax.lax.fori_loop(0, count, body, (state, Metrics(nothing, nothing)))
 
     def _outcomes(
-        self, counts: TestCounts, state: ColumnState, columns: int, steps: int
+        self, tests: list[tuple[int, TestCounts]], state: ColumnState, columns: int, steps: int
     ) -> list[ColumnOutcome]:
-        counts, diverged = fetch((counts, state.diverged))
+        diverged = fetch(state.diverged)
         params = fetch({label: held.params for label, held in state.conditions.items()})
-        examples = np.asarray(counts.examples)[:, None]
-        loss, top1 = np.asarray(counts.loss) / examples, np.asarray(counts.correct) / examples
+        examples = np.stack([np.asarray(counts.examples)[:, None] for _, counts in tests])
+        top1 = np.stack([np.asarray(counts.correct) for _, counts in tests]) / examples
+        loss = np.asarray(tests[-1][1].loss) / examples[-1]
         # The last step's loss is that before its update: what it broke shows in the test.
         diverged = np.where((diverged == 0) & ~np.isfinite(loss), steps, diverged)
         return [
             ColumnOutcome(
-                top1=top1[i],
+                tested=np.array([done for done, _ in tests]),
+                tests=top1[:, i],
+                top1=top1[-1, i],
                 loss=loss[i],
                 diverged=diverged[i],
                 params=jax.tree.map(lambda leaf, i=i: leaf[i], params),

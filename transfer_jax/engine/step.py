@@ -10,7 +10,13 @@ import optax
 from jaxtyping import Array, Float, Int
 
 from transfer_jax.conditions import Cut
-from transfer_jax.data.augment import normalise, random_mirror, random_shift
+from transfer_jax.data.augment import (
+    centre_crop,
+    normalise,
+    random_crop,
+    random_mirror,
+    random_shift,
+)
 from transfer_jax.data.pipeline import ColumnInputs, DeviceImages
 from transfer_jax.engine.condition import ConditionProgram, ConditionState, cross_entropy
 from transfer_jax.models.layered import Layered, Params, Rngs
@@ -57,6 +63,8 @@ class ColumnProgram:
       tx: the optimizer of one condition.
       mirror: whether training images are mirrored at random.
       shift: largest random shift of training images, in pixels.
+      crop: side of the square that is cut out of each image, at random in training; 0 for none.
+      frozen_dropout: whether dropout stays on in frozen layers.
       packing: "unroll" writes the conditions out one after the other; "vmap" maps over those
         with the same frozen layers.
     """
@@ -66,6 +74,8 @@ class ColumnProgram:
     tx: optax.GradientTransformation
     mirror: bool = False
     shift: int = 0
+    crop: int = 0
+    frozen_dropout: bool = True
     packing: str = "unroll"
 
     @property
@@ -96,7 +106,7 @@ class ColumnProgram:
     def train(
         self, state: ColumnState, base: Params, images: DeviceImages, inputs: ColumnInputs
     ) -> tuple[ColumnState, Metrics]:
-        """One step of every condition on one batch.
+        """One step of every condition on the next batch of a dataset on the device.
 
         Args:
           state: the column's state.
@@ -108,13 +118,30 @@ class ColumnProgram:
           The next state, and each condition's loss and accuracy before the step.
         """
         batch = jax.lax.dynamic_index_in_dim(inputs.train_batches, state.step, keepdims=False)
-        labels = inputs.ranks[images.labels[batch]]
+        return self.train_batch(state, base, _take(images, batch), inputs)
+
+    def train_batch(
+        self, state: ColumnState, base: Params, batch: DeviceImages, inputs: ColumnInputs
+    ) -> tuple[ColumnState, Metrics]:
+        """One step of every condition on one batch.
+
+        Args:
+          state: the column's state.
+          base: the base network's layers named by `base_layers`.
+          batch: images and classes.
+          inputs: the column's inputs.
+
+        Returns:
+          The next state, and each condition's loss and accuracy before the step.
+        """
+        labels = inputs.ranks[batch.labels]
         key = jax.random.fold_in(jax.random.wrap_key_data(inputs.key), state.step)
-        x = normalise(images.images[batch], inputs.mean, inputs.scale)
+        x = normalise(batch.images, inputs.mean, inputs.scale)
         x = random_shift(fold_in_name(key, "shift"), x, self.shift)
+        x = random_crop(fold_in_name(key, "crop"), x, self.crop)
         x = random_mirror(fold_in_name(key, "mirror"), x) if self.mirror else x
         rngs = {"dropout": fold_in_name(key, "dropout")}
-        activations = self._trunk_activations(base, x, train=True, rngs=rngs)
+        activations = self._trunk_activations(base, x, train=self.frozen_dropout, rngs=rngs)
         conditions, losses, accuracies = {}, {}, {}
         for group in self._groups():
             held = [state.conditions[cut.label] for cut in group]
@@ -136,7 +163,7 @@ class ColumnProgram:
         images: DeviceImages,
         inputs: ColumnInputs,
     ) -> TestCounts:
-        """Add one batch of test examples to the counts of every condition.
+        """Add the next batch of test examples of a dataset on the device to the counts.
 
         Args:
           counts: the sums so far; the batch is the one of `counts.batch`.
@@ -148,10 +175,34 @@ class ColumnProgram:
         Returns:
           The next counts.
         """
-        batch = jax.lax.dynamic_index_in_dim(inputs.test_batches, counts.batch, keepdims=False)
-        real = batch >= 0
-        labels = jnp.where(real, inputs.ranks[images.labels[batch]], 0)
-        x = normalise(images.images[batch], inputs.mean, inputs.scale)
+        numbers = jax.lax.dynamic_index_in_dim(inputs.test_batches, counts.batch, keepdims=False)
+        batch = _take(images, numbers)
+        labels = jnp.where(numbers >= 0, batch.labels, -1)
+        return self.evaluate_batch(counts, conditions, base, batch._replace(labels=labels), inputs)
+
+    def evaluate_batch(
+        self,
+        counts: TestCounts,
+        conditions: dict[str, ConditionState],
+        base: Params,
+        batch: DeviceImages,
+        inputs: ColumnInputs,
+    ) -> TestCounts:
+        """Add one batch of test examples to the counts of every condition.
+
+        Args:
+          counts: the sums so far.
+          conditions: cut label to that condition's state.
+          base: the base network's layers named by `base_layers`.
+          batch: images and classes; class -1 is padding.
+          inputs: the column's inputs.
+
+        Returns:
+          The next counts.
+        """
+        real = batch.labels >= 0
+        labels = jnp.where(real, inputs.ranks[batch.labels], 0)
+        x = centre_crop(normalise(batch.images, inputs.mean, inputs.scale), self.crop)
         activations = self._trunk_activations(base, x, train=False, rngs=None)
         losses, corrects = [], []
         for cut in self.cuts:
@@ -174,7 +225,7 @@ class ColumnProgram:
 
     def condition(self, cut: Cut) -> ConditionProgram:
         """The computation of one of the column's conditions."""
-        return ConditionProgram(self.network, cut, self.tx)
+        return ConditionProgram(self.network, cut, self.tx, self.frozen_dropout)
 
     def _groups(self) -> list[list[Cut]]:
         """The cuts that step together: under "vmap", those of one structure."""
@@ -211,3 +262,7 @@ class ColumnProgram:
             last = activations[-1]
             activations.append(self.network.apply(base, last, n, n + 1, train=train, rngs=rngs))
         return activations
+
+
+def _take(images: DeviceImages, numbers: Array) -> DeviceImages:
+    return DeviceImages(images.images[numbers], images.labels[numbers])
