@@ -14,6 +14,7 @@ def get_config() -> ConfigDict:
     """The default experiment: two splits, four seeds, every treatment at every cut."""
     config = ConfigDict()
     config.name = "fashion_mnist"
+    config.reference = ""  # "random_split", ...: the authors' networks to compare with
 
     config.data = ConfigDict()
     config.data.source = "fashion_mnist"
@@ -28,6 +29,8 @@ def get_config() -> ConfigDict:
     config.data.reshuffle = True
     config.data.mean = "base"  # whose mean image is subtracted: the base's or the target's task's
     config.data.scale = "deviation"  # "none": grey levels less the mean
+
+    config.reading = ConfigDict({"workers": 0, "threads": 8, "ahead": 8})  # of streamed batches
 
     # "random-<k>" is random split k by the paper's rule; other names are defined below.
     config.splits = ("random-0", "distant")

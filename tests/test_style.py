@@ -33,6 +33,9 @@ ROOMS = [
     "progress",
     "experiment",
     "estimate",
+    "accelerators",
+    "plan_command",
+    "prepare_command",
     "cli",
 ]
 

@@ -1,8 +1,7 @@
-"""The command line: `transfer-jax run`, `plan` and `report`."""
+"""The command line: `transfer-jax run`, `plan`, `prepare` and `report`."""
 
 import argparse
 import os
-import shlex
 import sys
 import time
 from collections.abc import Sequence
@@ -112,52 +111,6 @@ def join_processes(arguments: argparse.Namespace) -> None:
     join(Place(**given))
 
 
-def plan_command(arguments: argparse.Namespace, overrides: list[str], console: Console) -> None:
-    """Show what a config would train and what that costs.
-
-    Args:
-      arguments: `config` and `workdir`.
-      overrides: `--config.field=value` arguments.
-      console: where to print.
-    """
-    config = load_config(arguments.config, overrides)
-    from transfer_jax.engine.cpu import keep_freed_memory, spread_over_cores
-    from transfer_jax.estimate import estimate
-    from transfer_jax.plan import make_plan
-
-    spread_over_cores()
-    keep_freed_memory()
-    plan = make_plan(config)
-    with console.status("measuring the speed of this machine"):
-        costs = estimate(plan)
-    title = f"{config.name}: {config.steps} steps of {config.batch_size} images"
-    table = RichTable(title=title, box=box.SIMPLE_HEAD, title_justify="left")
-    for name in ("wave", "networks", "columns", "parameters", "MACs",
-                 "memory", "time"):  # fmt: skip
-        table.add_column(name, justify="left" if name == "wave" else "right", no_wrap=True)
-    for cost in costs:
-        table.add_row(
-            cost.wave,
-            f"{cost.networks}",
-            f"{cost.columns}",
-            f"{cost.parameters:,}",
-            f"{cost.multiply_adds / 1e9:.2f} G",
-            f"{cost.memory / 2**20:.0f} MiB",
-            _duration(cost.seconds + cost.compile_seconds),
-        )
-    console.print(table)
-    total = sum(cost.seconds + cost.compile_seconds for cost in costs)
-    networks = sum(cost.networks for cost in costs)
-    console.print(
-        "Parameters are those trained; MACs are multiply-adds of one step of all columns; memory "
-        "is that of one device.",
-        highlight=False,
-    )
-    console.print(f"In all {networks} networks, about {_duration(total)} on this machine.")
-    flags = shlex.join([f"--config={arguments.config}", *overrides])
-    console.print(f"Next: transfer-jax run {flags}", highlight=False, soft_wrap=True)
-
-
 def report_command(arguments: argparse.Namespace, _: list[str], console: Console) -> None:
     """Draw the report of a finished run again.
 
@@ -180,24 +133,49 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="transfer-jax", description="How many layers to transfer, and whether to freeze them."
     )
-    commands = parser.add_subparsers(required=True, metavar="run | plan | report")
+    commands = parser.add_subparsers(required=True, metavar="run | plan | prepare | report")
     for name, command, text in (
         ("run", run_command, "train every condition of a config and report"),
-        ("plan", plan_command, "show what a config would train and what it costs"),
+        ("plan", _plan_command, "show what a config would train and what it costs"),
+        ("prepare", _prepare_command, "bring a dataset's images into one size and one place"),
     ):
         sub = commands.add_parser(
             name, help=text, description=f"{text}. Any field of the config can be overridden: "
             "--config.FIELD=VALUE.", allow_abbrev=False,
         )  # fmt: skip
         sub.add_argument("--config", default=DEFAULT_CONFIG, help="file, or name of a config")
-        sub.add_argument("--workdir", help="folder of the run; default runs/NAME")
         sub.set_defaults(command=command)
-        if name == "run":
-            _add_process_arguments(sub)
+        if name != "prepare":
+            sub.add_argument("--workdir", help="folder of the run; default runs/NAME")
+        _ADD_ARGUMENTS[name](sub)
     report = commands.add_parser("report", help="draw the report of a finished run again")
     report.add_argument("workdir", help="folder of the run")
     report.set_defaults(command=report_command)
     return parser
+
+
+def _plan_command(arguments: argparse.Namespace, overrides: list[str], console: Console) -> None:
+    # JAX is imported when a command needs it, so that help and errors come at once.
+    from transfer_jax.plan_command import plan_command
+
+    plan_command(arguments, overrides, console)
+
+
+def _prepare_command(arguments: argparse.Namespace, overrides: list[str], console: Console) -> None:
+    from transfer_jax.prepare_command import prepare_command
+
+    prepare_command(arguments, overrides, console)
+
+
+def _add_plan_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--accelerator", help="a100, h100, v4, v5e, ...; default: this machine")
+
+
+def _add_prepare_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--manual_dir", help="folder of files that were downloaded by hand")
+    parser.add_argument("--data_dir", help="where TFDS keeps its datasets")
+    parser.add_argument("--workers", type=int, help="processes; default: one a core")
+    parser.add_argument("--check", action="store_true", help="check what is prepared already")
 
 
 def _add_process_arguments(parser: argparse.ArgumentParser) -> None:
@@ -207,6 +185,13 @@ def _add_process_arguments(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--coordinator", metavar="HOST:PORT", help="address of process 0")
     group.add_argument("--processes", type=int, help="number of processes")
     group.add_argument("--process", type=int, help="number of this process, from 0")
+
+
+_ADD_ARGUMENTS = {
+    "run": _add_process_arguments,
+    "plan": _add_plan_arguments,
+    "prepare": _add_prepare_arguments,
+}
 
 
 def _show_results(results: "Results", console: Console) -> None:
@@ -222,14 +207,6 @@ def _show_results(results: "Results", console: Console) -> None:
     console.print(interval_note(results), highlight=False)
     if note := divergence_note(results):
         console.print(f"[bold red]{note}[/]", highlight=False)
-
-
-def _duration(seconds: float) -> str:
-    if seconds < 90:
-        return f"{seconds:.0f} s"
-    if seconds < 5400:
-        return f"{seconds / 60:.1f} min"
-    return f"{seconds / 3600:.1f} h"
 
 
 def _one_line(error: BaseException) -> str:

@@ -43,6 +43,7 @@ def load_config(name: str, overrides: Sequence[str] = ()) -> Config:
     config = _get_config(path)
     for override in overrides:
         _check_override(config, override)
+    _apply_scale(config, overrides)
     values = flags.FlagValues()
     arguments = [str(path), *overrides]
     try:
@@ -143,13 +144,27 @@ def _load_module(path: Path) -> ModuleType:
     return module
 
 
+def _apply_scale(config: Config, overrides: Sequence[str]) -> None:
+    """Give fields the values of the scale that is asked for, such as `tiny`."""
+    if "scales" not in config:
+        return
+    scales = config.scales
+    del config.scales
+    asked = [o.partition("=")[2] for o in overrides if o.startswith("--config.scale=")]
+    name = asked[-1] if asked else config.scale
+    if name in scales:
+        config.update(scales[name])
+    elif name != config.scale:
+        raise ConfigError(f"no scale '{name}'; scales: {config.scale}, {', '.join(scales)}")
+
+
 def _check_override(config: Config, override: str) -> None:
     field, equals, _ = override.removeprefix("--config.").partition("=")
     if not override.startswith("--config."):
         raise ConfigError(f"unknown argument '{override}'")
     if not equals:
         raise ConfigError(f"'{override}' has no value; write --config.{field}=VALUE")
-    names = [name for name, _ in flat_fields(config)]
+    names = [name for name, _ in flat_fields(config) if not name.startswith("scales.")]
     if field not in names:
         near = difflib.get_close_matches(field, names, n=1, cutoff=0.0)[0]
         raise ConfigError(f"no field '{field}' in this config; nearest: {near}")

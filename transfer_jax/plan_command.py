@@ -1,0 +1,135 @@
+"""The command `transfer-jax plan`: what a config would train, and what that costs."""
+
+import argparse
+import shlex
+from collections import Counter
+from dataclasses import replace
+
+from ml_collections import ConfigDict
+from rich import box
+from rich.console import Console
+from rich.table import Table
+
+from transfer_jax.accelerators import EXPECTED_SHARE, accelerator
+from transfer_jax.analysis.original import original_counts
+from transfer_jax.config import load_config
+from transfer_jax.engine.cpu import keep_freed_memory, spread_over_cores
+from transfer_jax.estimate import ProgramCost, estimate
+from transfer_jax.plan import Plan, make_plan
+
+# Images that are read from disk are for networks that this machine need not be able to train.
+ASSUMED = "h100"
+
+
+def plan_command(arguments: argparse.Namespace, overrides: list[str], console: Console) -> None:
+    """Show what a config would train and what that costs.
+
+    Args:
+      arguments: `config`, `workdir` and `accelerator`.
+      overrides: `--config.field=value` arguments.
+      console: where to print.
+    """
+    config = load_config(arguments.config, overrides)
+    if not config.data.stream and arguments.accelerator is None:
+        spread_over_cores()
+        keep_freed_memory()
+    with console.status("reading the config"):
+        plan = make_plan(config)
+    name = arguments.accelerator or (ASSUMED if config.data.stream else None)
+    chip = accelerator(name) if name else None
+    doing = "working out the costs" if chip else "measuring the speed of this machine"
+    with console.status(doing):
+        costs = estimate(_plain(plan), chip.rate) if chip else estimate(plan)
+    if config.reference:
+        console.print(_paper_table(plan))
+    console.print(_cost_table(plan, costs))
+    total = sum(cost.seconds + cost.compile_seconds for cost in costs)
+    where = f"on one {chip.name}" if chip else "on this machine"
+    notes = [
+        "Parameters are those trained; MACs are multiply-adds of one step of all columns; memory "
+        "is that of one device.",
+        f"In all {len(plan.networks)} networks, about {duration(total)} {where}.",
+    ]
+    if chip:
+        columns = max(cost.columns for cost in costs)
+        notes.append(
+            f"That is at {EXPECTED_SHARE:.0%} of its published peak, an assumption; columns share "
+            f"nothing, so up to {columns} chips divide it."
+        )
+        if (most := max(cost.memory for cost in costs)) > chip.memory:
+            notes.append(
+                f"A column of {most / 2**30:.0f} GiB does not fit into its "
+                f"{chip.memory / 2**30:.0f} GiB: let chips share its batch with "
+                "--config.devices_per_column, or choose fewer --config.cuts."
+            )
+    flags = shlex.join([f"--config={arguments.config}", *overrides])
+    for note in (*notes, f"Next: transfer-jax run {flags}"):
+        console.print(note, highlight=False, soft_wrap=True)
+
+
+def _plain(plan: Plan) -> Plan:
+    """The plan as an accelerator runs it: in plain convolutions, which bfloat16 always takes."""
+    config = ConfigDict(plan.config)
+    config.precision = "bfloat16"
+    return replace(plan, config=config)
+
+
+def _cost_table(plan: Plan, costs: list[ProgramCost]) -> Table:
+    config = plan.config
+    title = f"{config.name}: {config.steps:,} steps of {config.batch_size} images"
+    table = Table(title=title, box=box.SIMPLE_HEAD, title_justify="left")
+    for name in ("wave", "networks", "columns", "parameters", "MACs", "memory", "time"):
+        table.add_column(name, justify="left" if name == "wave" else "right", no_wrap=True)
+    for cost in costs:
+        table.add_row(
+            cost.wave,
+            f"{cost.networks}",
+            f"{cost.columns}",
+            f"{cost.parameters / 1e6:,.1f} M",
+            f"{cost.multiply_adds / 1e9:,.1f} G",
+            f"{cost.memory / 2**20:,.0f} MiB",
+            duration(cost.seconds + cost.compile_seconds),
+        )
+    return table
+
+
+def _paper_table(plan: Plan) -> Table:
+    """Networks of each treatment, the paper's and those beyond it."""
+    ours = Counter(
+        condition.treatment.value
+        for condition in plan.networks
+        if plan.config.reference != "preserved" or condition.variant
+    )
+    theirs = original_counts(plan.config.reference)
+    table = Table(title="Networks by treatment", box=box.SIMPLE_HEAD, title_justify="left")
+    table.add_column("treatment")
+    for name in ("in the paper", "here", "beyond the paper"):
+        table.add_column(name, justify="right")
+    for name in dict.fromkeys([*ours, *theirs]):
+        more = max(0, ours[name] - theirs[name])
+        table.add_row(name, *(f"{number}" for number in (theirs[name], ours[name], more)))
+    total, paper = ours.total(), theirs.total()
+    table.add_row("all", f"{paper}", f"{total}", f"{(ours - theirs).total()}", style="bold")
+    return table
+
+
+def duration(seconds: float) -> str:
+    """A time for people.
+
+    Args:
+      seconds: the time.
+
+    Returns:
+      It in seconds, minutes, hours or days.
+
+    Example:
+      >>> duration(90), duration(40), duration(7200), duration(864000)
+      ('1.5 min', '40 s', '2.0 h', '10.0 days')
+    """
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    if seconds < 5400:
+        return f"{seconds / 60:.1f} min"
+    if seconds < 48 * 3600:
+        return f"{seconds / 3600:.1f} h"
+    return f"{seconds / 86400:.1f} days"
