@@ -1,0 +1,234 @@
+"""From the tar files to a trained grid, on the command line."""
+
+import json
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from tests.data.tars import CLASSES, ODD, PER_CLASS, image_bytes, write_tars
+from transfer_jax.cli import main
+from transfer_jax.data import preparation
+from transfer_jax.data.decoding import BadImage, ImageForm, decode, resized
+from transfer_jax.data.originals.part import TRAIN, OriginalsError
+from transfer_jax.data.originals.tars import imagenet_tars
+from transfer_jax.data.preparation import Preparation, damaged_shards, prepare, prepare_part
+from transfer_jax.data.records import Manifest, RecordsError, open_records
+from transfer_jax.data.sources import load_images
+
+FORM = ImageForm(16)
+SETTINGS = Preparation("imagenet2012", FORM, "raw")
+
+
+@pytest.fixture(scope="module")
+def tars(tmp_path_factory) -> Path:
+    folder = tmp_path_factory.mktemp("tars")
+    write_tars(folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def prepared(tars, tmp_path_factory) -> Path:
+    folder = tmp_path_factory.mktemp("data") / "imagenet"
+    for part in list(prepare(imagenet_tars(tars), SETTINGS, folder, workers=2)):
+        assert part.all_parts == CLASSES + 1
+    return folder
+
+
+def test_every_image_is_there_or_named(prepared):
+    manifest = Manifest.read(prepared)
+    skipped = dict(note for shard in manifest.shards for note in shard.skipped)
+    converted = dict(note for shard in manifest.shards for note in shard.converted)
+    assert skipped["n01443537_0.JPEG"] == "0 bytes"
+    assert "no image that can be read" in skipped["n01443537_1.JPEG"]
+    assert converted == {"n01440764_1.JPEG": "CMYK to RGB", "n01440764_2.JPEG": "PNG named JPEG"}
+    assert set(skipped) | set(converted) == set(ODD)
+    images = open_records(prepared, stream=False)
+    assert (~images.is_test).sum() == CLASSES * PER_CLASS - len(skipped)
+    assert images.is_test.sum() == 12
+    assert len(images.class_names) == 1000 and len(images.groups["man-made"]) == 551
+
+
+def test_images_are_those_of_the_tars_and_means_those_of_the_images(prepared):
+    images = open_records(prepared, stream=False)
+    expected = decode(image_bytes(0), "n01440764_0.JPEG", FORM).pixels
+    np.testing.assert_array_equal(images.images[0], expected)
+    streamed = open_records(prepared, stream=True).images
+    train = ~images.is_test & np.isin(images.labels, [0, 2])
+    seen = images.images[train].astype(np.float64)
+    mean, deviation = streamed.statistics([0, 2])
+    np.testing.assert_allclose(mean, seen.mean(0))
+    assert deviation == pytest.approx((seen - seen.mean(0)).std())
+
+
+def test_a_stopped_preparation_goes_on_where_it_stopped(tars, prepared, tmp_path):
+    folder, originals = tmp_path / "again", imagenet_tars(tars)
+    progress = prepare(originals, SETTINGS, folder, workers=1)
+    for done in progress:
+        if done.parts == 2:
+            break
+    progress.close()
+    assert not (folder / "dataset.json").exists()
+    kept = {path.name: path.stat().st_mtime_ns for path in folder.glob("*.array_record")}
+    assert len(kept) >= 2
+    first = next(iter(progress := prepare(originals, SETTINGS, folder, workers=1)))
+    assert first.parts == len(kept)
+    list(progress)
+    assert kept.items() <= {p.name: p.stat().st_mtime_ns for p in folder.iterdir()}.items()
+    ours, theirs = (
+        [shard.sha256 for shard in Manifest.read(path).shards] for path in (folder, prepared)
+    )
+    assert ours == theirs
+
+
+def test_changed_bytes_are_found(tars, tmp_path):
+    list(prepare(imagenet_tars(tars), SETTINGS, tmp_path / "d", workers=1))
+    assert damaged_shards(tmp_path / "d") == []
+    file = tmp_path / "d" / "train-00002.array_record"
+    content = bytearray(file.read_bytes())
+    content[len(content) // 2] ^= 1
+    file.write_bytes(content)
+    assert damaged_shards(tmp_path / "d") == ["train-00002.array_record"]
+    file.write_bytes(content[:-7])
+    with pytest.raises(RecordsError, match="bytes, not"):
+        open_records(tmp_path / "d", stream=True)
+
+
+def test_tars_that_are_missing_cut_short_or_of_something_else(tars, tmp_path):
+    with pytest.raises(OriginalsError, match=r"lacks ILSVRC2012_img_train.tar and ILSVRC2012_img_"):
+        imagenet_tars(tmp_path)
+    for name in ("ILSVRC2012_img_train.tar", "ILSVRC2012_img_val.tar"):
+        (tmp_path / name).write_bytes((tars / name).read_bytes())
+    train = tmp_path / "ILSVRC2012_img_train.tar"
+    whole = train.read_bytes()
+    train.write_bytes(whole[: len(whole) // 2])
+    with pytest.raises(OriginalsError, match="cut short"):
+        imagenet_tars(tmp_path)
+    train.write_bytes((tars / "ILSVRC2012_img_val.tar").read_bytes())
+    with pytest.raises(OriginalsError, match="no class of ILSVRC-2012"):
+        imagenet_tars(tmp_path)
+
+
+def test_a_full_disk_keeps_what_is_prepared(tars, tmp_path, monkeypatch):
+    originals = imagenet_tars(tars)
+    folder = tmp_path / "d"
+    folder.mkdir()
+
+    class FullWriter:
+        def __init__(self, path: str, _: str) -> None:
+            Path(path).touch()
+
+        def write(self, _: bytes) -> None: ...
+
+        def close(self) -> None:
+            raise RuntimeError("No space left on device")
+
+    part = originals.parts[0]
+    whole = prepare_part(part, "train-00000", SETTINGS, folder, 1000)
+    monkeypatch.setattr(preparation, "ArrayRecordWriter", FullWriter)
+    with pytest.raises(OSError, match="No space left"):
+        prepare_part(originals.parts[1], "train-00001", SETTINGS, folder, 1000)
+    kept = preparation._finished(folder, "train-00000")
+    assert kept is not None and kept.sha256 == whole.sha256
+    assert not list(folder.glob(".*partial"))
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="mounts a small disk")
+def test_a_really_full_disk_is_one_line(tars, tmp_path, capsys):
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    if os.system(f"mount -t tmpfs -o size=8k tmpfs {disk} 2>/dev/null"):
+        pytest.skip("cannot mount")
+    try:
+        arguments = ["--config=imagenet_random", f"--manual_dir={tars}", "--workers=1"]
+        arguments += [f"--config.data.folder={disk}/d", "--config.data.form.size=64"]
+        assert main(["prepare", *arguments]) == 1
+        (line,) = capsys.readouterr().err.splitlines()
+        assert line.startswith("transfer-jax: ") and "pace" in line
+    finally:
+        os.system(f"umount {disk}")
+
+
+def test_a_folder_of_other_settings_is_refused(tars, prepared):
+    other = Preparation("imagenet2012", ImageForm(24), "raw")
+    with pytest.raises(RecordsError, match="holds another dataset"):
+        list(prepare(imagenet_tars(tars), other, prepared))
+
+
+def test_class_folders_are_a_dataset(tmp_path):
+    root = tmp_path / "pets"
+    for label, name in enumerate(("cat", "dog")):
+        (root / name).mkdir(parents=True)
+        for i in range(10):
+            (root / name / f"{i}.jpg").write_bytes(image_bytes(10 * label + i))
+    arguments = ["--config=imagenet_random", "--config.data.source=folder", f"--manual_dir={root}"]
+    arguments += [f"--config.data.folder={tmp_path}/d", "--config.data.form.size=12"]
+    assert main(["prepare", *arguments, "--workers=1"]) == 0
+    images = load_images("folder", str(tmp_path / "d"))
+    assert images.class_names == ("cat", "dog")
+    assert np.bincount(images.labels[images.is_test]).tolist() == [1, 1]
+    assert images.images.shape == (20, 12, 12, 3)
+    assert main(["prepare", *arguments, "--check"]) == 0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--manual_dir=EMPTY"], "lacks ILSVRC2012_img_train.tar"),
+        ([], "needs --manual_dir"),
+        (["--manual_dir=EMPTY", "--config.data.source=folder"], "two class folders or more"),
+        (["--manual_dir=ONE", "--config.data.source=folder"], "holds cat"),
+        (["--manual_dir=NONE", "--config.data.source=folder"], "is no folder"),
+        (["--config.data.source=mnist"], "no dataset 'mnist'"),
+        (["--config.data.source=tfds:no_such_set"], "no dataset 'no_such_set' of TFDS"),
+        (["--config.data.source=fashion_mnist"], "needs no preparing"),
+        (["--manual_dir=TARS", "--config.data.form.resize=stretch"], "allowed: warp, crop"),
+        (["--manual_dir=TARS", "--config.data.form.encoding=gif"], "allowed: raw, jpeg"),
+        (["--manual_dir=TARS", "--workers=0"], "--workers is 0"),
+        (["--check"], "holds no prepared dataset"),
+    ],
+)
+def test_bad_input_is_one_line(arguments, words, tars, tmp_path, capsys):
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "one" / "cat").mkdir(parents=True)
+    places = {"EMPTY": "empty", "ONE": "one", "NONE": "none"}
+    for word, name in places.items():
+        arguments = [a.replace(word, str(tmp_path / name)) for a in arguments]
+    arguments = [a.replace("TARS", str(tars)) for a in arguments]
+    folder = f"--config.data.folder={tmp_path}/data"
+    assert main(["prepare", "--config=imagenet_random", folder, *arguments]) == 1
+    (line,) = capsys.readouterr().err.splitlines()
+    assert words in line
+
+
+def test_labels_outside_the_classes_are_skipped_and_named(tmp_path):
+    from transfer_jax.data.originals.part import Original
+
+    class Odd:
+        split = TRAIN
+
+        def read(self):
+            yield Original("a", -1, image_bytes(0))
+            yield Original("b", 1, np.zeros((5, 7, 1), np.uint8))
+
+    shard = prepare_part(Odd(), "train-00000", SETTINGS, tmp_path, 2)
+    assert shard.labels == [1]
+    assert shard.skipped == [("a", "label -1 is none of the 2 classes")]
+
+
+def test_a_manifest_cannot_name_files_elsewhere(prepared, tmp_path):
+    content = json.loads((prepared / "dataset.json").read_text())
+    content["shards"][0]["file"] = "../secret"
+    (tmp_path / "dataset.json").write_text(json.dumps(content))
+    with pytest.raises(RecordsError, match="outside of its folder"):
+        Manifest.read(tmp_path)
+
+
+def test_a_jpeg_keeps_its_shape_when_it_is_cropped():
+    tall = Image.new("L", (10, 40), 128)
+    pixels = np.asarray(tall)[..., None]
+    assert resized(pixels, ImageForm(16, "crop")).pixels.shape == (16, 16, 3)
+    with pytest.raises(BadImage, match="0 bytes"):
+        decode(b"", "a.jpg", FORM)
