@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 import grain
 import numpy as np
+from absl import flags
 from jaxtyping import Int, UInt8
 
 from transfer_jax.data.image_set import ImageSet
@@ -93,6 +94,8 @@ def stream(source: BatchSource, reading: Reading, start: int = 0) -> Iterator[Ho
     options = grain.ReadOptions(num_threads=reading.threads, prefetch_buffer_size=reading.ahead)
     batches = grain.MapDataset.source(source)[start:].to_iter_dataset(options)  # pyright: ignore
     if reading.workers:
+        # Grain asks for flags that only a program of absl's own parses.
+        flags.FLAGS.mark_as_parsed()
         batches = batches.mp_prefetch(
             grain.multiprocessing.MultiprocessingOptions(reading.workers, reading.ahead)
         )

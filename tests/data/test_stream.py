@@ -1,0 +1,144 @@
+"""Batches from disk: the same ones however they are read; training on them is training on memory."""
+
+from dataclasses import replace
+from itertools import islice
+
+import jax
+import numpy as np
+import pytest
+
+from tests.conftest import NUM_LAYERS
+from tests.engine.test_step import TX
+from transfer_jax.conditions import Column, Cut
+from transfer_jax.data.decoding import ImageForm
+from transfer_jax.data.originals.part import TEST, TRAIN, Original, Originals
+from transfer_jax.data.pipeline import batch_order
+from transfer_jax.data.preparation import Preparation, prepare_part
+from transfer_jax.data.records import Manifest, open_records
+from transfer_jax.data.stream import BatchSource, Reading, stream
+from transfer_jax.engine.columns import (
+    ColumnStart,
+    column_inputs,
+    column_order,
+    initial_networks,
+)
+from transfer_jax.engine.feeds import ResidentFeed, StreamFeed, on_device
+from transfer_jax.engine.loop import CompiledProgram
+from transfer_jax.engine.mesh import column_mesh, replicate
+from transfer_jax.engine.step import ColumnProgram
+
+FORM = ImageForm(12, channels=1)
+
+
+class InMemory:
+    def __init__(self, image_set, split):
+        self.image_set, self.split = image_set, split
+
+    def read(self):
+        for i in np.flatnonzero(self.image_set.is_test == (self.split == TEST)):
+            yield Original(f"{i}", int(self.image_set.labels[i]), self.image_set.images[i])
+
+
+@pytest.fixture(scope="module")
+def folder(image_set, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("records")
+    settings = Preparation("test", FORM, "raw")
+    parts = [InMemory(image_set, split) for split in (TRAIN, TEST)]
+    originals = Originals(tuple(parts), image_set.class_names, {}, 1)
+    shards = tuple(
+        prepare_part(part, f"{part.split}-0", settings, folder, len(originals.class_names))
+        for part in parts
+    )
+    manifest = Manifest("test", FORM.shape, "raw", image_set.class_names, {}, shards)
+    (folder / "dataset.json").write_text(manifest.to_json())
+    return folder
+
+
+@pytest.fixture(scope="module")
+def stored(folder):
+    return open_records(folder, stream=True)
+
+
+def source_of(stored, rows=slice(None), reshuffle=True):
+    order = batch_order(jax.random.key(0), np.arange(50), 16, reshuffle=reshuffle)
+    return BatchSource(stored, order, rows, 9)
+
+
+@pytest.mark.parametrize("reading", [Reading(), Reading(threads=1, ahead=1), Reading(workers=2)])
+def test_batches_are_the_same_however_they_are_read_and_from_any_step(stored, reading):
+    source = source_of(stored)
+    expected = [source[step] for step in range(9)]
+    for start in (0, 5):
+        found = list(stream(source, reading, start))
+        assert len(found) == 9 - start
+        for ours, theirs in zip(found, expected[start:], strict=True):
+            np.testing.assert_array_equal(ours.images, theirs.images)
+            np.testing.assert_array_equal(ours.labels, theirs.labels)
+
+
+def test_a_batch_is_that_of_memory_and_processes_read_their_own_rows(stored, image_set):
+    batches = batch_order(jax.random.key(0), np.arange(50), 16).batches(9)
+    whole = source_of(stored)[4]
+    np.testing.assert_array_equal(whole.images, image_set.images[batches[4]])
+    np.testing.assert_array_equal(whole.labels, image_set.labels[batches[4]])
+    half = source_of(stored, slice(8, 16))[4]
+    np.testing.assert_array_equal(half.images, whole.images[8:])
+
+
+def test_without_reshuffling_every_pass_has_one_order(stored):
+    order = batch_order(jax.random.key(0), np.arange(48), 16, reshuffle=False).batches(6)
+    np.testing.assert_array_equal(order[:3], order[3:])
+    again = batch_order(jax.random.key(0), np.arange(48), 16).batches(6)
+    assert not np.array_equal(again[:3], again[3:])
+
+
+def test_training_on_a_stream_is_training_on_memory_to_the_bit(
+    stored, image_set, network, init, split, recipe
+):
+    cuts = tuple(Cut(n, tuned) for n in (2, NUM_LAYERS - 1) for tuned in (False, True))
+    columns = [Column("halves", 0, base, "B", cuts) for base in ("A", "B")]
+    outcomes = []
+    mesh = column_mesh(1)
+    for images in (image_set, stored):
+        own = replace(recipe, images=images)
+        starts = [
+            ColumnStart(
+                initial_networks(column, network.layer_names, init, init(jax.random.key(3))),
+                init(jax.random.key(3)),
+                column_inputs(column, split, own),
+                column_order(column, split, own),
+            )
+            for column in columns[: mesh.shape["column"]]
+        ]
+        program = ColumnProgram(network, cuts, TX, mirror=True)
+        compiled = CompiledProgram(program, mesh, streamed=images.streamed)
+        feed = ResidentFeed(replicate(on_device(image_set), mesh))
+        if images.streamed:
+            orders = [start.order for start in starts]
+            tests = [np.asarray(start.inputs.test_batches) for start in starts]
+            feed = StreamFeed(stored, orders, tests, mesh, Reading())
+        outcomes.append(compiled.run(starts, feed, recipe.steps, lambda *_: None, test_every=3))
+    for resident, streamed in zip(*outcomes, strict=True):
+        # The mean of all images is summed in another order: float32 and float64.
+        jax.tree.map(
+            lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-6),
+            resident.params,
+            streamed.params,
+        )
+        np.testing.assert_array_equal(resident.tests, streamed.tests)
+        assert streamed.tested.tolist() == [3, 6]
+
+
+def test_columns_of_one_order_share_a_reader(stored, monkeypatch, split, recipe):
+    from transfer_jax.engine import feeds
+
+    opened = []
+    real = feeds.stream
+    monkeypatch.setattr(feeds, "stream", lambda *args: opened.append(1) or real(*args))
+    own = replace(recipe, images=stored)
+    column = Column("halves", 0, "A", "B", (Cut(1, False),))
+    order = column_order(column, split, own)
+    tests = np.asarray(column_inputs(column, split, own).test_batches)
+    feed = StreamFeed(stored, [order], [tests], column_mesh(1), Reading())
+    assert len(list(islice(feed.train(4), 4))) == 4
+    assert len(opened) == 1
