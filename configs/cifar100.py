@@ -3,7 +3,7 @@
     transfer-jax prepare --config=configs/cifar100.py
     transfer-jax run --config=configs/cifar100.py --workdir=runs/cifar100
 
-The first line downloads CIFAR-100 through TFDS. Expect AnB to fall below BnB in the last layers,
+The first line downloads CIFAR-100 through TFDS. Expect: AnB falls below BnB in the last layers,
 more on the man-natural split than on the random ones; not run on the real images by us.
 """
 

@@ -3,7 +3,7 @@
     transfer-jax prepare --config=configs/imagenet_man_natural.py --manual_dir=FOLDER_OF_TARS
     transfer-jax run --config=configs/imagenet_man_natural.py
 
-Expect what the authors found: base networks 53.7 % on man-made and 65.3 % on natural classes; at
+Expect: as the authors found, base networks 53.7 % on man-made and 65.3 % on natural classes; at
 n = 7, 24.6 and 25.4 points less, three times the loss between random halves. The authors trained 16
 of these 58 networks: no selffers and no fine-tuned ones. Not run at full size by us.
 """

@@ -3,7 +3,7 @@
     transfer-jax prepare --config=configs/imagenet_random.py --manual_dir=FOLDER_OF_TARS
     transfer-jax run --config=configs/imagenet_random.py
 
-Expect what the authors found (report --reference draws it): base 62.5 %; AnB 1.5 points
+Expect: as the authors found (report --reference draws it), base 62.5 %; AnB 1.5 points
 below BnB at n = 5 and 8.1 at n = 7; BnB lowest at n = 5, 3.2 below base; AnB+ above base at every
 n. The authors trained 134 of these 232 networks: BnB of one half only, fine-tuned ones on two
 splits. Not run at full size by us: plan says what it takes.

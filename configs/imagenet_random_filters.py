@@ -3,7 +3,7 @@
     transfer-jax prepare --config=configs/imagenet_random_filters.py --manual_dir=FOLDER_OF_TARS
     transfer-jax run --config=configs/imagenet_random_filters.py
 
-Expect what the authors found: 57.6 % without random layers, 49.2 % at n = 1, 40.3 % at n = 2, near
+Expect: as the authors found, 57.6 % without random layers, 49.2 % at n = 1, 40.3 % at n = 2, near
 chance from n = 3 on. All 8 networks are the authors'. Not run at full size by us.
 """
 

@@ -3,7 +3,7 @@
     transfer-jax prepare --config=configs/imagenet_reduced.py --manual_dir=FOLDER_OF_TARS
     transfer-jax run --config=configs/imagenet_reduced.py
 
-Expect what the authors found: 55.2 % with all images, 54.1 % with 1000 a class, 38.4 % with 250,
+Expect: as the authors found, 55.2 % with all images, 54.1 % with 1000 a class, 38.4 % with 250,
 and chance below: there training fails. All 12 networks are the authors'. Not run at full size.
 
 How many layers to transfer when the target has few images is the same field of another config:

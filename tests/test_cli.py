@@ -72,7 +72,10 @@ def refused(done: subprocess.CompletedProcess[str], message: str) -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--config=configs/none.py"], "no config 'configs/none.py'; configs: fashion_mnist"),
+        (
+            ["--config=configs/none.py"],
+            "no config 'configs/none.py'; configs: cifar100",
+        ),
         (["--config.sedes=3"], "no field 'sedes' in this config; nearest: seeds"),
         (["--config.seeds=many"], "invalid literal"),
         (["--config.cuts=(0,)"], "n = 0 is no cut of a network of 6 layers; allowed: 1 ... 5"),

@@ -44,7 +44,7 @@ def test_the_workdir_holds_what_it_should(config, finished):
     folder = Workdir(_path(finished))
     names = {path.name for path in folder.path.iterdir()}
     assert names == {
-        "bases", "columns", "config.json", "figure.png", "figure.svg", "report.html",
+        "bases", "columns", "config.json", "curves", "figure.png", "figure.svg", "report.html",
         "results.csv", "versions.json",
     }  # fmt: skip
     assert json.loads(folder.config.read_text())["steps"] == config.steps

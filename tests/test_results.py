@@ -25,7 +25,10 @@ def table(tmp_path) -> epath.Path:
 def test_rows_survive_the_file_to_the_bit(table):
     assert read_rows(table) == ROWS
     header = table.read_text().splitlines()[0]
-    assert header == "split,seed,treatment,base,target,n,fine_tuned,variant,top1,loss,step,diverged"
+    assert header == (
+        "split,seed,treatment,base,target,n,fine_tuned,variant,examples,"
+        "top1,best10,loss,step,diverged"
+    )
 
 
 def test_a_condition_is_found(table):

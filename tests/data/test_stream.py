@@ -1,4 +1,4 @@
-"""Batches from disk: the same ones however they are read; training on them is training on memory."""
+"""Batches from disk: the same ones however they are read; training is as on memory."""
 
 from dataclasses import replace
 from itertools import islice

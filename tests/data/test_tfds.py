@@ -1,4 +1,4 @@
-"""A dataset with CIFAR-100's features, built by TFDS itself, from its own files to a trained grid."""
+"""A dataset with the features of CIFAR-100, built by TFDS itself, prepared and trained."""
 
 import io
 import sys
