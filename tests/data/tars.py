@@ -2,6 +2,7 @@
 
 import io
 import tarfile
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -43,7 +44,14 @@ def _tar(files: dict[str, bytes]) -> bytes:
     return content.getvalue()
 
 
-def write_tars(folder: Path, odd: dict[str, str] = ODD) -> None:
+def known_images() -> list[int]:
+    """Numbers of validation images whose classes have training images here."""
+    return [n + 1 for n, label in enumerate(validation_labels()) if label < CLASSES][:12]
+
+
+def write_tars(
+    folder: Path, odd: dict[str, str] = ODD, numbers: Sequence[int] | None = None
+) -> None:
     """Real names of files, folders and tars; random JPEGs of odd sizes."""
     classes = {}
     for label, wnid in enumerate(class_names()[:CLASSES]):
@@ -51,6 +59,5 @@ def write_tars(folder: Path, odd: dict[str, str] = ODD) -> None:
         files = {n: image_bytes(10 * label + i, odd.get(n, "jpeg")) for i, n in enumerate(names)}
         classes[f"{wnid}.tar"] = _tar(files)
     (folder / "ILSVRC2012_img_train.tar").write_bytes(_tar(classes))
-    numbers = [n + 1 for n, label in enumerate(validation_labels()) if label < CLASSES][:12]
-    tests = {f"ILSVRC2012_val_{n:08d}.JPEG": image_bytes(n) for n in numbers}
+    tests = {f"ILSVRC2012_val_{n:08d}.JPEG": image_bytes(n) for n in numbers or known_images()}
     (folder / "ILSVRC2012_img_val.tar").write_bytes(_tar(tests))
