@@ -112,16 +112,22 @@ def join_processes(arguments: argparse.Namespace) -> None:
 
 
 def report_command(arguments: argparse.Namespace, _: list[str], console: Console) -> None:
-    """Draw the report of a finished run again.
+    """Draw the report of a finished run again, or the authors' own numbers.
 
     Args:
-      arguments: `workdir`.
+      arguments: `workdir` and `reference`.
       _: unused.
       console: where to print.
     """
-    from transfer_jax.analysis.report import write_report
+    from transfer_jax.analysis.report import write_reference, write_report
     from transfer_jax.results import Results, read_rows
 
+    if arguments.reference:
+        files = write_reference(epath.Path(arguments.workdir or "runs/reference"))
+        console.print("Written: " + ", ".join(map(str, files)), highlight=False, soft_wrap=True)
+        return
+    if arguments.workdir is None:
+        raise ValueError("report needs the folder of a run, or --reference")
     folder = epath.Path(arguments.workdir)
     results = Results(tuple(read_rows(folder / "results.csv")), str(folder))
     files = write_report(results)
@@ -148,8 +154,13 @@ def _parser() -> argparse.ArgumentParser:
         if name != "prepare":
             sub.add_argument("--workdir", help="folder of the run; default runs/NAME")
         _ADD_ARGUMENTS[name](sub)
-    report = commands.add_parser("report", help="draw the report of a finished run again")
-    report.add_argument("workdir", help="folder of the run")
+    report = commands.add_parser(
+        "report", help="draw the report of a finished run again, or the authors' numbers"
+    )
+    report.add_argument("workdir", nargs="?", help="folder of the run")
+    report.add_argument(
+        "--reference", action="store_true", help="the authors' own numbers, into runs/reference"
+    )
     report.set_defaults(command=report_command)
     return parser
 

@@ -2,7 +2,7 @@
 
 import re
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -53,10 +53,26 @@ class Arms:
     def sample(self, family: str, treatment: str, ns: Iterable[int] = (0,)) -> Sample:
         """One number a target network: the mean over the cuts asked for.
 
-        With fewer than three target networks every network counts by itself.
+        With fewer than three target networks every network counts by itself; empty where a cut
+        was not run at all.
         """
+        ns, groups = tuple(ns), defaultdict[tuple[object, ...], dict[int, float]](dict)
+        for *key, n, value in self._found(family, treatment, ns):
+            groups[tuple(key)][n] = value
+        if not set(ns) <= {n for found in groups.values() for n in found}:
+            return {}
+        if len(groups) < FEW:
+            return {(*k, n): v for k, found in groups.items() for n, v in found.items()}
+        return {k: float(np.mean(list(found.values()))) for k, found in groups.items()}
+
+    def runs(self, family: str, treatment: str, ns: Iterable[int]) -> list[float]:
+        """The accuracy of every network, as the paper pools them."""
+        return [found[-1] for found in self._found(family, treatment, ns)]
+
+    def _found(
+        self, family: str, treatment: str, ns: Iterable[int]
+    ) -> Iterator[tuple[str, int, str, str, int, float]]:
         wanted, base = set(ns), self._bases()
-        groups: dict[tuple[object, ...], dict[int, float]] = defaultdict(dict)
         for row in self.rows:
             place = (row.split, row.seed, row.target)
             if row.variant or row.examples or family_of(row.split) != family:
@@ -66,10 +82,7 @@ class Arms:
             if self.mode == OWN and place not in base:
                 continue
             own = (row.best10 - base[place]) if self.mode == OWN else row.best10
-            groups[(*place, row.base)][row.n] = own
-        if len(groups) < FEW:
-            return {(*k, n): v for k, found in groups.items() for n, v in found.items()}
-        return {k: float(np.mean(list(found.values()))) for k, found in groups.items()}
+            yield (*place, row.base, row.n, own)
 
     def contrast(self, terms: Sequence[tuple[float, Sample]]) -> Estimate | None:
         """A weighted sum of means of arms; None where an arm has no networks."""
@@ -98,7 +111,7 @@ class Arms:
         return {
             (row.split, row.seed, row.target): row.best10
             for row in self.rows
-            if row.treatment == Treatment.BASE and not row.examples
+            if row.treatment == Treatment.BASE and not (row.variant or row.examples)
         }
 
 

@@ -1,40 +1,135 @@
-"""The report of a run: two pictures and one page that opens offline."""
+"""The report of a run: pictures and one page that opens offline."""
 
 import html
 import io
 import json
+from collections.abc import Mapping
 from typing import Any
 
 import matplotlib
 from etils import epath
+from matplotlib.figure import Figure
 
+from transfer_jax.analysis.comparison import beside_the_authors, boost_note, claims_table, table1
 from transfer_jax.analysis.figures import RC, transfer_curves
-from transfer_jax.analysis.page import STYLE
+from transfer_jax.analysis.original import original_rows
+from transfer_jax.analysis.page import render_page
+from transfer_jax.analysis.paper_figures import paper_figures
 from transfer_jax.analysis.statistics import accuracies, gains
 from transfer_jax.analysis.tables import Table, treatment_table
 from transfer_jax.results import Results
 
+PAPERS_IMAGES = "imagenet2012"
+LABELS = {
+    "figure": "Accuracy against number of transferred layers",
+    "figure2": "The paper's figure 2: accuracy against number of transferred layers",
+    "figure3": "The paper's figure 3: distant tasks, random filters, both relative to base",
+    "reduced": "Accuracy against number of training images of each class",
+    "preserved": "Accuracy where layers above the cut are copied and trained, too",
+}
+
 
 def write_report(results: Results) -> list[epath.Path]:
-    """Write figure.png, figure.svg and report.html into the run's folder.
+    """Write figures as PNG and SVG, and report.html, into the run's folder.
 
     Args:
       results: the table of results.
 
     Returns:
-      The files.
+      The files. A run of one of the paper's experiments has the paper's figures, too; one on the
+      paper's images stands beside the authors' numbers.
     """
     folder = epath.Path(results.workdir)
-    figure = transfer_curves(accuracies(results.rows))
-    png, svg = io.BytesIO(), io.BytesIO()
-    with matplotlib.rc_context(RC):
-        figure.savefig(png, format="png", dpi=150)
-        figure.savefig(svg, format="svg", metadata={"Date": None})
-    page = render_page(results, svg.getvalue().decode(), _read(folder / "config.json"))
-    files = {"figure.png": png.getvalue(), "figure.svg": svg.getvalue()}
-    for name, content in (files | {"report.html": page.encode()}).items():
+    config = _read(folder / "config.json")
+    reference = config.get("reference", "")
+    same_images = str(config.get("data", {}).get("source", "")).endswith(PAPERS_IMAGES)
+    theirs = original_rows(reference) if reference and same_images else ()
+    figures = {"figure": transfer_curves(accuracies(results.rows))}
+    if reference:
+        figures |= paper_figures(results.rows, theirs)
+    tables = result_tables(results)
+    tables += [table for table in (claims_table(results.rows), table1(results.rows)) if table]
+    if theirs:
+        tables.append(beside_the_authors(results.rows, reference))
+    name = str(config.get("name", folder.name))
+    introduction = [
+        f"{len(results.rows)} networks. {interval_note(results)} <b>n</b> layers are copied from a "
+        "trained network: from one of the same task (<b>BnB</b>) or of the other task "
+        "(<b>AnB</b>), and kept frozen or, with <b>+</b>, trained on.",
+        html.escape(boost_note(results.rows)),
+        html.escape(divergence_note(results)),
+    ]
+    settings = json.dumps(config, indent=2)
+    title = f"{name}: how transferable are the layers?"
+    return write_files(folder, "report", title, introduction, figures, tables, settings)
+
+
+def write_reference(folder: epath.Path) -> list[epath.Path]:
+    """Write the paper's figures, table 1 and claims from the authors' own numbers.
+
+    Args:
+      folder: where to.
+
+    Returns:
+      The files.
+
+    Source: the logs of yosinski/convnet_transfer at 9838c27.
+    """
+    rows = [r for e in ("random_split", "man_natural", "random_filters") for r in original_rows(e)]
+    reduced, preserved = original_rows("reduced"), original_rows("preserved")
+    figures = paper_figures(rows) | paper_figures(reduced) | paper_figures(preserved)
+    tables = [table for table in (claims_table(rows, reduced), table1(rows)) if table]
+    tables += [beside_the_authors((), e) for e in ("random_split", "man_natural", "random_filters",
+                                                   "reduced", "preserved")]  # fmt: skip
+    introduction = [
+        "The networks of Yosinski, Clune, Bengio and Lipson (2014), from their published training "
+        "logs: what a run of the paper's configs should give.",
+        html.escape(boost_note(rows)),
+        "All published runs of BnB+ have target A and all of AnB+ target B, one network a cut: "
+        "that is weak evidence either way. A run here crosses both.",
+    ]
+    title = "How transferable are features in deep neural networks? The authors' numbers"
+    folder.mkdir(parents=True, exist_ok=True)
+    return write_files(folder, "reference", title, introduction, figures, tables)
+
+
+def write_files(
+    folder: epath.Path,
+    page: str,
+    title: str,
+    introduction: list[str],
+    figures: Mapping[str, Figure],
+    tables: list[Table],
+    config: str = "",
+) -> list[epath.Path]:
+    """Write figures and a page that holds them.
+
+    Args:
+      folder: where to.
+      page: name of the page's file, without ending.
+      title: its heading.
+      introduction: its paragraphs, as HTML.
+      figures: name of the file to figure.
+      tables: what follows the figures.
+      config: the run's config, as text.
+
+    Returns:
+      The files.
+    """
+    files: dict[str, bytes] = {}
+    pictures = {}
+    for name, figure in figures.items():
+        png, svg = io.BytesIO(), io.BytesIO()
+        with matplotlib.rc_context(RC):
+            figure.savefig(png, format="png", dpi=150)
+            figure.savefig(svg, format="svg", metadata={"Date": None})
+        files |= {f"{name}.png": png.getvalue(), f"{name}.svg": svg.getvalue()}
+        pictures[LABELS[name]] = svg.getvalue().decode()
+    text = render_page(title, introduction, pictures, tables, config)
+    files[f"{page}.html"] = text.encode()
+    for name, content in files.items():
         (folder / name).write_bytes(content)
-    return [folder / name for name in (*files, "report.html")]
+    return [folder / name for name in files]
 
 
 def result_tables(results: Results) -> list[Table]:
@@ -93,59 +188,6 @@ def divergence_note(results: Results) -> str:
     return (
         f"Diverged, and counted with the accuracy that was left ({len(found)} of "
         f"{len(results.rows)} networks): {'; '.join(found)}."
-    )
-
-
-def render_page(results: Results, svg: str, config: dict[str, Any]) -> str:
-    """The page as HTML, with nothing to load.
-
-    Args:
-      results: the table of results.
-      svg: the figure.
-      config: the run's config.
-
-    Returns:
-      The page.
-    """
-    name = html.escape(str(config.get("name", epath.Path(results.workdir).name)))
-    picture = svg[svg.index("<svg") :]
-    tables = "\n".join(_html_table(table) for table in result_tables(results))
-    settings = html.escape(json.dumps(config, indent=2))
-    return f"""<!doctype html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<title>{name}: how transferable are the layers?</title>
-<style>{STYLE}</style>
-</head>
-<body>
-<main>
-<h1>{name}: how transferable are the layers?</h1>
-<p>{len(results.rows)} networks. {interval_note(results)}
-<b>n</b> layers are copied from a trained network: from one of the same task (<b>BnB</b>) or of the
-other task (<b>AnB</b>), and kept frozen or, with <b>+</b>, trained on.</p>
-<figure role="img" tabindex="0" aria-label="Accuracy against number of transferred layers;
-the numbers are in the tables below">{picture}</figure>
-{tables}
-<p>{html.escape(divergence_note(results))}</p>
-<h2>Config</h2>
-<pre tabindex="0">{settings}</pre>
-</main>
-</body>
-</html>
-"""
-
-
-def _html_table(table: Table) -> str:
-    head = "".join(f'<th scope="col">{html.escape(cell)}</th>' for cell in table.header)
-    body = "\n".join(
-        "<tr>" + "".join(f"<td>{html.escape(cell)}</td>" for cell in row) + "</tr>"
-        for row in table.rows
-    )
-    return (
-        f'<h2>{html.escape(table.title)}</h2>\n<div class="scroll" tabindex="0"><table>\n'
-        f"<thead><tr>{head}</tr></thead>\n<tbody>\n{body}\n</tbody>\n</table></div>"
     )
 
 

@@ -1,0 +1,75 @@
+import csv
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from etils import epath
+
+from transfer_jax.analysis.comparison import beside_the_authors, boost_note, table1
+from transfer_jax.analysis.original import EXPERIMENTS, original_rows
+from transfer_jax.analysis.paper_figures import paper_figures
+from transfer_jax.analysis.report import write_report
+from transfer_jax.cli import main
+from transfer_jax.results import Results
+
+RANDOM_SPLIT = original_rows("random_split")
+
+
+def test_table_1_is_the_published_one_when_pooled_and_not_when_paired():
+    table = table1(RANDOM_SPLIT)
+    assert table is not None
+    for row in table.rows:
+        _, base, selffer, _, own, published, published_selffer = row
+        assert f"{float(base):+.1f}" == published
+        assert f"{float(selffer):+.1f}" == published_selffer
+        assert abs(float(own)) < 0.2
+    assert boost_note(RANDOM_SPLIT).startswith("Transfer gains nothing")
+
+
+def test_means_are_those_of_the_papers_figure():
+    found = {row[1:3]: row[3] for row in beside_the_authors((), "random_split").rows}
+    assert found["BnB", "5"] == "59.35" and found["AnB", "7"] == "54.25"
+    assert found["base", "0"] == "62.51" and found["AnB+", "7"] in ("64.64", "64.65")
+
+
+def test_a_run_stands_beside_the_authors_with_its_difference():
+    better = [replace(row, best10=row.best10 + 0.01) for row in RANDOM_SPLIT]
+    for row in beside_the_authors(better, "random_split").rows:
+        assert row[-1] == "+1.00"
+
+
+@pytest.mark.parametrize("experiment", EXPERIMENTS)
+def test_every_experiment_has_a_figure(experiment):
+    rows = original_rows(experiment)
+    names = {"random_split": "figure2", "man_natural": "figure3", "random_filters": "figure3"}
+    figures = paper_figures(rows, rows)
+    assert names.get(experiment, experiment) in figures
+    lines = [line for figure in figures.values() for axis in figure.axes for line in axis.lines]
+    assert any(len(line.get_xdata()) >= 6 for line in lines)
+
+
+def test_the_reference_is_drawn_from_the_tables_alone(tmp_path, capsys):
+    assert main(["report", "--reference", str(tmp_path / "ref")]) == 0
+    page = (tmp_path / "ref" / "reference.html").read_text()
+    assert "undecided" in page and "+1.38±0.53" in page and "+0.00±0.32" in page
+    for name in ("figure2", "figure3", "reduced", "preserved"):
+        assert (tmp_path / "ref" / f"{name}.png").stat().st_size > 10_000
+    assert "reference.html" in capsys.readouterr().out
+    assert main(["report"]) == 1
+    assert "report needs the folder of a run, or --reference" in capsys.readouterr().err
+
+
+def test_a_run_on_the_papers_images_is_drawn_beside_them(tmp_path):
+    config = '{"name": "x", "reference": "random_split", "data": {"source": "imagenet2012"}}'
+    (tmp_path / "config.json").write_text(config)
+    files = write_report(Results(tuple(RANDOM_SPLIT), str(tmp_path)))
+    assert "figure2.png" in [Path(file).name for file in files]
+    assert "beside the authors" in (epath.Path(tmp_path) / "report.html").read_text()
+
+
+def test_the_tables_travel_with_their_source():
+    from importlib import resources
+
+    folder = resources.files("transfer_jax.analysis") / "reference"
+    assert "yosinski/convnet_transfer" in (folder / "README.md").read_text()
+    assert len(list(csv.DictReader((folder / "networks.csv").read_text().splitlines()))) == 170
