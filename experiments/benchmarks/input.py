@@ -1,0 +1,158 @@
+"""Images a second, and the share of a grid's step that waits for them.
+
+    python experiments/benchmarks/input.py
+    pip install -e '.[bench]'    # for PyTorch's DataLoader, too
+
+On random JPEGs of ILSVRC's usual size: decoding and resizing them (what `prepare` does), reading
+prepared records in batches of 256 (raw, and JPEG), and PyTorch's DataLoader reading the same
+prepared records, one process each. Then the step of all 56 narrow CaffeNets of grid_step.py,
+with a stream beside it that gives as many images as a step sees: the share of its time that it
+waits, for one pipeline and for one a network.
+"""
+
+import io
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+from grids import GridStep, caffenet_grid
+from PIL import Image
+from timing import arguments, in_turn, ratio, show, write
+
+from transfer_jax.data.decoding import ImageForm, decode
+from transfer_jax.data.image_set import ImageSet
+from transfer_jax.data.originals.part import TRAIN, Original
+from transfer_jax.data.pipeline import batch_order
+from transfer_jax.data.preparation import Preparation, prepare_part
+from transfer_jax.data.records import Manifest, open_records
+from transfer_jax.data.stream import BatchSource, Reading, stream
+
+IMAGES, BATCH = 512, 256
+
+
+def jpegs() -> list[bytes]:
+    """Smooth random images of 500x375, about 100 kB each as ILSVRC's are."""
+    generator, found = np.random.default_rng(0), []
+    for _ in range(IMAGES):
+        small = Image.fromarray(generator.integers(0, 255, (94, 125, 3), dtype=np.uint8))
+        file = io.BytesIO()
+        small.resize((500, 375), Image.Resampling.BICUBIC).save(file, "JPEG", quality=92)
+        found.append(file.getvalue())
+    return found
+
+
+class Files:
+    """JPEGs as a part of a dataset."""
+
+    split = TRAIN
+
+    def __init__(self, files: list[bytes]) -> None:
+        self.files = files
+
+    def read(self):
+        """The images."""
+        for i, content in enumerate(self.files):
+            yield Original(f"{i}.JPEG", i % 2, content)
+
+
+def prepared(files: list[bytes], encoding: str, folder: Path) -> ImageSet:
+    """The JPEGs as records of 256x256."""
+    settings = Preparation("benchmark", ImageForm(256), encoding)
+    folder.mkdir()
+    shard = prepare_part(Files(files), "train-0", settings, folder, 2)
+    manifest = Manifest("benchmark", (256, 256, 3), encoding, ("a", "b"), {}, (shard,))
+    (folder / "dataset.json").write_text(manifest.to_json())
+    return open_records(folder, stream=True)
+
+
+def read_batches(images: ImageSet, count: int, reading: Reading) -> None:
+    """Read batches of a random order, as training does."""
+    order = batch_order(jax.random.key(0), np.arange(IMAGES), BATCH)
+    for _ in stream(BatchSource(images, order, slice(None), count), reading):
+        pass
+
+
+def torch_batches(images: ImageSet, count: int, workers: int) -> None:
+    """The same records in PyTorch's DataLoader."""
+    import torch
+
+    class Records(torch.utils.data.Dataset):
+        def __len__(self) -> int:
+            return BATCH * count
+
+        def __getitem__(self, i: int) -> Any:
+            stored: Any = images.images
+            return torch.from_numpy(stored[i % IMAGES].copy())
+
+    loader = torch.utils.data.DataLoader(Records(), BATCH, shuffle=True, num_workers=workers)
+    for _ in loader:
+        pass
+
+
+def main() -> None:
+    """Time the rivals in turn and print images a second."""
+    given = arguments(__doc__).parse_args()
+    files = jpegs()
+    with tempfile.TemporaryDirectory() as folder:
+        sets = {e: prepared(files, e, Path(folder) / e) for e in ("raw", "jpeg")}
+        rivals: dict[str, Any] = {
+            "decode and resize JPEGs": lambda: [decode(f, "a.JPEG", ImageForm(256)) for f in files]
+        }
+        for encoding, images in sets.items():
+            rivals[f"Grain, {encoding}"] = lambda images=images: read_batches(images, 2, Reading())
+        try:
+            import torch  # noqa: F401
+        except ImportError:
+            print("PyTorch is not installed: its DataLoader is left out")
+        else:
+            for encoding, images in sets.items():
+                rivals[f"PyTorch, {encoding}"] = lambda images=images: torch_batches(images, 2, 0)
+        times = in_turn(rivals, given.rounds)
+        rows = [
+            {
+                "what": name,
+                "images a second": IMAGES / float(np.median(own)),
+                "time over Grain, raw": ratio(times, name, "Grain, raw"),
+            }
+            for name, own in times.items()
+        ]
+        show("Reading 512 images, one process", rows)
+        waits = waiting(sets["jpeg"], given.rounds)
+    show("One step of 56 narrow CaffeNets, batches of 16 from JPEG records", waits)
+    write([*rows, *waits], given.json)
+
+
+def waiting(images: ImageSet, steps: int) -> list[dict[str, Any]]:
+    """The share of a step that waits for input, with one pipeline and with one a network."""
+    grid = caffenet_grid()
+    step, networks, rows = GridStep(grid), grid.conditions, []
+    step()
+    for pipelines in (1, networks):
+        order = batch_order(jax.random.key(0), np.arange(IMAGES), grid.batch)
+        sources = [BatchSource(images, order, slice(None), steps + 2) for _ in range(pipelines)]
+        readers = [stream(source, Reading(threads=2, ahead=4)) for source in sources]
+        for reader in readers:
+            next(reader)
+        began, waited = time.perf_counter(), 0.0
+        for _ in range(steps):
+            start = time.perf_counter()
+            for reader in readers:
+                next(reader)
+            waited += time.perf_counter() - start
+            step()
+        whole = time.perf_counter() - began
+        rows.append(
+            {
+                "what": f"{pipelines} pipeline{'s' * (pipelines > 1)} for {networks} networks",
+                "seconds a step": whole / steps,
+                "share that waits": waited / whole,
+            }
+        )
+    return rows
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,73 @@
+"""What the scripts of the paper share: train a config or find it trained, and write a result."""
+
+import argparse
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from etils import epath
+from rich.console import Console
+
+import transfer_jax as tj
+from transfer_jax.analysis.original import original_rows
+from transfer_jax.analysis.paper_figures import paper_figures
+from transfer_jax.analysis.report import write_files
+from transfer_jax.analysis.tables import Table
+from transfer_jax.cli import keep_compiled_programs
+from transfer_jax.config import load_config
+from transfer_jax.engine.cpu import keep_freed_memory, spread_over_cores
+from transfer_jax.results import ResultRow
+
+Script = Callable[[argparse.Namespace, list[str]], None]
+CONSOLE = Console()
+
+
+def arguments(doc: str | None) -> tuple[argparse.Namespace, list[str]]:
+    """What every script takes; what is left over overrides fields of the configs."""
+    parser = argparse.ArgumentParser(description=(doc or "").partition("\n")[0])
+    parser.add_argument("--scale", choices=("full", "tiny"), default="full")
+    parser.add_argument("--runs", type=Path, default=Path("runs"), help="where workdirs lie")
+    return parser.parse_known_args()
+
+
+def trained(
+    config: str, given: argparse.Namespace, overrides: Sequence[str], name: str | None = None
+) -> list[ResultRow]:
+    """The networks of a config: trained now, gone on with, or found finished."""
+    workdir = _folder(given) / (name or config)
+    spread_over_cores()
+    keep_freed_memory()
+    keep_compiled_programs()
+    loaded = load_config(config, [f"--config.scale={given.scale}", *overrides])
+    CONSOLE.print(f"{config}: {workdir}", highlight=False)
+    return list(tj.run(loaded, workdir, console=CONSOLE).rows)
+
+
+def draw(
+    name: str,
+    title: str,
+    rows: Sequence[ResultRow],
+    given: argparse.Namespace,
+    tables: Sequence[Table | None] = (),
+    experiments: Sequence[str] = (),
+) -> None:
+    """Write one figure of the paper, and a page with it; the authors' in grey at full scale."""
+    theirs = [row for e in experiments for row in original_rows(e)] if given.scale == "full" else []
+    figures = {n: figure for n, figure in paper_figures(rows, theirs).items() if n == name}
+    folder = epath.Path(_folder(given) / "paper")
+    folder.mkdir(parents=True, exist_ok=True)
+    found = [table for table in tables if table]
+    files = write_files(folder, title.lower().replace(" ", "_"), title, [], figures, found)
+    CONSOLE.print("Written: " + ", ".join(map(str, files)), highlight=False, soft_wrap=True)
+
+
+def main(script: Script, doc: str | None) -> None:
+    """Run a script; bad input is one line."""
+    try:
+        script(*arguments(doc))
+    except (ValueError, OSError) as error:
+        sys.exit(f"{type(error).__name__}: {' '.join(str(error).split())}")
+
+
+def _folder(given: argparse.Namespace) -> Path:
+    return given.runs if given.scale == "full" else given.runs / given.scale
