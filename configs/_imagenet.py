@@ -90,7 +90,7 @@ def _tiny() -> ConfigDict:
             "data": data,
             "network": {"num_outputs": 10, "width": 1 / 16},
             "optimizer": {"step_every": 4},
-            "cuts": (1, 3, 5, 7),
+            "cuts": (1, 4, 7),
             "test_every": 2,
             "steps": 6,
             "batch_size": 8,

@@ -206,6 +206,7 @@ _ADD_ARGUMENTS = {
 
 
 def _show_results(results: "Results", console: Console) -> None:
+    from transfer_jax.analysis.comparison import boost_note
     from transfer_jax.analysis.report import divergence_note, interval_note, result_tables
 
     for table in result_tables(results):
@@ -216,6 +217,8 @@ def _show_results(results: "Results", console: Console) -> None:
             shown.add_row(*row)
         console.print(shown)
     console.print(interval_note(results), highlight=False)
+    if boost := boost_note(results.rows):
+        console.print(boost, highlight=False)
     if note := divergence_note(results):
         console.print(f"[bold red]{note}[/]", highlight=False)
 

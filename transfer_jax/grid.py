@@ -56,7 +56,7 @@ def condition_grid(
     wanted = _treatments(treatments)
     frozen, tuned = [Cut(n, False) for n in values], [Cut(n, True) for n in values]
     paper = [cut for pair in zip(frozen, tuned, strict=True) for cut in pair]
-    others = [_preserved(n, k) for k in preserved for n in values if n + k < num_layers]
+    others = [_preserved(n, k) for k in preserved for n in values if n + k <= num_layers]
     others += [Cut(len(v.copied), not v.frozen, v) for v in variants]
     cuts_of = {**dict.fromkeys(tasks, paper + others), RANDOM: frozen}
     grid = [

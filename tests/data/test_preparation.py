@@ -203,6 +203,40 @@ def test_bad_input_is_one_line(arguments, words, tars, tmp_path, capsys):
     assert words in line
 
 
+CONFIG = """
+from ml_collections import ConfigDict
+from transfer_jax.configs.imagenet_random import get_config as paper
+
+def get_config():
+    config = paper()
+    config.splits = ("few",)
+    tasks = {"A": ("n01440764", "n01443537"), "B": ("n01484850", "n01491361")}
+    config.named_splits["few"] = ConfigDict(tasks)
+    config.network.width, config.network.num_outputs = 1 / 16, 2
+    config.cuts, config.treatments = (1,), ("AnB",)
+    config.data.form.size, config.data.crop = 80, 67
+    config.steps, config.batch_size, config.test_every, config.test_batch_size = 3, 4, 2, 4
+    config.reading.workers = 1
+    return config
+"""
+
+
+def test_from_the_tars_to_a_trained_grid_on_a_stream(tars, tmp_path, capsys):
+    config = tmp_path / "few.py"
+    config.write_text(CONFIG)
+    common = [f"--config={config}", f"--config.data.folder={tmp_path}/data"]
+    assert main(["prepare", *common, f"--manual_dir={tars}"]) == 0
+    out = capsys.readouterr().out
+    assert "2 images skipped:" in out and "n01443537_0.JPEG: 0 bytes" in out
+    assert "18 training and 12 test images of 80x80 in 1000 classes" in out
+    assert main(["run", *common, f"--workdir={tmp_path}/run"]) == 0
+    curves = (tmp_path / "run" / "curves" / "few.seed0.A-B.csv").read_text().splitlines()
+    assert [line.split(",")[0] for line in curves] == ["step", "2", "3"]
+    assert main(["run", *common, f"--workdir={tmp_path}/again", "--config.reading.workers=0"]) == 0
+    ours, theirs = (tmp_path / run / "results.csv" for run in ("run", "again"))
+    assert ours.read_text() == theirs.read_text()
+
+
 def test_labels_outside_the_classes_are_skipped_and_named(tmp_path):
     from transfer_jax.data.originals.part import Original
 
