@@ -77,7 +77,7 @@ def read_batches(images: ImageSet, count: int, reading: Reading) -> None:
 
 def torch_batches(images: ImageSet, count: int, workers: int) -> None:
     """The same records in PyTorch's DataLoader."""
-    import torch
+    import torch  # pyright: ignore
 
     class Records(torch.utils.data.Dataset):
         def __len__(self) -> int:
@@ -104,7 +104,7 @@ def main() -> None:
         for encoding, images in sets.items():
             rivals[f"Grain, {encoding}"] = lambda images=images: read_batches(images, 2, Reading())
         try:
-            import torch  # noqa: F401
+            import torch  # noqa: F401  # pyright: ignore
         except ImportError:
             print("PyTorch is not installed: its DataLoader is left out")
         else:

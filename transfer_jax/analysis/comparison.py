@@ -73,8 +73,8 @@ def table1(rows: Rows) -> Table | None:
       rows: the table of results.
 
     Returns:
-      Boosts in points, the published ones beside them; None where there is no AnB+ on random
-      halves.
+      Boosts in points, the published ones beside them; None where there is no AnB+ at n = 7 on
+      random halves.
 
     Source: Yosinski et al. (2014), table 1.
     """
@@ -84,7 +84,7 @@ def table1(rows: Rows) -> Table | None:
         for mode in (POOLED, OWN):
             arms = Arms(tuple(rows), mode)
             runs = arms.runs(RANDOM_HALVES, Treatment.TRANSFER_PLUS, range(low, high + 1))
-            if not runs:
+            if high not in arms.cuts(RANDOM_HALVES, Treatment.TRANSFER_PLUS):
                 return None
             others = arms.runs(RANDOM_HALVES, Treatment.SELFFER_PLUS, range(low, high + 1))
             base = [0.0] if mode == OWN else arms.runs(RANDOM_HALVES, Treatment.BASE, (0,))

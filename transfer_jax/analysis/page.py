@@ -12,13 +12,13 @@ body { font: 16px/1.5 system-ui, sans-serif; margin: 0; }
 main { max-width: 62rem; margin: 0 auto; padding: 1rem; }
 h1 { font-size: 1.5rem; } h2 { font-size: 1.1rem; margin-top: 2rem; }
 figure { margin: 1rem 0; background: white; border-radius: 6px; }
-figure svg { width: 100%; min-width: 40rem; height: auto; display: block; }
+figure svg { width: 100%; min-width: 40rem; height: auto; max-height: 46rem; display: block; }
 figure, .scroll, pre { overflow-x: auto; }
 table { border-collapse: collapse; font-variant-numeric: tabular-nums; }
 th, td { padding: 0.25rem 0.8rem; text-align: right; white-space: nowrap; }
 thead { border-bottom: 2px solid var(--line); }
 tbody tr { border-bottom: 1px solid var(--line); }
-td.text { text-align: left; white-space: normal; min-width: 12rem; }
+td.text, th.text { text-align: left; white-space: normal; min-width: 9rem; }
 pre { border: 1px solid var(--line); border-radius: 6px; padding: 0.8rem; font-size: 0.85rem; }
 """
 
@@ -72,14 +72,17 @@ def render_page(
 
 
 def _html_table(table: Table) -> str:
-    head = "".join(f'<th scope="col">{html.escape(cell)}</th>' for cell in table.header)
-    body = "\n".join("<tr>" + "".join(map(_html_cell, row)) + "</tr>" for row in table.rows)
+    texts = [any(len(row[i]) > SENTENCE for row in table.rows) for i in range(len(table.header))]
+    kinds = [' class="text"' if text else "" for text in texts]
+    head = _html_cells("th", table.header, [f'{kind} scope="col"' for kind in kinds])
+    body = "\n".join("<tr>" + _html_cells("td", row, kinds) + "</tr>" for row in table.rows)
     return (
         f'<h2>{html.escape(table.title)}</h2>\n<div class="scroll" tabindex="0"><table>\n'
         f"<thead><tr>{head}</tr></thead>\n<tbody>\n{body}\n</tbody>\n</table></div>\n"
     )
 
 
-def _html_cell(text: str) -> str:
-    kind = ' class="text"' if len(text) > SENTENCE else ""
-    return f"<td{kind}>{html.escape(text)}</td>"
+def _html_cells(tag: str, row: Sequence[str], kinds: Sequence[str]) -> str:
+    return "".join(
+        f"<{tag}{kind}>{html.escape(cell)}</{tag}>" for cell, kind in zip(row, kinds, strict=True)
+    )
