@@ -1,4 +1,4 @@
-"""How general is each layer of a ConvNet trained on half of CIFAR-100? An hour's job on one GPU.
+"""How general is each layer of a ConvNet trained on half of CIFAR-100? For an hour on a GPU.
 
     transfer-jax prepare --config=configs/cifar100.py
     transfer-jax run --config=configs/cifar100.py --workdir=runs/cifar100

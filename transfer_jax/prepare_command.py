@@ -1,6 +1,7 @@
 """The command `transfer-jax prepare`: a dataset's images in one size and one place."""
 
 import argparse
+import shlex
 from pathlib import Path
 
 from rich.console import Console
@@ -48,9 +49,8 @@ def prepare_command(arguments: argparse.Namespace, overrides: list[str], console
         for done in prepare(originals, settings, folder, arguments.workers):
             bar.update(task, total=done.all_parts, completed=done.parts, images=done.images)
     _summarise(Manifest.read(folder), folder, console)
-    console.print(
-        f"Next: transfer-jax run --config={arguments.config}", highlight=False, soft_wrap=True
-    )
+    flags = shlex.join([f"--config={arguments.config}", *overrides])
+    console.print(f"Next: transfer-jax run {flags}", highlight=False, soft_wrap=True)
 
 
 def _settings(config: Config, channels: int) -> Preparation:
