@@ -2,10 +2,14 @@
 
 import json
 import os
+import socket
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
+from etils import epath
 from PIL import Image
 
 from tests.data.tars import CLASSES, ODD, PER_CLASS, image_bytes, write_tars
@@ -17,6 +21,7 @@ from transfer_jax.data.originals.tars import imagenet_tars
 from transfer_jax.data.preparation import Preparation, damaged_shards, prepare, prepare_part
 from transfer_jax.data.records import Manifest, RecordsError, open_records
 from transfer_jax.data.sources import load_images
+from transfer_jax.results import read_rows
 
 FORM = ImageForm(16)
 SETTINGS = Preparation("imagenet2012", FORM, "raw")
@@ -235,6 +240,35 @@ def test_from_the_tars_to_a_trained_grid_on_a_stream(tars, tmp_path, capsys):
     assert main(["run", *common, f"--workdir={tmp_path}/again", "--config.reading.workers=0"]) == 0
     ours, theirs = (tmp_path / run / "results.csv" for run in ("run", "again"))
     assert ours.read_text() == theirs.read_text()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("devices_per_column", [1, 2])
+def test_two_processes_read_their_own_shares_of_a_stream(devices_per_column, tars, tmp_path):
+    """A column each, or half of each batch; the numbers are those of one process."""
+    config = tmp_path / "few.py"
+    config.write_text(CONFIG.replace("workers = 1", "workers = 0"))
+    common = [f"--config={config}", f"--config.data.folder={tmp_path}/data"]
+    assert main(["prepare", *common, f"--manual_dir={tars}"]) == 0
+    with socket.socket() as free:
+        free.bind(("localhost", 0))
+        coordinator = f"localhost:{free.getsockname()[1]}"
+    command = [sys.executable, "-m", "transfer_jax.cli", "run", *common]
+    environment = {**os.environ, "XLA_FLAGS": "--xla_force_host_platform_device_count=1"}
+    alone = [*command, "--config.devices_per_column=1", f"--workdir={tmp_path}/one"]
+    subprocess.run(alone, check=True, env=environment, capture_output=True)
+    both = [*command, f"--config.devices_per_column={devices_per_column}"]
+    both += [f"--workdir={tmp_path}/two", f"--coordinator={coordinator}", "--processes=2"]
+    processes = [
+        subprocess.Popen([*both, f"--process={i}"], env=environment, stdout=subprocess.DEVNULL)
+        for i in range(2)
+    ]
+    assert [process.wait(timeout=300) for process in processes] == [0, 0]
+    one, two = (read_rows(epath.Path(tmp_path) / name / "results.csv") for name in ("one", "two"))
+    for a, b in zip(one, two, strict=True):
+        assert a.top1 == b.top1
+        # Halves of a batch are summed apart.
+        assert a.loss == pytest.approx(b.loss, rel=0 if devices_per_column == 1 else 1e-5)
 
 
 def test_labels_outside_the_classes_are_skipped_and_named(tmp_path):
