@@ -38,7 +38,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         arguments.command(arguments, overrides, console)
     except KeyboardInterrupt:
-        print("interrupted; the same command goes on from the last column", file=sys.stderr)
+        print("interrupted; the same command goes on from what is finished", file=sys.stderr)
         return 130
     except (ValueError, OSError) as error:
         print(f"transfer-jax: {_one_line(error)}", file=sys.stderr)
