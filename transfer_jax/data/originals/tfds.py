@@ -1,6 +1,7 @@
 """Any image dataset of TFDS, read as a random-access source, which needs no TensorFlow."""
 
 import contextlib
+import logging
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -72,6 +73,8 @@ def tfds_dataset(name: str, data_dir: str | None, manual_dir: str | None) -> Ori
 def _builder(name: str, data_dir: str | None) -> Any:
     import tensorflow_datasets as tfds
 
+    # It recommends OpenCV once a process, which makes no difference here.
+    logging.getLogger("absl").setLevel(logging.ERROR)
     try:
         return tfds.builder(name, data_dir=data_dir, file_format="array_record")
     except (tfds.core.DatasetNotFoundError, ValueError) as error:
