@@ -91,7 +91,9 @@ def stream(source: BatchSource, reading: Reading, start: int = 0) -> Iterator[Ho
     Returns:
       The batches, in order; the same ones wherever it starts and however they are read.
     """
-    options = grain.ReadOptions(num_threads=reading.threads, prefetch_buffer_size=reading.ahead)
+    # More threads than batches in memory would have nothing to do.
+    threads = min(reading.threads, reading.ahead)
+    options = grain.ReadOptions(num_threads=threads, prefetch_buffer_size=reading.ahead)
     batches = grain.MapDataset.source(source)[start:].to_iter_dataset(options)  # pyright: ignore
     if reading.workers:
         # Grain asks for flags that only a program of absl's own parses.
