@@ -125,6 +125,7 @@ def report_command(arguments: argparse.Namespace, _: list[str], console: Console
     if arguments.reference:
         files = write_reference(epath.Path(arguments.workdir or "runs/reference"))
         console.print("Written: " + ", ".join(map(str, files)), highlight=False, soft_wrap=True)
+        console.print(f"Next: open {files[-1]}", highlight=False, soft_wrap=True)
         return
     if arguments.workdir is None:
         raise ValueError("report needs the folder of a run, or --reference")
