@@ -8,7 +8,6 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-import grain
 import msgpack
 import numpy as np
 from jaxtyping import Float, Int, UInt8
@@ -181,10 +180,13 @@ class StoredImages:
         self.shape = (sum(len(s.labels) for s in manifest.shards), *manifest.shape)
 
     @functools.cached_property
-    def records(self) -> grain.sources.ArrayRecordDataSource:
+    def records(self) -> Sequence[bytes]:
         """The records, by number."""
+        # Only a run that reads from disk pays for Grain and its threads.
+        import grain
+
         files = [str(self.folder / shard.file) for shard in self.manifest.shards if shard.labels]
-        return grain.sources.ArrayRecordDataSource(files)
+        return grain.sources.ArrayRecordDataSource(files)  # pyright: ignore
 
     def __getitem__(self, number: int) -> UInt8[np.ndarray, "h w c"]:
         """One image."""

@@ -4,7 +4,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import NamedTuple
 
-import grain
 import numpy as np
 from absl import flags
 from jaxtyping import Int, UInt8
@@ -91,6 +90,8 @@ def stream(source: BatchSource, reading: Reading, start: int = 0) -> Iterator[Ho
     Returns:
       The batches, in order; the same ones wherever it starts and however they are read.
     """
+    import grain
+
     # More threads than batches in memory would have nothing to do.
     threads = min(reading.threads, reading.ahead)
     options = grain.ReadOptions(num_threads=threads, prefetch_buffer_size=reading.ahead)
