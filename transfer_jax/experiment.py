@@ -190,7 +190,7 @@ class Trainer:
             networks=initial_networks(column, names, self.init, base),
             base=base or {},
             inputs=column_inputs(*place),
-            order=column_order(*place),
+            order=column_order(*place) if self.plan.recipe.images.streamed else None,
         )
 
     def _base(self, column: Column) -> Params | None:

@@ -5,9 +5,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from transfer_jax.analysis.claims import CLAIMS, FAILS, HOLDS, NOT_RUN, UNDECIDED, judge
+from transfer_jax.analysis.claims import CLAIMS, judge
 from transfer_jax.analysis.contrasts import OWN, POOLED, Arms, over
 from transfer_jax.analysis.original import original_counts, original_rows
+from transfer_jax.analysis.verdicts import FAILS, HOLDS, NOT_RUN, UNDECIDED
 from transfer_jax.grid import base_conditions, columns, condition_grid
 from transfer_jax.results import ResultRow, rows_of
 

@@ -1,10 +1,4 @@
-"""The paper's claims, each tested on a table of results, pooled as the paper does and paired.
-
-A claim that something is *above* something else holds if the one-sided 95% interval of the
-difference lies above 0 and the sign is right at every cut; it fails if an advantage of half a point
-is excluded (two-sided 95%); else it is undecided. A claim that two things are *the same* holds if
-their means are within half a point, and fails if they are not and the interval excludes 0.
-"""
+"""The paper's claims, each tested on a table of results, pooled as the paper does and paired."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -23,23 +17,14 @@ from transfer_jax.analysis.contrasts import (
     over,
     slope,
 )
+from transfer_jax.analysis.verdicts import FAILS, HOLDS, NOT_RUN, Verdict, above, every, same
 from transfer_jax.conditions import Treatment
 from transfer_jax.results import ResultRow
 
-HOLDS, FAILS, UNDECIDED, NOT_RUN = "holds", "fails", "undecided", "not run"
-MARGIN = 0.005
 NEAR_CHANCE = 0.1
 BASE, BNB, ANB = Treatment.BASE, Treatment.SELFFER, Treatment.TRANSFER
 BNB_PLUS, ANB_PLUS, RANDOM = Treatment.SELFFER_PLUS, Treatment.TRANSFER_PLUS, Treatment.RANDOM
 Terms = list[tuple[float, Sample]]
-
-
-@dataclass(frozen=True)
-class Verdict:
-    """What a table says about a claim: `holds`, `fails`, `undecided` or `not run`, and why."""
-
-    verdict: str
-    evidence: str
 
 
 @dataclass(frozen=True)
@@ -80,40 +65,6 @@ def judge(rows: Sequence[ResultRow]) -> list[tuple[Claim, dict[str, Verdict]]]:
     ]
 
 
-def _above(estimate: Estimate | None, signs: Sequence[float] = ()) -> Verdict:
-    if estimate is None:
-        return Verdict(NOT_RUN, "")
-    evidence = _points(estimate)
-    if estimate.mean > estimate.bound(sides=1):
-        wrong = sum(sign <= 0 for sign in signs)
-        if not wrong:
-            return Verdict(HOLDS, evidence)
-        return Verdict(UNDECIDED, f"{evidence}, but not at {wrong} of {len(signs)} cuts")
-    excluded = estimate.mean + estimate.bound() < MARGIN
-    return Verdict(FAILS if excluded else UNDECIDED, evidence)
-
-
-def _same(estimate: Estimate | None) -> Verdict:
-    if estimate is None:
-        return Verdict(NOT_RUN, "")
-    evidence = _points(estimate)
-    if abs(estimate.mean) <= MARGIN:
-        return Verdict(HOLDS, evidence)
-    return Verdict(FAILS if abs(estimate.mean) > estimate.bound() else UNDECIDED, evidence)
-
-
-def _all(*verdicts: Verdict) -> Verdict:
-    """Holds if all do; fails if one does."""
-    found = [verdict.verdict for verdict in verdicts]
-    order = (NOT_RUN, FAILS, UNDECIDED, HOLDS)
-    evidence = "; ".join(verdict.evidence for verdict in verdicts if verdict.evidence)
-    return Verdict(next(name for name in order if name in found), evidence)
-
-
-def _points(estimate: Estimate) -> str:
-    return f"{100 * estimate.mean:+.2f}±{100 * estimate.bound():.2f}"
-
-
 def _level(arms: Arms, treatment: str, ns: Sequence[int], family: str = RANDOM_HALVES) -> Terms:
     """An arm, less base."""
     return [(1.0, arms.sample(family, treatment, ns)), *arms.base(family)]
@@ -136,34 +87,34 @@ def _at(arms: Arms, terms_of: Callable[[int], Terms], ns: Sequence[int]) -> list
 
 def _base_above_whole(arms: Arms) -> Verdict:
     terms = [(1.0, arms.sample(RANDOM_HALVES, BASE)), (-1.0, arms.sample(WHOLE, BASE))]
-    return _above(arms.contrast(terms))
+    return above(arms.contrast(terms))
 
 
 def _selffer_first(arms: Arms) -> Verdict:
-    return _all(*(_same(arms.contrast(_level(arms, BNB, [n]))) for n in (1, 2)))
+    return every(*(same(arms.contrast(_level(arms, BNB, [n]))) for n in (1, 2)))
 
 
 def _selffer_dips(arms: Arms) -> Verdict:
     signs = _at(arms, lambda n: _minus(_level(arms, BNB, [n])), (3, 4, 5, 6))
-    low = _above(arms.contrast(_minus(_level(arms, BNB, (3, 4, 5, 6)))), signs)
+    low = above(arms.contrast(_minus(_level(arms, BNB, (3, 4, 5, 6)))), signs)
     most = _difference(arms, _level(arms, BNB, (3, 6)), _level(arms, BNB, (4, 5)))
-    return _all(low, _above(most))
+    return every(low, above(most))
 
 
 def _selffer_recovers(arms: Arms) -> Verdict:
     back = _difference(arms, _level(arms, BNB, (6, 7)), _level(arms, BNB, (4, 5)))
-    return _all(_above(back), _same(arms.contrast(_level(arms, BNB, [7]))))
+    return every(above(back), same(arms.contrast(_level(arms, BNB, [7]))))
 
 
 def _tuned_selffer(arms: Arms) -> Verdict:
-    return _same(arms.contrast(_level(arms, BNB_PLUS, arms.cuts(RANDOM_HALVES, BNB_PLUS))))
+    return same(arms.contrast(_level(arms, BNB_PLUS, arms.cuts(RANDOM_HALVES, BNB_PLUS))))
 
 
 def _transfer_falls(arms: Arms) -> Verdict:
-    first = [_same(arms.contrast(_level(arms, ANB, [n]))) for n in (1, 2)]
-    third = _above(arms.contrast(_minus(_level(arms, ANB, [3]))))
+    first = [same(arms.contrast(_level(arms, ANB, [n]))) for n in (1, 2)]
+    third = above(arms.contrast(_minus(_level(arms, ANB, [3]))))
     later = _difference(arms, _level(arms, ANB, [3]), _level(arms, ANB, (4, 5, 6, 7)))
-    return _all(*first, third, _above(later))
+    return every(*first, third, above(later))
 
 
 def _co_adaptation(arms: Arms, ns: Sequence[int]) -> Terms:
@@ -179,16 +130,27 @@ def _co_adaptation_then_specificity(arms: Arms) -> Verdict:
     last = arms.contrast(_minus(_co_adaptation(arms, top)))
     signs = _at(arms, lambda n: _co_adaptation(arms, [n]), middle)
     reverse = _at(arms, lambda n: _minus(_co_adaptation(arms, [n])), top)
-    return _all(_above(first, signs), _above(last, reverse))
+    return every(above(first, signs), above(last, reverse))
 
 
 def _tuned_transfer(arms: Arms) -> Verdict:
     ns = arms.cuts(RANDOM_HALVES, ANB_PLUS)
     signs = _at(arms, lambda n: _level(arms, ANB_PLUS, [n]), ns)
-    return _above(arms.contrast(_level(arms, ANB_PLUS, ns)), signs)
+    return above(arms.contrast(_level(arms, ANB_PLUS, ns)), signs)
 
 
-def _boost(arms: Arms) -> Verdict:
+def boost(arms: Arms) -> tuple[Estimate | None, Verdict]:
+    """What fine-tuned transfer gains over fine-tuned selffers, on random halves.
+
+    Args:
+      arms: the networks.
+
+    Returns:
+      AnB+ less BnB+ over all cuts, None where one was not run; and whether it is a gain.
+
+    Source: Yosinski et al. (2014), section 4.1.
+    """
+
     def terms(ns: Sequence[int]) -> Terms:
         return [
             (1.0, arms.sample(RANDOM_HALVES, ANB_PLUS, ns)),
@@ -196,7 +158,8 @@ def _boost(arms: Arms) -> Verdict:
         ]
 
     ns = arms.cuts(RANDOM_HALVES, ANB_PLUS)
-    return _above(arms.contrast(terms(ns)), _at(arms, lambda n: terms([n]), ns))
+    gain = arms.contrast(terms(ns))
+    return gain, above(gain, _at(arms, lambda n: terms([n]), ns))
 
 
 def _boost_grows(arms: Arms) -> Verdict:
@@ -206,7 +169,7 @@ def _boost_grows(arms: Arms) -> Verdict:
         return [(float(n), value) for n, values in found for value in values]
 
     later = slope(points(3))
-    return _above(slope(points(1)), [] if later is None else [later.mean])
+    return above(slope(points(1)), [] if later is None else [later.mean])
 
 
 def _distance(arms: Arms) -> Verdict:
@@ -214,7 +177,7 @@ def _distance(arms: Arms) -> Verdict:
         return [(1.0, arms.sample(RANDOM_HALVES, ANB, ns)), (-1.0, arms.sample(DISTANT, ANB, ns))]
 
     ns = [n for n in arms.cuts(DISTANT, ANB) if n >= 2]
-    return _above(arms.contrast(terms(ns)), _at(arms, lambda n: terms([n]), ns))
+    return above(arms.contrast(terms(ns)), _at(arms, lambda n: terms([n]), ns))
 
 
 def _natural_above_man_made(arms: Arms) -> Verdict:
@@ -225,7 +188,7 @@ def _natural_above_man_made(arms: Arms) -> Verdict:
             arm = (row.seed, row.treatment, row.n)
             found.setdefault(arm, {})[row.target] = row.best10
     gaps = [targets["B"] - targets["A"] for targets in found.values() if len(targets) == 2]
-    return _above(over(gaps), gaps) if gaps else Verdict(NOT_RUN, "")
+    return above(over(gaps), gaps) if gaps else Verdict(NOT_RUN, "")
 
 
 def _random_filters(arms: Arms) -> Verdict:
@@ -235,11 +198,11 @@ def _random_filters(arms: Arms) -> Verdict:
     if not base or not {1, 2, 3} <= set(ns):
         return Verdict(NOT_RUN, "")
     falls = [
-        _above(arms.contrast(_minus(_level(arms, RANDOM, [n], WHOLE)))) for n in ns if n in (1, 2)
+        above(arms.contrast(_minus(_level(arms, RANDOM, [n], WHOLE)))) for n in ns if n in (1, 2)
     ]
     most = max(np.mean(level[n]) for n in ns if n >= 3) / np.mean(base)
     near = Verdict(HOLDS if most < NEAR_CHANCE else FAILS, f"at most {most:.0%} of base from n = 3")
-    return _all(*falls, near)
+    return every(*falls, near)
 
 
 def _distant_beats_random(arms: Arms) -> Verdict:
@@ -253,7 +216,7 @@ def _distant_beats_random(arms: Arms) -> Verdict:
     family = WHOLE if raw.cuts(WHOLE, RANDOM) else DISTANT
     ns = sorted(set(raw.cuts(DISTANT, ANB)) & set(raw.cuts(family, RANDOM)))
     gaps = [share(DISTANT, ANB, n) - share(family, RANDOM, n) for n in ns]
-    return _above(over(gaps), gaps) if gaps else Verdict(NOT_RUN, "")
+    return above(over(gaps), gaps) if gaps else Verdict(NOT_RUN, "")
 
 
 def _less_data(arms: Arms) -> Verdict:
@@ -268,7 +231,7 @@ def _less_data(arms: Arms) -> Verdict:
         return Verdict(NOT_RUN, "")
     steps = np.diff([level[k] for k in trained])
     ranks = [(float(i), level[k]) for i, k in enumerate(trained)]
-    return _above(slope(ranks), steps.tolist())
+    return above(slope(ranks), steps.tolist())
 
 
 CLAIMS = (
@@ -282,7 +245,7 @@ CLAIMS = (
     Claim(7, "Co-adaptation costs more than specificity at n = 3 to 5, less at 6, 7.",
           _co_adaptation_then_specificity),
     Claim(8, "AnB+ is above base at every n.", _tuned_transfer),
-    Claim(9, "AnB+ is above BnB+ at every n.", _boost),
+    Claim(9, "AnB+ is above BnB+ at every n.", lambda arms: boost(arms)[1]),
     Claim(10, "AnB+ rises with the number of layers kept.", _boost_grows),
     Claim(11, "AnB falls more between distant tasks, from n = 2 on.", _distance, (OWN,)),
     Claim(12, "The natural target scores above the man-made one.", _natural_above_man_made,

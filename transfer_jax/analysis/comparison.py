@@ -4,10 +4,11 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from transfer_jax.analysis.claims import NOT_RUN, Verdict, judge
-from transfer_jax.analysis.contrasts import OWN, POOLED, RANDOM_HALVES, Arms, Estimate
+from transfer_jax.analysis.claims import boost, judge
+from transfer_jax.analysis.contrasts import OWN, POOLED, RANDOM_HALVES, Arms, family_of
 from transfer_jax.analysis.original import original_rows, published_table1
 from transfer_jax.analysis.tables import Table, heading
+from transfer_jax.analysis.verdicts import FAILS, HOLDS, NOT_RUN, Verdict
 from transfer_jax.conditions import Treatment
 from transfer_jax.results import ResultRow
 
@@ -52,17 +53,16 @@ def boost_note(rows: Rows) -> str:
 
     Source: Yosinski et al. (2014), section 4.1; the logs of yosinski/convnet_transfer.
     """
-    own, pooled = (_boost(Arms(tuple(rows), mode)) for mode in (OWN, POOLED))
+    (own, found), (pooled, _) = (boost(Arms(tuple(rows), mode)) for mode in (OWN, POOLED))
     if own is None or pooled is None:
         return ""
-    verdict = next(verdicts[OWN].verdict for claim, verdicts in judge(rows) if claim.number == 9)
     answer = {
-        "holds": "Transfer gains over training on from the same task",
-        "fails": "Transfer gains nothing over training on from the same task",
-    }.get(verdict, "Whether transfer gains over training on from the same task is undecided")
+        HOLDS: "Transfer gains over training on from the same task",
+        FAILS: "Transfer gains nothing over training on from the same task",
+    }.get(found.verdict, "Whether transfer gains over training on from the same task is undecided")
     return (
-        f"{answer}: AnB+ less BnB+ is {_points(own)} points when each is compared with its own "
-        f"target's base network, {_points(pooled)} in pooled means (95% intervals)."
+        f"{answer}: AnB+ less BnB+ is {own} points when each is compared with its own "
+        f"target's base network, {pooled} in pooled means (95% intervals)."
     )
 
 
@@ -124,7 +124,8 @@ def beside_the_authors(rows: Rows, reference: str) -> Table:
 def _means(rows: Rows) -> dict[tuple[str, str, str, int, int], float]:
     groups: dict[tuple[str, str, str, int, int], list[float]] = {}
     for row in rows:
-        split = "random halves" if row.split.startswith("random-") else f"{row.split}, {row.target}"
+        halves = family_of(row.split) == RANDOM_HALVES
+        split = RANDOM_HALVES if halves else f"{row.split}, {row.target}"
         key = (split, row.treatment, row.variant, row.n, row.examples)
         groups.setdefault(key, []).append(row.best10)
     return {key: float(np.mean(values)) for key, values in groups.items()}
@@ -135,20 +136,8 @@ def _place(key: tuple[str, str, str, int, int]) -> tuple[object, ...]:
     return (split, list(Treatment).index(Treatment(treatment)), variant, n, examples)
 
 
-def _boost(arms: Arms) -> Estimate | None:
-    ns = arms.cuts(RANDOM_HALVES, Treatment.TRANSFER_PLUS)
-    plus = arms.sample(RANDOM_HALVES, Treatment.TRANSFER_PLUS, ns)
-    return arms.contrast(
-        [(1.0, plus), (-1.0, arms.sample(RANDOM_HALVES, Treatment.SELFFER_PLUS, ns))]
-    )
-
-
 def _gain(runs: Sequence[float], others: Sequence[float]) -> str:
     return f"{100 * (np.mean(runs) - np.mean(others)):+.2f}" if len(others) else ""
-
-
-def _points(estimate: Estimate) -> str:
-    return f"{100 * estimate.mean:+.2f}±{100 * estimate.bound():.2f}"
 
 
 def _text(verdicts: dict[str, Verdict], mode: str) -> str:

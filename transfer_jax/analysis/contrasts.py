@@ -32,6 +32,10 @@ class Estimate:
         level = 1 - (1 - CONFIDENCE) / sides
         return float(stats.t.ppf(level, self.freedom)) * self.error
 
+    def __str__(self) -> str:
+        """In points, with its two-sided interval."""
+        return f"{100 * self.mean:+.2f}±{100 * self.bound():.2f}"
+
 
 # What one base network stands for, to the accuracies that belong to it.
 Sample = dict[tuple[object, ...], float]
@@ -73,13 +77,9 @@ class Arms:
         self, family: str, treatment: str, ns: Iterable[int]
     ) -> Iterator[tuple[str, int, str, str, int, float]]:
         wanted, base = set(ns), self._bases()
-        for row in self.rows:
+        for row in self._rows(family, treatment):
             place = (row.split, row.seed, row.target)
-            if row.variant or row.examples or family_of(row.split) != family:
-                continue
-            if row.treatment != treatment or row.n not in wanted:
-                continue
-            if self.mode == OWN and place not in base:
+            if row.n not in wanted or (self.mode == OWN and place not in base):
                 continue
             own = (row.best10 - base[place]) if self.mode == OWN else row.best10
             yield (*place, row.base, row.n, own)
@@ -98,14 +98,13 @@ class Arms:
 
     def cuts(self, family: str, treatment: str) -> list[int]:
         """The cuts at which a treatment was run."""
-        return sorted(
-            {
-                row.n
-                for row in self.rows
-                if family_of(row.split) == family and row.treatment == treatment
-                if not (row.variant or row.examples)
-            }
-        )
+        return sorted({row.n for row in self._rows(family, treatment)})
+
+    def _rows(self, family: str, treatment: str) -> Iterator[ResultRow]:
+        for row in self.rows:
+            here = family_of(row.split) == family and row.treatment == treatment
+            if here and not (row.variant or row.examples):
+                yield row
 
     def _bases(self) -> Mapping[tuple[str, int, str], float]:
         return {

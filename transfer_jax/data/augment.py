@@ -74,12 +74,7 @@ def random_shift(
     pad = ((0, 0), (reach, reach), (reach, reach), (0, 0))
     padded = jnp.pad(images, pad)
     corners = jax.random.randint(key, (images.shape[0], 2), 0, 2 * reach + 1)
-    size = images.shape[1:]
-
-    def crop(image: Array, corner: Array) -> Array:
-        return jax.lax.dynamic_slice(image, (corner[0], corner[1], 0), size)
-
-    return jax.vmap(crop)(padded, corners)
+    return _windows(padded, corners, images.shape[1:3])
 
 
 def random_crop(
@@ -105,12 +100,17 @@ def random_crop(
         return images
     room = jnp.array([side - size + 1 for side in images.shape[1:3]])
     corners = jax.random.randint(key, (images.shape[0], 2), 0, room)
+    return _windows(images, corners, (size, size))
 
-    def crop(image: Array, corner: Array) -> Array:
+
+def _windows(images: Array, corners: Array, sides: tuple[int, ...]) -> Array:
+    """From each image, the pixels right and below of its corner."""
+
+    def cut(image: Array, corner: Array) -> Array:
         start = (corner[0], corner[1], 0)
-        return jax.lax.dynamic_slice(image, start, (size, size, image.shape[-1]))
+        return jax.lax.dynamic_slice(image, start, (*sides, image.shape[-1]))
 
-    return jax.vmap(crop)(images, corners)
+    return jax.vmap(cut)(images, corners)
 
 
 def centre_crop(

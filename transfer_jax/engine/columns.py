@@ -96,10 +96,12 @@ def column_inputs(column: Column, split: Split, recipe: Recipe) -> ColumnInputs:
     own_mean = recipe.mean == "target" or column.base in (None, RANDOM)
     mean, scale = _normalisation(recipe, target if own_mean else split.task(column.base or ""))
     test = first_examples(images.labels, images.is_test, target, recipe.test_per_class)
-    none = np.zeros((0, recipe.batch_size), np.int32)
-    order = column_order(column, split, recipe)
+    if images.streamed:
+        batches = np.zeros((0, recipe.batch_size), np.int32)
+    else:
+        batches = column_order(column, split, recipe).batches(recipe.steps)
     return ColumnInputs(
-        train_batches=none if images.streamed else order.batches(recipe.steps),
+        train_batches=batches,
         test_batches=test_batches(test, recipe.test_batch_size, recipe.test_examples),
         ranks=ranks(target, len(images.class_names)),
         mean=mean,
