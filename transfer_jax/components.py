@@ -4,6 +4,7 @@ import fnmatch
 import re
 
 import optax
+from jaxtyping import Array
 from ml_collections import ConfigDict
 
 from transfer_jax.conditions import Split, Variant
@@ -17,6 +18,7 @@ from transfer_jax.optimizers import caffe_sgd, sgd, step_schedule
 
 NETWORKS = {"convnet": ConvNet, "caffenet": CaffeNet}
 OPTIMIZERS = ("sgd", "caffe")
+IN_STATE = ("learning_rate", "weight_decay")
 WHOLE = "whole"
 
 
@@ -94,14 +96,30 @@ def build_optimizer(config: Config) -> optax.GradientTransformation:
       The optimizer of one network.
     """
     settings = config.optimizer
-    rest = (settings.momentum, settings.weight_decay)
     if settings.name == "caffe":
-        rate = step_schedule(settings.learning_rate, settings.step_every, settings.step_factor)
-        return caffe_sgd(rate, *rest)
-    rate = optax.warmup_cosine_decay_schedule(
-        0.0, settings.learning_rate, settings.warmup_steps, config.steps
-    )
-    return sgd(rate, *rest)
+        make, shape = caffe_sgd, step_schedule(1.0, settings.step_every, settings.step_factor)
+    else:
+        warmup = settings.warmup_steps
+        make, shape = sgd, optax.warmup_cosine_decay_schedule(0.0, 1.0, warmup, config.steps)
+
+    # In the state, not in the program: runs that differ in these alone share a program.
+    @optax.inject_hyperparams
+    def of(learning_rate: Array, weight_decay: Array) -> optax.GradientTransformation:
+        return make(lambda step: learning_rate * shape(step), settings.momentum, weight_decay)
+
+    return of(**in_state(config))
+
+
+def in_state(config: Config) -> dict[str, float]:
+    """The settings of the optimizer that lie in its state.
+
+    Args:
+      config: the config.
+
+    Returns:
+      Name to value.
+    """
+    return {name: float(config.optimizer[name]) for name in IN_STATE}
 
 
 def build_variants(config: Config, layer_names: tuple[str, ...]) -> list[Variant]:
