@@ -14,8 +14,8 @@ from tests.conftest import TINY
 from transfer_jax.config import load_config
 from transfer_jax.engine.loop import CompiledProgram
 from transfer_jax.engine.mesh import MeshError
-from transfer_jax.experiment import restore_base
 from transfer_jax.grid import base_condition
+from transfer_jax.networks import restore_base
 from transfer_jax.plan import make_plan
 from transfer_jax.results import ResultsError
 from transfer_jax.workdir import Workdir, WorkdirError

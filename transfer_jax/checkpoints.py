@@ -1,5 +1,11 @@
 """Trained networks on disk, by orbax."""
 
+import errno
+import hashlib
+import json
+import os
+from typing import Any
+
 import jax
 import numpy as np
 import orbax.checkpoint as ocp
@@ -17,11 +23,48 @@ def save(path: epath.PathLike, tree: PyTree) -> None:
     """Write a tree of arrays, all of it or nothing; an earlier one is replaced.
 
     Args:
-      path: the folder to write.
-      tree: the arrays.
+      path: the folder to write; of several processes, one alone calls this.
+      tree: the arrays, in host memory.
+
+    Raises:
+      OSError: it cannot be written.
     """
-    with ocp.StandardCheckpointer() as checkpointer:
-        checkpointer.save(epath.Path(path).absolute(), tree, force=True)
+    with ocp.StandardCheckpointer(multiprocessing_options=alone()) as checkpointer:
+        try:
+            checkpointer.save(epath.Path(path).absolute(), tree, force=True)
+            checkpointer.wait_until_finished()
+        except Exception as error:
+            raise write_error(path, error) from None
+
+
+def alone() -> ocp.options.MultiprocessingOptions:
+    """Orbax's options where each process writes trees of its own, and waits for no other.
+
+    Returns:
+      The options of this process.
+    """
+    me = jax.process_index()
+    return ocp.options.MultiprocessingOptions(
+        primary_host=me, active_processes={me}, barrier_sync_key_prefix=f"process{me}"
+    )
+
+
+def write_error(path: epath.PathLike, error: Exception) -> OSError:
+    """What went wrong while orbax wrote, in the words of the system.
+
+    Args:
+      path: what was written.
+      error: what orbax, or a library below it, raised.
+
+    Returns:
+      An error that names the path.
+    """
+    if isinstance(error, OSError) and error.strerror:
+        return OSError(error.errno, error.strerror, str(path))
+    said = " ".join(str(error).split())
+    codes = (errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EROFS, errno.ENOENT, errno.EIO)
+    code = next((code for code in codes if os.strerror(code) in said), errno.EIO)
+    return OSError(code, os.strerror(code) if code != errno.EIO else said[:200], str(path))
 
 
 def restore(path: epath.PathLike, like: PyTree) -> PyTree:
@@ -53,3 +96,19 @@ def restore(path: epath.PathLike, like: PyTree) -> PyTree:
     if odd:
         raise CheckpointError(f"{path} holds no network of this shape: {'; '.join(odd)}")
     return tree
+
+
+def digest(content: Any) -> str:
+    """A fingerprint of what JSON can hold.
+
+    Args:
+      content: dicts, lists and scalars.
+
+    Returns:
+      SHA-256 in hexadecimal.
+
+    Example:
+      >>> digest({"a": 1, "b": 2}) == digest({"b": 2, "a": 1})
+      True
+    """
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()

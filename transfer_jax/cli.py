@@ -14,6 +14,7 @@ from rich.console import Console
 from rich.table import Table as RichTable
 
 from transfer_jax.config import load_config
+from transfer_jax.stopping import Stopped, StopRequest
 
 if TYPE_CHECKING:
     from transfer_jax.results import Results
@@ -28,7 +29,7 @@ def main(argv: Sequence[str] | None = None) -> int:
       argv: arguments; None takes those of the process.
 
     Returns:
-      The exit status: 0, 1 for bad input (told in one line), 130 when interrupted.
+      The exit status: 0, 1 for bad input (told in one line), 130 and 143 when interrupted.
     """
     parser = _parser()
     arguments, overrides = parser.parse_known_args(argv)
@@ -40,6 +41,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         print("interrupted; the same command goes on from what is finished", file=sys.stderr)
         return 130
+    except Stopped as stopped:
+        print(f"transfer-jax: {stopped}", file=sys.stderr)
+        return 128 + stopped.signal
     except (ValueError, OSError) as error:
         print(f"transfer-jax: {_one_line(error)}", file=sys.stderr)
         return 1
@@ -65,7 +69,8 @@ def run_command(arguments: argparse.Namespace, overrides: list[str], console: Co
     keep_compiled_programs()
     join_processes(arguments)
     began = time.monotonic()
-    results = run(config, workdir, console=console)
+    with StopRequest(config.checkpoint.grace) as stop:
+        results = run(config, workdir, console=console, stop=stop)
     if not is_first():
         return
     _show_results(results, console)

@@ -17,6 +17,24 @@ else:
     Config = ConfigDict
 
 
+# How a run goes about its work; none of it changes a number. Configs may leave these out.
+RUNNING: dict[str, Any] = {
+    "bases": "",  # folder of a run of the same config whose base networks are taken over
+    "checkpoint": {
+        "minutes": 5.0,  # between two checkpoints; 0: none by time
+        "steps": 0,  # likewise
+        "grace": 25.0,  # seconds from SIGTERM or SIGINT to the end at the latest
+        "networks": "bases",  # "all": the trained layers of every condition are kept too
+    },
+    "logs": {
+        "every": 20,  # steps between two lines; a stop is seen then too
+        "tensorboard": True,
+    },
+    "profile_steps": (0, 0),  # first and last step, of the first columns, that are profiled
+}
+RUNNING_FIELDS = (*RUNNING, "reading")
+
+
 class ConfigError(ValueError):
     """A config that does not exist, cannot be read, or asks for what is impossible."""
 
@@ -40,7 +58,7 @@ def load_config(name: str, overrides: Sequence[str] = ()) -> Config:
       5
     """
     path = find_config(name)
-    config = _get_config(path)
+    config = with_running_fields(_get_config(path))
     for override in overrides:
         _check_override(config, override)
     _apply_scale(config, overrides)
@@ -54,6 +72,29 @@ def load_config(name: str, overrides: Sequence[str] = ()) -> Config:
     except (flags.Error, AttributeError, TypeError, ValueError, IndexError) as error:
         raise ConfigError(f"{path.name}: {' '.join(str(error).split())}") from None
     return holder.value
+
+
+def with_running_fields(config: Config) -> Config:
+    """A config with every field of how a run goes about its work.
+
+    Args:
+      config: a config; fields that it has are kept.
+
+    Returns:
+      The config; it is changed in place where fields were missing.
+
+    Example:
+      >>> with_running_fields(ConfigDict({"logs": {"every": 5}})).logs.tensorboard
+      True
+    """
+    with config.unlocked():
+        for name, default in RUNNING.items():
+            held = config.get(name)
+            if isinstance(default, dict) and held is not None:
+                default = {**default, **held}
+            if held is None or isinstance(default, dict):
+                config[name] = ConfigDict(default) if isinstance(default, dict) else default
+    return config
 
 
 def shipped_configs() -> dict[str, Path]:

@@ -14,9 +14,9 @@ from transfer_jax.engine.feeds import on_device
 from transfer_jax.engine.loop import CompiledProgram
 from transfer_jax.engine.mesh import COLUMN, DATA, place, replicate
 from transfer_jax.engine.step import ColumnProgram, ColumnState
-from transfer_jax.experiment import initialiser
 from transfer_jax.grid import columns
 from transfer_jax.models.layered import Params
+from transfer_jax.networks import initialiser
 from transfer_jax.plan import Plan, by_program, plan_mesh
 
 TIMED_STEPS = 30

@@ -1,57 +1,36 @@
-"""From a config to results. Safe to run again: what is finished is kept."""
+"""From a config to results. Safe to run again: what is done is kept."""
 
-from collections.abc import Callable
-
-import jax
-import jax.numpy as jnp
-import numpy as np
 from etils import epath
-from jax.sharding import Mesh
 from rich.console import Console
 
 from transfer_jax.analysis.report import write_report
-from transfer_jax.checkpoints import restore, save
-from transfer_jax.conditions import RANDOM, Column, Condition
+from transfer_jax.bases import take_bases
 from transfer_jax.config import Config
-from transfer_jax.data.pipeline import DeviceImages
 from transfer_jax.data.sources import check_prepared
-from transfer_jax.data.stream import Reading
-from transfer_jax.engine.columns import (
-    ColumnStart,
-    Init,
-    column_inputs,
-    column_order,
-    initial_networks,
-    random_base,
-)
-from transfer_jax.engine.feeds import Feed, ResidentFeed, StreamFeed, on_device
-from transfer_jax.engine.loop import CompiledProgram
-from transfer_jax.engine.mesh import replicate, slots
 from transfer_jax.engine.processes import is_first, wait_for_all
-from transfer_jax.grid import base_condition
-from transfer_jax.models.layered import Params
-from transfer_jax.plan import Plan, by_program, check_devices, make_plan, plan_mesh
-from transfer_jax.progress import RunProgress
-from transfer_jax.results import (
-    Results,
-    check_complete,
-    mean_of_best,
-    read_rows,
-    rows_of,
-    write_curves,
-    write_rows,
-)
+from transfer_jax.lock import Lock
+from transfer_jax.plan import Plan, check_devices, make_plan
+from transfer_jax.results import Results, check_complete, read_rows, write_rows
+from transfer_jax.stopping import StopRequest
+from transfer_jax.trainer import Run, Trainer
 from transfer_jax.workdir import Workdir
 
 
-def run(config: Config, workdir: epath.PathLike, *, console: Console | None = None) -> Results:
+def run(
+    config: Config,
+    workdir: epath.PathLike,
+    *,
+    console: Console | None = None,
+    stop: StopRequest | None = None,
+) -> Results:
     """Train every network that a config asks for and report on them.
 
     Args:
       config: the config.
-      workdir: the run's folder. If it holds finished columns of the same config, these are
-        kept; if it holds all of them, nothing is trained.
+      workdir: the run's folder. If it holds finished columns of the same config, or checkpoints,
+        these are kept; if it holds all columns, nothing is trained.
       console: where progress is shown; None shows none.
+      stop: whether the process was asked to stop; None never is.
 
     Returns:
       The table of results.
@@ -60,7 +39,9 @@ def run(config: Config, workdir: epath.PathLike, *, console: Console | None = No
       ConfigError: the config asks for what is impossible.
       MeshError: the devices and processes do not fit the columns and the batch.
       WorkdirError: the folder cannot be written or is another run's.
+      LockError: another process is using the folder.
       ResultsError: the folder's results are damaged.
+      Stopped: the process was asked to stop, and did; the same call goes on.
     """
     if console is None or not is_first():
         console = Console(quiet=True)
@@ -69,17 +50,50 @@ def run(config: Config, workdir: epath.PathLike, *, console: Console | None = No
     check_devices(plan)
     folder = Workdir(epath.Path(workdir))
     if is_first():
-        folder.claim(config)
+        folder.open()
     wait_for_all("the workdir")
-    if folder.results.exists():
+    if folder.config.exists() and folder.results.exists():
+        folder.claim(config)
         results = load_results(plan, folder)
         console.print(f"{folder.path} is finished: {len(results.rows)} networks; nothing to train")
         return results
-    Trainer(plan, folder).train(console)
-    if is_first():
-        _write_results(plan, folder)
-    wait_for_all("the results")
+    train_and_report([Run(plan, folder)], folder, console, stop or StopRequest())
     return load_results(plan, folder)
+
+
+def train_and_report(runs: list[Run], folder: Workdir, console: Console, stop: StopRequest) -> None:
+    """Train what is left of some runs, and write their results.
+
+    Args:
+      runs: the runs.
+      folder: the folder whose lock is held meanwhile.
+      console: where progress is shown.
+      stop: whether the process was asked to stop.
+
+    Raises:
+      LockError: another process is using the folder.
+      Stopped: the process was asked to stop, and did.
+    """
+    if not is_first():
+        wait_for_all("the claim")
+        Trainer(runs, console, stop).train()
+        wait_for_all("the results")
+        return
+
+    def say(line: str) -> None:
+        console.print(line, highlight=False, soft_wrap=True)
+
+    with Lock(folder.lock, say) as lock:
+        for plan, own in runs:
+            own.claim(plan.config)
+            if began_with := own.began_with():
+                say(f"{own.path} was begun with {began_with}: numbers may differ by rounding")
+            take_bases(plan, own, say)
+        wait_for_all("the claim")
+        Trainer(runs, console, stop, lock.check).train()
+        for plan, own in runs:
+            _write_results(plan, own)
+    wait_for_all("the results")
 
 
 def _write_results(plan: Plan, folder: Workdir) -> None:
@@ -106,129 +120,3 @@ def load_results(plan: Plan, folder: Workdir) -> Results:
     rows = read_rows(folder.results)
     check_complete(folder.results, rows, plan.networks)
     return Results(tuple(rows), str(folder.path))
-
-
-class Trainer:
-    """Trains the columns of a plan that a workdir does not hold yet.
-
-    Args:
-      plan: the plan.
-      folder: the run's folder.
-    """
-
-    def __init__(self, plan: Plan, folder: Workdir) -> None:
-        self.plan, self.folder = plan, folder
-        self.init = initialiser(plan)
-        self.images: dict[Mesh, DeviceImages] = {}
-
-    def train(self, console: Console) -> None:
-        """Train wave by wave; each finished column is on disk before the next one starts."""
-        unfinished = {
-            column
-            for _, wave in self.plan.waves()
-            for column in wave
-            if not self.folder.column(column).exists()
-        }
-        wait_for_all("the list of columns")
-        with RunProgress(self.plan.recipe.steps * len(unfinished), console) as progress:
-            for name, wave in self.plan.waves():
-                for cuts, group in by_program(wave):
-                    # The mesh is that of the whole group, so that a run which goes on after a
-                    # stop divides its batches as if it had never stopped.
-                    mesh = plan_mesh(self.plan, group)
-                    streamed = self.plan.recipe.images.streamed
-                    compiled = CompiledProgram(self.plan.program(cuts), mesh, streamed=streamed)
-                    for slot in slots([c for c in group if c in unfinished], mesh):
-                        progress.begin(name, slot[0].name)
-                        self._train_slot(compiled, slot, progress)
-
-    def _train_slot(
-        self,
-        compiled: CompiledProgram,
-        slot: list[Column],
-        progress: RunProgress,
-    ) -> None:
-        def on_progress(steps: int, loss: float, accuracy: float) -> None:
-            progress.advance(steps * len(slot), loss, accuracy)
-
-        starts = [self._start(column) for column in slot]
-        steps = self.plan.recipe.steps
-        outcomes = compiled.run(
-            starts,
-            self._feed(starts, compiled.mesh),
-            steps,
-            on_progress,
-            test_every=self.plan.config.test_every,
-        )
-        for column, outcome in zip(slot, outcomes, strict=True):
-            if column.base is None:
-                (base,), (cut,) = column.conditions, column.cuts
-                save(self.folder.base_network(base), outcome.params[cut.label])
-            if is_first():
-                best10 = mean_of_best(outcome.tests)
-                figures = (outcome.top1, outcome.loss, outcome.diverged, steps, best10)
-                write_curves(self.folder.curves(column), column, outcome.tested, outcome.tests)
-                write_rows(self.folder.column(column), rows_of(column, *figures))
-        wait_for_all("the columns of a slot")
-
-    def _feed(self, starts: list[ColumnStart], mesh: Mesh) -> Feed:
-        images = self.plan.recipe.images
-        if not images.streamed:
-            if mesh not in self.images:
-                self.images[mesh] = replicate(on_device(images), mesh)
-            return ResidentFeed(self.images[mesh])
-        reading = Reading(**self.plan.config.reading.to_dict())
-        orders = [start.order for start in starts if start.order is not None]
-        tests = [np.asarray(start.inputs.test_batches) for start in starts]
-        return StreamFeed(images, orders, tests, mesh, reading)
-
-    def _start(self, column: Column) -> ColumnStart:
-        base = self._base(column)
-        names = self.plan.network.layer_names
-        place = (column, self.plan.splits[column.split], self.plan.recipe)
-        return ColumnStart(
-            networks=initial_networks(column, names, self.init, base),
-            base=base or {},
-            inputs=column_inputs(*place),
-            order=column_order(*place) if self.plan.recipe.images.streamed else None,
-        )
-
-    def _base(self, column: Column) -> Params | None:
-        if column.base is None:
-            return None
-        if column.base == RANDOM:
-            return random_base(column, self.init)
-        base = base_condition(column.split, column.seed, column.base)
-        return restore_base(self.plan, self.folder, base)
-
-
-def restore_base(plan: Plan, folder: Workdir, base: Condition) -> Params:
-    """The parameters of a trained base network.
-
-    Args:
-      plan: the plan of the run.
-      folder: the run's folder.
-      base: the base network.
-
-    Returns:
-      Layer name to parameters.
-
-    Raises:
-      CheckpointError: the folder does not hold it, or it has another shape.
-    """
-    like = jax.eval_shape(initialiser(plan), jax.random.key(0))
-    return restore(folder.base_network(base), like)
-
-
-def initialiser(plan: Plan) -> Init:
-    """The function that makes fresh parameters from a key, compiled.
-
-    Args:
-      plan: the plan.
-
-    Returns:
-      The function.
-    """
-    shape = (1, *plan.recipe.network_shape)
-    init: Callable[..., Params] = jax.jit(lambda key: plan.network.init(key, jnp.zeros(shape)))
-    return init

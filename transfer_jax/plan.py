@@ -1,6 +1,6 @@
 """The plan of an experiment: everything that a config decides, checked before training."""
 
-from collections.abc import Iterator
+from collections.abc import Hashable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,6 +9,7 @@ import jax.numpy as jnp
 from jax.sharding import Mesh
 
 from transfer_jax.components import (
+    IN_STATE,
     OPTIMIZERS,
     build_network,
     build_optimizer,
@@ -16,7 +17,13 @@ from transfer_jax.components import (
     build_variants,
 )
 from transfer_jax.conditions import Column, Condition, Cut, Split
-from transfer_jax.config import Config, ConfigError, flat_fields
+from transfer_jax.config import (
+    RUNNING_FIELDS,
+    Config,
+    ConfigError,
+    flat_fields,
+    with_running_fields,
+)
 from transfer_jax.data.image_set import ImageSet, enlarge
 from transfer_jax.data.sources import load_images
 from transfer_jax.data.tasks import first_examples
@@ -46,6 +53,19 @@ RANGES = (
     ("data.crop", 0, 10_000),
     ("devices_per_column", 0, float("inf")),
 )
+# Fields that change what columns there are and what arrays they start with, not the program.
+OF_COLUMNS = (
+    "name",
+    "reference",
+    "seeds",
+    "splits",
+    "examples",
+    "cuts",
+    "treatments",
+    "preserved",
+    "data.train_per_class",
+    *(f"optimizer.{name}" for name in IN_STATE),
+)
 CHOICES = {
     "packing": PACKINGS,
     "precision": PRECISIONS,
@@ -55,7 +75,7 @@ CHOICES = {
 }
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Plan:
     """What a config decides.
 
@@ -84,6 +104,24 @@ class Plan:
         """The waves in order: the base networks, then the conditions."""
         yield "base networks", columns(self.bases)
         yield "conditions", columns(self.grid)
+
+    def program_key(self, cuts: tuple[Cut, ...]) -> Hashable:
+        """What columns must have in common to share a compiled program.
+
+        Args:
+          cuts: the cuts of a column.
+
+        Returns:
+          The cuts, and all of the config but what a column's own arrays hold.
+        """
+        fields = dict(flat_fields(self.config))
+        held = [
+            (name, str(value))
+            for name, value in sorted(fields.items())
+            if name not in OF_COLUMNS and name.split(".")[0] not in RUNNING_FIELDS
+        ]
+        tests = (self.recipe.test_examples, self.recipe.test_batch_size)
+        return (cuts, repr(self.network), tests, *held)
 
     def program(self, cuts: tuple[Cut, ...]) -> ColumnProgram:
         """The computation that columns with these cuts share."""
@@ -121,7 +159,7 @@ def by_program(wave: list[Column]) -> list[tuple[tuple[Cut, ...], list[Column]]]
     return list(groups.items())
 
 
-def plan_mesh(plan: Plan, group: list[Column]) -> Mesh:
+def plan_mesh(plan: Plan, group: Sequence[object]) -> Mesh:
     """The mesh on which the columns of one program train, over the devices of all processes.
 
     Args:
@@ -166,7 +204,7 @@ def make_plan(config: Config) -> Plan:
       ConfigError: the config asks for what is impossible; the field is named.
     """
     try:
-        return _plan(config)
+        return _plan(with_running_fields(config))
     except ConfigError:
         raise
     except (ValueError, TypeError) as error:

@@ -3,6 +3,7 @@
 import json
 import platform
 import sys
+from collections.abc import Collection
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
@@ -11,8 +12,9 @@ import jax
 from etils import epath
 from ml_collections import ConfigDict
 
+from transfer_jax.checkpoints import digest
 from transfer_jax.conditions import Column, Condition
-from transfer_jax.config import Config, flat_fields
+from transfer_jax.config import RUNNING_FIELDS, Config, flat_fields
 from transfer_jax.whole_file import write_whole
 
 PACKAGES = ("transfer_jax", "jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "numpy")
@@ -46,6 +48,28 @@ class Workdir:
         """The learning curves of one finished column."""
         return self.path / "curves" / f"{column.name}.csv"
 
+    def metrics(self, column: Column) -> epath.Path:
+        """Loss and accuracy of one column's conditions as it was trained, a line each."""
+        return self.path / "metrics" / f"{column.name}.jsonl"
+
+    def networks(self, column: Column) -> epath.Path:
+        """The layers that one finished column's conditions trained."""
+        return self.path / "networks" / column.name
+
+    def checkpoints(self, column: Column) -> epath.Path:
+        """The last checkpoints of a column in training."""
+        return self.path / "checkpoints" / column.name
+
+    @property
+    def lock(self) -> epath.Path:
+        """Says which process trains in this folder."""
+        return self.path / "lock.json"
+
+    @property
+    def progress(self) -> epath.Path:
+        """Says how far a run is."""
+        return self.path / "progress.json"
+
     def base_network(self, base: Condition) -> epath.Path:
         """The trained parameters of a base network."""
         first = "" if base.examples is None else f".first{base.examples}"
@@ -61,37 +85,109 @@ class Workdir:
           WorkdirError: the folder cannot be written, is no run's, or is another config's; the
             fields that differ are named.
         """
-        wanted = as_json(config)
         if self.config.exists():
-            self._check_config(wanted)
+            if odd := differences(self.read_config(), as_json(config)):
+                raise WorkdirError(
+                    f"{self.path} holds another run: {'; '.join(odd)}; choose another --workdir"
+                )
             return
-        if self.path.exists() and (not self.path.is_dir() or any(self.path.iterdir())):
-            raise WorkdirError(f"{self.path} is not empty and holds no run; choose another workdir")
         try:
-            for folder in ("columns", "curves", "bases"):
+            for folder in ("columns", "curves", "bases", "metrics"):
                 (self.path / folder).mkdir(parents=True, exist_ok=True)
             write_json(self.path / "versions.json", versions())
-            write_json(self.config, wanted)
+            write_json(self.config, as_json(config))
         except OSError as error:
             raise WorkdirError(f"{self.path} cannot be written: {error.strerror}") from None
 
-    def _check_config(self, wanted: dict[str, Any]) -> None:
+    def open(self) -> None:
+        """Make the folder, or check that it may be this run's, before anything is in it.
+
+        Raises:
+          WorkdirError: the folder cannot be made, or holds something else than a run.
+        """
+        try:
+            self.path.mkdir(parents=True, exist_ok=True)
+            held = [path.name for path in self.path.iterdir() if not path.name.startswith(".")]
+        except OSError as error:
+            raise WorkdirError(f"{self.path} cannot be written: {error.strerror}") from None
+        if held and not set(held) & {self.config.name, self.lock.name, "versions.json"}:
+            raise WorkdirError(f"{self.path} is not empty and holds no run; choose another workdir")
+
+    def read_config(self) -> dict[str, Any]:
+        """The config of the run that the folder holds, as JSON.
+
+        Returns:
+          Plain dicts, lists and scalars.
+
+        Raises:
+          WorkdirError: there is none, or it is damaged.
+        """
         try:
             found = json.loads(self.config.read_text())
-            held = dict(flat_fields(ConfigDict(found)))
-        except (OSError, ValueError, AttributeError) as error:
+        except (OSError, ValueError, RecursionError) as error:
             raise WorkdirError(f"{self.config} cannot be read: {error}") from None
-        if found == wanted:
-            return
-        asked = dict(flat_fields(ConfigDict(wanted)))
-        differences = [
-            f"{name} is {held.get(name, 'absent')} there, {asked.get(name, 'absent')} here"
-            for name in sorted(held.keys() | asked.keys())
-            if held.get(name) != asked.get(name)
-        ]
-        raise WorkdirError(
-            f"{self.path} holds another run: {'; '.join(differences)}; choose another --workdir"
-        )
+        if not isinstance(found, dict):
+            raise WorkdirError(f"{self.config} cannot be read: it holds no fields")
+        return found
+
+    def began_with(self) -> str:
+        """What the run was begun with, where it is not what it goes on with.
+
+        Returns:
+          A line; empty where nothing differs.
+        """
+        try:
+            held = json.loads((self.path / "versions.json").read_text())
+            pairs = [(n, held[n], v) for n, v in versions().items() if held.get(n, v) != v]
+        except (OSError, ValueError, AttributeError):
+            return ""
+        return ", ".join(f"{name} {old}, now {new}" for name, old, new in pairs)
+
+
+def differences(
+    there: dict[str, Any], here: dict[str, Any], ignored: Collection[str] = RUNNING_FIELDS
+) -> list[str]:
+    """The fields in which two configs differ.
+
+    Args:
+      there: a config as JSON.
+      here: another.
+      ignored: fields, with all below them, that are not compared; by default those that change
+        no number.
+
+    Returns:
+      A phrase for each, sorted by name.
+
+    Example:
+      >>> differences({"steps": 5, "bases": "a"}, {"steps": 6})
+      ['steps is 5 there, 6 here']
+    """
+    held, asked = (
+        dict(flat_fields(ConfigDict({k: v for k, v in c.items() if k not in ignored})))
+        for c in (there, here)
+    )
+    return [
+        f"{name} is {held.get(name, 'absent')} there, {asked.get(name, 'absent')} here"
+        for name in sorted(held.keys() | asked.keys())
+        if held.get(name) != asked.get(name)
+    ]
+
+
+def fingerprint(config: Config) -> str:
+    """What tells the numbers of one config from those of another.
+
+    Args:
+      config: the config.
+
+    Returns:
+      A digest of all fields that change a number.
+
+    Example:
+      >>> a, b = ConfigDict({"steps": 5, "bases": "x"}), ConfigDict({"steps": 5})
+      >>> fingerprint(a) == fingerprint(b)
+      True
+    """
+    return digest({k: v for k, v in as_json(config).items() if k not in RUNNING_FIELDS})
 
 
 def as_json(config: Config) -> dict[str, Any]:

@@ -98,7 +98,7 @@ def test_metrics_leave_the_device_once_an_interval(
     calls: list[int] = []
     start = start_of(whole_column, network, init, split, recipe)
     compiled.run(
-        [start], ResidentFeed(args[1]), 5, lambda count, *_: calls.append(count), log_every=2
+        [start], ResidentFeed(args[1]), 5, lambda pause: calls.append(pause.steps), log_every=2
     )
     assert calls == [2, 2, 1]
 

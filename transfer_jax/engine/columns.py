@@ -1,6 +1,6 @@
 """What a column starts from: its networks, its base network and its inputs."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -20,6 +20,7 @@ from transfer_jax.data.pipeline import (
 )
 from transfer_jax.data.records import StoredImages
 from transfer_jax.data.tasks import first_examples, ranks
+from transfer_jax.engine.step import ColumnState, TestCounts
 from transfer_jax.models.layered import Params
 from transfer_jax.randomness import key_for
 from transfer_jax.surgery.graft import graft
@@ -27,13 +28,28 @@ from transfer_jax.surgery.graft import graft
 Init = Callable[[Key[Array, ""]], Params]
 
 
+class Standing(NamedTuple):
+    """Where a column that was stopped stands: its state, and its tests so far.
+
+    A test is a pair: steps done, and the counts.
+    """
+
+    state: ColumnState
+    tests: list[tuple[int, TestCounts]]
+
+
 class ColumnStart(NamedTuple):
-    """Everything a column needs before its first step; the order is that of streamed images."""
+    """Everything a column needs before its first step, or to go on from where it stands.
+
+    `order` is that of streamed images; `settings` are those that the optimizer keeps in its state.
+    """
 
     networks: dict[str, Params]
     base: Params
     inputs: ColumnInputs
     order: BatchOrder | None = None
+    settings: Mapping[str, float] | None = None
+    standing: Standing | None = None
 
 
 @dataclass(frozen=True)
@@ -106,10 +122,20 @@ def column_inputs(column: Column, split: Split, recipe: Recipe) -> ColumnInputs:
         ranks=ranks(target, len(images.class_names)),
         mean=mean,
         scale=scale,
-        key=jax.random.key_data(
-            key_for(column.seed, "train", column.split, column.base or "base", column.target)
-        ),
+        key=jax.random.key_data(column_key(column)),
     )
+
+
+def column_key(column: Column) -> Key[Array, ""]:
+    """The key that all random numbers of a column's training come from.
+
+    Args:
+      column: the column.
+
+    Returns:
+      A scalar key.
+    """
+    return key_for(column.seed, "train", column.split, column.base or "base", column.target)
 
 
 def input_shapes(recipe: Recipe) -> ColumnInputs:

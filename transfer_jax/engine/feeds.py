@@ -30,8 +30,8 @@ class Feed(Protocol):
 
     streamed: bool
 
-    def train(self, steps: int) -> Iterator[DeviceImages]:
-        """What the training steps see, from the first to the last."""
+    def train(self, steps: int, done: int = 0) -> Iterator[DeviceImages]:
+        """What the training steps see, from the first that is not done to the last."""
         ...
 
     def test(self, batches: int) -> Iterator[DeviceImages]:
@@ -63,9 +63,9 @@ class ResidentFeed:
     def __init__(self, images: DeviceImages) -> None:
         self.images = images
 
-    def train(self, steps: int) -> Iterator[DeviceImages]:
+    def train(self, steps: int, done: int = 0) -> Iterator[DeviceImages]:
         """The dataset, at every step."""
-        return repeat(self.images, steps)
+        return repeat(self.images, steps - done)
 
     def test(self, batches: int) -> Iterator[DeviceImages]:
         """The dataset, at every batch."""
@@ -99,10 +99,10 @@ class StreamFeed:
         self.orders, self.tests = orders, tests
         self.waited = 0.0
 
-    def train(self, steps: int) -> Iterator[DeviceImages]:
-        """Each column's own batch, from the first step to the last."""
+    def train(self, steps: int, done: int = 0) -> Iterator[DeviceImages]:
+        """Each column's own batch, from the first step that is not done to the last."""
         keys = [order.words for order in self.orders]
-        return self._batches(keys, self.orders, self.orders[0].batch_size, steps)
+        return self._batches(keys, self.orders, self.orders[0].batch_size, steps, done)
 
     def test(self, batches: int) -> Iterator[DeviceImages]:
         """Each column's test batches."""
@@ -110,16 +110,21 @@ class StreamFeed:
         return self._batches(keys, self.tests, self.tests[0].shape[1], batches)
 
     def _batches(
-        self, keys: Sequence[object], numbers: Sequence[Numbers], batch: int, count: int
+        self,
+        keys: Sequence[object],
+        numbers: Sequence[Numbers],
+        batch: int,
+        count: int,
+        done: int = 0,
     ) -> Iterator[DeviceImages]:
         columns = [*range(len(keys)), *[len(keys) - 1] * (self.mesh.shape[COLUMN] - len(keys))]
         rows = _local_rows(self.mesh, batch)
         needed = {keys[columns[row]]: (columns[row], own) for row, own in rows.items()}
         readers = {
-            key: stream(BatchSource(self.images, numbers[column], own, count), self.reading)
+            key: stream(BatchSource(self.images, numbers[column], own, count), self.reading, done)
             for key, (column, own) in needed.items()
         }
-        for _ in range(count):
+        for _ in range(done, count):
             began = time.perf_counter()
             found = {key: next(reader) for key, reader in readers.items()}
             self.waited += time.perf_counter() - began

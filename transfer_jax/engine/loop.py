@@ -1,6 +1,7 @@
 """The training loop: the columns of one slot, from their first step to their test accuracy."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
+from functools import partial
 from itertools import islice
 from typing import NamedTuple
 
@@ -12,12 +13,32 @@ from jaxtyping import Array, Float, Int
 from transfer_jax.data.pipeline import ColumnInputs, DeviceImages
 from transfer_jax.engine.columns import ColumnStart
 from transfer_jax.engine.feeds import Feed
-from transfer_jax.engine.mesh import DATA, fetch, over_columns, place
+from transfer_jax.engine.mesh import COLUMN, DATA, fetch, fetch_rows, over_columns, place
 from transfer_jax.engine.step import ColumnProgram, ColumnState, Metrics, TestCounts
 from transfer_jax.models.layered import Params
 
-OnProgress = Callable[[int, float, float], None]
 LOG_EVERY = 20
+
+
+class Pause(NamedTuple):
+    """What is known when the loop pauses, of the columns that this process answers for.
+
+    Attributes:
+      steps: steps since the last pause.
+      done: steps done.
+      metrics: row of the mesh to the loss and accuracy on the last batch.
+      tests: the tests so far, of all columns: steps done, counts with a leading axis of columns.
+      states: brings the states to the host: row of the mesh to state.
+    """
+
+    steps: int
+    done: int
+    metrics: dict[int, Metrics]
+    tests: list[tuple[int, TestCounts]]
+    states: Callable[[], dict[int, ColumnState]]
+
+
+OnPause = Callable[[Pause], None]
 
 
 class ColumnOutcome(NamedTuple):
@@ -25,6 +46,7 @@ class ColumnOutcome(NamedTuple):
 
     `tests` is the accuracy at every test, the last one included; `tested` are the steps done then.
     `diverged` is the first step, counted from 1, whose loss was not finite; 0 for none.
+    `params` are there on the process that answers for the column; None elsewhere.
     """
 
     tested: Int[np.ndarray, " test"]
@@ -32,7 +54,7 @@ class ColumnOutcome(NamedTuple):
     top1: Float[np.ndarray, " cut"]
     loss: Float[np.ndarray, " cut"]
     diverged: Int[np.ndarray, " cut"]
-    params: dict[str, Params]
+    params: dict[str, Params] | None
 
 
 class CompiledProgram:
@@ -72,41 +94,52 @@ class CompiledProgram:
         starts: Sequence[ColumnStart],
         feed: Feed,
         steps: int,
-        on_progress: OnProgress,
+        on_pause: OnPause,
         *,
         log_every: int = LOG_EVERY,
         test_every: int = 0,
+        extra_pauses: Collection[int] = (),
     ) -> list[ColumnOutcome]:
-        """Train and test one slot of columns.
+        """Train and test one slot of columns, from their first step or from where they stand.
 
         Args:
-          starts: what each column starts from; at most as many as the mesh has rows.
+          starts: what each column starts from; at most as many as the mesh has rows. Those that
+            were stopped all stand at the same step.
           feed: where images come from.
           steps: training steps.
-          on_progress: called with (steps done since the last call, mean loss, mean accuracy).
-          log_every: steps between two calls; metrics leave the device only then.
+          on_pause: called every `log_every` steps, after each test and at the end; what it
+            raises ends the training.
+          log_every: steps between two pauses; metrics leave the device only then.
           test_every: steps between two tests; 0 tests at the end only.
+          extra_pauses: further steps to pause at.
 
         Returns:
           One outcome a column.
         """
-        program = self.program
-        state = place([program.init(start.networks) for start in starts], self.mesh)
+        state = place([self._state(start) for start in starts], self.mesh)
+        tests = _tests_so_far(starts, self.mesh)
         base = self.place_base(starts)
         inputs = self.place_inputs([start.inputs for start in starts])
-        batches = feed.train(steps)
-        tests: list[tuple[int, TestCounts]] = []
-        done = 0
+        done = int(starts[0].standing.state.step) if starts[0].standing else 0
+        batches = feed.train(steps, done)
         while done < steps:
-            next_test = done - done % test_every + test_every if test_every else steps
-            count = min(log_every, steps - done, next_test - done)
+            next_test = _next_multiple(done, test_every) if test_every else steps
+            next_log = _next_multiple(done, log_every)
+            later = [step for step in extra_pauses if step > done]
+            count = min(next_log, next_test, steps, *later) - done
             state, metrics = self._advance(state, base, batches, inputs, count)
-            on_progress(count, *_means(metrics))
             done += count
             if done in (next_test, steps):
                 counts = self._test(state, base, feed, inputs, len(starts))
                 tests.append((done, fetch(counts)))
+            states = partial(fetch_rows, state, self.mesh)
+            on_pause(Pause(count, done, fetch_rows(metrics, self.mesh), tests, states))
         return self._outcomes(tests, state, len(starts), steps)
+
+    def _state(self, start: ColumnStart) -> ColumnState:
+        if start.standing:
+            return start.standing.state
+        return self.program.init(start.networks, start.settings)
 
     def _test(
         self, state: ColumnState, base: Params, feed: Feed, inputs: ColumnInputs, columns: int
@@ -177,7 +210,7 @@ class CompiledProgram:
         self, tests: list[tuple[int, TestCounts]], state: ColumnState, columns: int, steps: int
     ) -> list[ColumnOutcome]:
         diverged = fetch(state.diverged)
-        params = fetch({label: held.params for label, held in state.conditions.items()})
+        params = fetch_rows({n: held.params for n, held in state.conditions.items()}, self.mesh)
         examples = np.stack([np.asarray(counts.examples)[:, None] for _, counts in tests])
         top1 = np.stack([np.asarray(counts.correct) for _, counts in tests]) / examples
         loss = np.asarray(tests[-1][1].loss) / examples[-1]
@@ -190,16 +223,21 @@ class CompiledProgram:
                 top1=top1[-1, i],
                 loss=loss[i],
                 diverged=diverged[i],
-                params=jax.tree.map(lambda leaf, i=i: leaf[i], params),
+                params=params.get(i),
             )
             for i in range(columns)
         ]
 
 
-def _means(metrics: Metrics) -> tuple[float, float]:
-    """Over the columns that this process holds."""
-    found = [
-        np.mean([shard.data for shard in values.addressable_shards])
-        for values in (metrics.loss, metrics.accuracy)
+def _next_multiple(number: int, factor: int) -> int:
+    return number - number % factor + factor
+
+
+def _tests_so_far(starts: Sequence[ColumnStart], mesh: Mesh) -> list[tuple[int, TestCounts]]:
+    """The tests of columns that go on, as those of a slot: with a leading axis of columns."""
+    own = [start.standing.tests for start in starts if start.standing]
+    filled = own + own[-1:] * (mesh.shape[COLUMN] - len(own))
+    return [
+        (held[0][0], jax.tree.map(lambda *rows: np.stack(rows), *(counts for _, counts in held)))
+        for held in zip(*filled, strict=True)
     ]
-    return float(found[0]), float(found[1])

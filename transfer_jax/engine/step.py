@@ -1,6 +1,6 @@
 """One training step, and one evaluation step, of all conditions of a column."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -89,16 +89,26 @@ class ColumnProgram:
         """Number of first layers that run once for all conditions that keep them."""
         return max((cut.trunk_depth for cut in self.cuts), default=0)
 
-    def init(self, whole: dict[str, Params]) -> ColumnState:
+    def init(
+        self, whole: dict[str, Params], settings: Mapping[str, float] | None = None
+    ) -> ColumnState:
         """The state before the first step.
 
         Args:
           whole: cut label to that condition's whole network.
+          settings: values that the optimizer keeps in its state, such as its learning rate;
+            None leaves those of `tx`.
 
         Returns:
           The state; it holds what each condition owns only.
         """
         conditions = {cut.label: self.condition(cut).init(whole[cut.label]) for cut in self.cuts}
+        if settings:
+            values = {name: jnp.asarray(value) for name, value in settings.items()}
+            conditions = {
+                label: held._replace(opt_state=optax.tree.set(held.opt_state, **values))
+                for label, held in conditions.items()
+            }
         return ColumnState(
             conditions, jnp.zeros(len(self.cuts), jnp.int32), jnp.zeros((), jnp.int32)
         )

@@ -1,0 +1,140 @@
+"""Loss and accuracy as training goes on: lines of JSON, and TensorBoard events."""
+
+import json
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+from etils import epath
+from tensorboardX import SummaryWriter
+
+from transfer_jax.conditions import Column, Condition
+from transfer_jax.engine.step import Metrics
+from transfer_jax.whole_file import write_whole
+
+FLUSH_SECONDS = 10.0
+Line = dict[str, Any]
+
+
+class ColumnLog:
+    """The metrics of one column, a line for each condition and pause.
+
+    Lines are `{"step", "condition", "loss", "accuracy"}` of a training batch, the loss in nats,
+    and `{"step", "condition", "test_accuracy"}`.
+
+    Args:
+      path: the file; lines of steps that are done stay, those of later steps are written anew.
+      column: the column.
+      done: steps done.
+      writers: TensorBoard's writers, or None.
+    """
+
+    def __init__(
+        self, path: epath.Path, column: Column, done: int, writers: "Writers | None"
+    ) -> None:
+        self.path, self.column, self.writers = path, column, writers
+        self.lines = [line for line in read_metrics(path) if line["step"] <= done]
+        self.flushed = time.monotonic()
+
+    def batch(self, step: int, metrics: Metrics) -> None:
+        """Note the loss and accuracy of a training batch.
+
+        Args:
+          step: steps done.
+          metrics: of the column's conditions.
+        """
+        for condition, loss, accuracy in zip(
+            self.column.conditions, metrics.loss.tolist(), metrics.accuracy.tolist(), strict=True
+        ):
+            self._note(step, condition, {"loss": loss, "accuracy": accuracy})
+        if time.monotonic() - self.flushed > FLUSH_SECONDS:
+            self.flush()
+
+    def test(self, step: int, accuracy: np.ndarray) -> None:
+        """Note the accuracy of a test.
+
+        Args:
+          step: steps done.
+          accuracy: of the column's conditions, 0 ... 1.
+        """
+        for condition, value in zip(self.column.conditions, accuracy.tolist(), strict=True):
+            self._note(step, condition, {"test_accuracy": value})
+
+    def flush(self) -> None:
+        """Write the lines so far."""
+        self.flushed = time.monotonic()
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        write_whole(self.path, "".join(f"{json.dumps(line)}\n" for line in self.lines))
+
+    def _note(self, step: int, condition: Condition, values: dict[str, float]) -> None:
+        self.lines.append({"step": step, "condition": condition.label, **values})
+        if self.writers:
+            self.writers.add(step, condition, values)
+
+
+class Writers:
+    """TensorBoard's writers, one run a treatment.
+
+    Conditions of one split, seed, target and n have one tag in all runs, so that their treatments
+    lie over each other in one chart.
+
+    Args:
+      folder: where the runs lie.
+      process: number of this process.
+    """
+
+    def __init__(self, folder: epath.Path, process: int) -> None:
+        self.folder, self.process = folder, process
+        self.by_treatment: dict[str, SummaryWriter] = {}
+
+    def add(self, step: int, condition: Condition, values: dict[str, float]) -> None:
+        """Note values of a condition.
+
+        Args:
+          step: steps done.
+          condition: the condition.
+          values: name to value.
+        """
+        run = condition.treatment.value + (
+            f"-{condition.variant.name}" if condition.variant else ""
+        )
+        if run not in self.by_treatment:
+            suffix = f".{self.process}"
+            self.by_treatment[run] = SummaryWriter(
+                str(self.folder / run), filename_suffix=suffix, flush_secs=int(FLUSH_SECONDS)
+            )
+        first = f".first{condition.examples}" if condition.examples else ""
+        place = f"{condition.split}.seed{condition.seed}.{condition.target}{first}/n{condition.n}"
+        for name, value in values.items():
+            self.by_treatment[run].add_scalar(f"{name}/{place}", value, step)
+
+    def close(self) -> None:
+        """Write what is left."""
+        for writer in self.by_treatment.values():
+            writer.close()
+
+
+def read_metrics(path: epath.Path) -> Iterator[Line]:
+    """The lines of a file of metrics that can be read; others are left out.
+
+    Args:
+      path: the file; there may be none.
+
+    Yields:
+      The lines.
+
+    Returns:
+      An iterator over lines.
+    """
+    try:
+        text = path.read_text()
+    except (OSError, UnicodeDecodeError):
+        return
+    for line in text.splitlines():
+        try:
+            found = json.loads(line)
+        except (ValueError, RecursionError):
+            continue
+        if isinstance(found, dict) and isinstance(found.get("step"), int):
+            yield found

@@ -1,0 +1,67 @@
+"""Where a run's networks come from: a key, or a base network on disk."""
+
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+from transfer_jax.checkpoints import restore
+from transfer_jax.conditions import Condition
+from transfer_jax.engine.columns import Init
+from transfer_jax.models.layered import Params
+from transfer_jax.plan import Plan
+from transfer_jax.workdir import Workdir
+
+
+class Initialisers:
+    """The functions that make fresh parameters from a key, each compiled once."""
+
+    def __init__(self) -> None:
+        self.compiled: dict[Any, Init] = {}
+
+    def of(self, plan: Plan) -> Init:
+        """The function of a plan's network.
+
+        Args:
+          plan: the plan.
+
+        Returns:
+          The function.
+        """
+        key = (repr(plan.network), plan.recipe.network_shape)
+        if key not in self.compiled:
+            self.compiled[key] = initialiser(plan)
+        return self.compiled[key]
+
+
+def initialiser(plan: Plan) -> Init:
+    """The function that makes fresh parameters from a key, compiled.
+
+    Args:
+      plan: the plan.
+
+    Returns:
+      The function.
+    """
+    shape = (1, *plan.recipe.network_shape)
+    init: Callable[..., Params] = jax.jit(lambda key: plan.network.init(key, jnp.zeros(shape)))
+    return init
+
+
+def restore_base(plan: Plan, folder: Workdir, base: Condition) -> Params:
+    """The parameters of a trained base network.
+
+    Args:
+      plan: the plan of the run.
+      folder: the run's folder.
+      base: the base network.
+
+    Returns:
+      Layer name to parameters.
+
+    Raises:
+      CheckpointError: the folder does not hold it, or it has another shape.
+    """
+    like = jax.eval_shape(initialiser(plan), jax.random.key(0))
+    return restore(folder.base_network(base), like)

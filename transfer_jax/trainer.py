@@ -1,0 +1,268 @@
+"""Trains what is left of one or several runs: wave by wave, slot by slot, from checkpoints."""
+
+from collections.abc import Callable, Hashable, Iterator
+from typing import NamedTuple
+
+import jax
+import numpy as np
+from jax.sharding import Mesh
+from rich.console import Console
+
+from transfer_jax.checkpoints import save
+from transfer_jax.column_checkpoints import ColumnCheckpoints, DamagedCheckpoint
+from transfer_jax.components import in_state
+from transfer_jax.conditions import RANDOM, Column
+from transfer_jax.data.pipeline import DeviceImages
+from transfer_jax.data.stream import Reading
+from transfer_jax.engine.columns import (
+    ColumnStart,
+    Standing,
+    column_inputs,
+    column_key,
+    column_order,
+    initial_networks,
+    random_base,
+)
+from transfer_jax.engine.feeds import Feed, ResidentFeed, StreamFeed, on_device
+from transfer_jax.engine.loop import ColumnOutcome, CompiledProgram
+from transfer_jax.engine.mesh import own_rows, replicate, slots
+from transfer_jax.engine.processes import is_first, wait_for_all
+from transfer_jax.grid import base_condition
+from transfer_jax.logs import ColumnLog, Writers
+from transfer_jax.models.layered import Params
+from transfer_jax.networks import Initialisers, restore_base
+from transfer_jax.plan import Plan, plan_mesh
+from transfer_jax.profiling import Profiled
+from transfer_jax.progress import RunProgress
+from transfer_jax.results import mean_of_best, rows_of, write_curves, write_rows
+from transfer_jax.stopping import StopRequest
+from transfer_jax.watch import SlotWatch, Watched
+from transfer_jax.workdir import Workdir, fingerprint
+
+
+class Run(NamedTuple):
+    """A plan and the folder that it is carried out in."""
+
+    plan: Plan
+    folder: Workdir
+
+
+class Place(NamedTuple):
+    """A column, and the run that it belongs to."""
+
+    run: Run
+    column: Column
+
+
+class Trainer:
+    """Trains the columns that the folders of some runs do not hold yet.
+
+    Args:
+      runs: the runs; columns of all that share a program are trained as one grid.
+      console: where progress is shown.
+      stop: whether the process was asked to stop.
+      still_ours: raises an error where a folder is no longer this process's.
+    """
+
+    def __init__(
+        self,
+        runs: list[Run],
+        console: Console,
+        stop: StopRequest,
+        still_ours: Callable[[], None] = lambda: None,
+    ) -> None:
+        self.runs, self.console, self.stop, self.still_ours = runs, console, stop, still_ours
+        self.images: dict[tuple[Mesh, str], DeviceImages] = {}
+        self.writers: dict[Workdir, Writers] = {}
+        self.inits = Initialisers()
+        self.profiled = Profiled(runs[0].folder.path / "profile", runs[0].plan.config.profile_steps)
+
+    def train(self) -> None:
+        """Train wave by wave; each finished column is on disk before the next one starts."""
+        todo = {place for _, wave in self._waves() for place in wave if not _finished(place)}
+        wait_for_all("the list of columns")
+        total = sum(place.run.plan.recipe.steps for place in todo)
+        files = [run.folder.progress for run in self.runs] if is_first() else []
+        with RunProgress(total, self.console, files) as progress:
+            for name, wave in self._waves():
+                for group in _by_program(wave):
+                    self._train_group(name, group, todo, progress)
+        for writers in self.writers.values():
+            writers.close()
+
+    def _waves(self) -> Iterator[tuple[str, list[Place]]]:
+        """The waves of all runs side by side."""
+        for waves in zip(*(run.plan.waves() for run in self.runs), strict=True):
+            places = [
+                Place(run, column)
+                for run, (_, columns) in zip(self.runs, waves, strict=True)
+                for column in columns
+            ]
+            yield waves[0][0], places
+
+    def _train_group(
+        self, wave: str, group: list[Place], todo: set[Place], progress: RunProgress
+    ) -> None:
+        plan, column = group[0].run.plan, group[0].column
+        # The mesh is that of the whole group, so that a run which goes on after a stop divides
+        # its batches as if it had never stopped.
+        mesh = plan_mesh(plan, group)
+        streamed = plan.recipe.images.streamed
+        compiled = CompiledProgram(plan.program(column.cuts), mesh, streamed=streamed)
+        for slot in slots([place for place in group if place in todo], mesh):
+            self._train_slot(wave, compiled, slot, progress)
+
+    def _train_slot(
+        self, wave: str, compiled: CompiledProgram, slot: list[Place], progress: RunProgress
+    ) -> None:
+        plan = slot[0].run.plan
+        kept = [_checkpoints(place) for place in slot]
+        standings = self._standings(compiled, slot, kept)
+        done = int(standings[0].state.step) if standings else 0
+        progress.begin(wave, slot[0].column.name, done * len(slot))
+        starts = [self._start(place) for place in slot]
+        starts = [
+            start._replace(standing=standing)
+            for start, standing in zip(starts, standings or [None] * len(slot), strict=True)
+        ]
+        watched = [
+            Watched(place.column, checkpoints, self._log(place, done))
+            for place, checkpoints in zip(slot, kept, strict=True)
+        ]
+        checkpoint, steps = plan.config.checkpoint, plan.recipe.steps
+        watch = SlotWatch(watched, checkpoint, steps, progress, self.stop, self.still_ours)
+        watch.saved_step = done
+        try:
+            outcomes = compiled.run(
+                starts,
+                self._feed(plan, starts, compiled.mesh),
+                steps,
+                self.profiled.around(watch),
+                log_every=min(plan.config.logs.every, checkpoint.steps or steps),
+                test_every=plan.config.test_every,
+                extra_pauses=self.profiled.steps,
+            )
+        finally:
+            self.profiled.stop()
+            for checkpoints in kept:
+                checkpoints.close()
+        self._keep(compiled.mesh, slot, watched, outcomes)
+
+    def _keep(
+        self,
+        mesh: Mesh,
+        slot: list[Place],
+        watched: list[Watched],
+        outcomes: list[ColumnOutcome],
+    ) -> None:
+        """Write what a slot gave; the rows last, since they say that a column is finished."""
+        own = [row for row in own_rows(mesh) if row < len(slot)]
+        for row in own:
+            params = outcomes[row].params
+            assert params is not None
+            watched[row].log.flush()
+            _keep_networks(slot[row], params)
+        wait_for_all("the networks of a slot")
+        if is_first():
+            for (run, column), outcome in zip(slot, outcomes, strict=True):
+                best10 = mean_of_best(outcome.tests)
+                steps = run.plan.recipe.steps
+                figures = (outcome.top1, outcome.loss, outcome.diverged, steps, best10)
+                write_curves(run.folder.curves(column), column, outcome.tested, outcome.tests)
+                write_rows(run.folder.column(column), rows_of(column, *figures))
+        wait_for_all("the columns of a slot")
+        for row in own:
+            watched[row].checkpoints.delete()
+
+    def _standings(
+        self, compiled: CompiledProgram, slot: list[Place], kept: list[ColumnCheckpoints]
+    ) -> list[Standing]:
+        """Where the columns of a slot stand: at the last step that all have a checkpoint of."""
+        steps = sorted(set.intersection(*(set(c.steps()) for c in kept)), reverse=True)
+        if not steps:
+            return []
+        like = jax.eval_shape(lambda: self._state_like(compiled, slot[0]))
+        for step in steps:
+            try:
+                return [checkpoints.restore(step, like) for checkpoints in kept]
+            except DamagedCheckpoint as error:
+                earlier = [s for s in steps if s < step]
+                then = f"going on from step {earlier[0]}" if earlier else "beginning anew"
+                self.console.print(f"{error}; {then}", highlight=False, soft_wrap=True)
+        return []
+
+    def _state_like(self, compiled: CompiledProgram, place: Place) -> object:
+        fresh = self.inits.of(place.run.plan)(jax.random.key(0))
+        return compiled.program.init({cut.label: fresh for cut in place.column.cuts})
+
+    def _log(self, place: Place, done: int) -> ColumnLog:
+        folder = place.run.folder
+        if folder not in self.writers and place.run.plan.config.logs.tensorboard:
+            self.writers[folder] = Writers(folder.path / "tensorboard", jax.process_index())
+        writers = self.writers.get(folder)
+        return ColumnLog(folder.metrics(place.column), place.column, done, writers)
+
+    def _feed(self, plan: Plan, starts: list[ColumnStart], mesh: Mesh) -> Feed:
+        images = plan.recipe.images
+        if not images.streamed:
+            data = plan.config.data
+            key = (mesh, f"{data.source} {data.folder} {data.enlarge}")
+            if key not in self.images:
+                self.images[key] = replicate(on_device(images), mesh)
+            return ResidentFeed(self.images[key])
+        reading = Reading(**plan.config.reading.to_dict())
+        orders = [start.order for start in starts if start.order is not None]
+        tests = [np.asarray(start.inputs.test_batches) for start in starts]
+        return StreamFeed(images, orders, tests, mesh, reading)
+
+    def _start(self, place: Place) -> ColumnStart:
+        (plan, _), column = place
+        init, base = self.inits.of(plan), self._base(place)
+        where = (column, plan.splits[column.split], plan.recipe)
+        return ColumnStart(
+            networks=initial_networks(column, plan.network.layer_names, init, base),
+            base=base or {},
+            inputs=column_inputs(*where),
+            order=column_order(*where) if plan.recipe.images.streamed else None,
+            settings=in_state(plan.config),
+        )
+
+    def _base(self, place: Place) -> Params | None:
+        column = place.column
+        if column.base is None:
+            return None
+        if column.base == RANDOM:
+            return random_base(column, self.inits.of(place.run.plan))
+        base = base_condition(column.split, column.seed, column.base)
+        return restore_base(place.run.plan, place.run.folder, base)
+
+
+def _finished(place: Place) -> bool:
+    return place.run.folder.column(place.column).exists()
+
+
+def _by_program(wave: list[Place]) -> list[list[Place]]:
+    groups: dict[Hashable, list[Place]] = {}
+    for place in wave:
+        groups.setdefault(place.run.plan.program_key(place.column.cuts), []).append(place)
+    return list(groups.values())
+
+
+def _checkpoints(place: Place) -> ColumnCheckpoints:
+    (plan, folder), column = place
+    identity = {
+        "config": fingerprint(plan.config),
+        "column": column.name,
+        "cuts": [cut.label for cut in column.cuts],
+        "key": np.asarray(jax.random.key_data(column_key(column))).tolist(),
+    }
+    return ColumnCheckpoints(folder.checkpoints(column), identity)
+
+
+def _keep_networks(place: Place, params: dict[str, Params]) -> None:
+    (plan, folder), column = place
+    if column.base is None:
+        (base,), (cut,) = column.conditions, column.cuts
+        save(folder.base_network(base), params[cut.label])
+    elif plan.config.checkpoint.networks == "all":
+        save(folder.networks(column), params)
