@@ -8,24 +8,13 @@ from transfer_jax.checkpoints import save
 from transfer_jax.conditions import Column
 from transfer_jax.config import RUNNING_FIELDS, ConfigError
 from transfer_jax.networks import restore_base
-from transfer_jax.plan import Plan
+from transfer_jax.plan import GRID_FIELDS, Plan
 from transfer_jax.results import read_rows, write_rows
 from transfer_jax.whole_file import write_whole
 from transfer_jax.workdir import Workdir, as_json, differences
 
 # Fields that do not decide what a base network is.
-OF_THE_GRID = (
-    "name",
-    "reference",
-    "seeds",
-    "splits",
-    "cuts",
-    "treatments",
-    "examples",
-    "preserved",
-    "variants",
-    "packing",
-)
+OF_THE_GRID = (*GRID_FIELDS, "variants", "packing")
 
 
 def take_bases(plan: Plan, folder: Workdir, say: Callable[[str], None]) -> None:

@@ -174,7 +174,7 @@ def _leaves(tree: PyTree, *, sums: bool = True) -> dict[str, list[Any]]:
 
 
 def _sum(leaf: np.ndarray) -> int:
-    return zlib.crc32(np.asarray(leaf, order="C").reshape(-1).view(np.uint8))
+    return zlib.crc32(np.asarray(leaf, order="C").reshape(-1).view(np.uint8).data)
 
 
 def _differences(a: dict[str, Any], b: dict[str, Any], here: str, there: str) -> list[str]:
@@ -192,4 +192,4 @@ def _as_json(done: int, counts: TestCounts) -> dict[str, Any]:
 
 def _from_json(test: dict[str, Any]) -> tuple[int, TestCounts]:
     dtypes = {name: np.float32 if name == "loss" else np.int32 for name in TestCounts._fields}
-    return test["done"], TestCounts(**{n: np.asarray(test[n], t) for n, t in dtypes.items()})
+    return test["done"], TestCounts(**{n: np.asarray(test[n], t) for n, t in dtypes.items()})  # pyright: ignore

@@ -1,5 +1,7 @@
 """From a config to results. Safe to run again: what is done is kept."""
 
+from contextlib import ExitStack
+
 from etils import epath
 from rich.console import Console
 
@@ -52,13 +54,32 @@ def run(
     if is_first():
         folder.open()
     wait_for_all("the workdir")
-    if folder.config.exists() and folder.results.exists():
-        folder.claim(config)
+    own = Run(plan, folder)
+    if is_finished(own):
         results = load_results(plan, folder)
         console.print(f"{folder.path} is finished: {len(results.rows)} networks; nothing to train")
         return results
-    train_and_report([Run(plan, folder)], folder, console, stop or StopRequest())
+    train_and_report([own], folder, console, stop or StopRequest())
     return load_results(plan, folder)
+
+
+def is_finished(run: Run) -> bool:
+    """Whether a folder holds all results of this very plan.
+
+    Args:
+      run: the plan and the folder.
+
+    Returns:
+      True where nothing is left to do.
+
+    Raises:
+      WorkdirError: the folder is another run's.
+    """
+    plan, folder = run
+    if not (folder.config.exists() and folder.results.exists()):
+        return False
+    folder.claim(plan.config)
+    return True
 
 
 def train_and_report(runs: list[Run], folder: Workdir, console: Console, stop: StopRequest) -> None:
@@ -83,14 +104,21 @@ def train_and_report(runs: list[Run], folder: Workdir, console: Console, stop: S
     def say(line: str) -> None:
         console.print(line, highlight=False, soft_wrap=True)
 
-    with Lock(folder.lock, say) as lock:
+    with ExitStack() as held:
+        paths = dict.fromkeys([folder.lock, *(own.lock for _, own in runs)])
+        locks = [held.enter_context(Lock(path, say)) for path in paths]
+
+        def still_ours() -> None:
+            for lock in locks:
+                lock.check()
+
         for plan, own in runs:
             own.claim(plan.config)
             if began_with := own.began_with():
                 say(f"{own.path} was begun with {began_with}: numbers may differ by rounding")
             take_bases(plan, own, say)
         wait_for_all("the claim")
-        Trainer(runs, console, stop, lock.check).train()
+        Trainer(runs, console, stop, still_ours, folder.progress).train()
         for plan, own in runs:
             _write_results(plan, own)
     wait_for_all("the results")

@@ -129,6 +129,24 @@ class Lock:
                 continue  # A full disk is told of where results are written.
 
 
+def holder(path: epath.Path) -> str:
+    """Who holds a lock, as far as its file says.
+
+    Args:
+      path: the file.
+
+    Returns:
+      `process 12 on host`; empty where nobody does, or a process of this machine that is gone.
+    """
+    found = _read(path)
+    if not found:
+        return ""
+    here = found.get("host") == socket.gethostname()
+    if here and _process(found.get("pid")) != found.get("process"):
+        return ""
+    return f"process {found.get('pid')} on {found.get('host')}"
+
+
 def _read(path: epath.Path) -> dict[str, Any]:
     try:
         found = json.loads(path.read_text())

@@ -2,12 +2,12 @@
 
 import jax
 import optax
-from jaxtyping import PyTree, ScalarLike
+from jaxtyping import PyTree
 
 Rate = optax.ScalarOrSchedule
 
 
-def sgd(rate: Rate, momentum: float, weight_decay: ScalarLike) -> optax.GradientTransformation:
+def sgd(rate: Rate, momentum: float, weight_decay: Rate) -> optax.GradientTransformation:
     """SGD with momentum; the decay of every parameter is added to its gradient.
 
     Args:
@@ -28,7 +28,7 @@ def sgd(rate: Rate, momentum: float, weight_decay: ScalarLike) -> optax.Gradient
 
 
 def caffe_sgd(
-    rate: Rate, momentum: float = 0.9, weight_decay: ScalarLike = 5e-4, bias_rate: float = 2.0
+    rate: Rate, momentum: float = 0.9, weight_decay: Rate = 5e-4, bias_rate: float = 2.0
 ) -> optax.GradientTransformation:
     """Caffe's SGD: the rate is part of the velocity; biases learn faster and do not decay.
 

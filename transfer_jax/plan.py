@@ -54,18 +54,17 @@ RANGES = (
     ("devices_per_column", 0, float("inf")),
 )
 # Fields that change what columns there are and what arrays they start with, not the program.
-OF_COLUMNS = (
+GRID_FIELDS = (
     "name",
     "reference",
     "seeds",
     "splits",
-    "examples",
     "cuts",
     "treatments",
+    "examples",
     "preserved",
-    "data.train_per_class",
-    *(f"optimizer.{name}" for name in IN_STATE),
 )
+OF_COLUMNS = (*GRID_FIELDS, "data.train_per_class", *(f"optimizer.{name}" for name in IN_STATE))
 CHOICES = {
     "packing": PACKINGS,
     "precision": PRECISIONS,

@@ -13,6 +13,7 @@ from rich.table import Table
 from transfer_jax.accelerators import EXPECTED_SHARE, accelerator
 from transfer_jax.analysis.original import original_counts
 from transfer_jax.config import load_config
+from transfer_jax.durations import duration
 from transfer_jax.engine.cpu import keep_freed_memory, spread_over_cores
 from transfer_jax.estimate import ProgramCost, estimate
 from transfer_jax.plan import Plan, make_plan
@@ -111,25 +112,3 @@ def _paper_table(plan: Plan) -> Table:
     total, paper = ours.total(), theirs.total()
     table.add_row("all", f"{paper}", f"{total}", f"{(ours - theirs).total()}", style="bold")
     return table
-
-
-def duration(seconds: float) -> str:
-    """A time for people.
-
-    Args:
-      seconds: the time.
-
-    Returns:
-      It in seconds, minutes, hours or days.
-
-    Example:
-      >>> duration(90), duration(40), duration(7200), duration(864000)
-      ('1.5 min', '40 s', '2.0 h', '10.0 days')
-    """
-    if seconds < 90:
-        return f"{seconds:.0f} s"
-    if seconds < 5400:
-        return f"{seconds / 60:.1f} min"
-    if seconds < 48 * 3600:
-        return f"{seconds / 3600:.1f} h"
-    return f"{seconds / 86400:.1f} days"

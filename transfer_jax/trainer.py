@@ -5,6 +5,7 @@ from typing import NamedTuple
 
 import jax
 import numpy as np
+from etils import epath
 from jax.sharding import Mesh
 from rich.console import Console
 
@@ -62,6 +63,7 @@ class Trainer:
       console: where progress is shown.
       stop: whether the process was asked to stop.
       still_ours: raises an error where a folder is no longer this process's.
+      progress_file: where other shells read how far it is; None writes none.
     """
 
     def __init__(
@@ -70,8 +72,10 @@ class Trainer:
         console: Console,
         stop: StopRequest,
         still_ours: Callable[[], None] = lambda: None,
+        progress_file: epath.Path | None = None,
     ) -> None:
         self.runs, self.console, self.stop, self.still_ours = runs, console, stop, still_ours
+        self.progress_files = [progress_file] if progress_file else []
         self.images: dict[tuple[Mesh, str], DeviceImages] = {}
         self.writers: dict[Workdir, Writers] = {}
         self.inits = Initialisers()
@@ -82,13 +86,17 @@ class Trainer:
         todo = {place for _, wave in self._waves() for place in wave if not _finished(place)}
         wait_for_all("the list of columns")
         total = sum(place.run.plan.recipe.steps for place in todo)
-        files = [run.folder.progress for run in self.runs] if is_first() else []
-        with RunProgress(total, self.console, files) as progress:
+        with RunProgress(total, self.console, self.progress_files) as progress:
             for name, wave in self._waves():
                 for group in _by_program(wave):
                     self._train_group(name, group, todo, progress)
         for writers in self.writers.values():
             writers.close()
+        if is_first():
+            # A process may have been killed between a column's rows and its checkpoints' end.
+            for run in self.runs:
+                if run.folder.checkpoints_folder.exists():
+                    run.folder.checkpoints_folder.rmtree()
 
     def _waves(self) -> Iterator[tuple[str, list[Place]]]:
         """The waves of all runs side by side."""

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 
 import jax
 import numpy as np
-from ml_collections import ConfigDict
 
 from transfer_jax.column_checkpoints import ColumnCheckpoints
 from transfer_jax.conditions import Column
+from transfer_jax.config import Config
 from transfer_jax.engine.columns import Standing
 from transfer_jax.engine.loop import Pause
 from transfer_jax.engine.processes import agree
@@ -43,7 +43,7 @@ class SlotWatch:
     def __init__(
         self,
         slot: Sequence[Watched],
-        settings: ConfigDict,
+        settings: Config,
         steps: int,
         progress: RunProgress,
         stop: StopRequest,

@@ -17,6 +17,7 @@ from transfer_jax.conditions import Column, Condition
 from transfer_jax.config import RUNNING_FIELDS, Config, flat_fields
 from transfer_jax.whole_file import write_whole
 
+SWEEP = "sweep.json"
 PACKAGES = ("transfer_jax", "jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "numpy")
 
 
@@ -58,7 +59,12 @@ class Workdir:
 
     def checkpoints(self, column: Column) -> epath.Path:
         """The last checkpoints of a column in training."""
-        return self.path / "checkpoints" / column.name
+        return self.checkpoints_folder / column.name
+
+    @property
+    def checkpoints_folder(self) -> epath.Path:
+        """The checkpoints of all columns."""
+        return self.path / "checkpoints"
 
     @property
     def lock(self) -> epath.Path:
@@ -110,7 +116,7 @@ class Workdir:
             held = [path.name for path in self.path.iterdir() if not path.name.startswith(".")]
         except OSError as error:
             raise WorkdirError(f"{self.path} cannot be written: {error.strerror}") from None
-        if held and not set(held) & {self.config.name, self.lock.name, "versions.json"}:
+        if held and not set(held) & {self.config.name, self.lock.name, "versions.json", SWEEP}:
             raise WorkdirError(f"{self.path} is not empty and holds no run; choose another workdir")
 
     def read_config(self) -> dict[str, Any]:

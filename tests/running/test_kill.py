@@ -1,0 +1,115 @@
+"""Killed at any moment, the same command ends with the same numbers to the bit."""
+
+import os
+import random
+import signal
+import subprocess
+import time
+from pathlib import Path
+
+import pytest
+
+from .commands import SMALL, assert_same, run, start, wait_for, what_it_made
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory) -> tuple[dict[str, object], float]:
+    """What an uninterrupted run makes, and how long it takes."""
+    workdir = tmp_path_factory.mktemp("whole") / "run"
+    run(workdir, *SMALL)
+    began = time.monotonic()
+    run(workdir.with_name("again"), *SMALL)
+    return what_it_made(workdir), time.monotonic() - began
+
+
+def kill(process: subprocess.Popen[str]) -> None:
+    os.killpg(process.pid, signal.SIGKILL)
+    process.communicate()
+
+
+# What a workdir shows at the moments that matter; compiling is before the first progress.
+MOMENTS = {
+    "compiling": lambda w: (w / "progress.json").exists(),
+    "a checkpoint being written": lambda w: any((w / "checkpoints").glob("*/*tmp*")),
+    "a checkpoint of conditions": lambda w: any((w / "checkpoints").glob("*A-B/8")),
+    "between waves": lambda w: len(list((w / "columns").glob("*base*.csv"))) == 2,
+    "a column's tables": lambda w: any((w / "curves").glob("*A-A*")),
+    "the report": lambda w: len(list((w / "columns").glob("*.csv"))) == 8,
+}
+
+
+@pytest.mark.parametrize("moment", MOMENTS)
+def test_killed_at_a_moment_and_run_again(moment, whole, tmp_path):
+    process = start(tmp_path / "run", *SMALL)
+    if moment == "a checkpoint being written":
+        # The moment is short; should it be missed, the run is killed at a whole checkpoint.
+        late = MOMENTS["a checkpoint of conditions"]
+        wait_for(moment, lambda: MOMENTS[moment](tmp_path / "run") or late(tmp_path / "run"),
+                 process)  # fmt: skip
+    else:
+        wait_for(moment, lambda: MOMENTS[moment](tmp_path / "run"), process)
+    kill(process)
+    assert not (tmp_path / "run" / "results.csv").exists()
+    again = run(tmp_path / "run", *SMALL)
+    assert "is gone; its lock is taken over" in again
+    assert_same(tmp_path / "run", whole[0])
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("chance", range(100))
+def test_killed_at_random_as_often_as_it_takes(chance, whole, tmp_path):
+    """A hundred random moments, in runs that are killed until they end by themselves."""
+    generator = random.Random(chance)
+    process = start(tmp_path / "run", *SMALL)
+    try:
+        process.communicate(timeout=generator.uniform(2, whole[1]))
+    except subprocess.TimeoutExpired:
+        kill(process)
+    run(tmp_path / "run", *SMALL)
+    assert_same(tmp_path / "run", whole[0])
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT], ids=lambda n: n.name)
+def test_a_signal_stops_after_a_checkpoint_and_says_how_to_go_on(number, whole, tmp_path):
+    """Checkpoints are by request alone here."""
+    flags = [*SMALL, "--config.checkpoint.steps=0", "--config.logs.every=1"]
+    workdir: Path = tmp_path / "run"
+    process = start(workdir, *flags)
+    wait_for("the conditions", lambda: len(list((workdir / "columns").glob("*"))) == 2, process)
+    os.kill(process.pid, number)
+    output = process.communicate(timeout=60)[0]
+    assert process.returncode == 128 + number, output
+    assert f"{number.name}: stopping after a checkpoint" in output
+    assert f"stopped by {number.name} at step" in output
+    assert "the same command goes on" in output and "Traceback" not in output
+    assert not (workdir / "lock.json").exists()
+    assert len(list((workdir / "checkpoints").glob("*/*"))) == 1
+    run(workdir, *flags)
+    ours, theirs = what_it_made(workdir), whole[0]
+    # A line of metrics a step here, not one every four.
+    assert [k for k in theirs if not k.startswith("metrics") and isinstance(theirs[k], bytes)
+            and ours[k] != theirs[k]] == []  # fmt: skip
+
+
+def test_what_one_device_began_two_end_the_same(whole, tmp_path):
+    flags = [*SMALL, "--config.devices_per_column=1"]
+    expected = run(tmp_path / "one", *flags) and what_it_made(tmp_path / "one")
+    process = start(tmp_path / "two", *flags, devices=2)
+    checkpoints = tmp_path / "two" / "checkpoints"
+    wait_for("two columns", lambda: len(list(checkpoints.glob("*-?/8"))) == 2, process)
+    kill(process)
+    run(tmp_path / "two", *flags, devices=1)
+    assert_same(tmp_path / "two", expected)
+
+
+def test_a_second_process_is_refused_while_the_first_is_alive(tmp_path):
+    workdir = tmp_path / "run"
+    first = start(workdir, *SMALL)
+    wait_for("the lock", (workdir / "lock.json").exists, first)
+    second = start(workdir, *SMALL)
+    output = second.communicate(timeout=60)[0]
+    assert second.returncode == 1
+    assert f"is in use by process {first.pid} on " in output
+    assert "Traceback" not in output
+    output = first.communicate(timeout=120)[0]
+    assert first.returncode == 0, output

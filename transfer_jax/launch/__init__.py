@@ -1,0 +1,1 @@
+"""Jobs on other machines, handed to an engine that exists: SkyPilot, Google Cloud, GKE."""

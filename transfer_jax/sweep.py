@@ -1,0 +1,180 @@
+"""One config over values of some of its fields: columns that share a program are one grid."""
+
+import ast
+import csv
+import io
+import itertools
+import json
+import re
+from collections.abc import Sequence
+from dataclasses import astuple, dataclass, fields
+
+from etils import epath
+from rich.console import Console
+
+from transfer_jax.config import ConfigError, load_config
+from transfer_jax.data.sources import check_prepared
+from transfer_jax.engine.processes import is_first, wait_for_all
+from transfer_jax.experiment import is_finished, load_results, train_and_report
+from transfer_jax.plan import check_devices, make_plan
+from transfer_jax.results import ResultRow
+from transfer_jax.stopping import StopRequest
+from transfer_jax.trainer import Run
+from transfer_jax.whole_file import write_whole
+from transfer_jax.workdir import SWEEP, Workdir, WorkdirError, write_json
+
+TABLE = "sweep.csv"
+
+
+@dataclass(frozen=True)
+class Axis:
+    """A field of the config, and the values that it takes."""
+
+    field: str
+    values: tuple[object, ...]
+
+
+def parse_axis(text: str) -> Axis:
+    """An axis as it is written on the command line.
+
+    Args:
+      text: `field=value,value`; values are Python's, or plain words.
+
+    Returns:
+      The axis.
+
+    Raises:
+      ConfigError: there is no field or no value, or a value stands there twice.
+
+    Example:
+      >>> parse_axis("optimizer.learning_rate=0.01,0.03")
+      Axis(field='optimizer.learning_rate', values=(0.01, 0.03))
+      >>> parse_axis("network.widths=(4,4),(8,8)").values
+      ((4, 4), (8, 8))
+    """
+    field, equals, held = text.removeprefix("--config.").partition("=")
+    if not equals or not held:
+        raise ConfigError(f"'{text}' is no axis of a sweep; write --over FIELD=VALUE,VALUE")
+    try:
+        values = tuple(ast.literal_eval(f"({held},)"))
+    except (ValueError, SyntaxError, RecursionError, MemoryError):
+        values = tuple(held.split(","))
+    if len(set(map(str, values))) != len(values):
+        raise ConfigError(f"'{text}' holds a value twice")
+    return Axis(field, values)
+
+
+def run_sweep(
+    config: str,
+    overrides: Sequence[str],
+    axes: Sequence[Axis],
+    workdir: epath.PathLike,
+    *,
+    console: Console | None = None,
+    stop: StopRequest | None = None,
+) -> epath.Path:
+    """Train a config at every combination of values; each is a run in a folder of its own.
+
+    Runs that share a compiled program (they differ in seeds, splits, learning rate, weight decay,
+    numbers of examples) are trained as columns of one grid; the others one after the other. Each
+    gives what it gives alone.
+
+    Args:
+      config: file or name of the config.
+      overrides: `--config.field=value` for all runs.
+      axes: the fields that are varied.
+      workdir: the folder of the sweep; runs lie below it.
+      console: where progress is shown; None shows none.
+      stop: whether the process was asked to stop; None never is.
+
+    Returns:
+      The table over all runs: one row a network, the varied fields first.
+
+    Raises:
+      ConfigError: an axis is not of this config, or a run is impossible.
+      WorkdirError: the folder holds something else.
+      Stopped: the process was asked to stop, and did; the same call goes on.
+    """
+    if console is None or not is_first():
+        console = Console(quiet=True)
+    points = list(itertools.product(*(axis.values for axis in axes)))
+    parent = Workdir(epath.Path(workdir))
+    runs = [
+        _run(config, overrides, axes, point, parent.path / name_of(axes, point)) for point in points
+    ]
+    if is_first():
+        _claim(parent, axes)
+        for _, folder in runs:
+            folder.open()
+    wait_for_all("the sweep's folder")
+    todo = [run for run in runs if not is_finished(run)]
+    console.print(f"{len(runs)} runs, {len(runs) - len(todo)} of them finished", highlight=False)
+    if todo:
+        train_and_report(todo, parent, console, stop or StopRequest())
+    table = parent.path / TABLE
+    if is_first():
+        _write_table(table, axes, points, runs)
+    wait_for_all("the sweep's table")
+    return table
+
+
+def name_of(axes: Sequence[Axis], point: Sequence[object]) -> str:
+    """The folder of one run of a sweep.
+
+    Args:
+      axes: the fields that are varied.
+      point: their values.
+
+    Returns:
+      A name fit for a file.
+
+    Example:
+      >>> name_of([Axis("optimizer.learning_rate", (0.1, 0.2))], [0.1])
+      'learning_rate=0.1'
+    """
+    last = [axis.field.rpartition(".")[2] for axis in axes]
+    names = last if len(set(last)) == len(last) else [axis.field for axis in axes]
+    pairs = [f"{name}={value}" for name, value in zip(names, point, strict=True)]
+    return re.sub(r"[^\w.,=+-]+", "_", ",".join(pairs)).strip("._")
+
+
+def _run(
+    config: str,
+    overrides: Sequence[str],
+    axes: Sequence[Axis],
+    point: Sequence[object],
+    folder: epath.Path,
+) -> Run:
+    varied = [f"--config.{a.field}={v}" for a, v in zip(axes, point, strict=True)]
+    kept = [o for o in overrides if not o.startswith(tuple(f"--config.{a.field}=" for a in axes))]
+    plan = make_plan(load_config(config, [*kept, *varied]))
+    check_prepared(plan.recipe.images, plan.config.data.source, plan.config.data.folder)
+    check_devices(plan)
+    return Run(plan, Workdir(folder))
+
+
+def _claim(parent: Workdir, axes: Sequence[Axis]) -> None:
+    parent.open()
+    file = parent.path / SWEEP
+    wanted = {axis.field: [str(value) for value in axis.values] for axis in axes}
+    if not file.exists():
+        write_json(file, wanted)
+        return
+    try:
+        held = json.loads(file.read_text())
+    except (OSError, ValueError, RecursionError) as error:
+        raise WorkdirError(f"{file} cannot be read: {error}") from None
+    if not isinstance(held, dict) or set(held) != set(wanted):
+        raise WorkdirError(f"{file} varies {', '.join(held)}; here {', '.join(wanted)} are varied")
+    write_json(file, {field: list(dict.fromkeys([*held[field], *wanted[field]])) for field in held})
+
+
+def _write_table(
+    path: epath.Path, axes: Sequence[Axis], points: list[tuple[object, ...]], runs: list[Run]
+) -> None:
+    buffer = io.StringIO()
+    writer = csv.writer(buffer, lineterminator="\n")
+    writer.writerow([*(axis.field for axis in axes), *(field.name for field in fields(ResultRow))])
+    for point, run in zip(points, runs, strict=True):
+        writer.writerows([*point, *astuple(row)] for row in load_results(*run).rows)
+    write_whole(path, buffer.getvalue())
