@@ -29,7 +29,7 @@ class Initialisers:
         Returns:
           The function.
         """
-        key = (repr(plan.network), plan.recipe.network_shape)
+        key = plan.program_key(())
         if key not in self.compiled:
             self.compiled[key] = initialiser(plan)
         return self.compiled[key]

@@ -31,7 +31,8 @@ def run_command(arguments: argparse.Namespace, overrides: list[str], console: Co
     from transfer_jax.engine.processes import is_first
     from transfer_jax.experiment import run
 
-    _prepare_devices(arguments)
+    prepare_machine()
+    join_processes(arguments)
     began = time.monotonic()
     with StopRequest(config.checkpoint.grace) as stop:
         results = run(config, workdir, console=console, stop=stop)
@@ -47,13 +48,13 @@ def run_command(arguments: argparse.Namespace, overrides: list[str], console: Co
     console.print(f"Next: open {workdir}/report.html", highlight=False, soft_wrap=True)
 
 
-def _prepare_devices(arguments: argparse.Namespace) -> None:
+def prepare_machine() -> None:
+    """Make this process fast: a device a core, memory and compiled programs that are kept."""
     from transfer_jax.engine.cpu import keep_freed_memory, spread_over_cores
 
     spread_over_cores()
     keep_freed_memory()
     keep_compiled_programs()
-    join_processes(arguments)
 
 
 def keep_compiled_programs() -> None:
@@ -129,7 +130,8 @@ def sweep_command(arguments: argparse.Namespace, overrides: list[str], console: 
     from transfer_jax.sweep import parse_axis, run_sweep
 
     axes = [parse_axis(text) for text in arguments.over]
-    _prepare_devices(arguments)
+    prepare_machine()
+    join_processes(arguments)
     with StopRequest(config.checkpoint.grace) as stop:
         table = run_sweep(arguments.config, overrides, axes, workdir, console=console, stop=stop)
     console.print(f"Written: {table}", highlight=False, soft_wrap=True)

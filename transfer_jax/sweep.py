@@ -99,6 +99,8 @@ def run_sweep(
         console = Console(quiet=True)
     points = list(itertools.product(*(axis.values for axis in axes)))
     parent = Workdir(epath.Path(workdir))
+    if len({name_of(axes, point) for point in points}) < len(points):
+        raise ConfigError("two runs of this sweep would have one name; write values apart")
     runs = [
         _run(config, overrides, axes, point, parent.path / name_of(axes, point)) for point in points
     ]
@@ -129,13 +131,13 @@ def name_of(axes: Sequence[Axis], point: Sequence[object]) -> str:
       A name fit for a file.
 
     Example:
-      >>> name_of([Axis("optimizer.learning_rate", (0.1, 0.2))], [0.1])
-      'learning_rate=0.1'
+      >>> name_of([Axis("network.widths", ((4, 4), (8, 8)))], [(4, 4)])
+      'widths=4,_4'
     """
     last = [axis.field.rpartition(".")[2] for axis in axes]
     names = last if len(set(last)) == len(last) else [axis.field for axis in axes]
-    pairs = [f"{name}={value}" for name, value in zip(names, point, strict=True)]
-    return re.sub(r"[^\w.,=+-]+", "_", ",".join(pairs)).strip("._")
+    values = [re.sub(r"[^\w.,+-]+", "_", str(value)).strip("_,.") for value in point]
+    return ",".join(f"{name}={value}" for name, value in zip(names, values, strict=True))
 
 
 def _run(

@@ -26,7 +26,7 @@ from transfer_jax.engine.columns import (
 )
 from transfer_jax.engine.feeds import Feed, ResidentFeed, StreamFeed, on_device
 from transfer_jax.engine.loop import ColumnOutcome, CompiledProgram
-from transfer_jax.engine.mesh import own_rows, replicate, slots
+from transfer_jax.engine.mesh import replicate, slots
 from transfer_jax.engine.processes import is_first, wait_for_all
 from transfer_jax.grid import base_condition
 from transfer_jax.logs import ColumnLog, Writers
@@ -154,33 +154,25 @@ class Trainer:
             self.profiled.stop()
             for checkpoints in kept:
                 checkpoints.close()
-        self._keep(compiled.mesh, slot, watched, outcomes)
+        self._keep(slot, watched, outcomes)
 
     def _keep(
-        self,
-        mesh: Mesh,
-        slot: list[Place],
-        watched: list[Watched],
-        outcomes: list[ColumnOutcome],
+        self, slot: list[Place], watched: list[Watched], outcomes: list[ColumnOutcome]
     ) -> None:
         """Write what a slot gave; the rows last, since they say that a column is finished."""
-        own = [row for row in own_rows(mesh) if row < len(slot)]
-        for row in own:
-            params = outcomes[row].params
-            assert params is not None
-            watched[row].log.flush()
-            _keep_networks(slot[row], params)
-        wait_for_all("the networks of a slot")
         if is_first():
-            for (run, column), outcome in zip(slot, outcomes, strict=True):
+            for place, held, outcome in zip(slot, watched, outcomes, strict=True):
+                (run, column), params = place, outcome.params
+                assert params is not None
+                held.log.flush()
+                _keep_networks(place, params)
                 best10 = mean_of_best(outcome.tests)
                 steps = run.plan.recipe.steps
                 figures = (outcome.top1, outcome.loss, outcome.diverged, steps, best10)
                 write_curves(run.folder.curves(column), column, outcome.tested, outcome.tests)
                 write_rows(run.folder.column(column), rows_of(column, *figures))
+                held.checkpoints.delete()
         wait_for_all("the columns of a slot")
-        for row in own:
-            watched[row].checkpoints.delete()
 
     def _standings(
         self, compiled: CompiledProgram, slot: list[Place], kept: list[ColumnCheckpoints]

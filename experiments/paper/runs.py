@@ -13,10 +13,9 @@ from transfer_jax.analysis.original import original_rows
 from transfer_jax.analysis.paper_figures import paper_figures
 from transfer_jax.analysis.report import write_files
 from transfer_jax.analysis.tables import Table
-from transfer_jax.cli import keep_compiled_programs
 from transfer_jax.config import load_config
-from transfer_jax.engine.cpu import keep_freed_memory, spread_over_cores
 from transfer_jax.results import ResultRow
+from transfer_jax.run_command import prepare_machine
 
 Script = Callable[[argparse.Namespace, list[str]], None]
 CONSOLE = Console()
@@ -35,9 +34,7 @@ def trained(
 ) -> list[ResultRow]:
     """The networks of a config: trained now, gone on with, or found finished."""
     workdir = _folder(given) / (name or config)
-    spread_over_cores()
-    keep_freed_memory()
-    keep_compiled_programs()
+    prepare_machine()
     loaded = load_config(config, [f"--config.scale={given.scale}", *overrides])
     CONSOLE.print(f"{config}: {workdir}", highlight=False)
     return list(tj.run(loaded, workdir, console=CONSOLE).rows)

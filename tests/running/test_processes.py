@@ -27,18 +27,8 @@ def two(workdir: Path, *flags: str) -> list[subprocess.Popen[str]]:
         "SLURM_NTASKS": "2",
         "SLURM_STEP_NUM_NODES": "1",
     }
-    return [
-        start(
-            workdir,
-            *FLAGS,
-            *flags,
-            **job,
-            SLURM_PROCID=str(i),
-            SLURM_LOCALID="0",
-            JAX_PLATFORMS="cpu",
-        )  # fmt: skip
-        for i in range(2)
-    ]
+    places = [{"SLURM_PROCID": str(i), "SLURM_LOCALID": "0"} for i in range(2)]
+    return [start(workdir, *FLAGS, *flags, **job, **p, JAX_PLATFORMS="cpu") for p in places]
 
 
 @pytest.fixture(scope="module")
@@ -60,7 +50,8 @@ def test_a_process_that_dies_ends_the_other_and_the_restart_goes_on(killed, alon
     assert processes[1 - killed].returncode != 0, output
     assert time.monotonic() - died < 60
     processes[killed].communicate()
-    outputs = [process.communicate(timeout=200)[0] for process in (again := two(workdir))]
+    again = two(workdir)
+    outputs = [process.communicate(timeout=200)[0] for process in again]
     assert [process.returncode for process in again] == [0, 0], outputs
     assert_same(workdir, alone)
 

@@ -21,14 +21,14 @@ LOG_EVERY = 20
 
 
 class Pause(NamedTuple):
-    """What is known when the loop pauses, of the columns that this process answers for.
+    """What is known when the loop pauses; columns are brought to the first process.
 
     Attributes:
       steps: steps since the last pause.
       done: steps done.
       metrics: row of the mesh to the loss and accuracy on the last batch.
       tests: the tests so far, of all columns: steps done, counts with a leading axis of columns.
-      states: brings the states to the host: row of the mesh to state.
+      states: brings the states to the host, called by all processes: row of the mesh to state.
     """
 
     steps: int
@@ -46,7 +46,7 @@ class ColumnOutcome(NamedTuple):
 
     `tests` is the accuracy at every test, the last one included; `tested` are the steps done then.
     `diverged` is the first step, counted from 1, whose loss was not finite; 0 for none.
-    `params` are there on the process that answers for the column; None elsewhere.
+    `params` are there on the first process; None elsewhere.
     """
 
     tested: Int[np.ndarray, " test"]

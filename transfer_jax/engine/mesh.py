@@ -205,32 +205,16 @@ def fetch(tree: PyTree) -> PyTree:
     return multihost_utils.process_allgather(tree, tiled=True)
 
 
-def own_rows(mesh: Mesh) -> list[int]:
-    """The rows of the mesh that this process answers for: those whose first device is its own.
-
-    Args:
-      mesh: the mesh.
-
-    Returns:
-      Their numbers.
-
-    Example:
-      >>> own_rows(column_mesh(1))
-      [0]
-    """
-    first = mesh.devices[:, 0]
-    return [row for row, d in enumerate(first) if d.process_index == jax.process_index()]
-
-
 def fetch_rows(tree: PyTree, mesh: Mesh) -> dict[int, PyTree]:
-    """Bring to the host what lies on the rows that this process answers for.
+    """Bring the columns to the first process's host; all processes call this together.
 
     Args:
       tree: a tree of arrays with a leading axis of columns, whole on every device of a row.
       mesh: the mesh.
 
     Returns:
-      Row number to that row's tree, of NumPy arrays that nothing on the device can change.
+      Row of the mesh to its tree, of NumPy arrays that nothing on the device can change; nothing
+      on other processes than the first.
 
     Example:
       >>> mesh = column_mesh(1)
@@ -238,15 +222,17 @@ def fetch_rows(tree: PyTree, mesh: Mesh) -> dict[int, PyTree]:
       {0: array([0., 0.], dtype=float32)}
     """
     leaves, structure = jax.tree.flatten(tree)
-    for leaf in leaves:
-        leaf.copy_to_host_async()
-
-    def of(row: int, leaf: jax.Array) -> np.ndarray:
-        held = (s for s in leaf.addressable_shards if s.index[0].indices(leaf.shape[0])[0] == row)
+    if jax.process_count() == 1:
         # On a CPU the host's array is the device's own buffer, which the next step overwrites.
-        return np.array(next(held).data[0])
-
-    return {row: structure.unflatten([of(row, x) for x in leaves]) for row in own_rows(mesh)}
+        whole = [np.array(leaf) for leaf in jax.device_get(leaves)]
+    else:
+        # One after the other: devices hold one gathered array at a time, other hosts none.
+        gathered = (multihost_utils.process_allgather(leaf, tiled=True) for leaf in leaves)
+        whole = [leaf for leaf in gathered if jax.process_index() == 0]
+    if len(whole) < len(leaves):
+        return {}
+    rows = range(mesh.shape[COLUMN])
+    return {row: structure.unflatten([leaf[row] for leaf in whole]) for row in rows}
 
 
 def _put(array: np.ndarray, sharding: NamedSharding) -> jax.Array:
