@@ -1,6 +1,7 @@
 """The command line: `transfer-jax run`, `plan`, `sweep`, `launch`, `status`, `report`, ...."""
 
 import argparse
+import logging
 import sys
 from collections.abc import Sequence
 
@@ -26,6 +27,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     if "config" not in arguments and overrides:
         parser.error(f"unknown argument '{overrides[0]}'")
     console = Console()
+    # What libraries log on their way to an error is told in one line when it arrives.
+    logging.getLogger("absl").setLevel(logging.CRITICAL)
     try:
         arguments.command(arguments, overrides, console)
     except KeyboardInterrupt:

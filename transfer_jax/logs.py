@@ -7,7 +7,9 @@ from typing import Any
 
 import numpy as np
 from etils import epath
-from tensorboardX import SummaryWriter
+from tensorboardX.event_file_writer import EventsWriter
+from tensorboardX.proto.event_pb2 import Event
+from tensorboardX.summary import scalar
 
 from transfer_jax.conditions import Column, Condition
 from transfer_jax.engine.step import Metrics
@@ -64,7 +66,8 @@ class ColumnLog:
     def flush(self) -> None:
         """Write the lines so far."""
         self.flushed = time.monotonic()
-        self.path.parent.mkdir(parents=True, exist_ok=True)
+        if self.writers:
+            self.writers.flush()
         write_whole(self.path, "".join(f"{json.dumps(line)}\n" for line in self.lines))
 
     def _note(self, step: int, condition: Condition, values: dict[str, float]) -> None:
@@ -81,12 +84,11 @@ class Writers:
 
     Args:
       folder: where the runs lie.
-      process: number of this process.
     """
 
-    def __init__(self, folder: epath.Path, process: int) -> None:
-        self.folder, self.process = folder, process
-        self.by_treatment: dict[str, SummaryWriter] = {}
+    def __init__(self, folder: epath.Path) -> None:
+        self.folder = folder
+        self.by_treatment: dict[str, EventsWriter] = {}
 
     def add(self, step: int, condition: Condition, values: dict[str, float]) -> None:
         """Note values of a condition.
@@ -96,18 +98,23 @@ class Writers:
           condition: the condition.
           values: name to value.
         """
-        run = condition.treatment.value + (
-            f"-{condition.variant.name}" if condition.variant else ""
-        )
+        variant = f"-{condition.variant.name}" if condition.variant else ""
+        run = condition.treatment.value + variant
         if run not in self.by_treatment:
-            suffix = f".{self.process}"
-            self.by_treatment[run] = SummaryWriter(
-                str(self.folder / run), filename_suffix=suffix, flush_secs=int(FLUSH_SECONDS)
-            )
+            (self.folder / run).mkdir(parents=True, exist_ok=True)
+            # In this thread: what cannot be written is told where it was asked for.
+            self.by_treatment[run] = EventsWriter(str(self.folder / run / "events"))
         first = f".first{condition.examples}" if condition.examples else ""
         place = f"{condition.split}.seed{condition.seed}.{condition.target}{first}/n{condition.n}"
         for name, value in values.items():
-            self.by_treatment[run].add_scalar(f"{name}/{place}", value, step)
+            summary = scalar(f"{name}/{place}", value)
+            event = Event(summary=summary, wall_time=time.time(), step=step)
+            self.by_treatment[run].write_event(event)
+
+    def flush(self) -> None:
+        """Write what was noted so far."""
+        for writer in self.by_treatment.values():
+            writer.flush()
 
     def close(self) -> None:
         """Write what is left."""

@@ -198,7 +198,7 @@ class Trainer:
     def _log(self, place: Place, done: int) -> ColumnLog:
         folder = place.run.folder
         if folder not in self.writers and place.run.plan.config.logs.tensorboard:
-            self.writers[folder] = Writers(folder.path / "tensorboard", jax.process_index())
+            self.writers[folder] = Writers(folder.path / "tensorboard")
         writers = self.writers.get(folder)
         return ColumnLog(folder.metrics(place.column), place.column, done, writers)
 

@@ -38,7 +38,7 @@ def alone(tmp_path_factory) -> dict[str, object]:
     return what_it_made(workdir)
 
 
-@pytest.mark.parametrize("killed", [0, 1])
+@pytest.mark.parametrize("killed", [pytest.param(0, marks=pytest.mark.slow), 1])
 def test_a_process_that_dies_ends_the_other_and_the_restart_goes_on(killed, alone, tmp_path):
     workdir = tmp_path / "run"
     processes = two(workdir)
