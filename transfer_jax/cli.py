@@ -27,8 +27,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     if "config" not in arguments and overrides:
         parser.error(f"unknown argument '{overrides[0]}'")
     console = Console()
-    # What libraries log on their way to an error is told in one line when it arrives.
-    logging.getLogger("absl").setLevel(logging.CRITICAL)
+    # What libraries say on their way to an error is told in one line when it arrives.
+    for library in ("absl", "asyncio"):
+        logging.getLogger(library).setLevel(logging.CRITICAL)
+    if argv is None:
+        sys.unraisablehook = _tell
     try:
         arguments.command(arguments, overrides, console)
     except KeyboardInterrupt:
@@ -153,6 +156,12 @@ _ADD_ARGUMENTS = {
     "sweep": _add_sweep_arguments,
     "launch": _add_launch_arguments,
 }
+
+
+def _tell(unraisable: "sys.UnraisableHookArgs") -> None:
+    """As ever, but for what orbax's threads say of a loop that an error has ended."""
+    if str(unraisable.exc_value) != "Event loop is closed":
+        sys.__unraisablehook__(unraisable)
 
 
 def _one_line(error: BaseException) -> str:

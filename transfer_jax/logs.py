@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from etils import epath
 from tensorboardX.event_file_writer import EventsWriter
-from tensorboardX.proto.event_pb2 import Event
+from tensorboardX.proto.event_pb2 import Event  # pyright: ignore
 from tensorboardX.summary import scalar
 
 from transfer_jax.conditions import Column, Condition

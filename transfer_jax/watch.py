@@ -124,6 +124,6 @@ class SlotWatch:
 
     def _say_unwritten(self, pause: Pause, error: OSError) -> None:
         self.progress.say(
-            f"the checkpoint of step {pause.done} could not be written: {error.filename}: "
-            f"{error.strerror}; training goes on"
+            f"the checkpoint of step {pause.done} could not be written: {error.strerror or error}; "
+            "training goes on"
         )

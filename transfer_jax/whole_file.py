@@ -9,7 +9,13 @@ def write_whole(path: epath.Path, text: str) -> None:
     Args:
       path: the file; an earlier one is replaced.
       text: its content.
+
+    Raises:
+      OSError: it cannot be written; the file is named.
     """
     partial = path.parent / f".{path.name}.partial"
-    partial.write_text(text)
-    partial.replace(path)
+    try:
+        partial.write_text(text)
+        partial.replace(path)
+    except OSError as error:
+        raise OSError(error.errno, error.strerror or str(error), str(path)) from None
