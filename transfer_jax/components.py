@@ -38,6 +38,10 @@ def build_splits(config: Config, images: ImageSet) -> dict[str, Split]:
     """
     if not config.splits:
         raise ConfigError("splits is empty; name at least one, such as ('random-0',)")
+    for name in config.splits:
+        # Names of files are made of it.
+        if not re.fullmatch(r"\w[\w.+ -]*", str(name)):
+            raise ConfigError(f"'{name}' is no name of a split; letters, digits, . + - and _")
     return {name: _split(name, config, images) for name in config.splits}
 
 

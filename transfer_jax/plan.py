@@ -120,8 +120,7 @@ class Plan:
             if name not in OF_COLUMNS and name.split(".")[0] not in RUNNING_FIELDS
         ]
         largest = max(len(task.classes) for s in self.splits.values() for task in s.tasks)
-        tests = (self.recipe.test_examples, self.recipe.test_batch_size)
-        return (cuts, largest, tests, *held)
+        return (cuts, largest, self.recipe.test_examples, *held)
 
     def program(self, cuts: tuple[Cut, ...]) -> ColumnProgram:
         """The computation that columns with these cuts share."""
