@@ -1,5 +1,7 @@
 """Batches from disk: the same ones however they are read; training is as on memory."""
 
+import multiprocessing
+import shutil
 from dataclasses import replace
 from itertools import islice
 
@@ -15,7 +17,7 @@ from transfer_jax.data.originals.part import TEST, TRAIN, Original, Originals
 from transfer_jax.data.pipeline import batch_order
 from transfer_jax.data.preparation import Preparation, prepare_part
 from transfer_jax.data.records import Manifest, open_records
-from transfer_jax.data.stream import BatchSource, Reading, stream
+from transfer_jax.data.stream import BatchSource, Reading, StreamError, stream
 from transfer_jax.engine.columns import (
     ColumnStart,
     column_inputs,
@@ -142,3 +144,25 @@ def test_columns_of_one_order_share_a_reader(stored, monkeypatch, split, recipe)
     feed = StreamFeed(stored, [order], [tests], column_mesh(1), Reading())
     assert len(list(islice(feed.train(4), 4))) == 4
     assert len(opened) == 1
+
+
+def test_a_corrupt_record_ends_the_reading_in_one_line(folder, tmp_path):
+    shutil.copytree(folder, tmp_path / "d")
+    (shard,) = (tmp_path / "d").glob("train*record")
+    content = bytearray(shard.read_bytes())
+    for place in range(len(content) // 2, len(content) // 2 + 64):
+        content[place] ^= 0xFF
+    shard.write_bytes(bytes(content))
+    source = source_of(open_records(tmp_path / "d", stream=True))
+    with pytest.raises(StreamError, match=r"cannot be read on: .*\w"):
+        list(stream(source, Reading(threads=1, ahead=1)))
+
+
+def test_a_worker_that_is_killed_ends_the_reading(stored):
+    batches = stream(source_of(stored), Reading(workers=2, ahead=1))
+    next(batches)
+    for worker in multiprocessing.active_children():
+        worker.kill()
+    with pytest.raises(StreamError, match="Worker process was terminated"):
+        for _ in range(9):
+            next(batches)

@@ -13,6 +13,10 @@ from transfer_jax.data.pipeline import BatchOrder
 from transfer_jax.data.records import StoredImages
 
 
+class StreamError(ValueError):
+    """Images that cannot be read: a damaged record, or a worker process that is gone."""
+
+
 class HostBatch(NamedTuple):
     """Images and classes in host memory; class -1 is padding."""
 
@@ -89,6 +93,9 @@ def stream(source: BatchSource, reading: Reading, start: int = 0) -> Iterator[Ho
 
     Returns:
       The batches, in order; the same ones wherever it starts and however they are read.
+
+    Raises:
+      StreamError: a record is damaged, or a worker process is gone.
     """
     import grain
 
@@ -102,4 +109,17 @@ def stream(source: BatchSource, reading: Reading, start: int = 0) -> Iterator[Ho
         batches = batches.mp_prefetch(
             grain.multiprocessing.MultiprocessingOptions(reading.workers, reading.ahead)
         )
-    return iter(batches)
+    return _told(iter(batches))
+
+
+def _told(batches: Iterator[HostBatch]) -> Iterator[HostBatch]:
+    """The batches; whatever a worker or a library raises becomes one line."""
+    while True:
+        try:
+            batch = next(batches)
+        except StopIteration:
+            return
+        except Exception as error:
+            said = str(error).strip().partition("\n")[0]
+            raise StreamError(f"the images cannot be read on: {said}") from None
+        yield batch
