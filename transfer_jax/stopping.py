@@ -68,7 +68,9 @@ class StopRequest:
             raise Stopped(number, "stopped at once")
         self.signal = number
         name = signal.Signals(number).name
-        print(f"\n{name}: stopping after a checkpoint; once more stops at once", file=sys.stderr)
+        # Not print: the signal may have come in the middle of one.
+        text = f"\n{name}: stopping after a checkpoint; once more stops at once\n"
+        os.write(sys.stderr.fileno(), text.encode())
 
     def _watch_grace(self) -> None:
         heard = 0
