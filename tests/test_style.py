@@ -29,6 +29,7 @@ ROOMS = [
     "column_checkpoints",
     "config",
     "components",
+    "field_checks",
     "plan",
     "workdir",
     "networks",

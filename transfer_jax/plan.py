@@ -2,7 +2,6 @@
 
 from collections.abc import Hashable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -10,7 +9,6 @@ from jax.sharding import Mesh
 
 from transfer_jax.components import (
     IN_STATE,
-    OPTIMIZERS,
     build_network,
     build_optimizer,
     build_splits,
@@ -29,30 +27,12 @@ from transfer_jax.data.sources import load_images
 from transfer_jax.data.tasks import first_examples
 from transfer_jax.engine.columns import Recipe
 from transfer_jax.engine.mesh import check_processes, column_mesh, devices_per_column
-from transfer_jax.engine.step import PACKINGS, ColumnProgram
+from transfer_jax.engine.step import ColumnProgram
+from transfer_jax.field_checks import check_fields
 from transfer_jax.grid import base_condition, base_conditions, columns, condition_grid
 from transfer_jax.models.layered import Layered
-from transfer_jax.models.precision import PRECISIONS, InPrecision
+from transfer_jax.models.precision import InPrecision
 
-POSITIVE = (
-    "seeds",
-    "steps",
-    "batch_size",
-    "test_batch_size",
-    "data.enlarge",
-)
-# Fields that may be 0, which stands for all or none.
-COUNTS = ("data.train_per_class", "data.test_per_class", "test_every", "network.num_outputs")
-# Fields that only some configs have are checked where they stand.
-RANGES = (
-    ("optimizer.momentum", 0.0, 1.0),
-    ("optimizer.weight_decay", 0.0, float("inf")),
-    ("optimizer.step_every", 1, float("inf")),
-    ("optimizer.step_factor", 0.0, 1.0),
-    ("data.shift", 0, 1000),
-    ("data.crop", 0, 10_000),
-    ("devices_per_column", 0, float("inf")),
-)
 # Fields that change what columns there are and what arrays they start with, not the program.
 GRID_FIELDS = (
     "name",
@@ -65,13 +45,6 @@ GRID_FIELDS = (
     "preserved",
 )
 OF_COLUMNS = (*GRID_FIELDS, "data.train_per_class", *(f"optimizer.{name}" for name in IN_STATE))
-CHOICES = {
-    "packing": PACKINGS,
-    "precision": PRECISIONS,
-    "optimizer.name": OPTIMIZERS,
-    "data.mean": ("base", "target"),
-    "data.scale": ("deviation", "none"),
-}
 
 
 @dataclass(frozen=True, eq=False)
@@ -211,7 +184,7 @@ def make_plan(config: Config) -> Plan:
 
 
 def _plan(config: Config) -> Plan:
-    _check_numbers(config)
+    check_fields(config)
     data = config.data
     images = enlarge(load_images(data.source, data.folder, stream=data.stream), data.enlarge)
     splits = build_splits(config, images)
@@ -274,27 +247,3 @@ def _recipe(config: Config, images: ImageSet, splits: dict[str, Split]) -> Recip
         scale=config.data.scale,
         crop=crop,
     )
-
-
-def _check_numbers(config: Config) -> None:
-    fields: dict[str, Any] = dict(flat_fields(config))
-    for name in (*POSITIVE, *COUNTS):
-        value, low = fields[name], int(name in POSITIVE)
-        if not isinstance(value, int) or value < low:
-            raise ConfigError(f"{name} is {value!r}; allowed: whole numbers from {low}")
-    for name in ("cuts", "preserved", "examples"):
-        for n in fields[name]:
-            if not isinstance(n, int) or n < (name == "preserved"):
-                raise ConfigError(f"{name} holds {n!r}; allowed: whole numbers, such as (1, 3)")
-    if not config.examples:
-        raise ConfigError("examples is empty; (0,) trains on all images of each class")
-    for name, low, high in (*RANGES, ("optimizer.warmup_steps", 0, config.steps)):
-        if name in fields and not low <= fields[name] < high:
-            raise ConfigError(f"{name} is {fields[name]}; allowed: {low} <= {name} < {high}")
-    for name, allowed in CHOICES.items():
-        if fields[name] not in allowed:
-            raise ConfigError(f"{name} is '{fields[name]}'; allowed: {', '.join(allowed)}")
-    if config.optimizer.learning_rate <= 0:
-        raise ConfigError(
-            f"optimizer.learning_rate is {config.optimizer.learning_rate}; allowed: above 0"
-        )
