@@ -104,8 +104,9 @@ class SlotWatch:
                 for done, counts in pause.tests
             ]
             try:
-                self.slot[row].checkpoints.save(Standing(state, tests))
+                # First the lines: those of steps that are not done again must be there.
                 self.slot[row].log.flush()
+                self.slot[row].checkpoints.save(Standing(state, tests))
             except OSError as error:
                 self._say_unwritten(pause, error)
 
