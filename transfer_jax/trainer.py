@@ -1,5 +1,6 @@
 """Trains what is left of one or several runs: wave by wave, slot by slot, from checkpoints."""
 
+import contextlib
 from collections.abc import Callable, Hashable, Iterator
 from typing import NamedTuple
 
@@ -37,7 +38,7 @@ from transfer_jax.profiling import Profiled
 from transfer_jax.progress import RunProgress
 from transfer_jax.results import mean_of_best, rows_of, write_curves, write_rows
 from transfer_jax.stopping import StopRequest
-from transfer_jax.watch import SlotWatch, Watched
+from transfer_jax.watch import SlotWatch, Watched, stop_if_asked
 from transfer_jax.workdir import Workdir, fingerprint
 
 
@@ -86,17 +87,23 @@ class Trainer:
         todo = {place for _, wave in self._waves() for place in wave if not _finished(place)}
         wait_for_all("the list of columns")
         total = sum(place.run.plan.recipe.steps for place in todo)
-        with RunProgress(total, self.console, self.progress_files) as progress:
-            for name, wave in self._waves():
-                for group in _by_program(wave):
-                    self._train_group(name, group, todo, progress)
-        for writers in self.writers.values():
-            writers.close()
+        try:
+            with RunProgress(total, self.console, self.progress_files) as progress:
+                for name, wave in self._waves():
+                    for group in _by_program(wave):
+                        self._train_group(name, group, todo, progress)
+        finally:
+            self._close_writers()
         if is_first():
             # A process may have been killed between a column's rows and its checkpoints' end.
             for run in self.runs:
                 if run.folder.checkpoints_folder.exists():
                     run.folder.checkpoints_folder.rmtree()
+
+    def _close_writers(self) -> None:
+        for writers in self.writers.values():
+            with contextlib.suppress(OSError):  # A full disk is told of where tables are written.
+                writers.close()
 
     def _waves(self) -> Iterator[tuple[str, list[Place]]]:
         """The waves of all runs side by side."""
@@ -118,6 +125,7 @@ class Trainer:
         streamed = plan.recipe.images.streamed
         compiled = CompiledProgram(plan.program(column.cuts), mesh, streamed=streamed)
         for slot in slots([place for place in group if place in todo], mesh):
+            stop_if_asked(self.stop)
             self._train_slot(wave, compiled, slot, progress)
 
     def _train_slot(

@@ -4,6 +4,7 @@ import signal
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import NoReturn
 
 import jax
 import numpy as np
@@ -17,6 +18,25 @@ from transfer_jax.engine.processes import agree
 from transfer_jax.logs import ColumnLog
 from transfer_jax.progress import RunProgress
 from transfer_jax.stopping import Stopped, StopRequest
+
+
+def stop_if_asked(stop: StopRequest) -> None:
+    """Stop between two slots, where all that is done is on disk.
+
+    Args:
+      stop: whether the process was asked to stop.
+
+    Raises:
+      Stopped: it was, or another process of the run.
+    """
+    (number,) = agree(stop.signal)
+    if number:
+        _stop_now(number, "between columns")
+
+
+def _stop_now(number: int, where: str) -> NoReturn:
+    name = signal.Signals(number).name
+    raise Stopped(number, f"stopped by {name} {where}; the same command goes on")
 
 
 @dataclass
@@ -67,7 +87,9 @@ class SlotWatch:
         self.still_ours()
         self._note(pause)
         stop, due = agree(self.stop.signal, self._is_due(pause))
-        if (stop or due) and pause.done < self.steps:
+        if pause.done == self.steps:
+            return  # What is finished is written first; a stop is seen before the next slot.
+        if stop or due:
             self._save(pause)
         if stop:
             self._stop(stop, pause)
@@ -117,14 +139,10 @@ class SlotWatch:
             except OSError as error:
                 self._say_unwritten(pause, error)
         names = ", ".join(watched.column.name for watched in self.slot)
-        raise Stopped(
-            number,
-            f"stopped by {signal.Signals(number).name} at step {pause.done} of {self.steps} of "
-            f"{names}; the same command goes on",
-        )
+        _stop_now(number, f"at step {pause.done} of {self.steps} of {names}")
 
     def _say_unwritten(self, pause: Pause, error: OSError) -> None:
         self.progress.say(
             f"the checkpoint of step {pause.done} could not be written: {error.strerror or error}; "
-            "training goes on"
+            "the one before is kept"
         )

@@ -9,6 +9,13 @@ from pathlib import Path
 
 import pytest
 
+import transfer_jax as tj
+from tests.conftest import TINY
+from transfer_jax import trainer
+from transfer_jax.config import load_config
+from transfer_jax.progress import RunProgress
+from transfer_jax.stopping import Stopped, StopRequest
+
 from .commands import SMALL, assert_same, run, start, wait_for, what_it_made
 
 
@@ -113,3 +120,21 @@ def test_a_second_process_is_refused_while_the_first_is_alive(tmp_path):
     assert "Traceback" not in output
     output = first.communicate(timeout=120)[0]
     assert first.returncode == 0, output
+
+
+def test_a_stop_in_the_last_steps_of_a_column_keeps_it(tmp_path):
+    """The column is written; the stop is seen before the next one."""
+    stop = StopRequest()
+    workdir = tmp_path / "run"
+
+    class AtTheEnd(RunProgress):
+        def advance(self, column_steps, loss, accuracy) -> None:
+            super().advance(column_steps, loss, accuracy)
+            if self.done == 5:
+                stop.signal = signal.SIGTERM
+
+    config = load_config("fashion_mnist", [*TINY, "--config.checkpoint.minutes=0.0"])
+    with pytest.MonkeyPatch.context() as patch, pytest.raises(Stopped, match="between columns"):
+        patch.setattr(trainer, "RunProgress", AtTheEnd)
+        tj.run(config, workdir, stop=stop)
+    assert len(list((workdir / "columns").glob("*.csv"))) == 1
