@@ -44,8 +44,8 @@ def test_the_workdir_holds_what_it_should(config, finished):
     folder = Workdir(_path(finished))
     names = {path.name for path in folder.path.iterdir()}
     assert names == {
-        "bases", "columns", "config.json", "curves", "figure.png", "figure.svg", "report.html",
-        "results.csv", "versions.json",
+        "bases", "columns", "config.json", "curves", "figure.png", "figure.svg", "metrics",
+        "progress.json", "report.html", "results.csv", "tensorboard", "versions.json",
     }  # fmt: skip
     assert json.loads(folder.config.read_text())["steps"] == config.steps
     assert "jax" in json.loads((folder.path / "versions.json").read_text())
