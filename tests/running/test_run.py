@@ -156,6 +156,8 @@ def test_whatever_a_config_lock_or_log_holds_the_error_is_clear(finished, tmp_pa
     list(read_metrics(folder.path / "m.jsonl"))
 
 
+# Orbax's threads may speak of its loop when it is closed by an error, at any later time.
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 @settings(FUZZ, max_examples=25)
 @given(
     ODD,
