@@ -10,12 +10,11 @@ import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from types import TracebackType
 from typing import Any, Self
 
 from etils import epath
 
-from transfer_jax.whole_file import write_whole
+from transfer_jax.whole_file import read_json, write_whole
 
 BEAT = 10.0
 WATCH = 2.5 * BEAT
@@ -55,20 +54,15 @@ class Lock:
           LockError: another process holds it; which one is said.
         """
         while not self._take():
-            self._look_at(_read(self.path))
+            self._look_at(read_json(self.path))
         self._beats = threading.Thread(target=self._keep_fresh, daemon=True)
         self._beats.start()
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self._end.set()
         self._beats.join()
-        if _read(self.path).get("token") == self.record["token"]:
+        if read_json(self.path).get("token") == self.record["token"]:
             self.path.unlink(missing_ok=True)
 
     def check(self) -> None:
@@ -85,7 +79,7 @@ class Lock:
             if self.path.exists():
                 return False
             write_whole(self.path, json.dumps(self.record))
-        return _read(self.path).get("token") == self.record["token"]
+        return read_json(self.path).get("token") == self.record["token"]
 
     def _look_at(self, found: dict[str, Any]) -> None:
         """Return where the lock was stale, and is gone."""
@@ -96,7 +90,7 @@ class Lock:
                 "--workdir"
             )
         with _one_at_a_time(self.path.parent):
-            if _read(self.path) == found:
+            if read_json(self.path) == found:
                 self.path.unlink(missing_ok=True)
                 self.say(f"{who} is gone; its lock is taken over")
 
@@ -107,14 +101,14 @@ class Lock:
         end = time.monotonic() + WATCH
         while time.monotonic() < end:
             time.sleep(min(1.0, WATCH / 10))
-            if _read(self.path) != found:
+            if read_json(self.path) != found:
                 return self.path.exists()
         return False
 
     def _keep_fresh(self) -> None:
         missing = 0
         while not self._end.wait(BEAT):
-            held = _read(self.path)
+            held = read_json(self.path)
             missing = 0 if held else missing + 1
             if missing == 1:
                 continue  # Network file systems fail now and then.
@@ -138,21 +132,13 @@ def holder(path: epath.Path) -> str:
     Returns:
       `process 12 on host`; empty where nobody does, or a process of this machine that is gone.
     """
-    found = _read(path)
+    found = read_json(path)
     if not found:
         return ""
     here = found.get("host") == socket.gethostname()
     if here and _process(found.get("pid")) != found.get("process"):
         return ""
     return f"process {found.get('pid')} on {found.get('host')}"
-
-
-def _read(path: epath.Path) -> dict[str, Any]:
-    try:
-        found = json.loads(path.read_text())
-    except (OSError, ValueError):
-        return {}
-    return found if isinstance(found, dict) else {}
 
 
 def _process(pid: object) -> str:
@@ -176,7 +162,7 @@ def _exists(pid: int) -> bool:
     except (ProcessLookupError, OverflowError):
         return False
     except PermissionError:
-        return True
+        pass  # another user's
     return True
 
 

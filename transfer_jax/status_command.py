@@ -1,7 +1,6 @@
 """The command `transfer-jax status`: how far a run is, seen from another shell."""
 
 import argparse
-import json
 from typing import Any
 
 from etils import epath
@@ -12,6 +11,7 @@ from rich.table import Table
 from transfer_jax.durations import duration
 from transfer_jax.lock import holder
 from transfer_jax.results import ResultsError, read_rows
+from transfer_jax.whole_file import read_json
 from transfer_jax.workdir import SWEEP, Workdir, WorkdirError
 
 
@@ -30,7 +30,7 @@ def status_command(arguments: argparse.Namespace, _: list[str], console: Console
     is_sweep = (folder.path / SWEEP).exists()
     if not is_sweep and not folder.config.exists():
         raise WorkdirError(f"{folder.path} holds no run")
-    facts = _read(folder.progress)
+    facts = read_json(folder.progress)
     runs = [folder]
     if is_sweep:
         runs = [Workdir(p) for p in sorted(folder.path.iterdir()) if (p / "config.json").exists()]
@@ -78,11 +78,3 @@ def _finished(run: Workdir) -> tuple[list[str], list[str]]:
             if r.diverged
         ]
     return names, bad
-
-
-def _read(path: epath.Path) -> dict[str, Any]:
-    try:
-        found = json.loads(path.read_text())
-    except (OSError, ValueError, RecursionError):
-        return {}
-    return found if isinstance(found, dict) else {}

@@ -1,5 +1,8 @@
 """Text files that are there whole or not at all."""
 
+import json
+from typing import Any
+
 from etils import epath
 
 
@@ -19,3 +22,19 @@ def write_whole(path: epath.Path, text: str) -> None:
         partial.replace(path)
     except OSError as error:
         raise OSError(error.errno, error.strerror or str(error), str(path)) from None
+
+
+def read_json(path: epath.Path) -> dict[str, Any]:
+    """The fields of a JSON file that only tells how things stand.
+
+    Args:
+      path: the file.
+
+    Returns:
+      Its fields; none where it is missing, damaged, or holds something else.
+    """
+    try:
+        found = json.loads(path.read_text())
+    except (OSError, ValueError, RecursionError):
+        return {}
+    return found if isinstance(found, dict) else {}
