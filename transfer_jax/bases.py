@@ -50,8 +50,10 @@ def take_bases(plan: Plan, folder: Workdir, say: Callable[[str], None]) -> None:
 def _take(plan: Plan, column: Column, other: Workdir, folder: Workdir) -> None:
     (base,) = column.conditions
     save(folder.base_network(base), restore_base(plan, other, base))
-    for path in (other.curves(column), other.metrics(column)):
-        if path.exists():
-            write_whole(folder.path / path.parent.name / path.name, path.read_text())
+    for name in ("curves", "metrics", "correct", "filters"):
+        for path in (other.path / name).glob(f"{column.name}.*"):
+            here = folder.path / name / path.name
+            here.parent.mkdir(parents=True, exist_ok=True)
+            write_whole(here, path.read_bytes())
     # Last: a column with rows is finished.
     write_rows(folder.column(column), read_rows(other.column(column)))

@@ -10,12 +10,13 @@ from transfer_jax.bases import take_bases
 from transfer_jax.config import Config
 from transfer_jax.data.sources import check_prepared
 from transfer_jax.engine.processes import is_first, wait_for_all
+from transfer_jax.keepsakes import keep_split_images
 from transfer_jax.lock import Lock
 from transfer_jax.plan import Plan, check_devices, make_plan
 from transfer_jax.results import Results, check_complete, read_rows, write_rows
 from transfer_jax.stopping import StopRequest
 from transfer_jax.trainer import Run, Trainer
-from transfer_jax.workdir import Workdir
+from transfer_jax.workdir import Workdir, write_json
 
 
 def run(
@@ -114,8 +115,10 @@ def train_and_report(runs: list[Run], folder: Workdir, console: Console, stop: S
 
         for plan, own in runs:
             own.claim(plan.config)
+            write_json(own.plan, {"networks": len(plan.networks)})
             if began_with := own.began_with():
                 say(f"{own.path} was begun with {began_with}: numbers may differ by rounding")
+            keep_split_images(own.split_images, plan.splits, plan.recipe.images)
             take_bases(plan, own, say)
         wait_for_all("the claim")
         Trainer(runs, console, stop, still_ours, folder.progress).train()

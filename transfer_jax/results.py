@@ -10,7 +10,7 @@ import numpy as np
 from etils import epath
 from jaxtyping import Float, Int
 
-from transfer_jax.conditions import Column, Condition
+from transfer_jax.conditions import Column, Condition, Treatment
 from transfer_jax.whole_file import write_whole
 
 Key = tuple[str, int, str, str, int, bool, str, int]
@@ -51,6 +51,21 @@ class ResultRow:
     loss: float
     step: int
     diverged: int
+
+    @property
+    def column(self) -> str:
+        """The name of the column that the network was trained in."""
+        base = None if self.treatment == Treatment.BASE else self.base
+        place = (self.split, self.seed, base, self.target, (), self.examples or None)
+        return Column(*place).name
+
+    @property
+    def label(self) -> str:
+        """`A3B+`: base, number of transferred layers, target, fine-tuned; a variant's name."""
+        if self.treatment == Treatment.BASE:
+            return f"base{self.target}"
+        plus, name = "+" if self.fine_tuned else "", f" {self.variant}" if self.variant else ""
+        return f"{self.base}{self.n}{self.target}{plus}{name}"
 
     @property
     def setting(self) -> str:

@@ -14,6 +14,7 @@ from transfer_jax.checkpoints import save
 from transfer_jax.column_checkpoints import ColumnCheckpoints, DamagedCheckpoint
 from transfer_jax.components import in_state
 from transfer_jax.conditions import RANDOM, Column
+from transfer_jax.correctness import write_correctness
 from transfer_jax.data.pipeline import DeviceImages
 from transfer_jax.data.stream import Reading
 from transfer_jax.engine.columns import (
@@ -30,6 +31,7 @@ from transfer_jax.engine.loop import ColumnOutcome, CompiledProgram
 from transfer_jax.engine.mesh import replicate, slots
 from transfer_jax.engine.processes import is_first, wait_for_all
 from transfer_jax.grid import base_condition
+from transfer_jax.keepsakes import keep_filters
 from transfer_jax.logs import ColumnLog, Writers
 from transfer_jax.models.layered import Params
 from transfer_jax.networks import Initialisers, restore_base
@@ -162,18 +164,22 @@ class Trainer:
             self.profiled.stop()
             for checkpoints in kept:
                 checkpoints.close()
-        self._keep(slot, watched, outcomes)
+        self._keep(slot, starts, watched, outcomes)
 
     def _keep(
-        self, slot: list[Place], watched: list[Watched], outcomes: list[ColumnOutcome]
+        self,
+        slot: list[Place],
+        starts: list[ColumnStart],
+        watched: list[Watched],
+        outcomes: list[ColumnOutcome],
     ) -> None:
         """Write what a slot gave; the rows last, since they say that a column is finished."""
         if is_first():
-            for place, held, outcome in zip(slot, watched, outcomes, strict=True):
-                (run, column), params = place, outcome.params
-                assert params is not None
+            for place, start, held, outcome in zip(slot, starts, watched, outcomes, strict=True):
+                run, column = place
                 held.log.flush()
-                _keep_networks(place, params)
+                _keep_networks(place, outcome)
+                _keep_correctness(place, start, outcome)
                 best10 = mean_of_best(outcome.tests)
                 steps = run.plan.recipe.steps
                 figures = (outcome.top1, outcome.loss, outcome.diverged, steps, best10)
@@ -267,10 +273,20 @@ def _checkpoints(place: Place) -> ColumnCheckpoints:
     return ColumnCheckpoints(folder.checkpoints(column), identity)
 
 
-def _keep_networks(place: Place, params: dict[str, Params]) -> None:
+def _keep_networks(place: Place, outcome: ColumnOutcome) -> None:
     (plan, folder), column = place
+    params = outcome.params
+    assert params is not None
+    keep_filters(folder.filters(column), column, params, plan.network.layer_names[0])
     if column.base is None:
         (base,), (cut,) = column.conditions, column.cuts
         save(folder.base_network(base), params[cut.label])
     elif plan.config.checkpoint.networks == "all":
         save(folder.networks(column), params)
+
+
+def _keep_correctness(place: Place, start: ColumnStart, outcome: ColumnOutcome) -> None:
+    (plan, folder), column = place
+    numbers = np.asarray(start.inputs.test_batches)
+    where = (folder.correct(column), column, outcome.right)
+    write_correctness(*where, numbers[numbers >= 0], plan.recipe.images.is_test)

@@ -1,24 +1,30 @@
-"""Text files that are there whole or not at all."""
+"""Files that are there whole or not at all."""
 
+import io
 import json
+from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
 from etils import epath
 
 
-def write_whole(path: epath.Path, text: str) -> None:
+def write_whole(path: epath.Path, content: str | bytes) -> None:
     """Write a file beside its place and rename it, so that nobody ever reads half of it.
 
     Args:
       path: the file; an earlier one is replaced.
-      text: its content.
+      content: its text or bytes.
 
     Raises:
       OSError: it cannot be written; the file is named.
     """
     partial = path.parent / f".{path.name}.partial"
     try:
-        partial.write_text(text)
+        if isinstance(content, str):
+            partial.write_text(content)
+        else:
+            partial.write_bytes(content)
         partial.replace(path)
     except OSError as error:
         raise OSError(error.errno, error.strerror or str(error), str(path)) from None
@@ -38,3 +44,46 @@ def read_json(path: epath.Path) -> dict[str, Any]:
     except (OSError, ValueError, RecursionError):
         return {}
     return found if isinstance(found, dict) else {}
+
+
+def write_arrays(path: epath.Path, **arrays: np.ndarray) -> None:
+    """Write named arrays, compressed, all of them or nothing.
+
+    Args:
+      path: the file, `.npz`; its folder is made.
+      **arrays: the arrays.
+
+    Raises:
+      OSError: it cannot be written; the file is named.
+    """
+    buffer = io.BytesIO()
+    np.savez_compressed(buffer, allow_pickle=False, **arrays)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_whole(path, buffer.getvalue())
+
+
+def read_arrays(path: epath.Path, names: Sequence[str]) -> list[np.ndarray]:
+    """Read named arrays; nothing in the file is executed.
+
+    Args:
+      path: the file, `.npz`.
+      names: the arrays that are wanted.
+
+    Returns:
+      The arrays, in the order of the names.
+
+    Raises:
+      ValueError: the file is missing or damaged, or lacks an array.
+
+    Example:
+      >>> path = epath.Path(__import__("tempfile").mkdtemp()) / "arrays.npz"
+      >>> write_arrays(path, a=np.arange(3))
+      >>> read_arrays(path, ["a"])
+      [array([0, 1, 2])]
+    """
+    try:
+        with np.load(io.BytesIO(path.read_bytes()), allow_pickle=False) as held:
+            return [held[name] for name in names]
+    except Exception as error:  # zlib and zipfile raise many errors on damaged bytes
+        reason = error.strerror if isinstance(error, OSError) else " ".join(str(error).split())
+        raise ValueError(f"{path} cannot be read: {reason}") from None

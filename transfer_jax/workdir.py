@@ -41,6 +41,11 @@ class Workdir:
         """The exact config of the run."""
         return self.path / "config.json"
 
+    @property
+    def plan(self) -> epath.Path:
+        """How many networks the run has when it is finished."""
+        return self.path / "plan.json"
+
     def column(self, column: Column) -> epath.Path:
         """The results of one finished column."""
         return self.path / "columns" / f"{column.name}.csv"
@@ -48,6 +53,19 @@ class Workdir:
     def curves(self, column: Column) -> epath.Path:
         """The learning curves of one finished column."""
         return self.path / "curves" / f"{column.name}.csv"
+
+    def correct(self, column: Column) -> epath.Path:
+        """Which test examples one finished column's networks classify right."""
+        return self.path / "correct" / f"{column.name}.npz"
+
+    def filters(self, column: Column) -> epath.Path:
+        """The first layers that one finished column's conditions trained."""
+        return self.path / "filters" / f"{column.name}.npz"
+
+    @property
+    def split_images(self) -> epath.Path:
+        """An image of each class of each split."""
+        return self.path / "split_images.npz"
 
     def metrics(self, column: Column) -> epath.Path:
         """Loss and accuracy of one column's conditions as it was trained, a line each."""

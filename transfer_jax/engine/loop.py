@@ -8,7 +8,7 @@ from typing import NamedTuple
 import jax
 import numpy as np
 from jax.sharding import Mesh
-from jaxtyping import Array, Float, Int
+from jaxtyping import Array, Bool, Float, Int
 
 from transfer_jax.data.pipeline import ColumnInputs, DeviceImages
 from transfer_jax.engine.columns import ColumnStart
@@ -46,6 +46,7 @@ class ColumnOutcome(NamedTuple):
 
     `tests` is the accuracy at every test, the last one included; `tested` are the steps done then.
     `diverged` is the first step, counted from 1, whose loss was not finite; 0 for none.
+    `right` says which test examples are classified right after the last step, in their order.
     `params` are there on the first process; None elsewhere.
     """
 
@@ -54,6 +55,7 @@ class ColumnOutcome(NamedTuple):
     top1: Float[np.ndarray, " cut"]
     loss: Float[np.ndarray, " cut"]
     diverged: Int[np.ndarray, " cut"]
+    right: Bool[np.ndarray, "cut example"]
     params: dict[str, Params] | None
 
 
@@ -122,6 +124,7 @@ class CompiledProgram:
         inputs = self.place_inputs([start.inputs for start in starts])
         done = int(starts[0].standing.state.step) if starts[0].standing else 0
         batches = feed.train(steps, done)
+        rights: list[Array] = []
         while done < steps:
             next_test = _next_multiple(done, test_every) if test_every else steps
             next_log = _next_multiple(done, log_every)
@@ -130,11 +133,12 @@ class CompiledProgram:
             state, metrics = self._advance(state, base, batches, inputs, count)
             done += count
             if done in (next_test, steps):
-                counts = self._test(state, base, feed, inputs, len(starts))
+                counts, rights = self._test(state, base, feed, inputs, len(starts))
                 tests.append((done, fetch(counts)))
             states = partial(fetch_rows, state, self.mesh)
             on_pause(Pause(count, done, fetch_rows(metrics, self.mesh), tests, states))
-        return self._outcomes(tests, state, len(starts), steps)
+        right = np.concatenate([fetch(batch) for batch in rights], axis=-1)
+        return self._outcomes(tests, state, right, len(starts), steps)
 
     def _state(self, start: ColumnStart) -> ColumnState:
         if start.standing:
@@ -143,11 +147,13 @@ class CompiledProgram:
 
     def _test(
         self, state: ColumnState, base: Params, feed: Feed, inputs: ColumnInputs, columns: int
-    ) -> TestCounts:
-        counts = place([self.program.no_counts()] * columns, self.mesh)
+    ) -> tuple[TestCounts, list[Array]]:
+        """The counts, and batch by batch which examples are right; both stay on the device."""
+        counts, rights = place([self.program.no_counts()] * columns, self.mesh), []
         for images in feed.test(inputs.test_batches.shape[1]):
-            counts = self.evaluate(counts, state.conditions, base, images, inputs)
-        return counts
+            counts, right = self.evaluate(counts, state.conditions, base, images, inputs)
+            rights.append(right)
+        return counts, rights
 
     def place_base(self, starts: Sequence[ColumnStart]) -> Params:
         """The base networks' layers that the program reads, over the mesh."""
@@ -207,7 +213,12 @@ class CompiledProgram:
         return jax.lax.fori_loop(0, count, body, (state, Metrics(nothing, nothing)))
 
     def _outcomes(
-        self, tests: list[tuple[int, TestCounts]], state: ColumnState, columns: int, steps: int
+        self,
+        tests: list[tuple[int, TestCounts]],
+        state: ColumnState,
+        right: Bool[np.ndarray, "column cut example"],
+        columns: int,
+        steps: int,
     ) -> list[ColumnOutcome]:
         diverged = fetch(state.diverged)
         params = fetch_rows({n: held.params for n, held in state.conditions.items()}, self.mesh)
@@ -223,6 +234,7 @@ class CompiledProgram:
                 top1=top1[-1, i],
                 loss=loss[i],
                 diverged=diverged[i],
+                right=right[i, :, : int(examples[-1, i, 0])],
                 params=params.get(i),
             )
             for i in range(columns)

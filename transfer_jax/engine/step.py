@@ -7,7 +7,7 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 import optax
-from jaxtyping import Array, Float, Int
+from jaxtyping import Array, Bool, Float, Int
 
 from transfer_jax.conditions import Cut
 from transfer_jax.data.augment import (
@@ -172,7 +172,7 @@ class ColumnProgram:
         base: Params,
         images: DeviceImages,
         inputs: ColumnInputs,
-    ) -> TestCounts:
+    ) -> tuple[TestCounts, Bool[Array, "cut example"]]:
         """Add the next batch of test examples of a dataset on the device to the counts.
 
         Args:
@@ -183,7 +183,7 @@ class ColumnProgram:
           inputs: the column's inputs.
 
         Returns:
-          The next counts.
+          The next counts, and which examples of the batch each condition gets right.
         """
         numbers = jax.lax.dynamic_index_in_dim(inputs.test_batches, counts.batch, keepdims=False)
         batch = _take(images, numbers)
@@ -197,7 +197,7 @@ class ColumnProgram:
         base: Params,
         batch: DeviceImages,
         inputs: ColumnInputs,
-    ) -> TestCounts:
+    ) -> tuple[TestCounts, Bool[Array, "cut example"]]:
         """Add one batch of test examples to the counts of every condition.
 
         Args:
@@ -208,24 +208,25 @@ class ColumnProgram:
           inputs: the column's inputs.
 
         Returns:
-          The next counts.
+          The next counts, and which examples of the batch each condition gets right.
         """
         real = batch.labels >= 0
         labels = jnp.where(real, inputs.ranks[batch.labels], 0)
         x = centre_crop(normalise(batch.images, inputs.mean, inputs.scale), self.crop)
         activations = self._trunk_activations(base, x, train=False, rngs=None)
-        losses, corrects = [], []
+        losses, rights = [], []
         for cut in self.cuts:
             own, x = conditions[cut.label].params, activations[cut.trunk_depth]
             logits = self.condition(cut).logits(own, base, x)
             losses.append(jnp.sum(jnp.where(real, cross_entropy(logits, labels), 0.0)))
-            corrects.append(jnp.sum((logits.argmax(-1) == labels) & real))
-        return TestCounts(
+            rights.append((logits.argmax(-1) == labels) & real)
+        added = TestCounts(
             counts.loss + jnp.stack(losses),
-            counts.correct + jnp.stack(corrects),
+            counts.correct + jnp.stack([jnp.sum(right) for right in rights]),
             counts.examples + jnp.sum(real),
             counts.batch + 1,
         )
+        return added, jnp.stack(rights)
 
     def no_counts(self) -> TestCounts:
         """Counts of no examples."""
