@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from rich.console import Console
 
-from transfer_jax.run_command import report_command, run_command, sweep_command
+from transfer_jax.run_command import run_command, sweep_command
 from transfer_jax.stopping import Stopped
 
 DEFAULT_CONFIG = "configs/fashion_mnist.py"
@@ -73,13 +73,10 @@ def _parser() -> argparse.ArgumentParser:
     status.add_argument("workdir", help="folder of the run")
     status.set_defaults(command=_status_command)
     report = commands.add_parser(
-        "report", help="draw the report of a finished run again, or the authors' numbers"
+        "report", help="write the report of a run, or of several side by side"
     )
-    report.add_argument("workdir", nargs="?", help="folder of the run")
-    report.add_argument(
-        "--reference", action="store_true", help="the authors' own numbers, into runs/reference"
-    )
-    report.set_defaults(command=report_command)
+    _add_report_arguments(report)
+    report.set_defaults(command=_report_command)
     return parser
 
 
@@ -100,6 +97,12 @@ def _launch_command(arguments: argparse.Namespace, overrides: list[str], console
     from transfer_jax.launch_command import launch_command
 
     launch_command(arguments, overrides, console)
+
+
+def _report_command(arguments: argparse.Namespace, overrides: list[str], console: Console) -> None:
+    from transfer_jax.report_command import report_command
+
+    report_command(arguments, overrides, console)
 
 
 def _status_command(arguments: argparse.Namespace, overrides: list[str], console: Console) -> None:
@@ -138,6 +141,19 @@ def _add_launch_arguments(parser: argparse.ArgumentParser) -> None:
     for name in ("zone", "project", "cluster", "image"):
         parser.add_argument(f"--{name}", default="", help=f"{name} of Google Cloud")
     parser.add_argument("--package", default="transfer_jax", help="what pip installs there")
+
+
+def _add_report_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "workdirs", nargs="*", metavar="workdir",
+        help="folder of a run, finished or not; several are compared, as are the runs of a sweep",
+    )  # fmt: skip
+    parser.add_argument("--to", help="folder of a comparison; default: comparison, beside the runs")
+    parser.add_argument("--watch", action="store_true", help="again and again until it is finished")
+    parser.add_argument("--every", type=int, default=30, help="seconds between, for --watch")
+    parser.add_argument(
+        "--reference", action="store_true", help="the authors' own numbers, into runs/reference"
+    )
 
 
 def _add_process_arguments(parser: argparse.ArgumentParser) -> None:

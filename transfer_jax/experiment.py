@@ -5,7 +5,8 @@ from contextlib import ExitStack
 from etils import epath
 from rich.console import Console
 
-from transfer_jax.analysis.report import write_report
+from transfer_jax.analysis.evidence import read_evidence
+from transfer_jax.analysis.report import numbers_of, write_report
 from transfer_jax.bases import take_bases
 from transfer_jax.config import Config
 from transfer_jax.data.sources import check_prepared
@@ -130,7 +131,8 @@ def train_and_report(runs: list[Run], folder: Workdir, console: Console, stop: S
 def _write_results(plan: Plan, folder: Workdir) -> None:
     rows = [row for _, wave in plan.waves() for c in wave for row in read_rows(folder.column(c))]
     check_complete(folder.path / "columns", rows, plan.networks)
-    write_report(Results(tuple(rows), str(folder.path)))
+    evidence = read_evidence(folder.path, whole=True)
+    write_report(evidence, numbers_of(evidence))
     # Last of all: a folder that holds this file is finished.
     write_rows(folder.results, rows)
 

@@ -2,7 +2,6 @@
 
 import json
 import time
-from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -12,6 +11,7 @@ from tensorboardX.proto.event_pb2 import Event  # pyright: ignore
 from tensorboardX.summary import scalar
 
 from transfer_jax.conditions import Column, Condition
+from transfer_jax.curves import read_metrics
 from transfer_jax.engine.step import Metrics
 from transfer_jax.whole_file import write_whole
 
@@ -120,28 +120,3 @@ class Writers:
         """Write what is left."""
         for writer in self.by_treatment.values():
             writer.close()
-
-
-def read_metrics(path: epath.Path) -> Iterator[Line]:
-    """The lines of a file of metrics that can be read; others are left out.
-
-    Args:
-      path: the file; there may be none.
-
-    Yields:
-      The lines.
-
-    Returns:
-      An iterator over lines.
-    """
-    try:
-        text = path.read_text()
-    except (OSError, UnicodeDecodeError):
-        return
-    for line in text.splitlines():
-        try:
-            found = json.loads(line)
-        except (ValueError, RecursionError):
-            continue
-        if isinstance(found, dict) and isinstance(found.get("step"), int):
-            yield found

@@ -4,14 +4,17 @@ import csv
 import io
 from collections.abc import Callable, Iterable
 from dataclasses import astuple, dataclass, fields
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from etils import epath
-from jaxtyping import Float, Int
+from jaxtyping import Float
 
 from transfer_jax.conditions import Column, Condition, Treatment
 from transfer_jax.whole_file import write_whole
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 Key = tuple[str, int, str, str, int, bool, str, int]
 BEST = 10
@@ -79,6 +82,37 @@ class Results:
 
     rows: tuple[ResultRow, ...]
     workdir: str
+
+    @classmethod
+    def read(cls, workdir: epath.PathLike) -> "Results":
+        """The results of a finished run.
+
+        Args:
+          workdir: the run's folder.
+
+        Returns:
+          The table.
+
+        Raises:
+          ResultsError: the folder holds no results, or they are damaged.
+        """
+        folder = epath.Path(workdir)
+        return cls(tuple(read_rows(folder / "results.csv")), str(folder))
+
+    def frame(self) -> "pd.DataFrame":
+        """The rows as a pandas table, a network a row.
+
+        Returns:
+          A table with the fields of `ResultRow` as columns.
+
+        Example:
+          >>> list(Results((), "").frame().columns)[:3]
+          ['split', 'seed', 'treatment']
+        """
+        import pandas as pd
+
+        names = [field.name for field in fields(ResultRow)]
+        return pd.DataFrame([astuple(row) for row in self.rows], columns=pd.Index(names))
 
     def accuracy(self, condition: Condition) -> float:
         """Test accuracy of one condition.
@@ -166,25 +200,6 @@ def write_rows(path: epath.Path, rows: Iterable[ResultRow]) -> None:
     writer.writerow([field.name for field in fields(ResultRow)])
     writer.writerows(astuple(row) for row in rows)
     write_whole(path, buffer.getvalue())
-
-
-def write_curves(
-    path: epath.Path,
-    column: Column,
-    steps: Int[np.ndarray, " test"],
-    tests: Float[np.ndarray, "test condition"],
-) -> None:
-    """Write a column's learning curves as CSV: a line a test, a field a condition.
-
-    Args:
-      path: the file.
-      column: the column.
-      steps: training steps done at each test.
-      tests: accuracy of each condition at each test.
-    """
-    lines = [["step", *(c.label for c in column.conditions)]]
-    lines += [[str(step), *map(str, row)] for step, row in zip(steps, tests.tolist(), strict=True)]
-    write_whole(path, "".join(f"{','.join(line)}\n" for line in lines))
 
 
 def read_rows(path: epath.Path) -> list[ResultRow]:

@@ -1,21 +1,15 @@
-"""The commands `transfer-jax run`, `sweep` and `report`."""
+"""The commands `transfer-jax run` and `sweep`."""
 
 import argparse
 import os
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from etils import epath
-from rich import box
 from rich.console import Console
-from rich.table import Table as RichTable
 
 from transfer_jax.config import load_config
 from transfer_jax.stopping import StopRequest
-
-if TYPE_CHECKING:
-    from transfer_jax.results import Results
 
 
 def run_command(arguments: argparse.Namespace, overrides: list[str], console: Console) -> None:
@@ -28,8 +22,11 @@ def run_command(arguments: argparse.Namespace, overrides: list[str], console: Co
     """
     config = load_config(arguments.config, overrides)
     workdir = arguments.workdir or f"runs/{config.name}"
+    from transfer_jax.analysis.evidence import read_evidence
+    from transfer_jax.analysis.report import numbers_of
     from transfer_jax.engine.processes import is_first
     from transfer_jax.experiment import run
+    from transfer_jax.report_command import show_results
 
     prepare_machine()
     join_processes(arguments)
@@ -38,10 +35,11 @@ def run_command(arguments: argparse.Namespace, overrides: list[str], console: Co
         results = run(config, workdir, console=console, stop=stop)
     if not is_first():
         return
-    _show_results(results, console)
+    evidence = read_evidence(epath.Path(workdir))
+    show_results(evidence, numbers_of(evidence), console)
     console.print(
         f"{len(results.rows)} networks, {time.monotonic() - began:.0f} s. Written to {workdir}: "
-        "results.csv, figure.png, figure.svg, report.html",
+        "results.csv, report.html, its figures and tables",
         highlight=False,
         soft_wrap=True,
     )
@@ -92,31 +90,6 @@ def join_processes(arguments: argparse.Namespace) -> None:
         join_cluster()
 
 
-def report_command(arguments: argparse.Namespace, _: list[str], console: Console) -> None:
-    """Draw the report of a finished run again, or the authors' own numbers.
-
-    Args:
-      arguments: `workdir` and `reference`.
-      _: unused.
-      console: where to print.
-    """
-    from transfer_jax.analysis.report import write_reference, write_report
-    from transfer_jax.results import Results, read_rows
-
-    if arguments.reference:
-        files = write_reference(epath.Path(arguments.workdir or "runs/reference"))
-        console.print("Written: " + ", ".join(map(str, files)), highlight=False, soft_wrap=True)
-        console.print(f"Next: open {files[-1]}", highlight=False, soft_wrap=True)
-        return
-    if arguments.workdir is None:
-        raise ValueError("report needs the folder of a run, or --reference")
-    folder = epath.Path(arguments.workdir)
-    results = Results(tuple(read_rows(folder / "results.csv")), str(folder))
-    files = write_report(results)
-    _show_results(results, console)
-    console.print("Written: " + ", ".join(map(str, files)), highlight=False, soft_wrap=True)
-
-
 def sweep_command(arguments: argparse.Namespace, overrides: list[str], console: Console) -> None:
     """Run a config over values of some of its fields.
 
@@ -136,21 +109,3 @@ def sweep_command(arguments: argparse.Namespace, overrides: list[str], console: 
         table = run_sweep(arguments.config, overrides, axes, workdir, console=console, stop=stop)
     console.print(f"Written: {table}", highlight=False, soft_wrap=True)
     console.print("Next: transfer-jax report RUN, for a run below it", highlight=False)
-
-
-def _show_results(results: "Results", console: Console) -> None:
-    from transfer_jax.analysis.comparison import boost_note
-    from transfer_jax.analysis.report import divergence_note, interval_note, result_tables
-
-    for table in result_tables(results):
-        shown = RichTable(title=table.title, box=box.SIMPLE_HEAD, title_justify="left")
-        for name in table.header:
-            shown.add_column(name, justify="right")
-        for row in table.rows:
-            shown.add_row(*row)
-        console.print(shown)
-    console.print(interval_note(results), highlight=False)
-    if boost := boost_note(results.rows):
-        console.print(boost, highlight=False)
-    if note := divergence_note(results):
-        console.print(f"[bold red]{note}[/]", highlight=False)

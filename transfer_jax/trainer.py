@@ -15,6 +15,7 @@ from transfer_jax.column_checkpoints import ColumnCheckpoints, DamagedCheckpoint
 from transfer_jax.components import in_state
 from transfer_jax.conditions import RANDOM, Column
 from transfer_jax.correctness import write_correctness
+from transfer_jax.curves import write_curves
 from transfer_jax.data.pipeline import DeviceImages
 from transfer_jax.data.stream import Reading
 from transfer_jax.engine.columns import (
@@ -38,7 +39,7 @@ from transfer_jax.networks import Initialisers, restore_base
 from transfer_jax.plan import Plan, plan_mesh
 from transfer_jax.profiling import Profiled
 from transfer_jax.progress import RunProgress
-from transfer_jax.results import mean_of_best, rows_of, write_curves, write_rows
+from transfer_jax.results import mean_of_best, rows_of, write_rows
 from transfer_jax.stopping import StopRequest
 from transfer_jax.watch import SlotWatch, Watched, stop_if_asked
 from transfer_jax.workdir import Workdir, fingerprint

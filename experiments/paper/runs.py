@@ -11,8 +11,8 @@ from rich.console import Console
 import transfer_jax as tj
 from transfer_jax.analysis.original import original_rows
 from transfer_jax.analysis.paper_figures import paper_figures
-from transfer_jax.analysis.report import write_files
-from transfer_jax.analysis.tables import Table
+from transfer_jax.analysis.report import write_page
+from transfer_jax.analysis.tables import Table, shown
 from transfer_jax.config import load_config
 from transfer_jax.results import ResultRow
 from transfer_jax.run_command import prepare_machine
@@ -52,9 +52,8 @@ def draw(
     theirs = [row for e in experiments for row in original_rows(e)] if given.scale == "full" else []
     figures = {n: figure for n, figure in paper_figures(rows, theirs).items() if n == name}
     folder = epath.Path(_folder(given) / "paper")
-    folder.mkdir(parents=True, exist_ok=True)
-    found = [table for table in tables if table]
-    files = write_files(folder, title.lower().replace(" ", "_"), title, [], figures, found)
+    page = title.lower().replace(" ", "_")
+    files = write_page(folder, page, title, [], figures, shown(tables))
     CONSOLE.print("Written: " + ", ".join(map(str, files)), highlight=False, soft_wrap=True)
 
 

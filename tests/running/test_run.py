@@ -16,9 +16,9 @@ from transfer_jax.checkpoints import CheckpointError
 from transfer_jax.cli import main
 from transfer_jax.column_checkpoints import ColumnCheckpoints
 from transfer_jax.config import ConfigError, load_config
+from transfer_jax.curves import read_metrics
 from transfer_jax.engine.step import ColumnState
 from transfer_jax.lock import holder
-from transfer_jax.logs import read_metrics
 from transfer_jax.results import ResultsError, read_rows
 from transfer_jax.workdir import Workdir, WorkdirError
 

@@ -1,146 +1,163 @@
-"""A run beside the authors' own numbers, claim by claim and treatment by treatment."""
+"""Two or more runs side by side: the same groups, cut by cut."""
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
+import matplotlib
 import numpy as np
+from etils import epath
+from matplotlib.figure import Figure
+from scipy import stats
 
-from transfer_jax.analysis.claims import boost, judge
-from transfer_jax.analysis.contrasts import OWN, POOLED, RANDOM_HALVES, Arms, family_of
-from transfer_jax.analysis.original import original_rows, published_table1
-from transfer_jax.analysis.tables import Table, heading
-from transfer_jax.analysis.verdicts import FAILS, HOLDS, NOT_RUN, Verdict
+from transfer_jax.analysis.advice import advise
+from transfer_jax.analysis.drawing import GROUP_STYLES, RC, WIDEST, Ends, label_ends, panels, tidy
+from transfer_jax.analysis.effects import CONFIDENCE, GAIN, Effect, Effects
+from transfer_jax.analysis.evidence import Evidence
+from transfer_jax.analysis.notes import interval_note, unfinished_note
+from transfer_jax.analysis.report import numbers_of, write_page
+from transfer_jax.analysis.tables import Table, points, title
 from transfer_jax.conditions import Treatment
-from transfer_jax.results import ResultRow
 
-RANGES = ((1, 7), (3, 7), (5, 7))
-Rows = Sequence[ResultRow]
-
-
-def claims_table(*tables: Rows) -> Table | None:
-    """The paper's claims that tables of results can test, with their verdicts.
-
-    Args:
-      *tables: networks that may be compared with each other stand in one table.
-
-    Returns:
-      A line a claim; None where no claim can be tested.
-    """
-    found = sorted(
-        (
-            (claim.number, claim.text, _text(verdicts, POOLED), _text(verdicts, OWN))
-            for rows in tables
-            for claim, verdicts in judge(rows)
-            if any(verdict.verdict != NOT_RUN for verdict in verdicts.values())
-        ),
-        key=lambda line: line[0],
-    )
-    lines = [(f"{number}", *texts) for number, *texts in found]
-    header = ("", "claim of the paper (differences in points)", "pooled", "against its own base")
-    return Table("The paper's claims", header, tuple(lines)) if lines else None
+SHOWN = (Treatment.TRANSFER, Treatment.TRANSFER_PLUS)
+ABSENT = "absent"
 
 
-def boost_note(rows: Rows) -> str:
-    """The answer to the question that the authors' runs left open.
+class Compared(NamedTuple):
+    """A run, what it is called here, and its numbers."""
 
-    Their fine-tuned selffers all have target A and their fine-tuned transfers target B, so that
-    pooled means compare the targets, too.
+    name: str
+    evidence: Evidence
+    found: list[Effects]
+
+
+def write_comparison(runs: Sequence[Evidence], folder: epath.Path) -> list[epath.Path]:
+    """Write a page that shows runs side by side.
 
     Args:
-      rows: the table.
+      runs: the runs' folders, two or more.
+      folder: where to; it is made.
 
     Returns:
-      One sentence; empty where AnB+ or BnB+ was not run on random halves.
-
-    Source: Yosinski et al. (2014), section 4.1; the logs of yosinski/convnet_transfer.
+      The files; the page is the last one.
     """
-    (own, found), (pooled, _) = (boost(Arms(tuple(rows), mode)) for mode in (OWN, POOLED))
-    if own is None or pooled is None:
-        return ""
-    answer = {
-        HOLDS: "Transfer gains over training on from the same task",
-        FAILS: "Transfer gains nothing over training on from the same task",
-    }.get(found.verdict, "Whether transfer gains over training on from the same task is undecided")
-    return (
-        f"{answer}: AnB+ less BnB+ is {own} points when each is compared with its own "
-        f"target's base network, {pooled} in pooled means (95% intervals)."
-    )
+    compared = [
+        Compared(name, run, numbers_of(run)) for name, run in zip(_names(runs), runs, strict=True)
+    ]
+    names = list(dict.fromkeys(own.group.name for _, _, found in compared for own in found))
+    tables = [_advice_table(compared), _config_table(compared)]
+    tables += [_gain_table(name, compared) for name in names]
+    with matplotlib.rc_context(RC):
+        figure = _curves(names[:WIDEST], compared) if names else None
+    notes = [
+        "Accuracy of transfer less that of the target's own base network, run by run. Differences "
+        "between runs are of unpaired means, with Welch's 95% interval.",
+        *(f"{run.name}: {unfinished_note(run.evidence)}" for run in compared
+          if not run.evidence.finished),
+        *(f"{run.name}: {interval_note(run.found)}" for run in compared),
+        *(f"{run.name}: {problem}" for run in compared for problem in run.evidence.problems),
+    ]  # fmt: skip
+    title = " and ".join(run.name for run in compared)
+    figures = {"comparison": figure} if figure else {}
+    return write_page(folder, "comparison", title, notes, figures, [t for t in tables if t.rows])
 
 
-def table1(rows: Rows) -> Table | None:
-    """Table 1 of the paper: what fine-tuned transfer gains, over ranges of cuts.
-
-    Args:
-      rows: the table of results.
-
-    Returns:
-      Boosts in points, the published ones beside them; None where there is no AnB+ at n = 7 on
-      random halves.
-
-    Source: Yosinski et al. (2014), table 1.
-    """
-    lines = []
-    for (low, high), published in zip(RANGES, published_table1(), strict=True):
-        line = [f"{low}-{high}"]
-        for mode in (POOLED, OWN):
-            arms = Arms(tuple(rows), mode)
-            runs = arms.runs(RANDOM_HALVES, Treatment.TRANSFER_PLUS, range(low, high + 1))
-            if high not in arms.cuts(RANDOM_HALVES, Treatment.TRANSFER_PLUS):
-                return None
-            others = arms.runs(RANDOM_HALVES, Treatment.SELFFER_PLUS, range(low, high + 1))
-            base = [0.0] if mode == OWN else arms.runs(RANDOM_HALVES, Treatment.BASE, (0,))
-            line += [_gain(runs, base), _gain(runs, others)]
-        line += [f"+{published[f'published_boost_over_{arm}_pct']}" for arm in ("baseB", "BnBplus")]
-        lines.append(tuple(line))
-    header = ("n", "over base", "over BnB+", "own: over base", "own: over BnB+",
-              "published: over base", "over BnB+")  # fmt: skip
-    return Table("Table 1: the boost of AnB+, points", header, tuple(lines))
+def _names(runs: Sequence[Evidence]) -> list[str]:
+    """The folders' names, with as much of their paths as tells them apart."""
+    parts = [run.folder.parts for run in runs]
+    for length in range(1, max(map(len, parts)) + 1):
+        names = ["/".join(own[-length:]) for own in parts]
+        if len(set(names)) == len(names):
+            return names
+    return [f"{run.folder} ({i})" for i, run in enumerate(runs, start=1)]
 
 
-def beside_the_authors(rows: Rows, reference: str) -> Table:
-    """Means of each treatment at each n: the run's, the authors', and the difference.
-
-    Args:
-      rows: the run's table.
-      reference: which of the authors' experiments it repeats.
-
-    Returns:
-      Percent, the paper's statistic: mean of the ten highest accuracies of a run. Without a run,
-      the authors' numbers alone.
-    """
-    ours, theirs = _means(rows), _means(original_rows(reference))
-    lines = []
-    for key in sorted(set(ours) | set(theirs), key=_place):
-        split, treatment, variant, n, examples = key
-        a, b = ours.get(key), theirs.get(key)
-        name = heading(Treatment(treatment), variant)
-        arm = name + (f", first {examples}" if examples else "")
-        numbers = ["" if x is None else f"{100 * x:.2f}" for x in (b, a)]
-        numbers.append("" if a is None or b is None else f"{100 * (a - b):+.2f}")
-        lines.append((split, arm, f"{n}", *(numbers if rows else numbers[:1])))
-    header = ("task", "treatment", "n", "authors", *(("here", "difference") if rows else ()))
-    return Table(f"Top-1 beside the authors' networks, %: {reference}", header, tuple(lines))
+def _of(run: Compared, group: str, treatment: Treatment) -> dict[int, Effect]:
+    found = [own for own in run.found if own.group.name == group]
+    return {e.what.first_n: e for own in found for e in own.of(GAIN, treatment)}
 
 
-def _means(rows: Rows) -> dict[tuple[str, str, str, int, int], float]:
-    groups: dict[tuple[str, str, str, int, int], list[float]] = {}
-    for row in rows:
-        halves = family_of(row.split) == RANDOM_HALVES
-        split = RANDOM_HALVES if halves else f"{row.split}, {row.target}"
-        key = (split, row.treatment, row.variant, row.n, row.examples)
-        groups.setdefault(key, []).append(row.best10)
-    return {key: float(np.mean(values)) for key, values in groups.items()}
+def _curves(names: Sequence[str], compared: Sequence[Compared]) -> Figure:
+    figure, axes = panels(len(names))
+    axes[0].set_ylabel("accuracy less that of base, points")
+    for axis, name in zip(axes, names, strict=True):
+        ends: Ends = {}
+        for number, run in enumerate(compared):
+            colour, marker = GROUP_STYLES[number % len(GROUP_STYLES)]
+            for treatment, line in zip(SHOWN, ("-", "--"), strict=True):
+                curve = sorted(_of(run, name, treatment).items())
+                if not curve:
+                    continue
+                ns = [n + 0.05 * (number - len(compared) / 2) for n, _ in curve]
+                ys = [100 * e.mean for _, e in curve]
+                bars = [np.nan if e.half_width is None else 100 * e.half_width for _, e in curve]
+                axis.errorbar(ns, ys, bars, fmt=line, marker=marker, color=colour, lw=2)
+                ends[f"{treatment.value}, {run.name}"] = (ys[-1], colour)
+        axis.axhline(0, color="black", linewidth=0.8)
+        axis.set_title(name)
+        axis.set_xlabel("n, number of transferred layers")
+        axis.xaxis.get_major_locator().set_params(integer=True)  # pyright: ignore
+        tidy(axis)
+        label_ends(axis, ends, size=11)
+    return figure
 
 
-def _place(key: tuple[str, str, str, int, int]) -> tuple[object, ...]:
-    split, treatment, variant, n, examples = key
-    return (split, list(Treatment).index(Treatment(treatment)), variant, n, examples)
+def _gain_table(name: str, compared: Sequence[Compared]) -> Table:
+    """Each run's gains, and what the others' differ from the first one's."""
+    header, columns = ["n"], []
+    for treatment in SHOWN:
+        first = _of(compared[0], name, treatment)
+        for number, run in enumerate(compared):
+            own = _of(run, name, treatment)
+            header.append(f"{treatment.value}, {run.name}")
+            columns.append({n: points(effect) for n, effect in own.items()})
+            if number:
+                header.append(f"less {compared[0].name}")
+                both = own.keys() & first.keys()
+                columns.append({n: _difference(own[n], first[n]) for n in both})
+    ns = sorted({n for column in columns for n in column})
+    rows = tuple((str(n), *(column.get(n, "") for column in columns)) for n in ns)
+    return Table(f"{name}: points above base", tuple(header), rows)
 
 
-def _gain(runs: Sequence[float], others: Sequence[float]) -> str:
-    return f"{100 * (np.mean(runs) - np.mean(others)):+.2f}" if len(others) else ""
+def _difference(a: Effect, b: Effect) -> str:
+    """Welch's interval of a difference between two runs."""
+    mean = a.mean - b.mean
+    parts = []
+    for effect in (a, b):
+        if effect.half_width is None or effect.freedom is None:
+            return f"{100 * mean:+.1f}"
+        quantile = float(stats.t.ppf((1 + CONFIDENCE) / 2, effect.freedom))
+        parts.append(((effect.half_width / quantile) ** 2, effect.freedom))
+    spread = sum(part for part, _ in parts)
+    if spread == 0:
+        return f"{100 * mean:+.1f}±0.0"
+    freedom = spread**2 / sum(part**2 / free for part, free in parts)
+    half = float(stats.t.ppf((1 + CONFIDENCE) / 2, freedom)) * spread**0.5
+    return f"{100 * mean:+.1f}±{100 * half:.1f}"
 
 
-def _text(verdicts: dict[str, Verdict], mode: str) -> str:
-    if mode not in verdicts or verdicts[mode].verdict == NOT_RUN:
-        return ""
-    return f"{verdicts[mode].verdict} ({verdicts[mode].evidence})"
+def _advice_table(compared: Sequence[Compared]) -> Table:
+    rows = [(run.name, title(own), advise(own).verdict) for run in compared for own in run.found]
+    return Table("Advice", ("run", "tasks", "advice"), tuple(rows))
+
+
+def _config_table(compared: Sequence[Compared]) -> Table:
+    """The fields in which the configs differ."""
+    configs = [dict(_fields(run.evidence.config)) for run in compared]
+    names = sorted({name for config in configs for name in config})
+    rows = []
+    for name in names:
+        values = [config.get(name, ABSENT) for config in configs]
+        if len(set(values)) > 1:
+            rows.append((name, *values))
+    return Table("Where the configs differ", ("field", *(r.name for r in compared)), tuple(rows))
+
+
+def _fields(config: dict[str, object], prefix: str = "") -> list[tuple[str, str]]:
+    found = []
+    for name, value in config.items():
+        if isinstance(value, dict):
+            found += _fields(value, f"{prefix}{name}.")
+        else:
+            found.append((f"{prefix}{name}", str(value)))
+    return found

@@ -1,88 +1,175 @@
-"""The report page: one HTML file with nothing to load."""
+"""A page as HTML: one file with nothing to load, in sections, its tables sortable."""
 
 import html
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cache
+from importlib import resources
 
 from transfer_jax.analysis.tables import Table
 
 SENTENCE = 18
-STYLE = """
-:root { color-scheme: light dark; --line: #8884; }
-body { font: 16px/1.5 system-ui, sans-serif; margin: 0; }
-main { max-width: 62rem; margin: 0 auto; padding: 1rem; }
-h1 { font-size: 1.5rem; } h2 { font-size: 1.1rem; margin-top: 2rem; }
-figure { margin: 1rem 0; background: white; border-radius: 6px; }
-figure svg { width: 100%; min-width: 40rem; height: auto; max-height: 46rem; display: block; }
-figure, .scroll, pre { overflow-x: auto; }
-table { border-collapse: collapse; font-variant-numeric: tabular-nums; }
-th, td { padding: 0.25rem 0.8rem; text-align: right; white-space: nowrap; }
-thead { border-bottom: 2px solid var(--line); }
-tbody tr { border-bottom: 1px solid var(--line); }
-td.text, th.text { text-align: left; white-space: normal; min-width: 9rem; }
-pre { border: 1px solid var(--line); border-radius: 6px; padding: 0.8rem; font-size: 0.85rem; }
-"""
+
+
+@dataclass(frozen=True)
+class Section:
+    """A part of a page.
+
+    Attributes:
+      title: its heading, which also stands in the contents.
+      body: what is in it, as HTML.
+    """
+
+    title: str
+    body: str
 
 
 def render_page(
-    title: str,
-    introduction: Sequence[str],
-    pictures: Mapping[str, str],
-    tables: Sequence[Table],
-    config: str = "",
+    title: str, introduction: str, sections: Sequence[Section], *, reload_seconds: int = 0
 ) -> str:
     """A page as HTML.
 
     Args:
       title: its heading.
-      introduction: paragraphs, as HTML.
-      pictures: what each shows, to its SVG.
-      tables: what follows the pictures.
-      config: the run's config, as text.
+      introduction: what stands above the contents, as HTML.
+      sections: its parts; those without a body are left out.
+      reload_seconds: after which a browser reads it again; 0 for never.
 
     Returns:
       The page.
+
+    Example:
+      >>> "<h2" in render_page("x", "", [Section("Numbers", "<p>1</p>")])
+      True
     """
     name = html.escape(title)
-    paragraphs = "\n".join(f"<p>{text}</p>" for text in introduction if text)
-    figures = "\n".join(
-        f'<figure role="img" tabindex="0" aria-label="{html.escape(label)}; the numbers are in the '
-        f'tables below">{svg[svg.index("<svg") :]}</figure>'
-        for label, svg in pictures.items()
+    kept = [section for section in sections if section.body]
+    contents = "".join(
+        f'<li><a href="#{_anchor(s.title)}">{html.escape(s.title)}</a></li>' for s in kept
     )
-    settings = f'<h2>Config</h2>\n<pre tabindex="0">{html.escape(config)}</pre>' if config else ""
+    parts = "\n".join(
+        f'<section aria-labelledby="{_anchor(s.title)}">\n'
+        f'<h2 id="{_anchor(s.title)}">{html.escape(s.title)}</h2>\n{s.body}\n</section>'
+        for s in kept
+    )
+    again = f'<meta http-equiv="refresh" content="{reload_seconds}">\n' if reload_seconds else ""
     return f"""<!doctype html>
 <html lang="en">
 <head>
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1">
-<title>{name}</title>
-<style>{STYLE}</style>
+<link rel="icon" href="data:,">
+{again}<title>{name}</title>
+<style>{_asset("page.css")}</style>
 </head>
 <body>
+<a class="skip" href="#{_anchor(kept[0].title) if kept else ""}">to the content</a>
 <main>
 <h1>{name}</h1>
-{paragraphs}
-{figures}
-{"".join(_html_table(table) for table in tables)}
-{settings}
+{introduction}
+<nav aria-label="contents"><ul>{contents}</ul></nav>
+{parts}
 </main>
+<script>{_asset("page.js")}</script>
 </body>
 </html>
 """
 
 
-def _html_table(table: Table) -> str:
+def paragraphs(texts: Sequence[str]) -> str:
+    """Paragraphs of plain text; empty ones are left out.
+
+    Args:
+      texts: the paragraphs.
+
+    Returns:
+      HTML.
+
+    Example:
+      >>> paragraphs(["a < b", ""])
+      '<p>a &lt; b</p>'
+    """
+    return "\n".join(f"<p>{html.escape(text)}</p>" for text in texts if text)
+
+
+def listed(texts: Sequence[str]) -> str:
+    """A list of plain texts.
+
+    Args:
+      texts: its items.
+
+    Returns:
+      HTML; empty where there are none.
+    """
+    return f"<ul>{''.join(f'<li>{html.escape(t)}</li>' for t in texts)}</ul>" if texts else ""
+
+
+def picture(label: str, caption: str, svg: str) -> str:
+    """A figure, with its text for those who do not see it.
+
+    Args:
+      label: what it is.
+      caption: what it shows.
+      svg: the figure.
+
+    Returns:
+      HTML.
+    """
+    drawing = re.sub(r'<g id="[^"]*"', "<g", svg[svg.index("<svg") :])
+    return (
+        f'<figure>\n<h3>{html.escape(label)}</h3>\n<div class="picture" role="img" tabindex="0" '
+        f'aria-label="{html.escape(f"{label}. {caption}")}">{drawing}</div>\n'
+        f"<figcaption>{html.escape(caption)}</figcaption>\n</figure>\n"
+    )
+
+
+def table_html(table: Table) -> str:
+    """A table whose columns can be sorted by.
+
+    Args:
+      table: the table.
+
+    Returns:
+      HTML.
+    """
     texts = [any(len(row[i]) > SENTENCE for row in table.rows) for i in range(len(table.header))]
     kinds = [' class="text"' if text else "" for text in texts]
-    head = _html_cells("th", table.header, [f'{kind} scope="col"' for kind in kinds])
-    body = "\n".join("<tr>" + _html_cells("td", row, kinds) + "</tr>" for row in table.rows)
+    head = "".join(
+        f'<th scope="col"{kind}><button type="button">{html.escape(cell) or "number"}</button></th>'
+        for cell, kind in zip(table.header, kinds, strict=True)
+    )
+    body = "\n".join(
+        "<tr>"
+        + "".join(
+            f"<td{kind}>{html.escape(cell)}</td>" for cell, kind in zip(row, kinds, strict=True)
+        )
+        + "</tr>"
+        for row in table.rows
+    )
+    label = html.escape(table.title)
     return (
-        f'<h2>{html.escape(table.title)}</h2>\n<div class="scroll" tabindex="0"><table>\n'
-        f"<thead><tr>{head}</tr></thead>\n<tbody>\n{body}\n</tbody>\n</table></div>\n"
+        f'<h3>{label}</h3>\n<div class="scroll" tabindex="0" role="region" aria-label="{label}">'
+        f"<table>\n<thead><tr>{head}</tr></thead>\n<tbody>\n{body}\n</tbody>\n</table></div>\n"
     )
 
 
-def _html_cells(tag: str, row: Sequence[str], kinds: Sequence[str]) -> str:
-    return "".join(
-        f"<{tag}{kind}>{html.escape(cell)}</{tag}>" for cell, kind in zip(row, kinds, strict=True)
-    )
+def preformatted(text: str) -> str:
+    """Lines of code.
+
+    Args:
+      text: the lines.
+
+    Returns:
+      HTML; empty where there are none.
+    """
+    return f'<pre tabindex="0">{html.escape(text)}</pre>' if text else ""
+
+
+def _anchor(title: str) -> str:
+    return re.sub(r"\W+", "-", title.lower()).strip("-")
+
+
+@cache
+def _asset(name: str) -> str:
+    return (resources.files("transfer_jax.analysis") / name).read_text()

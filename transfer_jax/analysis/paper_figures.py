@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from transfer_jax.analysis.contrasts import DISTANT, RANDOM_HALVES, WHOLE, family_of
-from transfer_jax.analysis.figures import RC, STYLES
+from transfer_jax.analysis.drawing import RC, STYLES, tidy
 from transfer_jax.conditions import Treatment
 from transfer_jax.results import ResultRow
 
@@ -84,7 +84,7 @@ def _figure2(rows: Rows, reference: Rows) -> Figure:
     for axis in (above, below):
         axis.set_ylabel("top-1 accuracy")
         axis.legend(frameon=False, fontsize=11, loc="lower left")
-        _tidy(axis)
+        tidy(axis)
     below.set_xlabel("n, number of transferred layers")
     return figure
 
@@ -138,7 +138,7 @@ def _figure3(rows: Rows, reference: Rows) -> Figure:
         axis.set_title(title)
         axis.set_xlabel("n, number of transferred or random layers")
         axis.legend(frameon=False, fontsize=11)
-        _tidy(axis)
+        tidy(axis)
     left.set_ylabel("top-1 accuracy")
     middle.set_ylabel("top-1 accuracy")
     return figure
@@ -156,7 +156,7 @@ def _reduced(rows: Rows, reference: Rows) -> Figure:
         axis.plot([str(k) if k else "all" for k in found], list(found.values()), **style)
     axis.set_xlabel("training images of each class")
     axis.set_ylabel("top-1 accuracy")
-    _tidy(axis)
+    tidy(axis)
     return figure
 
 
@@ -173,7 +173,7 @@ def _preserved(rows: Rows) -> Figure:
             axis.plot(*_xy(_means(own)), line, marker=marker, color=colour, lw=2, label=name)
         axis.set_xlabel("n, number of frozen layers")
         axis.legend(frameon=False)
-        _tidy(axis)
+        tidy(axis)
     panels[0].set_ylabel("top-1 accuracy")
     return figure
 
@@ -202,9 +202,3 @@ def _relative(curve: dict[float, float]) -> dict[float, float]:
 
 def _xy(curve: dict[float, float]) -> tuple[list[float], list[float]]:
     return list(curve), list(curve.values())
-
-
-def _tidy(axis: Axes) -> None:
-    axis.spines[["top", "right"]].set_visible(False)
-    axis.grid(axis="y", color="#dddddd", linewidth=0.6)
-    axis.set_axisbelow(True)

@@ -1,9 +1,17 @@
 """Tables for people: treatments across, cuts down, mean and interval in each cell."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from transfer_jax.analysis.statistics import Cell
+from transfer_jax.analysis.effects import (
+    ACCURACY,
+    BOOST,
+    CO_ADAPTATION,
+    GAIN,
+    SPECIALISATION,
+    Effect,
+    Effects,
+)
 from transfer_jax.conditions import Treatment
 
 
@@ -16,47 +24,127 @@ class Table:
     rows: tuple[tuple[str, ...], ...]
 
 
-def treatment_table(title: str, cells: Sequence[Cell], *, signed: bool = False) -> Table:
-    """One row for each n, one column for each treatment.
+def accuracy_table(found: Effects) -> Table:
+    """Test accuracy: one row for each n, one column for each treatment.
 
     Args:
-      title: the table's title.
-      cells: the cells of one split.
-      signed: print differences, with a sign.
+      found: the numbers of a group.
 
     Returns:
       The table, in percent; empty where a treatment was not run at that n.
-
-    Example:
-      >>> cell = Cell("distant", Treatment.TRANSFER, "", 1, (0.5, 0.7), 0.6, 0.1)
-      >>> treatment_table("accuracy", [cell]).rows
-      (('1', '60.0±10.0'),)
     """
-    present = arms(cells)
-    found = {(cell.n, cell.treatment, cell.variant): cell for cell in cells}
-    rows = tuple(
-        (str(n), *(_text(found.get((n, *arm)), signed) for arm in present))
-        for n in sorted({cell.n for cell in cells})
-    )
-    return Table(title, ("n", *(heading(*arm) for arm in present)), rows)
+    name = f"{title(found)}: test accuracy, %"
+    return _by_treatment(name, [e for e in found.effects if e.what.kind == ACCURACY], signed=False)
 
 
-def arms(cells: Sequence[Cell]) -> list[tuple[Treatment, str]]:
-    """The treatments and variants that were run, the paper's first.
+def gain_table(found: Effects) -> Table:
+    """Points above the target's own base network.
 
     Args:
-      cells: cells of one split.
+      found: the numbers of a group.
 
     Returns:
-      (treatment, variant) pairs.
-
-    Example:
-      >>> arms([Cell("distant", Treatment.TRANSFER, "", 1, (0.5,), 0.5, None)])
-      [(<Treatment.TRANSFER: 'AnB'>, '')]
+      The table, in percentage points.
     """
-    variants = dict.fromkeys(["", *(cell.variant for cell in cells)])
-    present = {(cell.treatment, cell.variant) for cell in cells}
-    return [(t, v) for v in variants for t in Treatment if (t, v) in present]
+    name = f"{title(found)}: points above the target's own base network"
+    gains = [e for e in found.effects if e.what.kind == GAIN and e.what.first_n == e.what.last_n]
+    return _by_treatment(name, gains, signed=True)
+
+
+def cost_table(found: Effects) -> Table:
+    """What each cut costs and gains, paired and as pooled means.
+
+    Args:
+      found: the numbers of a group.
+
+    Returns:
+      The table, in percentage points, with how probable such a cost would be if there were none
+      at any n.
+    """
+    columns: list[tuple[str, list[Effect]]] = [
+        ("co-adaptation: base − BnB", found.of(CO_ADAPTATION)),
+        ("specialisation: BnB − AnB", found.of(SPECIALISATION)),
+        ("boost: AnB+ − BnB+", found.of(BOOST)),
+        ("boost: AnB+ − base", found.of(GAIN, Treatment.TRANSFER_PLUS)),
+    ]
+    columns = [(name, own) for name, own in columns if own]
+    header = ["n"]
+    for name, _ in columns:
+        header += [name, "p", "pooled"]
+    ns = sorted({e.what.first_n for _, own in columns for e in own})
+    lines = []
+    for n in ns:
+        line = [str(n)]
+        for _, own in columns:
+            here = next((e for e in own if e.what.first_n == n), None)
+            line += ["", "", ""] if here is None else [points(here), _p(here), pooled(here)]
+        lines.append(tuple(line))
+    name = f"{title(found)}: what each cut costs and gains, points"
+    return Table(name, tuple(header), tuple(lines))
+
+
+def boost_table(found: Effects) -> Table:
+    """What fine-tuned transfer gains over ranges of cuts.
+
+    Args:
+      found: the numbers of a group.
+
+    Returns:
+      The table, in percentage points, paired and as pooled means.
+
+    Source: Yosinski et al. (2014), table 1.
+    """
+    columns = {name: found.ranges(kind) for name, kind in (("base", GAIN), ("BnB+", BOOST))}
+    cuts = sorted({(e.what.first_n, e.what.last_n) for own in columns.values() for e in own})
+    header = ["n"]
+    lines = [[f"{first} to {last}"] for first, last in cuts]
+    for name, own in columns.items():
+        by_cut = {(e.what.first_n, e.what.last_n): e for e in own}
+        header += [f"over {name}", "pooled"]
+        for line, cut in zip(lines, cuts, strict=True):
+            here = by_cut.get(cut)
+            line += ["", ""] if here is None else [points(here, 2), pooled(here, 2)]
+    name = f"{title(found)}: the boost of AnB+ over ranges of cuts, points"
+    return Table(name, tuple(header), tuple(map(tuple, lines)))
+
+
+def title(found: Effects) -> str:
+    """What a group is called.
+
+    Args:
+      found: its numbers.
+
+    Returns:
+      Its name.
+    """
+    return found.group.name if len(found.group.splits) > 1 else f"{found.group.name} split"
+
+
+def points(effect: Effect, digits: int = 1) -> str:
+    """A difference in points with its interval.
+
+    Args:
+      effect: the difference.
+      digits: after the point.
+
+    Returns:
+      Such as "+1.2±0.3"; without the interval where there is none.
+    """
+    return _text(effect.mean, effect.half_width, signed=True, digits=digits)
+
+
+def pooled(effect: Effect, digits: int = 1) -> str:
+    """The same difference between unpaired means.
+
+    Args:
+      effect: the difference.
+      digits: after the point.
+
+    Returns:
+      Such as "+1.2±0.3".
+    """
+    half = None if effect.pooled_high is None else effect.pooled_high - effect.pooled
+    return _text(effect.pooled, half, signed=True, digits=digits)
 
 
 def heading(treatment: Treatment, variant: str = "") -> str:
@@ -77,8 +165,44 @@ def heading(treatment: Treatment, variant: str = "") -> str:
     return f"{name}, {variant}" if variant else name
 
 
-def _text(cell: Cell | None, signed: bool) -> str:
-    if cell is None:
+def _by_treatment(name: str, effects: Sequence[Effect], *, signed: bool) -> Table:
+    order = list(Treatment)
+    present = sorted(
+        {(e.what.treatment, e.what.variant) for e in effects},
+        key=lambda arm: (arm[1], order.index(arm[0])),
+    )
+    found = {(e.what.first_n, e.what.treatment, e.what.variant): e for e in effects}
+    rows = tuple(
+        (str(n), *(_cell(found.get((n, *arm)), signed) for arm in present))
+        for n in sorted({e.what.first_n for e in effects})
+    )
+    return Table(name, ("n", *(heading(*arm) for arm in present)), rows)
+
+
+def _cell(effect: Effect | None, signed: bool) -> str:
+    if effect is None:
         return ""
-    mean = f"{100 * cell.mean:{'+' if signed else ''}.1f}"
-    return mean if cell.half_width is None else f"{mean}±{100 * cell.half_width:.1f}"
+    return _text(effect.mean, effect.half_width, signed=signed)
+
+
+def _text(mean: float, half: float | None, *, signed: bool, digits: int = 1) -> str:
+    number = f"{100 * mean:{'+' if signed else ''}.{digits}f}"
+    return number if half is None else f"{number}±{100 * half:.{digits}f}"
+
+
+def _p(effect: Effect) -> str:
+    if effect.p_some is None:
+        return ""
+    return "<0.001" if effect.p_some < 0.001 else f"{effect.p_some:.3f}"
+
+
+def shown(tables: Iterable[Table | None]) -> list[Table]:
+    """The tables that have rows.
+
+    Args:
+      tables: tables; None for one that could not be made.
+
+    Returns:
+      Those with something in them.
+    """
+    return [table for table in tables if table is not None and table.rows]

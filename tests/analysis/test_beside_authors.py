@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from etils import epath
 
-from transfer_jax.analysis.comparison import beside_the_authors, boost_note, table1
+from transfer_jax.analysis.beside_authors import beside_the_authors, boost_note, table1
 from transfer_jax.analysis.original import EXPERIMENTS, original_rows
 from transfer_jax.analysis.paper_figures import paper_figures
 from transfer_jax.analysis.report import write_report

@@ -1,0 +1,169 @@
+"""What a run's folder holds, read as far as it can be: the rest is named, not refused."""
+
+import functools
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+from etils import epath
+
+from transfer_jax.analysis.bootstrap import Tested
+from transfer_jax.conditions import Treatment
+from transfer_jax.correctness import Correctness, read_correctness
+from transfer_jax.curves import Curve, read_curves, training_curves
+from transfer_jax.results import ResultRow, ResultsError, read_rows
+from transfer_jax.whole_file import read_arrays, read_json
+
+PLACE = ("split", "seed", "treatment", "base", "target", "n", "fine_tuned", "variant", "examples")
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """A run's folder.
+
+    Attributes:
+      folder: the folder.
+      rows: the networks that are finished.
+      config: the run's config; empty where there is none.
+      planned: how many networks the run has in the end; 0 where it is not known.
+      finished: whether all are there.
+      problems: what is missing or damaged, a line each.
+    """
+
+    folder: epath.Path
+    rows: tuple[ResultRow, ...]
+    config: dict[str, Any] = field(default_factory=dict)
+    planned: int = 0
+    finished: bool = True
+    problems: tuple[str, ...] = ()
+
+    @property
+    def name(self) -> str:
+        """The name of the config, else of the folder."""
+        return str(self.config.get("name") or self.folder.name)
+
+    @functools.cached_property
+    def _tests(self) -> dict[str, Correctness | None]:
+        return {}
+
+    def test_of(self, row: ResultRow) -> Tested | None:
+        """The test of a network, example by example; None where it was not kept.
+
+        Args:
+          row: the network.
+
+        Returns:
+          The numbers of the test images, and 1 where it is right.
+        """
+        if row.column not in self._tests:
+            try:
+                path = self.folder / "correct" / f"{row.column}.npz"
+                self._tests[row.column] = read_correctness(path)
+            except ResultsError:
+                self._tests[row.column] = None
+        held = self._tests[row.column]
+        if held is None or row.label not in held.labels:
+            return None
+        right = held.right(row.label)
+        if abs(float(right.mean()) - row.top1) > 1e-6:
+            return None  # The table was edited: the examples are of another network.
+        return held.images, right.astype(np.float32)
+
+    def curves(self, column: str) -> tuple[dict[str, Curve], str]:
+        """The learning curves of a column's networks, and what they are of."""
+        tests = read_curves(self.folder / "curves" / f"{column}.csv")
+        if any(len(curve) > 1 for curve in tests.values()):
+            return tests, "test accuracy"
+        metrics = training_curves(self.folder / "metrics" / f"{column}.jsonl")
+        return metrics, "accuracy on training batches"
+
+    def arrays(self, path: str, *names: str) -> list[np.ndarray] | None:
+        """Arrays kept for pictures; None where they are not there."""
+        try:
+            return read_arrays(self.folder / path, names)
+        except ValueError:
+            return None
+
+
+def read_evidence(folder: epath.Path, *, whole: bool = False) -> Evidence:
+    """Read a run's folder, finished or not.
+
+    Args:
+      folder: the folder.
+      whole: whether all columns are known to be there, before the results are written.
+
+    Returns:
+      What it holds; what it lacks stands in `problems`.
+
+    Example:
+      >>> found = read_evidence(epath.Path(__import__("tempfile").mkdtemp()))
+      >>> found.rows, found.problems
+      ((), ('no finished networks',))
+    """
+    config = read_json(folder / "config.json")
+    planned = read_json(folder / "plan.json").get("networks", 0)
+    finished, problems = (folder / "results.csv").exists(), []
+    found: list[ResultRow] = []
+    for path in [folder / "results.csv"] if finished else sorted(folder.glob("columns/*.csv")):
+        try:
+            found += read_rows(path)
+        except ResultsError as error:
+            problems.append(str(error))
+    if problems and finished:
+        # The columns' own tables are the source of the results.
+        finished = False
+        for path in sorted(folder.glob("columns/*.csv")):
+            try:
+                found += read_rows(path)
+            except ResultsError as error:
+                problems.append(str(error))
+    rows, odd = _sound(found)
+    problems += odd
+    if not rows:
+        problems.append("no finished networks")
+    planned = planned if isinstance(planned, int) else 0
+    missing = planned - len(rows)
+    if finished and missing > 0:
+        problems.append(f"{missing} of {planned} networks are missing from results.csv")
+    evidence = Evidence(folder, rows, config, planned, finished or whole)
+    return replace(evidence, problems=(*problems, *_missing(rows)))
+
+
+def _sound(rows: Iterable[ResultRow]) -> tuple[tuple[ResultRow, ...], list[str]]:
+    """Rows that can be of networks, each once."""
+    kept: dict[tuple[object, ...], ResultRow] = {}
+    problems: list[str] = []
+    for row in rows:
+        key = tuple(getattr(row, name) for name in PLACE)
+        if row.treatment not in list(Treatment):
+            problems.append(f"{row.label}: no treatment is called '{row.treatment}'; left out")
+        elif not 0 <= row.top1 <= 1:
+            problems.append(f"{row.split} {row.label}: accuracy {row.top1} is no share; left out")
+        elif key in kept:
+            problems.append(
+                f"{row.split} seed {row.seed} {row.label} is there twice; the first is kept"
+            )
+        else:
+            kept[key] = row
+    return tuple(kept.values()), problems
+
+
+def _missing(rows: tuple[ResultRow, ...]) -> list[str]:
+    """Treatments that were not run, and cuts that lack networks that others have."""
+    if not rows:
+        return []
+    lines = []
+    present = {row.treatment for row in rows}
+    if absent := [t.value for t in Treatment if t not in present and t != Treatment.RANDOM]:
+        lines.append(f"not run: {', '.join(absent)}; what needs them is left out")
+    counts = Counter((r.setting, r.treatment, r.variant, r.n) for r in rows)
+    most: dict[tuple[str, str, str], int] = {}
+    for (*arm, _), count in counts.items():
+        most[tuple(arm)] = max(most.get(tuple(arm), 0), count)  # pyright: ignore
+    for (*arm, n), count in counts.items():
+        if count < most[tuple(arm)]:  # pyright: ignore
+            named = f"{arm[0]}: {arm[1]} at n = {n}"
+            lines.append(f"{named} has {count} networks, other cuts {most[tuple(arm)]}")  # pyright: ignore
+    return lines

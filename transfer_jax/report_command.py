@@ -1,0 +1,122 @@
+"""The command `transfer-jax report`: of one run, of several side by side, of the authors'."""
+
+import argparse
+import time
+from typing import TYPE_CHECKING
+
+from etils import epath
+from rich import box
+from rich.console import Console
+from rich.table import Table as RichTable
+
+from transfer_jax.workdir import SWEEP
+
+if TYPE_CHECKING:
+    from transfer_jax.analysis.effects import Effects
+    from transfer_jax.analysis.evidence import Evidence
+
+
+def report_command(arguments: argparse.Namespace, _: list[str], console: Console) -> None:
+    """Write the report of a run, finished or not; or compare runs; or show the authors' numbers.
+
+    Args:
+      arguments: `workdirs`, `to`, `watch`, `every` and `reference`.
+      _: unused.
+      console: where to print.
+
+    Raises:
+      ValueError: no folder is given, or one that is not there.
+    """
+    from transfer_jax.analysis.comparison import write_comparison
+    from transfer_jax.analysis.evidence import read_evidence
+    from transfer_jax.analysis.report import write_reference
+
+    if arguments.reference:
+        folder = arguments.to or next(iter(arguments.workdirs), "runs/reference")
+        _told(write_reference(epath.Path(folder)), console)
+        return
+    if not arguments.workdirs:
+        raise ValueError("report needs the folder of a run, or --reference")
+    folders = [run for name in arguments.workdirs for run in _runs(epath.Path(name))]
+    if len(folders) > 1:
+        if arguments.watch:
+            raise ValueError("--watch follows one run; give one folder")
+        to = epath.Path(arguments.to or folders[0].parent / "comparison")
+        _told(write_comparison([read_evidence(folder) for folder in folders], to), console)
+    elif arguments.watch:
+        _watch(folders[0], arguments.every, console)
+    else:
+        evidence, found, files = _write(folders[0])
+        show_results(evidence, found, console)
+        _told(files, console)
+
+
+def show_results(evidence: "Evidence", found: "list[Effects]", console: Console) -> None:
+    """Print the tables of a run, what they say, and what is missing.
+
+    Args:
+      evidence: the run's folder.
+      found: its numbers.
+      console: where to print.
+    """
+    from transfer_jax.analysis.advice import advise
+    from transfer_jax.analysis.beside_authors import boost_note
+    from transfer_jax.analysis.notes import divergence_note, interval_note, unfinished_note
+    from transfer_jax.analysis.tables import accuracy_table, gain_table, shown, title
+
+    for table in shown(make(own) for own in found for make in (accuracy_table, gain_table)):
+        drawn = RichTable(title=table.title, box=box.SIMPLE_HEAD, title_justify="left")
+        for name in table.header:
+            drawn.add_column(name, justify="right")
+        for row in table.rows:
+            drawn.add_row(*row)
+        console.print(drawn)
+    advice = [f"{title(own)}: {advise(own).verdict}" for own in found]
+    lines = [interval_note(found) if found else "", boost_note(evidence.rows), *advice]
+    for line in filter(None, lines):
+        console.print(line, highlight=False)
+    warnings = [unfinished_note(evidence), divergence_note(evidence.rows), *evidence.problems]
+    for line in filter(None, warnings):
+        console.print(line, style="bold red", highlight=False, markup=False)
+
+
+def _runs(folder: epath.Path) -> list[epath.Path]:
+    """A run's folder; of a sweep, its runs'."""
+    if not folder.exists():
+        raise ValueError(f"{folder} is not there; give the folder of a run")
+    if not (folder / SWEEP).exists():
+        return [folder]
+    return sorted(path for path in folder.iterdir() if (path / "config.json").exists())
+
+
+def _write(
+    folder: epath.Path, reload_seconds: int = 0
+) -> "tuple[Evidence, list[Effects], list[epath.Path]]":
+    from transfer_jax.analysis.evidence import read_evidence
+    from transfer_jax.analysis.report import numbers_of, write_report
+
+    evidence = read_evidence(folder)
+    found = numbers_of(evidence)
+    again = 0 if evidence.finished else reload_seconds
+    return evidence, found, write_report(evidence, found, reload_seconds=again)
+
+
+def _watch(folder: epath.Path, seconds: int, console: Console) -> None:
+    """Write the report again and again until the run is finished."""
+    count = -1
+    while True:
+        evidence, found, files = _write(folder, seconds)
+        if len(evidence.rows) != count:
+            count = len(evidence.rows)
+            planned = f" of {evidence.planned}" if evidence.planned else ""
+            console.print(f"{files[-1]}: {count}{planned} networks", highlight=False)
+        if evidence.finished:
+            break
+        time.sleep(seconds)
+    show_results(evidence, found, console)
+    _told(files, console)
+
+
+def _told(files: list[epath.Path], console: Console) -> None:
+    console.print("Written: " + ", ".join(map(str, files)), highlight=False, soft_wrap=True)
+    console.print(f"Next: open {files[-1]}", highlight=False, soft_wrap=True)
