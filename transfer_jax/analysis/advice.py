@@ -91,24 +91,31 @@ def advise(found: Effects, *, margin: float = MARGIN, seed: int = 0) -> Advice:
     options = _options(gains, found, freedom, margin, np.random.default_rng(seed))
     sure = [option for option in options if option.chance >= CONFIDENCE]
     if not sure:
-        first, *rest = [option for option in options if option.chance >= 1 - CONFIDENCE]
-        others = f"; nor are excluded: {_listed(rest)}" if rest else ""
-        verdict = (
-            f"Undecided: no way is shown to be within {_within(margin)} of the best. "
-            f"Most probable: {_told(first)}, {first.chance:.0%}{others}."
-        )
-        more = "More seeds or splits would decide: intervals shrink with the root of their number."
-        return Advice(name, verdict, (*reasons, more), None, options)
+        return _undecided(name, options, reasons, margin)
     choice = min(sure, key=_cost)
     how_sure = (
         f"Within {_within(margin)} of the best of {len(options)} ways in "
-        f"{choice.chance:.0%} of the replicates."
+        f"{choice.chance:.1%} of the replicates."
     )
     alike = [option for option in sure if option != choice]
     fewer = "; they train more layers" if alike and _cost(choice)[0] == 0 else ""
     also = (f"As good: {_listed(alike)}{fewer}.",) if alike else ()
     verdict = f"{_told(choice)[0].upper()}{_told(choice)[1:]}."
     return Advice(name, verdict, (how_sure, *also, *reasons), choice, options)
+
+
+def _undecided(
+    name: str, options: tuple[Option, ...], reasons: tuple[str, ...], margin: float
+) -> Advice:
+    first, *rest = [option for option in options if option.chance >= 1 - CONFIDENCE]
+    verdict = f"Undecided. Most probable: {_told(first)}."
+    others = f"; not excluded are {_listed(rest)}" if rest else ""
+    how_sure = (
+        f"No way is shown to be within {_within(margin)} of the best: this one is in "
+        f"{first.chance:.1%} of the replicates{others}."
+    )
+    more = "More seeds or splits would decide: intervals shrink with the root of their number."
+    return Advice(name, verdict, (how_sure, *reasons, more), None, options)
 
 
 class _Gain(NamedTuple):

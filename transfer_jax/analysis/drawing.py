@@ -57,13 +57,16 @@ def label_ends(axis: Axes, ends: Ends, *, size: float = 13) -> None:
     """Names at the right end of each line, moved apart where they would overlap.
 
     Args:
-      axis: the panel; its limits are final.
+      axis: the panel; its limits, and those of panels beside it, are final.
       ends: name to the height of the line's end and its colour.
       size: of the letters, in points.
     """
     low, high = axis.get_ylim()
     right = axis.get_xlim()[1] + 0.01 * (axis.get_xlim()[1] - axis.get_xlim()[0])
-    gap = 0.055 * (high - low) * size / 13
+    grid = axis.get_subplotspec()
+    rows = grid.get_gridspec().nrows if grid else 1
+    # A panel takes about four fifths of its row; lines of text stand 1.25 letters apart.
+    gap = (high - low) * 1.25 * size / (72 * 0.8 * axis.figure.get_size_inches()[1] / rows)
     rooms = {name: gap * (1 + 0.8 * name.count("\n")) for name in ends}
     ordered = sorted(ends, key=lambda name: ends[name][0])
     heights = _apart([ends[name][0] for name in ordered], [rooms[n] for n in ordered], high)

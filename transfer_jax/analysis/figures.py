@@ -60,7 +60,6 @@ def points_of_networks(found: Sequence[Effects]) -> Figure:
     axes[0].set_ylabel("test accuracy of each network")
     for axis, own in zip(axes, found, strict=True):
         arms = [Treatment.BASE, *STYLES]
-        ends: Ends = {}
         for arm, held in own.group.rows.items():
             if arm.variant:
                 continue
@@ -73,16 +72,25 @@ def points_of_networks(found: Sequence[Effects]) -> Figure:
                 axis.scatter(
                     x, values, s=20, marker=marker, edgecolors=colour, facecolors=face, lw=1
                 )
-        for effect in _ordered(own.effects, ACCURACY):
-            if not effect.what.variant:
-                colour = STYLES.get(effect.what.treatment, ("black",))[0]
-                ends[heading(effect.what.treatment).replace(", ", ",\n")] = (effect.mean, colour)
         axis.set_title(f"{title(own)} (filled: target A)")
         axis.set_xticks(sorted({arm.n for arm in own.group.arms} | {0}))
         axis.set_xlabel(XLABEL)
         tidy(axis)
-        label_ends(axis, ends)
+    for axis, own in zip(axes, found, strict=True):
+        label_ends(axis, _last_means(own))
     return figure
+
+
+def _last_means(own: Effects) -> Ends:
+    """Where the mean of each treatment stands at its last cut."""
+    return {
+        heading(e.what.treatment).replace(", ", ",\n"): (
+            e.mean,
+            STYLES.get(e.what.treatment, ("black",))[0],
+        )
+        for e in _ordered(own.effects, ACCURACY)
+        if not e.what.variant
+    }
 
 
 def distances(found: Sequence[Effects]) -> Figure | None:
@@ -226,7 +234,8 @@ def _shade(axis: Axes, own: Effects) -> None:
         axis.fill_between(depths, upper, lower, color=colour, alpha=0.12, lw=0)
         widest = int(np.argmax(upper - lower))
         if upper[widest] - lower[widest] > THIN * height:
-            at = (depths[widest], (upper[widest] + lower[widest]) / 2)
+            # High in the band, where the line of means is farthest from it.
+            at = (depths[widest], 0.82 * upper[widest] + 0.18 * lower[widest])
             side = "right" if widest == len(depths) - 1 else "center"
             axis.text(*at, f"{name} ", color=colour, ha=side, va="center", style="italic")
 

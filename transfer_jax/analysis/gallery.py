@@ -104,8 +104,10 @@ def saved(figures: Mapping[str, Figure]) -> dict[str, bytes]:
     with matplotlib.rc_context(RC):
         for name, figure in figures.items():
             png, svg = io.BytesIO(), io.BytesIO()
-            figure.savefig(png, format="png", dpi=120)
             figure.savefig(svg, format="svg", metadata={"Date": None})
+            # What was laid out once is not laid out again.
+            figure.set_layout_engine("none")
+            figure.savefig(png, format="png", dpi=120)
             files |= {f"{name}.png": png.getvalue(), f"{name}.svg": svg.getvalue()}
     return files
 

@@ -10,6 +10,8 @@ from importlib import resources
 from transfer_jax.analysis.tables import Table
 
 SENTENCE = 18
+# A figure so much wider than high is scrolled on a phone, not shrunk.
+WIDE = 1.8
 
 
 @dataclass(frozen=True)
@@ -117,8 +119,10 @@ def picture(label: str, caption: str, svg: str) -> str:
       HTML.
     """
     drawing = re.sub(r'<g id="[^"]*"', "<g", svg[svg.index("<svg") :])
+    wide = re.search(r'viewBox="0 0 ([\d.]+) ([\d.]+)"', svg)
+    kind = "picture wide" if wide and float(wide[1]) > WIDE * float(wide[2]) else "picture"
     return (
-        f'<figure>\n<h3>{html.escape(label)}</h3>\n<div class="picture" role="img" tabindex="0" '
+        f'<figure>\n<h3>{html.escape(label)}</h3>\n<div class="{kind}" role="img" tabindex="0" '
         f'aria-label="{html.escape(f"{label}. {caption}")}">{drawing}</div>\n'
         f"<figcaption>{html.escape(caption)}</figcaption>\n</figure>\n"
     )

@@ -41,11 +41,15 @@ def learning_curves(evidence: Evidence, groups: Sequence[Group]) -> Figure | Non
     size = (3.3 * len(treatments), 3.2 * len(rows))
     figure = Figure(figsize=size, layout="constrained")
     axes = figure.subplots(len(rows), len(treatments), squeeze=False, sharex=True, sharey=True)
+    ends: dict[Axes, Ends] = {}
     for line, (group, found) in zip(axes, rows, strict=True):
         line[0].set_ylabel(f"{group.name}\n{kind}", fontsize=11)
         for axis, treatment in zip(line, treatments, strict=True):
-            _draw_curves(axis, {n: c for (t, n), c in found.items() if t == treatment})
+            own = {n: curve for (t, n), curve in found.items() if t == treatment}
+            ends[axis] = _draw_curves(axis, own)
             axis.set_title(heading(treatment), fontsize=12)
+    for axis, lines in ends.items():
+        label_ends(axis, lines, size=9)
     for axis in axes[-1]:
         axis.set_xlabel("step", fontsize=11)
     return figure
@@ -72,7 +76,9 @@ def filters(evidence: Evidence) -> Figure | None:
     if not found:
         return None
     chosen = _chosen(list(found))
-    figure = Figure(figsize=(9, 0.62 * len(chosen) + 0.4), layout="constrained")
+    across = min(FILTERS_ACROSS, max(found[name].shape[3] for name in chosen))
+    size = (2.5 + min(7.0, 0.6 * across), 0.62 * len(chosen) + 0.4)
+    figure = Figure(figsize=size, layout="constrained")
     axes = figure.subplots(len(chosen), 1, squeeze=False)[:, 0]
     for axis, name in zip(axes, chosen, strict=True):
         axis.imshow(_strip(found[name].astype(float)), cmap="gray", interpolation="nearest")
@@ -135,8 +141,8 @@ def _mean_curves(
     return means, kind
 
 
-def _draw_curves(axis: Axes, curves: dict[int, Curve]) -> None:
-    """Lines from the first cut to the last, named at their ends."""
+def _draw_curves(axis: Axes, curves: dict[int, Curve]) -> Ends:
+    """Lines from the first cut to the last; where each ends, and its colour."""
     colours = matplotlib.colormaps[CUT_MAP]
     ends: Ends = {}
     for place, (n, curve) in enumerate(sorted(curves.items())):
@@ -145,7 +151,7 @@ def _draw_curves(axis: Axes, curves: dict[int, Curve]) -> None:
         ends[f"n={n}" if n else "base"] = (list(curve.values())[-1], colour)
     tidy(axis)
     axis.tick_params(labelsize=10)
-    label_ends(axis, ends, size=9)
+    return ends
 
 
 def _chosen(names: Sequence[str]) -> list[str]:
