@@ -33,6 +33,11 @@ RUNNING: dict[str, Any] = {
     "profile_steps": (0, 0),  # first and last step, of the first columns, that are profiled
 }
 RUNNING_FIELDS = (*RUNNING, "reading")
+# What is measured of a column's networks beside their accuracy. Configs may leave these out.
+MEASURED: dict[str, Any] = {
+    "controls": (),  # any of cka, stitching, barrier, reinitialisation, scores
+    "control_examples": 500,  # images that networks are looked at with
+}
 
 
 class ConfigError(ValueError):
@@ -58,7 +63,7 @@ def load_config(name: str, overrides: Sequence[str] = ()) -> Config:
       5
     """
     path = find_config(name)
-    config = with_running_fields(_get_config(path))
+    config = with_defaults(_get_config(path))
     for override in overrides:
         _check_override(config, override)
     _apply_scale(config, overrides)
@@ -74,8 +79,8 @@ def load_config(name: str, overrides: Sequence[str] = ()) -> Config:
     return holder.value
 
 
-def with_running_fields(config: Config) -> Config:
-    """A config with every field of how a run goes about its work.
+def with_defaults(config: Config) -> Config:
+    """A config with every field that configs may leave out.
 
     Args:
       config: a config; fields that it has are kept.
@@ -84,11 +89,11 @@ def with_running_fields(config: Config) -> Config:
       The config; it is changed in place where fields were missing.
 
     Example:
-      >>> with_running_fields(ConfigDict({"logs": {"every": 5}})).logs.tensorboard
+      >>> with_defaults(ConfigDict({"logs": {"every": 5}})).logs.tensorboard
       True
     """
     with config.unlocked():
-        for name, default in RUNNING.items():
+        for name, default in (RUNNING | MEASURED).items():
             held = config.get(name)
             if isinstance(default, dict) and held is not None:
                 default = {**default, **held}

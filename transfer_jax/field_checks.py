@@ -4,10 +4,12 @@ from typing import Any
 
 from transfer_jax.components import OPTIMIZERS
 from transfer_jax.config import Config, ConfigError, flat_fields
+from transfer_jax.control_results import CONTROLS
 from transfer_jax.engine.step import PACKINGS
 from transfer_jax.models.precision import PRECISIONS
 
-POSITIVE = ("seeds", "steps", "batch_size", "test_batch_size", "data.enlarge", "logs.every")
+POSITIVE = ("seeds", "steps", "batch_size", "test_batch_size", "data.enlarge", "logs.every",
+            "control_examples")  # fmt: skip
 # Fields that may be 0, which stands for all or none.
 COUNTS = ("data.train_per_class", "data.test_per_class", "test_every", "network.num_outputs",
           "checkpoint.steps")  # fmt: skip
@@ -51,6 +53,9 @@ def check_fields(config: Config) -> None:
         for n in fields[name]:
             if not isinstance(n, int) or n < (name == "preserved"):
                 raise ConfigError(f"{name} holds {n!r}; allowed: whole numbers, such as (1, 3)")
+    for name in config.controls:
+        if name not in CONTROLS:
+            raise ConfigError(f"controls holds '{name}'; allowed: {', '.join(CONTROLS)}")
     if not config.examples:
         raise ConfigError("examples is empty; (0,) trains on all images of each class")
     for name, low, high in (*RANGES, ("optimizer.warmup_steps", 0, config.steps)):

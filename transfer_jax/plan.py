@@ -20,7 +20,7 @@ from transfer_jax.config import (
     Config,
     ConfigError,
     flat_fields,
-    with_running_fields,
+    with_defaults,
 )
 from transfer_jax.data.image_set import ImageSet, enlarge
 from transfer_jax.data.sources import load_images
@@ -43,6 +43,8 @@ GRID_FIELDS = (
     "treatments",
     "examples",
     "preserved",
+    "controls",
+    "control_examples",
 )
 OF_COLUMNS = (*GRID_FIELDS, "data.train_per_class", *(f"optimizer.{name}" for name in IN_STATE))
 
@@ -176,7 +178,7 @@ def make_plan(config: Config) -> Plan:
       ConfigError: the config asks for what is impossible; the field is named.
     """
     try:
-        return _plan(with_running_fields(config))
+        return _plan(with_defaults(config))
     except ConfigError:
         raise
     except (ValueError, TypeError) as error:

@@ -14,6 +14,8 @@ from transfer_jax.checkpoints import save
 from transfer_jax.column_checkpoints import ColumnCheckpoints, DamagedCheckpoint
 from transfer_jax.components import in_state
 from transfer_jax.conditions import RANDOM, Column
+from transfer_jax.control_results import write_controls
+from transfer_jax.controls.column import ColumnControls
 from transfer_jax.correctness import write_correctness
 from transfer_jax.curves import write_curves
 from transfer_jax.data.pipeline import DeviceImages
@@ -28,7 +30,7 @@ from transfer_jax.engine.columns import (
     random_base,
 )
 from transfer_jax.engine.feeds import Feed, ResidentFeed, StreamFeed, on_device
-from transfer_jax.engine.loop import ColumnOutcome, CompiledProgram
+from transfer_jax.engine.loop import ColumnOutcome, CompiledProgram, Pause
 from transfer_jax.engine.mesh import replicate, slots
 from transfer_jax.engine.processes import is_first, wait_for_all
 from transfer_jax.grid import base_condition
@@ -41,7 +43,7 @@ from transfer_jax.profiling import Profiled
 from transfer_jax.progress import RunProgress
 from transfer_jax.results import mean_of_best, rows_of, write_rows
 from transfer_jax.stopping import StopRequest
-from transfer_jax.watch import SlotWatch, Watched, stop_if_asked
+from transfer_jax.watch import SlotWatch, Watched, stop_if_asked, stop_now
 from transfer_jax.workdir import Workdir, fingerprint
 
 
@@ -83,6 +85,7 @@ class Trainer:
         self.images: dict[tuple[Mesh, str], DeviceImages] = {}
         self.writers: dict[Workdir, Writers] = {}
         self.inits = Initialisers()
+        self.controls = ColumnControls(self._feed, self._stop_between)
         self.profiled = Profiled(runs[0].folder.path / "profile", runs[0].plan.config.profile_steps)
 
     def train(self) -> None:
@@ -181,6 +184,7 @@ class Trainer:
                 held.log.flush()
                 _keep_networks(place, outcome)
                 _keep_correctness(place, start, outcome)
+                self._keep_controls(place, start, outcome)
                 best10 = mean_of_best(outcome.tests)
                 steps = run.plan.recipe.steps
                 figures = (outcome.top1, outcome.loss, outcome.diverged, steps, best10)
@@ -188,6 +192,18 @@ class Trainer:
                 write_rows(run.folder.column(column), rows_of(column, *figures))
                 held.checkpoints.delete()
         wait_for_all("the columns of a slot")
+
+    def _keep_controls(self, place: Place, start: ColumnStart, outcome: ColumnOutcome) -> None:
+        (plan, folder), column = place
+        if column.base is not None and plan.config.controls:
+            assert outcome.params is not None
+            where = (plan, folder, column, start, outcome.params)
+            write_controls(folder.controls(column), self.controls.measure(*where))
+
+    def _stop_between(self, _: Pause) -> None:
+        """A column whose controls are not whole is trained again from its last checkpoint."""
+        if self.stop.signal:
+            stop_now(self.stop.signal, "while controls were measured")
 
     def _standings(
         self, compiled: CompiledProgram, slot: list[Place], kept: list[ColumnCheckpoints]

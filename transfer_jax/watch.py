@@ -31,10 +31,19 @@ def stop_if_asked(stop: StopRequest) -> None:
     """
     (number,) = agree(stop.signal)
     if number:
-        _stop_now(number, "between columns")
+        stop_now(number, "between columns")
 
 
-def _stop_now(number: int, where: str) -> NoReturn:
+def stop_now(number: int, where: str) -> NoReturn:
+    """End the training.
+
+    Args:
+      number: the signal.
+      where: what was being done.
+
+    Raises:
+      Stopped: always.
+    """
     name = signal.Signals(number).name
     raise Stopped(number, f"stopped by {name} {where}; the same command goes on")
 
@@ -139,7 +148,7 @@ class SlotWatch:
             except OSError as error:
                 self._say_unwritten(pause, error)
         names = ", ".join(watched.column.name for watched in self.slot)
-        _stop_now(number, f"at step {pause.done} of {self.steps} of {names}")
+        stop_now(number, f"at step {pause.done} of {self.steps} of {names}")
 
     def _say_unwritten(self, pause: Pause, error: OSError) -> None:
         self.progress.say(

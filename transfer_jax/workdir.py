@@ -62,6 +62,10 @@ class Workdir:
         """The first layers that one finished column's conditions trained."""
         return self.path / "filters" / f"{column.name}.npz"
 
+    def controls(self, column: Column) -> epath.Path:
+        """What was measured of one finished column's networks beside their accuracy."""
+        return self.path / "controls" / f"{column.name}.csv"
+
     @property
     def split_images(self) -> epath.Path:
         """An image of each class of each split."""

@@ -66,7 +66,8 @@ def label_ends(axis: Axes, ends: Ends, *, size: float = 13) -> None:
     grid = axis.get_subplotspec()
     rows = grid.get_gridspec().nrows if grid else 1
     # A panel takes about four fifths of its row; lines of text stand 1.25 letters apart.
-    gap = (high - low) * 1.25 * size / (72 * 0.8 * axis.figure.get_size_inches()[1] / rows)
+    inches = axis.figure.bbox.height / axis.figure.dpi
+    gap = (high - low) * 1.25 * size / (72 * 0.8 * inches / rows)
     rooms = {name: gap * (1 + 0.8 * name.count("\n")) for name in ends}
     ordered = sorted(ends, key=lambda name: ends[name][0])
     heights = _apart([ends[name][0] for name in ordered], [rooms[n] for n in ordered], high)

@@ -1,5 +1,6 @@
 """What a run's folder holds, read as far as it can be: the rest is named, not refused."""
 
+import contextlib
 import functools
 from collections import Counter
 from collections.abc import Iterable
@@ -11,6 +12,7 @@ from etils import epath
 
 from transfer_jax.analysis.bootstrap import Tested
 from transfer_jax.conditions import Treatment
+from transfer_jax.control_results import ControlRow, read_controls
 from transfer_jax.correctness import Correctness, read_correctness
 from transfer_jax.curves import Curve, read_curves, training_curves
 from transfer_jax.results import ResultRow, ResultsError, read_rows
@@ -78,6 +80,15 @@ class Evidence:
             return tests, "test accuracy"
         metrics = training_curves(self.folder / "metrics" / f"{column}.jsonl")
         return metrics, "accuracy on training batches"
+
+    @functools.cached_property
+    def controls(self) -> list[ControlRow]:
+        """What was measured beside accuracy; files that are damaged are left out."""
+        found: list[ControlRow] = []
+        for path in sorted(self.folder.glob("controls/*.csv")):
+            with contextlib.suppress(ResultsError):
+                found += read_controls(path)
+        return found
 
     def arrays(self, path: str, *names: str) -> list[np.ndarray] | None:
         """Arrays kept for pictures; None where they are not there."""

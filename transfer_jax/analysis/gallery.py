@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 import matplotlib
 from matplotlib.figure import Figure
 
+from transfer_jax.analysis.control_figures import control_figures
 from transfer_jax.analysis.drawing import RC, WIDEST
 from transfer_jax.analysis.effects import Effects
 from transfer_jax.analysis.evidence import Evidence
@@ -46,6 +47,31 @@ TEXTS = {
         "Of base networks, and of networks that were fine-tuned from them, first seed.",
     ),
     "splits": ("The tasks", "An image of each of the first classes of task A and of task B."),
+    "cka": (
+        "Similarity with the base network",
+        "Linear CKA of each layer with the same layer of the base network, on the target's test "
+        "images: of the target's own base network, and of networks fine-tuned after a cut at n.",
+    ),
+    "stitching": (
+        "Stitching",
+        "The base network's first n layers under the last ones of the target's own base network, "
+        "joined by a linear layer that is trained alone: where it comes up to base, a cut loses "
+        "fit, not information.",
+    ),
+    "barrier": (
+        "Between fine-tuned networks",
+        "Accuracy on the straight line between the fine-tuned networks of n and n + 1, which start "
+        "from the same first n layers: a valley means that they end in different basins.",
+    ),
+    "reinitialisation": (
+        "Which layers must be trained",
+        "Accuracy of fine-tuned networks with one layer put back to what it was before training.",
+    ),
+    "scores": (
+        "Scores that foretell transfer",
+        "LEEP and LogME of the base network's features at each cut, against the accuracy that "
+        "frozen transfer then has.",
+    ),
     "comparison": (
         "The runs side by side",
         "Accuracy of frozen (solid) and of fine-tuned (dashed) transfer less that of base.",
@@ -85,7 +111,8 @@ def draw(
     }
     with matplotlib.rc_context(RC):
         made = {name: make() for name, make in makers.items()} if found else {}
-    figures = {name: figure for name, figure in made.items() if figure is not None}
+        figures = {name: figure for name, figure in made.items() if figure is not None}
+        figures |= control_figures(evidence.controls, evidence.rows)
     if evidence.config.get("reference"):
         figures |= paper_figures(evidence.rows, theirs)
     return saved(figures)

@@ -12,6 +12,7 @@ from transfer_jax.analysis.beside_authors import (
     claims_table,
     table1,
 )
+from transfer_jax.analysis.control_figures import control_tables
 from transfer_jax.analysis.crossing import groups
 from transfer_jax.analysis.effects import Effects, effects
 from transfer_jax.analysis.evidence import Evidence
@@ -84,6 +85,7 @@ def write_report(
     theirs = _authors(evidence)
     drawn = draw(evidence, found, theirs)
     tables = result_tables(found)
+    tables += shown(control_tables(evidence.controls, evidence.rows))
     claims = shown([claims_table(evidence.rows), table1(evidence.rows)])
     if theirs:
         claims.append(beside_the_authors(evidence.rows, evidence.config["reference"]))
