@@ -31,10 +31,27 @@ def save(path: epath.PathLike, tree: PyTree) -> None:
     """
     with ocp.StandardCheckpointer(multiprocessing_options=alone()) as checkpointer:
         try:
-            checkpointer.save(epath.Path(path).absolute(), tree, force=True)
+            checkpointer.save(rooted(path), tree, force=True)
             checkpointer.wait_until_finished()
         except Exception as error:
             raise write_error(path, error) from None
+
+
+def rooted(path: epath.PathLike) -> epath.Path:
+    """A path that orbax takes: from the root of the file system, or of a bucket.
+
+    Args:
+      path: any path.
+
+    Returns:
+      The same place.
+
+    Example:
+      >>> str(rooted("gs://bucket/run"))
+      'gs://bucket/run'
+    """
+    found = epath.Path(path)
+    return found if "://" in str(found) else found.absolute()
 
 
 def alone() -> ocp.options.MultiprocessingOptions:
@@ -83,7 +100,7 @@ def restore(path: epath.PathLike, like: PyTree) -> PyTree:
     abstract = jax.tree.map(lambda leaf: np.zeros(leaf.shape, leaf.dtype), like)
     try:
         with ocp.StandardCheckpointer() as checkpointer:
-            tree = checkpointer.restore(epath.Path(path).absolute(), abstract)
+            tree = checkpointer.restore(rooted(path), abstract)
     except (OSError, ValueError, KeyError) as error:
         reason = " ".join(str(error).split())[:200]
         raise CheckpointError(f"{path} holds no network of this shape: {reason}") from error

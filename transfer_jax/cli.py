@@ -28,7 +28,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         parser.error(f"unknown argument '{overrides[0]}'")
     console = Console()
     # What libraries say on their way to an error is told in one line when it arrives.
-    for library in ("absl", "asyncio"):
+    for library in ("absl", "asyncio", "gcsfs", "google.auth"):
         logging.getLogger(library).setLevel(logging.CRITICAL)
     if argv is None:
         sys.unraisablehook = _tell

@@ -12,7 +12,7 @@ import orbax.checkpoint as ocp
 from etils import epath
 from jaxtyping import PyTree
 
-from transfer_jax.checkpoints import CheckpointError, alone, digest, write_error
+from transfer_jax.checkpoints import CheckpointError, alone, digest, rooted, write_error
 from transfer_jax.engine.columns import Standing
 from transfer_jax.engine.step import ColumnState, TestCounts
 from transfer_jax.surgery.paths import leaf_paths
@@ -52,7 +52,7 @@ class ColumnCheckpoints:
         step = int(standing.state.step)
         if self.manager is None:
             self.folder.mkdir(parents=True, exist_ok=True)
-            self.manager = ocp.CheckpointManager(self.folder.absolute(), options=_options())
+            self.manager = ocp.CheckpointManager(rooted(self.folder), options=_options())
         about = {
             "identity": self.identity,
             "step": step,
@@ -135,7 +135,7 @@ class ColumnCheckpoints:
     def _read(self, where: epath.Path, **items: Any) -> Any:
         options = ocp.CheckpointManagerOptions(read_only=True, multiprocessing_options=alone())
         try:
-            with ocp.CheckpointManager(self.folder.absolute(), options=options) as manager:
+            with ocp.CheckpointManager(rooted(self.folder), options=options) as manager:
                 return manager.restore(int(where.name), args=ocp.args.Composite(**items))
         except Exception as error:  # orbax raises errors of many libraries
             reason = " ".join(str(error).split())[:200]

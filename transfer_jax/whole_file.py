@@ -12,6 +12,8 @@ from etils import epath
 def write_whole(path: epath.Path, content: str | bytes) -> None:
     """Write a file beside its place and rename it, so that nobody ever reads half of it.
 
+    In a bucket it is written at its place: an object appears there whole.
+
     Args:
       path: the file; an earlier one is replaced.
       content: its text or bytes.
@@ -19,13 +21,15 @@ def write_whole(path: epath.Path, content: str | bytes) -> None:
     Raises:
       OSError: it cannot be written; the file is named.
     """
-    partial = path.parent / f".{path.name}.partial"
+    in_bucket = "://" in str(path)
+    partial = path if in_bucket else path.parent / f".{path.name}.partial"
     try:
         if isinstance(content, str):
             partial.write_text(content)
         else:
             partial.write_bytes(content)
-        partial.replace(path)
+        if not in_bucket:
+            partial.replace(path)
     except OSError as error:
         raise OSError(error.errno, error.strerror or str(error), str(path)) from None
 

@@ -135,9 +135,12 @@ class Workdir:
         """
         try:
             self.path.mkdir(parents=True, exist_ok=True)
-            held = [path.name for path in self.path.iterdir() if not path.name.startswith(".")]
+            # In a bucket, a folder is there only when something is in it.
+            inside = self.path.iterdir() if self.path.exists() else ()
+            held = [path.name for path in inside if not path.name.startswith(".")]
         except OSError as error:
-            raise WorkdirError(f"{self.path} cannot be written: {error.strerror}") from None
+            reason = error.strerror or error
+            raise WorkdirError(f"{self.path} cannot be written: {reason}") from None
         if held and not set(held) & {self.config.name, self.lock.name, "versions.json", SWEEP}:
             raise WorkdirError(f"{self.path} is not empty and holds no run; choose another workdir")
 
