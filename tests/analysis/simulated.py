@@ -1,0 +1,81 @@
+"""Tables of results with a known truth, and tests example by example."""
+
+from collections.abc import Callable, Mapping
+
+import numpy as np
+from scipy.stats import norm
+
+from transfer_jax.analysis.bootstrap import Tested
+from transfer_jax.conditions import Treatment
+from transfer_jax.grid import PAPER, base_conditions, columns, condition_grid
+from transfer_jax.results import ResultRow, rows_of
+
+# Standard deviations, on the scale of the normal distribution: of images, of how a treatment
+# changes an image, of a network's own noise, of seeds, of splits.
+IMAGE, TREATED, OWN, SEED, SPLIT = 1.0, 0.5, 0.7, 0.1, 0.2
+LEVEL, EFFECT = 0.8, -0.2
+
+
+def crossed(
+    random: np.random.Generator, splits: int, seeds: int, images: int, split_noise: float = SPLIT
+) -> tuple[list[ResultRow], dict[ResultRow, Tested]]:
+    """Base and AnB at n = 1: splits, seeds and images are all drawn anew."""
+    rows: list[ResultRow] = []
+    tests: dict[ResultRow, Tested] = {}
+    easy, changed = random.normal(0, IMAGE, images), random.normal(0, TREATED, images)
+    for k in range(splits):
+        order = random.permutation(images)
+        halves = {"A": np.sort(order[: images // 2]), "B": np.sort(order[images // 2 :])}
+        for seed in range(seeds):
+            if seed == 0:
+                of_split = random.normal(0, split_noise)
+            shift = EFFECT + of_split + random.normal(0, SEED)
+            for target, other in ("AB", "BA"):
+                own = halves[target]
+                for treatment, base, n in (
+                    (Treatment.BASE, target, 0),
+                    (Treatment.TRANSFER, other, 1),
+                ):
+                    score = LEVEL + easy[own] + random.normal(0, OWN, len(own))
+                    score += n * (shift + changed[own])
+                    right = (score > 0).astype(np.float32)
+                    top1 = float(right.mean())
+                    place = (f"random-{k}", seed, treatment.value, base, target, n, n == 0, "", 0)
+                    row = ResultRow(*place, top1, top1, 0.0, 1, 0)
+                    rows.append(row)
+                    tests[row] = (own, right)
+    return rows, tests
+
+
+def true_effect(split_noise: float) -> float:
+    """What AnB loses to base, for new splits, seeds and images."""
+    base = norm.cdf(LEVEL / np.hypot(IMAGE, OWN))
+    spread = np.sqrt(IMAGE**2 + OWN**2 + TREATED**2 + SEED**2 + split_noise**2)
+    return float(norm.cdf((LEVEL + EFFECT) / spread) - base)
+
+
+def table(
+    gains: Mapping[str, Callable[[int], float]],
+    *,
+    splits: tuple[str, ...] = ("distant",),
+    seeds: int = 6,
+    layers: int = 5,
+    noise: float = 0.002,
+    examples: tuple[int | None, ...] = (None,),
+    treatments: tuple[str, ...] = PAPER,
+) -> list[ResultRow]:
+    """A grid whose treatments gain what they are said to, at each n."""
+    random = np.random.default_rng(0)
+    grid = condition_grid(
+        layers, splits=splits, seeds=range(seeds), examples=examples, treatments=treatments
+    )
+    bases = base_conditions(grid)
+    rows = []
+    for column in [*columns(bases), *columns(grid)]:
+        level = 0.7 + 0.05 * (column.target == "B") + 0.01 * column.seed
+        values = [
+            level + gains.get(c.treatment, lambda _: 0.0)(c.n) + noise * random.normal()
+            for c in column.conditions
+        ]
+        rows += rows_of(column, values, values, [0] * len(values), 1)
+    return rows

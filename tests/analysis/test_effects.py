@@ -1,0 +1,170 @@
+"""Intervals cover the truth as often as they say; numbers are those of independent formulas."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from transfer_jax.analysis.bootstrap import sample
+from transfer_jax.analysis.crossing import Arm, groups, of_targets
+from transfer_jax.analysis.effects import (
+    ACCURACY,
+    BOOST,
+    CO_ADAPTATION,
+    GAIN,
+    SPECIALISATION,
+    effects,
+)
+from transfer_jax.conditions import Treatment
+
+from .simulated import SPLIT, crossed, table, true_effect
+
+NONE = {}.get
+DROP = {"BnB": lambda n: -0.01 * n, "AnB": lambda n: -0.03 * n, "BnB+": lambda _: 0.005,
+        "AnB+": lambda _: 0.015}  # fmt: skip
+
+
+def only(rows, test_of=NONE, **options):
+    (group,) = groups(rows)
+    return effects(group, test_of, **options)
+
+
+@pytest.mark.parametrize(
+    ("splits", "seeds", "images", "split_noise"),
+    [(4, 1, 300, SPLIT), (1, 4, 300, 0.0), (2, 3, 300, 0.0)],
+    ids=["four splits", "four seeds", "two splits of three seeds"],
+)
+def test_intervals_cover_the_truth(splits, seeds, images, split_noise):
+    """Over splits where there are enough, else about these splits; examples drawn in all."""
+    random = np.random.default_rng(3)
+    covered = []
+    for _ in range(600):
+        rows, tests = crossed(random, splits, seeds, images, split_noise)
+        (effect,) = only(rows, tests.get, replicates=500).of(GAIN)
+        covered.append(effect.low <= true_effect(split_noise) <= effect.high)
+    assert 0.93 <= np.mean(covered) <= 0.97
+
+
+def test_the_bootstrap_has_the_standard_error_of_the_closed_form():
+    rows, _ = crossed(np.random.default_rng(0), 1, 5, 200)
+    effect = only(rows, replicates=20_000).of(GAIN)[0]
+    low, high = stats.ttest_1samp(effect.values, 0).confidence_interval(0.95)
+    assert (effect.low, effect.high) == pytest.approx((low, high), rel=0.03)
+    assert effect.freedom == pytest.approx(4)
+
+
+def test_many_examples_and_units_have_the_sum_of_both_variances():
+    """Against an analysis of variance of the crossed design, written out."""
+    rows, tests = crossed(np.random.default_rng(1), 1, 6, 300)
+    effect = only(rows, tests.get, replicates=20_000).of(GAIN)[0]
+    by_seed: dict[tuple[int, str], dict[int, np.ndarray]] = {}
+    for row in rows:
+        by_seed.setdefault((row.seed, row.target), {})[row.n] = tests[row][1]
+    matrix = {
+        target: np.stack([by_seed[seed, target][1] - by_seed[seed, target][0] for seed in range(6)])
+        for target in "AB"
+    }
+    units = np.mean([m.mean(axis=1) for m in matrix.values()], axis=0)
+    variance = units.var(ddof=1) / 6
+    for m in matrix.values():
+        count = m.shape[1]
+        interaction = m - m.mean(0) - m.mean(1)[:, None] + m.mean()
+        within = np.square(interaction).sum() / (5 * (count - 1))
+        between = 6 * m.mean(0).var(ddof=1)
+        variance += max(between - within, 0) / 6 / count / 4
+    error = (effect.high - effect.mean) / stats.t.ppf(0.975, effect.freedom)
+    assert error == pytest.approx(np.sqrt(variance), rel=0.05)
+
+
+def test_effects_are_the_differences_they_are_named_for():
+    found = only(table(DROP, noise=0.0))
+    means = {
+        kind: [e.mean for e in found.of(kind)] for kind in (CO_ADAPTATION, SPECIALISATION, BOOST)
+    }
+    assert means[CO_ADAPTATION] == pytest.approx([0.01, 0.02, 0.03, 0.04])
+    assert means[SPECIALISATION] == pytest.approx([0.02, 0.04, 0.06, 0.08])
+    assert means[BOOST] == pytest.approx([0.01] * 4)
+    assert [e.mean for e in found.of(GAIN, Treatment.TRANSFER_PLUS)] == pytest.approx([0.015] * 4)
+    ranges = {(e.what.first_n, e.what.last_n): e.mean for e in found.ranges(BOOST)}
+    assert ranges == pytest.approx({(1, 4): 0.01, (3, 4): 0.01})
+
+
+def test_pairing_is_with_the_same_target_and_pooling_is_not():
+    """As in the authors' runs: AnB+ has target B only, BnB+ target A only."""
+    rows = [
+        row
+        for row in table({}, noise=0.0)
+        if (row.treatment, row.target) not in {("BnB+", "B"), ("AnB+", "A")}
+    ]
+    found = only(rows)
+    for effect in found.of(GAIN, Treatment.TRANSFER_PLUS):
+        assert effect.mean == pytest.approx(0.0)
+        assert effect.pooled == pytest.approx(0.025)
+    assert all(np.isnan(effect.mean) for effect in found.of(BOOST))
+
+
+def test_p_values_for_some_n_are_holms():
+    found = only(table({"AnB": lambda n: -0.002 * n}, noise=0.004)).of(GAIN, Treatment.TRANSFER)
+    order = np.argsort([e.p for e in found])
+    expected = np.maximum.accumulate([min(1.0, (4 - i) * found[j].p) for i, j in enumerate(order)])
+    assert [found[j].p_some for j in order] == pytest.approx(expected)
+
+
+def test_holm_keeps_false_alarms_at_some_n_below_five_per_cent():
+    """All cuts alike: how often is a difference claimed at some n?"""
+    random = np.random.default_rng(5)
+    claimed = []
+    for _ in range(300):
+        rows = [
+            replace(row, top1=0.7 + 0.01 * random.normal()) for row in table({}, seeds=4, layers=6)
+        ]
+        found = only(rows, replicates=300).of(GAIN, Treatment.TRANSFER)
+        claimed.append(min(e.p_some for e in found) < 0.05)
+    assert np.mean(claimed) <= 0.07
+
+
+def test_random_splits_are_one_group_and_units_where_there_are_three():
+    many = table(DROP, splits=("random-0", "random-1", "random-2"), seeds=2)
+    (group,) = groups(many)
+    assert group.name == "random halves"
+    assert {e.units for e in effects(group, NONE).of(ACCURACY)} == {3}
+    few = only(table(DROP, splits=("random-0", "random-1"), seeds=2))
+    assert {e.units for e in few.of(ACCURACY)} == {4}
+    assert [g.name for g in groups(table(DROP, splits=("distant", "random-7")))] == [
+        "distant",
+        "random-7",
+    ]
+
+
+def test_one_seed_has_no_interval_but_a_mean():
+    found = only(table(DROP, seeds=1))
+    effect = found.of(GAIN, Treatment.TRANSFER)[0]
+    assert (effect.low, effect.high, effect.p, effect.p_some) == (None,) * 4
+    assert effect.mean == pytest.approx(-0.03, abs=0.01)
+
+
+def test_reduced_examples_are_groups_of_their_own():
+    names = [g.name for g in groups(table(DROP, examples=(None, 10)))]
+    assert names == ["distant", "distant, first 10"]
+
+
+def test_missing_cells_leave_the_others_paired():
+    rows = [r for r in table(DROP, noise=0.0) if (r.seed, r.target, r.treatment) != (0, "A", "AnB")]
+    found = only(rows).of(GAIN, Treatment.TRANSFER)
+    assert [e.mean for e in found] == pytest.approx([-0.03, -0.06, -0.09, -0.12])
+
+
+def test_the_same_seed_draws_the_same():
+    rows, tests = crossed(np.random.default_rng(0), 1, 4, 100)
+    (group,) = groups(rows)
+    contrast = [{Arm(Treatment.TRANSFER, 1): 1.0}]
+    one, two = (sample(group, contrast, tests.get, replicates=50) for _ in range(2))
+    assert (one.draws == two.draws).all()
+
+
+def test_a_target_can_be_looked_at_alone():
+    (group,) = groups(table(DROP))
+    only_b = effects(of_targets(group, "B"), NONE)
+    assert {place.target for place in only_b.group.places} == {"B"}
+    assert only_b.of(ACCURACY, Treatment.BASE)[0].mean == pytest.approx(0.775, abs=0.005)
