@@ -9,16 +9,17 @@ import numpy as np
 import pytest
 from etils import epath
 
-from transfer_jax.analysis.statistics import Cell, gains
+from transfer_jax.analysis.effects import GAIN, Effect
+from transfer_jax.analysis.evidence import read_evidence
+from transfer_jax.analysis.report import numbers_of
 from transfer_jax.conditions import Treatment
-from transfer_jax.results import read_rows
 
 pytestmark = pytest.mark.slow
 SPLITS = ("random-0", "distant")
 
 
 @pytest.fixture(scope="module")
-def found(tmp_path_factory) -> dict[tuple[str, str, int], Cell]:
+def found(tmp_path_factory) -> dict[tuple[str, str, int], Effect]:
     workdir = tmp_path_factory.mktemp("main") / "run"
     began = time.monotonic()
     command = [sys.executable, "-m", "transfer_jax.cli", "run", f"--workdir={workdir}"]
@@ -26,8 +27,11 @@ def found(tmp_path_factory) -> dict[tuple[str, str, int], Cell]:
     assert time.monotonic() - began < 5 * 60
     peak_kib = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
     assert peak_kib < 4 * 2**20
-    rows = read_rows(epath.Path(workdir) / "results.csv")
-    return {(c.setting, c.treatment, c.n): c for c in gains(rows)}
+    return {
+        (own.group.name, effect.what.treatment, effect.what.first_n): effect
+        for own in numbers_of(read_evidence(epath.Path(workdir)))
+        for effect in own.of(GAIN)
+    }
 
 
 def mean(found, split: str, treatment: Treatment, ns) -> float:

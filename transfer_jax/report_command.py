@@ -109,7 +109,8 @@ def _watch(folder: epath.Path, seconds: int, console: Console) -> None:
         if len(evidence.rows) != count:
             count = len(evidence.rows)
             planned = f" of {evidence.planned}" if evidence.planned else ""
-            console.print(f"{files[-1]}: {count}{planned} networks", highlight=False)
+            line = f"{files[-1]}: {count}{planned} networks"
+            console.print(line, highlight=False, soft_wrap=True)
         if evidence.finished:
             break
         time.sleep(seconds)

@@ -6,11 +6,12 @@ import pytest
 from etils import epath
 
 from transfer_jax.analysis.beside_authors import beside_the_authors, boost_note, table1
+from transfer_jax.analysis.evidence import read_evidence
 from transfer_jax.analysis.original import EXPERIMENTS, original_rows
 from transfer_jax.analysis.paper_figures import paper_figures
-from transfer_jax.analysis.report import write_report
+from transfer_jax.analysis.report import numbers_of, write_report
 from transfer_jax.cli import main
-from transfer_jax.results import Results
+from transfer_jax.results import write_rows
 
 RANDOM_SPLIT = original_rows("random_split")
 
@@ -62,7 +63,9 @@ def test_the_reference_is_drawn_from_the_tables_alone(tmp_path, capsys):
 def test_a_run_on_the_papers_images_is_drawn_beside_them(tmp_path):
     config = '{"name": "x", "reference": "random_split", "data": {"source": "imagenet2012"}}'
     (tmp_path / "config.json").write_text(config)
-    files = write_report(Results(tuple(RANDOM_SPLIT), str(tmp_path)))
+    write_rows(epath.Path(tmp_path) / "results.csv", RANDOM_SPLIT)
+    evidence = read_evidence(epath.Path(tmp_path))
+    files = write_report(evidence, numbers_of(evidence))
     assert "figure2.png" in [Path(file).name for file in files]
     assert "beside the authors" in (epath.Path(tmp_path) / "report.html").read_text()
 

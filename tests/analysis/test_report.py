@@ -1,101 +1,330 @@
+"""The page and its files: of a whole run, of part of one, and of folders tampered with."""
+
+import json
 import re
+from dataclasses import replace
 from html.parser import HTMLParser
 from itertools import pairwise
+from pathlib import Path
 
+import numpy as np
+import pandas as pd
 import pytest
 from etils import epath
 
+from transfer_jax.analysis.crossing import groups
+from transfer_jax.analysis.effects import effects
+from transfer_jax.analysis.evidence import Evidence, read_evidence
 from transfer_jax.analysis.figures import transfer_curves
-from transfer_jax.analysis.report import interval_note, result_tables, write_report
-from transfer_jax.analysis.statistics import accuracies
+from transfer_jax.analysis.notes import interval_note
+from transfer_jax.analysis.report import numbers_of, result_tables, write_report
+from transfer_jax.cli import main
 from transfer_jax.grid import PAPER, base_conditions, columns, condition_grid
-from transfer_jax.results import Results, rows_of
+from transfer_jax.results import ResultRow, Results, rows_of, write_rows
 
 
-def results(workdir: epath.Path, seeds: int = 3) -> Results:
-    grid = condition_grid(
-        4, splits=("random-0", "far <1>"), seeds=range(seeds), treatments=(*PAPER, "random")
-    )
-    rows = []
+def rows(seeds: int = 3, splits=("random-0", "far <1>")) -> list[ResultRow]:
+    grid = condition_grid(4, splits=splits, seeds=range(seeds), treatments=(*PAPER, "random"))
+    found = []
     for column in [*columns(base_conditions(grid)), *columns(grid)]:
         worth = [
             0.9 - 0.05 * cut.n * (not cut.fine_tuned) - column.seed / 100 for cut in column.cuts
         ]
-        rows += rows_of(column, worth, worth, [0] * len(worth), 10)
-    return Results(tuple(rows), str(workdir))
+        found += rows_of(column, worth, worth, [0] * len(worth), 10)
+    return found
+
+
+def folder_of(path: Path, found: list[ResultRow]) -> Evidence:
+    write_rows(epath.Path(path) / "results.csv", found)
+    return read_evidence(epath.Path(path))
+
+
+def report(path: Path, found: list[ResultRow]) -> str:
+    evidence = folder_of(path, found)
+    write_report(evidence, numbers_of(evidence))
+    return (path / "report.html").read_text()
 
 
 class Checker(HTMLParser):
     """Collects what a page would load, and checks that tags are closed in order."""
 
+    ALONE = ("meta", "link", "path", "use", "image")
+
     def __init__(self) -> None:
         super().__init__()
         self.open: list[str] = []
         self.loads: list[str] = []
+        self.ids: list[str] = []
         self.cells = 0
 
     def handle_starttag(self, tag, attrs):
-        if tag not in ("meta", "path", "use"):
+        if tag not in self.ALONE:
             self.open.append(tag)
-        self.cells += tag == "td"
-        self.loads += [v for k, v in attrs if k in ("src", "href") and v and not v.startswith("#")]
+        self._note(tag, attrs)
 
     def handle_startendtag(self, tag, attrs):
+        self._note(tag, attrs)
+
+    def _note(self, tag, attrs):
         self.cells += tag == "td"
+        self.ids += [v for k, v in attrs if k == "id" and tag in ("h2", "section")]
+        self.loads += [
+            v for k, v in attrs
+            if k in ("src", "href") and v and not v.startswith(("#", "data:"))
+        ]  # fmt: skip
 
     def handle_endtag(self, tag):
-        if tag not in ("meta", "path", "use"):
+        if tag not in self.ALONE:
             assert self.open.pop() == tag
 
 
 def test_the_page_is_whole_and_loads_nothing(tmp_path):
-    files = write_report(results(epath.Path(tmp_path)))
-    assert [file.name for file in files] == ["figure.png", "figure.svg", "report.html"]
-    page = files[2].read_text()
+    page = report(tmp_path, rows())
     checker = Checker()
     checker.feed(page)
-    assert checker.open == []
-    assert checker.loads == []
+    assert checker.open == [] and checker.loads == []
+    assert len(set(checker.ids)) == len(checker.ids)
     assert "url(http" not in page and "@import" not in page
     assert checker.cells >= 2 * (4 * 7 + 3 * 6)
-    assert "The paper&#x27;s claims" in page and "AnB+ less BnB+" in page
-    assert "far &lt;1&gt; split" in page and "<1>" not in page
+    for words in ("The paper&#x27;s claims", "Method", "Rao and Wu", "far &lt;1&gt; split"):
+        assert words in page
+    assert "<1>" not in page
     assert len(page) < 3_000_000
 
 
-def test_the_figure_draws_every_treatment_of_every_split(tmp_path):
-    figure = transfer_curves(accuracies(results(epath.Path(tmp_path)).rows))
+def test_the_advice_stands_above_the_contents(tmp_path):
+    page = report(tmp_path, rows())
+    assert page.index('class="answer"') < page.index("<nav") < page.index("<figure")
+    assert page.count('class="answer"') == 2
+
+
+def test_figures_are_svg_and_png_and_have_words(tmp_path):
+    page = report(tmp_path, rows())
+    for name in ("figure", "networks", "distance", "decomposition"):
+        assert (tmp_path / f"{name}.png").stat().st_size > 5000
+        svg = (tmp_path / f"{name}.svg").read_text()
+        assert "<text" not in svg, "letters are paths, so that a journal has no fonts to look for"
+    assert page.count("<figcaption>") == page.count('role="img"') == 4
+    assert min(map(len, re.findall(r'role="img" tabindex="0" aria-label="([^"]*)"', page))) > 40
+
+
+def test_the_figure_draws_every_treatment_of_every_split():
+    figure = transfer_curves([effects(group, {}.get) for group in groups(rows())])
     assert len(figure.axes) == 2
     for axis in figure.axes:
-        words = {text.get_text() for text in axis.texts}
-        assert words == {"base", "BnB", "BnB+", "AnB", "AnB+", "random,\nfrozen"}
-        heights = sorted(text.get_position()[1] for text in axis.texts if text.get_text() != "base")
+        words = {text.get_text().strip() for text in axis.texts}
+        names = {"base", "BnB", "BnB+", "AnB", "AnB+", "random,\nfrozen"}
+        assert words >= names and words - names <= {"co-adaptation", "specialisation"}
+        heights = sorted(
+            text.get_position()[1] for text in axis.texts
+            if text.get_text() in names and text.get_text() != "base"
+        )  # fmt: skip
         low, high = axis.get_ylim()
-        gaps = [b - a for a, b in pairwise(heights)]
-        assert min(gaps) >= 0.05 * (high - low)
+        assert min(b - a for a, b in pairwise(heights)) >= 0.05 * (high - low)
 
 
-def test_the_same_results_give_the_same_picture(tmp_path):
-    table = results(epath.Path(tmp_path))
-    first = [file.read_bytes() for file in write_report(table)]
-    assert first == [file.read_bytes() for file in write_report(table)]
+def test_the_same_results_give_the_same_files(tmp_path):
+    evidence = folder_of(tmp_path, rows())
+    files = write_report(evidence, numbers_of(evidence))
+    first = [file.read_bytes() for file in files]
+    assert first == [file.read_bytes() for file in write_report(evidence, numbers_of(evidence))]
 
 
-def test_tables_show_means_intervals_and_differences(tmp_path):
-    tables = result_tables(results(epath.Path(tmp_path)))
-    assert [table.title for table in tables][:2] == [
+def test_tables_show_means_intervals_and_differences():
+    tables = result_tables([effects(group, {}.get) for group in groups(rows())])
+    assert [table.title for table in tables][:4] == [
         "random-0 split: test accuracy, %",
         "random-0 split: points above the target's own base network",
+        "random-0 split: what each cut costs and gains, points",
+        "random-0 split: the boost of AnB+ over ranges of cuts, points",
     ]
     assert tables[0].header == ("n", "base", "BnB", "BnB+", "AnB", "AnB+", "random, frozen")
     assert tables[0].rows[0][:2] == ("0", "89.0±2.5")
     assert tables[1].rows[2] == ("3", *["-15.0±0.0", "+0.0±0.0"] * 2, "-15.0±0.0")
+    n, cost, p, pooled, *_ = tables[2].rows[2]
+    assert (n, cost, p) == ("3", "+15.0±0.0", "<0.001") and pooled.startswith("+15.0±")
 
 
-@pytest.mark.parametrize(("seeds", "words"), [(3, "95% interval over 3 seeds"), (1, "one seed")])
-def test_the_note_says_how_the_intervals_were_made(seeds, words, tmp_path):
-    table = results(epath.Path(tmp_path), seeds)
-    assert words in interval_note(table)
-    assert bool(re.search("±", str(result_tables(table)))) == (seeds > 1)
-    write_report(table)
+def test_one_seed_gives_no_interval_and_the_page_says_why(tmp_path):
+    page = report(tmp_path, rows(seeds=1))
+    assert "one seed gives no interval" in page
+    found = numbers_of(read_evidence(epath.Path(tmp_path)))
+    assert "±" not in str([t for t in result_tables(found) if "accuracy" in t.title])
+
+
+def test_the_note_says_what_intervals_are_over():
+    found = [effects(group, {}.get) for group in groups(rows(3))]
+    assert interval_note(found) == "Means of both targets; ± is a 95% interval over 3 seeds."
+    many = rows(2, splits=("random-0", "random-1", "random-2"))
+    note = interval_note([effects(group, {}.get) for group in groups(many)])
+    assert "over 3 splits" in note
+
+
+def test_files_for_other_programs_hold_the_same_numbers(tmp_path):
+    report(tmp_path, rows())
+    csv, parquet = (
+        pd.read_csv(tmp_path / "effects.csv"),
+        pd.read_parquet(tmp_path / "effects.parquet"),
+    )
+    assert list(csv.columns) == list(parquet.columns) and len(csv) == len(parquet)
+    one = csv[(csv.group == "random-0") & (csv.kind == "gain over base") & (csv.treatment == "AnB")]
+    assert one.sort_values("first_n")["mean"].tolist() == pytest.approx([-0.05, -0.10, -0.15])
+    frame = pd.read_parquet(tmp_path / "results.parquet")
+    pd.testing.assert_frame_equal(frame, Results.read(tmp_path).frame())
+    assert len(frame) == len(rows()) and frame["top1"].between(0, 1).all()
+    tex, markdown = (tmp_path / "tables.tex").read_text(), (tmp_path / "tables.md").read_text()
+    assert tex.count(r"\begin{tabular}") == tex.count(r"\end{tabular}") == markdown.count("### ")
+    assert r"89.0$\pm$2.5" in tex and "| 89.0±2.5 |" in markdown
+    assert not re.search(r"(?<!\\)[%_#]", tex.replace("\\%", ""))
+
+
+def test_an_empty_folder_gives_a_page_that_says_so(tmp_path):
+    evidence = read_evidence(epath.Path(tmp_path))
+    write_report(evidence, numbers_of(evidence))
+    page = (tmp_path / "report.html").read_text()
+    assert "no finished networks" in page and "nothing can be said" in page
+    Checker().feed(page)
+
+
+def test_part_of_a_run_is_shown_as_unfinished(tmp_path):
+    (tmp_path / "columns").mkdir()
+    (tmp_path / "plan.json").write_text('{"networks": 192}')
+    found = rows()
+    by_column: dict[str, list[ResultRow]] = {}
+    for row in found:
+        by_column.setdefault(row.column, []).append(row)
+    for name, own in list(by_column.items())[:20]:
+        write_rows(epath.Path(tmp_path) / "columns" / f"{name.replace('<1>', '1')}.csv", own)
+    evidence = read_evidence(epath.Path(tmp_path))
+    write_report(evidence, numbers_of(evidence), reload_seconds=5)
+    page = (tmp_path / "report.html").read_text()
+    assert f"not finished: {len(evidence.rows)} of 192 networks so far" in page
+    assert '<meta http-equiv="refresh" content="5">' in page
+
+
+@pytest.mark.parametrize("absent", ["base", "BnB", "BnB+", "AnB", "AnB+"])
+def test_missing_treatments_are_named_and_the_rest_is_shown(absent, tmp_path):
+    page = report(tmp_path, [row for row in rows() if row.treatment != absent])
+    assert f"not run: {absent}" in page and "<figure" in page
+
+
+def test_everything_but_base_networks_may_be_missing(tmp_path):
+    page = report(tmp_path, [row for row in rows() if row.treatment == "base"])
+    assert "No advice: transferred networks are missing." in page
+
+
+def test_diverged_networks_are_named(tmp_path):
+    found = rows()
+    page = report(tmp_path, [replace(found[0], diverged=7, top1=0.1), *found[1:]])
+    assert "Diverged" in page and "seed 0 baseA at step 7" in page
+
+
+@pytest.mark.parametrize(
+    ("edit", "words"),
+    [
+        (lambda text: text.replace(",AnB,", ",CnD,", 1), "no treatment is called &#x27;CnD&#x27;"),
+        (lambda text: re.sub(r"0\.8\d+,0\.8\d+,0\.8", "8.5,8.5,0.8", text, count=1), "is no share"),
+        (lambda text: text + text.splitlines()[1] + "\n", "is there twice; the first is kept"),
+        (lambda text: "\n".join(text.splitlines()[:-5]) + "\n", "networks, other cuts"),
+        (lambda text: text.replace("random-0,0,", "random-0,zero,", 1), "seed is &#x27;zero&#x27;"),
+    ],
+    ids=["treatment", "share", "twice", "cut off", "no number"],
+)  # fmt: skip
+def test_a_table_edited_by_hand_is_read_as_far_as_it_can_be(edit, words, tmp_path):
+    write_rows(epath.Path(tmp_path) / "results.csv", rows())
+    path = tmp_path / "results.csv"
+    path.write_text(edit(path.read_text()))
+    evidence = read_evidence(epath.Path(tmp_path))
+    write_report(evidence, numbers_of(evidence))
     assert words in (tmp_path / "report.html").read_text()
+
+
+def test_examples_of_another_table_are_not_used(tmp_path):
+    """A row that was edited no longer fits the test that was kept of it."""
+    from transfer_jax.conditions import Column, Cut
+    from transfer_jax.correctness import write_correctness
+
+    base = Column("random-0", 0, None, "A", (Cut(0, True),))
+    right = np.array([[True, True, False, True]])
+    path = epath.Path(tmp_path) / "correct" / f"{base.name}.npz"
+    write_correctness(path, base, right, np.arange(4), np.ones(4, bool))
+    row = rows_of(base, [0.75], [1.0], [0], 1)[0]
+    evidence = Evidence(epath.Path(tmp_path), (row,))
+    test = evidence.test_of(row)
+    assert test is not None and test[1].tolist() == [1, 1, 0, 1]
+    assert evidence.test_of(replace(row, top1=0.9)) is None
+
+
+def test_damaged_files_beside_the_table_are_left_out(tmp_path):
+    evidence = folder_of(tmp_path, rows())
+    for name in ("correct", "filters", "controls", "curves"):
+        (tmp_path / name).mkdir()
+        for row in evidence.rows[:3]:
+            (tmp_path / name / f"{row.column}.npz").write_bytes(b"PK\x03\x04 no archive")
+            (tmp_path / name / f"{row.column}.csv").write_text("no,table\n1")
+    (tmp_path / "split_images.npz").write_bytes(b"")
+    (tmp_path / "config.json").write_text('{"name": "x", "data": 3, "reference": []}')
+    evidence = read_evidence(epath.Path(tmp_path))
+    write_report(evidence, numbers_of(evidence))
+    assert "x: how transferable" in (tmp_path / "report.html").read_text()
+
+
+def test_the_config_can_be_run_again(tmp_path, capsys):
+    folder_of(tmp_path, rows())
+    (tmp_path / "config.json").write_text(json.dumps({"name": "again"}))
+    assert main(["report", str(tmp_path)]) == 0
+    page = (tmp_path / "report.html").read_text()
+    assert f"transfer-jax run --config={tmp_path}/config.json" in page
+    assert "Next: open" in capsys.readouterr().out
+
+
+def test_runs_stand_side_by_side(tmp_path, capsys):
+    better = [replace(row, top1=row.top1 + 0.01 * (row.treatment == "AnB")) for row in rows()]
+    for name, found in (("a", rows()), ("b", better)):
+        (tmp_path / name).mkdir()
+        folder_of(tmp_path / name, found)
+        (tmp_path / name / "config.json").write_text(json.dumps({"name": "x", "steps": len(name)
+                                                                 + (name == "b")}))  # fmt: skip
+    assert main(["report", str(tmp_path / "a"), str(tmp_path / "b")]) == 0
+    page = (tmp_path / "comparison" / "comparison.html").read_text()
+    checker = Checker()
+    checker.feed(page)
+    assert checker.open == [] and checker.loads == []
+    assert "+1.0±0.0" in page and "Where the configs differ" in page
+    assert "<td>steps</td><td>1</td><td>2</td>" in page
+    assert (tmp_path / "comparison" / "comparison.svg").exists()
+    assert "comparison.html" in capsys.readouterr().out
+
+
+def test_a_watched_run_is_reported_until_it_is_finished(tmp_path, monkeypatch, capsys):
+    """The run finishes while the watcher sleeps."""
+    from transfer_jax import report_command
+
+    (tmp_path / "columns").mkdir()
+    found = rows()
+    write_rows(epath.Path(tmp_path) / "columns" / "one.csv", found[:4])
+    slept = []
+
+    def sleep(seconds: float) -> None:
+        assert "not finished" in (tmp_path / "report.html").read_text()
+        slept.append(seconds)
+        write_rows(epath.Path(tmp_path) / "results.csv", found)
+
+    monkeypatch.setattr(report_command.time, "sleep", sleep)
+    assert main(["report", "--watch", "--every=7", str(tmp_path)]) == 0
+    assert slept == [7]
+    page = (tmp_path / "report.html").read_text()
+    assert "not finished" not in page and "http-equiv" not in page
+    assert f"{len(found)} networks" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ([], "report needs the folder of a run, or --reference"),
+        (["nowhere"], "nowhere is not there"),
+    ],
+)
+def test_bad_arguments_are_one_line(arguments, words, capsys):
+    assert main(["report", *arguments]) == 1
+    assert words in capsys.readouterr().err

@@ -214,6 +214,8 @@ def _distant_beats_random(arms: Arms) -> Verdict:
         return float(own / np.mean(list(raw.sample(family, BASE).values())))
 
     family = WHOLE if raw.cuts(WHOLE, RANDOM) else DISTANT
+    if not (raw.sample(DISTANT, BASE) and raw.sample(family, BASE)):
+        return Verdict(NOT_RUN, "")
     ns = sorted(set(raw.cuts(DISTANT, ANB)) & set(raw.cuts(family, RANDOM)))
     gaps = [share(DISTANT, ANB, n) - share(family, RANDOM, n) for n in ns]
     return above(over(gaps), gaps) if gaps else Verdict(NOT_RUN, "")
