@@ -68,8 +68,9 @@ def sample(
     Returns:
       The contrasts, paired by split, seed and target.
 
-    Source: Rao and Wu (1988), Resampling inference with complex survey data, for the weights; Owen
-    (2007), The pigeonhole bootstrap, for crossed samples; Satterthwaite (1946) for the freedom.
+    Source: Rao and Wu (1988), Resampling inference with complex survey data, for the units'
+    weights; Rubin (1981), The Bayesian bootstrap, for the examples'; Owen (2007), The pigeonhole
+    bootstrap, for crossed samples; Satterthwaite (1946) for the degrees of freedom.
     """
     arms, places = group.arms, group.places
     weights = np.array([[c.get(arm, 0.0) for arm in arms] for c in contrasts])
@@ -84,17 +85,23 @@ def sample(
     of_units = np.array([[label == unit for label in labels] for unit in dict.fromkeys(labels)])
     random = np.random.default_rng(seed)
     parts, spread, freedom, units = _unit_level(shares, cells, there, of_units, places)
-    influence, has_examples = _influence(group, weights, shares, places, of_units, test_of)
     draws = _unit_draws(random, parts, of_units, places, replicates)
-    draws += _example_draws(random, influence, replicates)
-    main = np.square(influence).sum(axis=1)
+    tests = _numbers(group, places, test_of)
+    main = np.zeros(len(contrasts))
+    # Contrasts with the same places share all that is done image by image; mostly all do.
+    for pattern in np.unique(there, axis=0):
+        own = np.flatnonzero((there == pattern).all(axis=1))
+        if tests and pattern.any():
+            influence = _Influence(group, shares[own[0]], places, of_units, tests, test_of)
+            main[own], drawn = influence.of(weights[own], random, replicates)
+            draws[:, own] += drawn
     total = spread + main
     with np.errstate(invalid="ignore", divide="ignore"):
         freedom = np.where(spread > 0, total**2 / (spread**2 / freedom), freedom)
     error = np.where(np.isnan(spread), np.nan, draws.std(axis=0))
     seeds = [(place.split, place.seed) for place in places]
     values = tuple(_by_seed(seeds, row) for row in cells)
-    return Sampled(mean, error, freedom, draws, units, values, has_examples)
+    return Sampled(mean, error, freedom, draws, units, values, tests is not None)
 
 
 def _shares(places: Sequence[Place], there: np.ndarray) -> np.ndarray:
@@ -173,37 +180,65 @@ def _unit_draws(
     return draws
 
 
-def _influence(
-    group: Group,
-    weights: np.ndarray,
-    shares: np.ndarray,
-    places: Sequence[Place],
-    of_units: np.ndarray,
-    test_of: TestOf,
-) -> tuple[np.ndarray, bool]:
-    """What each test example moves each contrast by, as far as units have it in common."""
-    images = _numbers(group, places, test_of)
-    if images is None:
-        return np.zeros((len(weights), 0)), False
-    size = max(int(found.max(initial=-1)) + 1 for found in images)
-    total, squares, count = (np.zeros((len(weights), size), np.float32) for _ in range(3))
-    for unit in of_units:
-        own = np.zeros_like(total)
-        for i in np.flatnonzero(unit).tolist():
-            right = _right(group, places[i], len(images[i]), test_of)
-            deviation = (weights.astype(np.float32) @ right).astype(np.float32)
-            deviation -= deviation.mean(axis=1, keepdims=True)
-            own[:, images[i]] += deviation * (shares[:, i, None] / len(images[i]))
-            count[:, images[i]] += shares[:, i, None] > 0
-        total += own
-        squares += own * own
-    own_part = np.where(
-        count > 1, (squares - total * total / np.maximum(count, 1)) * count / (count - 1 + 1e-9), 0
-    )
-    whole = np.square(total, dtype=np.float64).sum(axis=1)
-    common = np.maximum(whole - own_part.sum(axis=1, dtype=np.float64), 0)
-    scale = np.sqrt(np.divide(common, whole, out=np.zeros_like(whole), where=whole > 0))
-    return total * scale[:, None].astype(np.float32), True
+class _Influence:
+    """What each test image moves each arm's mean by, and how much of that units have in common.
+
+    Args:
+      group: the networks.
+      shares: how much each place counts.
+      places: the places.
+      of_units: which places belong to each unit.
+      tests: the test images of each place.
+      test_of: the test of a network.
+    """
+
+    def __init__(
+        self,
+        group: Group,
+        shares: np.ndarray,
+        places: Sequence[Place],
+        of_units: np.ndarray,
+        tests: Sequence[np.ndarray],
+        test_of: TestOf,
+    ) -> None:
+        size = max(int(found.max(initial=-1)) + 1 for found in tests)
+        arms = len(group.rows)
+        self.total = np.zeros((arms, size), np.float32)
+        self.products, seen = np.zeros((arms, arms)), 0
+        for unit in of_units:
+            own = np.zeros_like(self.total)
+            for i in np.flatnonzero(unit & (shares > 0)).tolist():
+                right = _right(group, places[i], len(tests[i]), test_of)
+                right -= right.mean(axis=1, keepdims=True)
+                own[:, tests[i]] += right * np.float32(shares[i] / len(tests[i]))
+                seen += len(tests[i])
+            self.total += own
+            self.products += own @ own.T
+        # How many units see an image, on average: all of them where the tasks share the images.
+        self.units = seen / max(1, np.count_nonzero(self.total.any(axis=0)))
+
+    def of(
+        self, weights: np.ndarray, random: np.random.Generator, replicates: int
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """The variance that images give to contrasts, and draws of it."""
+        weights = weights.astype(np.float32)
+        whole = np.einsum("ja,ab,jb->j", weights, self.total @ self.total.T, weights)
+        each = np.einsum("ja,ab,jb->j", weights, self.products, weights)
+        units = self.units
+        # What a unit has of its own is the spread between units, image by image.
+        own = (each - whole / units) * units / (units - 1) if units > 1 else np.zeros_like(each)
+        common = np.clip(whole - own, 0, whole)
+        scale = np.sqrt(np.divide(common, whole, out=np.zeros_like(whole), where=whole > 0))
+        drawn = [
+            self._drawn(random, min(CHUNK, replicates - done))
+            for done in range(0, replicates, CHUNK)
+        ]
+        return common, np.concatenate(drawn) @ weights.T * scale
+
+    def _drawn(self, random: np.random.Generator, count: int) -> np.ndarray:
+        """Images weigh as in Rubin's bootstrap; by turns, so that memory stays small."""
+        heavy = random.standard_exponential((count, self.total.shape[1]), np.float32)
+        return (heavy - 1) @ self.total.T
 
 
 def _numbers(group: Group, places: Sequence[Place], test_of: TestOf) -> list[np.ndarray] | None:
@@ -229,20 +264,6 @@ def _right(group: Group, place: Place, examples: int, test_of: TestOf) -> np.nda
             right[i] += test[1]
         right[i] /= max(len(rows), 1)
     return right
-
-
-def _example_draws(
-    random: np.random.Generator, influence: np.ndarray, replicates: int
-) -> np.ndarray:
-    """Each example counts as often as it is drawn; by turns, so that memory stays small."""
-    draws = [
-        (random.poisson(1.0, (min(CHUNK, replicates - done), influence.shape[1])) - 1).astype(
-            np.float32
-        )
-        @ influence.T
-        for done in range(0, replicates, CHUNK)
-    ]
-    return np.concatenate(draws).astype(float)
 
 
 def _by_seed(seeds: Sequence[tuple[str, int]], cells: np.ndarray) -> tuple[float, ...]:

@@ -1,5 +1,6 @@
 """Differences between arms with their standard errors: pooled over networks, or paired."""
 
+import functools
 import re
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -114,6 +115,7 @@ class Arms:
         }
 
 
+@functools.cache
 def family_of(split: str) -> str:
     """What kind of split one of that name is.
 

@@ -134,7 +134,7 @@ def saved(figures: Mapping[str, Figure]) -> dict[str, bytes]:
             figure.savefig(svg, format="svg", metadata={"Date": None})
             # What was laid out once is not laid out again.
             figure.set_layout_engine("none")
-            figure.savefig(png, format="png", dpi=120)
+            figure.savefig(png, format="png", dpi=120, pil_kwargs={"compress_level": 3})
             files |= {f"{name}.png": png.getvalue(), f"{name}.svg": svg.getvalue()}
     return files
 

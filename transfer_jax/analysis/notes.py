@@ -56,9 +56,9 @@ def method(found: Sequence[Effects]) -> list[str]:
         "and the intervals are about these very splits. One unit fewer than there are is drawn, "
         "and weighted up (Rao and Wu 1988), so that the variance is unbiased also for a handful. "
         + (
-            "Test examples are drawn too, and count with what units have in common of them, since "
-            "the rest is in the differences between units already. Degrees of freedom are "
-            "Satterthwaite's."
+            "Test examples are weighed at random, too (Rubin 1981), and count with what units have "
+            "in common of them, since the rest is in the differences between units already. "
+            "Degrees of freedom are Satterthwaite's."
             if examples
             else "Test examples were not drawn: which ones each network gets right was not kept."
         ),

@@ -39,8 +39,11 @@ def learning_curves(evidence: Evidence, groups: Sequence[Group]) -> Figure | Non
         return None
     treatments = [t for t in Treatment if any(arm[0] == t for _, found in rows for arm in found)]
     size = (3.3 * len(treatments), 3.2 * len(rows))
-    figure = Figure(figsize=size, layout="constrained")
+    figure = Figure(figsize=size)
     axes = figure.subplots(len(rows), len(treatments), squeeze=False, sharex=True, sharey=True)
+    # Panels of one size need no layout that measures every letter; margins are in inches.
+    left, right, bottom, top = 1.0 / size[0], 0.5 / size[0], 0.6 / size[1], 0.4 / size[1]
+    figure.subplots_adjust(left, bottom, 1 - right, 1 - top, wspace=0.25, hspace=0.25)
     ends: dict[Axes, Ends] = {}
     for line, (group, found) in zip(axes, rows, strict=True):
         line[0].set_ylabel(f"{group.name}\n{kind}", fontsize=11)
@@ -105,15 +108,22 @@ def split_images(evidence: Evidence) -> Figure | None:
         rows[f"{split}\ntask {task}"].append((str(name), image))
     kept = list(rows.items())[: 2 * MOST_ROWS]
     across = max(len(own) for _, own in kept)
-    figure = Figure(figsize=(1.7 * across + 1.2, 1.75 * len(kept)), layout="constrained")
-    axes = figure.subplots(len(kept), across, squeeze=False)
-    for line, (task, own) in zip(axes, kept, strict=True):
-        for axis in line:
-            axis.axis("off")
-        for axis, (name, image) in zip(line, own, strict=False):
-            axis.imshow(image.squeeze(), cmap="gray", vmin=0, vmax=255)
-            axis.set_title(name.split(",")[0][:14], fontsize=11)
-        line[0].text(-0.15, 0.5, task, transform=line[0].transAxes, ha="right", va="center")
+    figure = Figure(figsize=(1.7 * across + 1.4, 1.9 * len(kept)), layout="constrained")
+    axes = figure.subplots(len(kept), 1, squeeze=False)[:, 0]
+    for axis, (task, own) in zip(axes, kept, strict=True):
+        height, width = own[0][1].shape[:2]
+        gap = max(1, width // 8)
+        blank = np.full((height, gap, *own[0][1].shape[2:]), 255, np.uint8)
+        strip = np.concatenate([part for _, image in own for part in (image, blank)], axis=1)
+        axis.imshow(strip.squeeze(), cmap="gray", vmin=0, vmax=255)
+        axis.set_xlim(-0.5, across * (width + gap) - 0.5)
+        for place, (name, _) in enumerate(own):
+            middle = place * (width + gap) + width / 2
+            text = name.split(",")[0][:14]
+            axis.text(middle, -0.06 * height, text, ha="center", va="bottom", fontsize=11)
+        axis.set_ylabel(task, rotation=0, ha="right", va="center")
+        axis.set(xticks=[], yticks=[])
+        axis.spines[:].set_visible(False)
     return figure
 
 
