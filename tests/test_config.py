@@ -1,4 +1,5 @@
 import pytest
+from etils import epath
 
 from transfer_jax.config import ConfigError, flat_fields, load_config
 
@@ -55,3 +56,22 @@ def test_every_shipped_config_starts_with_its_command():
         assert f"transfer-jax run --config=configs/{name}.py" in text
         assert "Expect:" in text
         assert dict(flat_fields(load_config(name)))
+
+
+def test_the_config_that_a_run_keeps_can_be_run_again(tmp_path):
+    from transfer_jax.plan import make_plan
+    from transfer_jax.workdir import as_json, write_json
+
+    config = load_config("fashion_mnist", ["--config.cuts=(1,2)"])
+    path = tmp_path / "config.json"
+    write_json(epath.Path(path), as_json(config))
+    again = load_config(str(path), ["--config.seeds=2"])
+    assert as_json(load_config(str(path))) == as_json(config)
+    assert (again.seeds, again.cuts) == (2, (1, 2))
+    assert len(make_plan(again).networks) == len(make_plan(config).networks) // 2
+    path.write_text("[]")
+    with pytest.raises(ConfigError, match="holds no fields"):
+        load_config(str(path))
+    path.write_text("{")
+    with pytest.raises(ConfigError, match=r"config.json cannot be loaded"):
+        load_config(str(path))

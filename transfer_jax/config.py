@@ -2,6 +2,7 @@
 
 import difflib
 import importlib.util
+import json
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from types import ModuleType
@@ -49,7 +50,7 @@ def load_config(name: str, overrides: Sequence[str] = ()) -> Config:
 
     Args:
       name: a path, or the name of a config that travels with the package; the file defines
-        `get_config()`.
+        `get_config()`, or is the `config.json` of a run's folder.
       overrides: `--config.field=value`, one string each.
 
     Returns:
@@ -172,6 +173,8 @@ def flat_fields(config: Config, prefix: str = "") -> Iterator[tuple[str, object]
 
 
 def _get_config(path: Path) -> Config:
+    if path.suffix == ".json":
+        return _kept_config(path)
     try:
         config = _load_module(path).get_config()
     except Exception as error:  # whatever a user's file raises is told in one line
@@ -179,6 +182,24 @@ def _get_config(path: Path) -> Config:
     if not isinstance(config, ConfigDict):
         raise ConfigError(f"{path}: get_config() returns {type(config).__name__}, not ConfigDict")
     return config
+
+
+def _kept_config(path: Path) -> Config:
+    """The config that a run's folder keeps, so that anyone can repeat the run."""
+    try:
+        held = json.loads(path.read_text())
+    except (OSError, ValueError, RecursionError) as error:
+        raise ConfigError(f"{path} cannot be loaded: {error}") from None
+    if not isinstance(held, dict):
+        raise ConfigError(f"{path} holds no fields")
+    return ConfigDict(_with_tuples(held))
+
+
+def _with_tuples(value: Any) -> Any:
+    """JSON has lists where configs have tuples."""
+    if isinstance(value, dict):
+        return {name: _with_tuples(own) for name, own in value.items()}
+    return tuple(_with_tuples(own) for own in value) if isinstance(value, list) else value
 
 
 def _load_module(path: Path) -> ModuleType:

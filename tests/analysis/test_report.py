@@ -17,7 +17,7 @@ from transfer_jax.analysis.effects import effects
 from transfer_jax.analysis.evidence import Evidence, read_evidence
 from transfer_jax.analysis.figures import transfer_curves
 from transfer_jax.analysis.notes import interval_note
-from transfer_jax.analysis.report import numbers_of, result_tables, write_report
+from transfer_jax.analysis.report import numbers_of, result_tables, target_table, write_report
 from transfer_jax.cli import main
 from transfer_jax.grid import PAPER, base_conditions, columns, condition_grid
 from transfer_jax.results import ResultRow, Results, rows_of, write_rows
@@ -328,3 +328,17 @@ def test_a_watched_run_is_reported_until_it_is_finished(tmp_path, monkeypatch, c
 def test_bad_arguments_are_one_line(arguments, words, capsys):
     assert main(["report", *arguments]) == 1
     assert words in capsys.readouterr().err
+
+
+def test_targets_of_named_splits_have_advice_of_their_own(tmp_path):
+    """Freezing is free for target A and costs for B: one answer for both would be wrong."""
+    found = [
+        replace(row, top1=row.top1 + 0.05 * row.n)
+        if (row.treatment, row.target) == ("AnB", "A") else row
+        for row in rows()
+    ]  # fmt: skip
+    evidence = folder_of(tmp_path, found)
+    table = target_table(evidence, numbers_of(evidence))
+    assert [line[:2] for line in table.rows] == [("far <1>", "A"), ("far <1>", "B")]
+    assert table.rows[0][2].startswith("Transfer the first 3 layers and freeze them")
+    assert table.rows[1][2].startswith("Train from scratch")

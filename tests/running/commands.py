@@ -62,7 +62,14 @@ def what_it_made(workdir: Path) -> dict[str, object]:
     """Everything in a workdir that a stop must not change: tables byte by byte, networks."""
     found: dict[str, object] = {
         str(path.relative_to(workdir)): path.read_bytes()
-        for pattern in ("results.csv", "columns/*", "curves/*", "metrics/*")
+        for pattern in (
+            "results.csv",
+            "columns/*",
+            "curves/*",
+            "metrics/*",
+            "correct/*",
+            "filters/*",
+        )
         for path in workdir.glob(pattern)
     }
     for folder in [*workdir.glob("bases/*"), *workdir.glob("networks/*")]:

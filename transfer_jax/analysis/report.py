@@ -12,8 +12,9 @@ from transfer_jax.analysis.beside_authors import (
     claims_table,
     table1,
 )
+from transfer_jax.analysis.contrasts import RANDOM_HALVES, family_of
 from transfer_jax.analysis.control_figures import control_tables
-from transfer_jax.analysis.crossing import groups
+from transfer_jax.analysis.crossing import groups, of_targets
 from transfer_jax.analysis.effects import Effects, effects
 from transfer_jax.analysis.evidence import Evidence
 from transfer_jax.analysis.exports import export
@@ -69,6 +70,27 @@ def result_tables(found: Sequence[Effects]) -> list[Table]:
     return shown(make(own) for own in found for make in makers)
 
 
+def target_table(evidence: Evidence, found: Sequence[Effects]) -> Table:
+    """The advice for each target by itself, where the tasks are not drawn at random.
+
+    Args:
+      evidence: the run's folder.
+      found: its numbers.
+
+    Returns:
+      The table; empty where all tasks are random halves.
+    """
+    lines = []
+    for own in found:
+        targets = sorted({place.target for place in own.group.places})
+        if family_of(own.group.splits[0]) == RANDOM_HALVES or len(targets) < 2:
+            continue
+        for target in targets:
+            alone = effects(of_targets(own.group, target), evidence.test_of)
+            lines.append((own.group.name, target, advise(alone).verdict))
+    return Table("Advice for each target", ("tasks", "target", "advice"), tuple(lines))
+
+
 def write_report(
     evidence: Evidence, found: Sequence[Effects], *, reload_seconds: int = 0
 ) -> list[epath.Path]:
@@ -85,7 +107,8 @@ def write_report(
     theirs = _authors(evidence)
     drawn = draw(evidence, found, theirs)
     tables = result_tables(found)
-    tables += shown(control_tables(evidence.controls, evidence.rows))
+    beside = [target_table(evidence, found), *control_tables(evidence.controls, evidence.rows)]
+    tables += shown(beside)
     claims = shown([claims_table(evidence.rows), table1(evidence.rows)])
     if theirs:
         claims.append(beside_the_authors(evidence.rows, evidence.config["reference"]))
