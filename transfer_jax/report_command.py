@@ -25,7 +25,7 @@ def report_command(arguments: argparse.Namespace, _: list[str], console: Console
       console: where to print.
 
     Raises:
-      ValueError: no folder is given, or one that is not there.
+      ValueError: no folder is given, or one that is not there; or `every` is no time.
     """
     from transfer_jax.analysis.comparison import write_comparison
     from transfer_jax.analysis.evidence import read_evidence
@@ -35,6 +35,8 @@ def report_command(arguments: argparse.Namespace, _: list[str], console: Console
         folder = arguments.to or next(iter(arguments.workdirs), "runs/reference")
         _told(write_reference(epath.Path(folder)), console)
         return
+    if arguments.every < 1:
+        raise ValueError(f"--every is {arguments.every}; allowed: whole seconds from 1")
     if not arguments.workdirs:
         raise ValueError("report needs the folder of a run, or --reference")
     folders = [run for name in arguments.workdirs for run in _runs(epath.Path(name))]

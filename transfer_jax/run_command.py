@@ -108,4 +108,5 @@ def sweep_command(arguments: argparse.Namespace, overrides: list[str], console: 
     with StopRequest(config.checkpoint.grace) as stop:
         table = run_sweep(arguments.config, overrides, axes, workdir, console=console, stop=stop)
     console.print(f"Written: {table}", highlight=False, soft_wrap=True)
-    console.print("Next: transfer-jax report RUN, for a run below it", highlight=False)
+    line = f"Next: transfer-jax report {workdir}, its runs side by side"
+    console.print(line, highlight=False, soft_wrap=True)

@@ -10,14 +10,12 @@ from etils import epath
 from jax.sharding import Mesh
 from rich.console import Console
 
-from transfer_jax.checkpoints import save
 from transfer_jax.column_checkpoints import ColumnCheckpoints, DamagedCheckpoint
+from transfer_jax.column_files import keep_networks, keep_results, keep_tests
 from transfer_jax.components import in_state
 from transfer_jax.conditions import RANDOM, Column
 from transfer_jax.control_results import write_controls
 from transfer_jax.controls.column import ColumnControls
-from transfer_jax.correctness import write_correctness
-from transfer_jax.curves import write_curves
 from transfer_jax.data.pipeline import DeviceImages
 from transfer_jax.data.stream import Reading
 from transfer_jax.engine.columns import (
@@ -34,14 +32,12 @@ from transfer_jax.engine.loop import ColumnOutcome, CompiledProgram, Pause
 from transfer_jax.engine.mesh import replicate, slots
 from transfer_jax.engine.processes import is_first, wait_for_all
 from transfer_jax.grid import base_condition
-from transfer_jax.keepsakes import keep_filters
 from transfer_jax.logs import ColumnLog, Writers
 from transfer_jax.models.layered import Params
 from transfer_jax.networks import Initialisers, restore_base
 from transfer_jax.plan import Plan, plan_mesh
 from transfer_jax.profiling import Profiled
 from transfer_jax.progress import RunProgress
-from transfer_jax.results import mean_of_best, rows_of, write_rows
 from transfer_jax.stopping import StopRequest
 from transfer_jax.watch import SlotWatch, Watched, stop_if_asked, stop_now
 from transfer_jax.workdir import Workdir, fingerprint
@@ -180,16 +176,12 @@ class Trainer:
         """Write what a slot gave; the rows last, since they say that a column is finished."""
         if is_first():
             for place, start, held, outcome in zip(slot, starts, watched, outcomes, strict=True):
-                run, column = place
+                (plan, folder), column = place
                 held.log.flush()
-                _keep_networks(place, outcome)
-                _keep_correctness(place, start, outcome)
+                keep_networks(plan, folder, column, outcome)
+                keep_tests(plan, folder, column, start, outcome)
                 self._keep_controls(place, start, outcome)
-                best10 = mean_of_best(outcome.tests)
-                steps = run.plan.recipe.steps
-                figures = (outcome.top1, outcome.loss, outcome.diverged, steps, best10)
-                write_curves(run.folder.curves(column), column, outcome.tested, outcome.tests)
-                write_rows(run.folder.column(column), rows_of(column, *figures))
+                keep_results(plan, folder, column, outcome)
                 held.checkpoints.delete()
         wait_for_all("the columns of a slot")
 
@@ -288,22 +280,3 @@ def _checkpoints(place: Place) -> ColumnCheckpoints:
         "key": np.asarray(jax.random.key_data(column_key(column))).tolist(),
     }
     return ColumnCheckpoints(folder.checkpoints(column), identity)
-
-
-def _keep_networks(place: Place, outcome: ColumnOutcome) -> None:
-    (plan, folder), column = place
-    params = outcome.params
-    assert params is not None
-    keep_filters(folder.filters(column), column, params, plan.network.layer_names[0])
-    if column.base is None:
-        (base,), (cut,) = column.conditions, column.cuts
-        save(folder.base_network(base), params[cut.label])
-    elif plan.config.checkpoint.networks == "all":
-        save(folder.networks(column), params)
-
-
-def _keep_correctness(place: Place, start: ColumnStart, outcome: ColumnOutcome) -> None:
-    (plan, folder), column = place
-    numbers = np.asarray(start.inputs.test_batches)
-    where = (folder.correct(column), column, outcome.right)
-    write_correctness(*where, numbers[numbers >= 0], plan.recipe.images.is_test)

@@ -41,6 +41,9 @@ def stop_now(number: int, where: str) -> NoReturn:
       number: the signal.
       where: what was being done.
 
+    Returns:
+      Never.
+
     Raises:
       Stopped: always.
     """

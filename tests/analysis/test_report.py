@@ -323,6 +323,7 @@ def test_a_watched_run_is_reported_until_it_is_finished(tmp_path, monkeypatch, c
     [
         ([], "report needs the folder of a run, or --reference"),
         (["nowhere"], "nowhere is not there"),
+        (["--every=0", "."], "--every is 0; allowed: whole seconds from 1"),
     ],
 )
 def test_bad_arguments_are_one_line(arguments, words, capsys):
