@@ -8,7 +8,7 @@ from dataclasses import astuple, dataclass, fields
 from etils import epath
 
 from transfer_jax.results import ResultsError
-from transfer_jax.whole_file import write_whole
+from transfer_jax.whole_file import write_table
 
 CKA, STITCHING, BARRIER = "cka", "stitching", "barrier"
 REINITIALISATION, SCORES = "reinitialisation", "scores"
@@ -51,12 +51,8 @@ def write_controls(path: epath.Path, rows: Iterable[ControlRow]) -> None:
       path: the file; its folder is made.
       rows: the rows.
     """
-    buffer = io.StringIO()
-    writer = csv.writer(buffer, lineterminator="\n")
-    writer.writerow([field.name for field in fields(ControlRow)])
-    writer.writerows(astuple(row) for row in rows)
     path.parent.mkdir(parents=True, exist_ok=True)
-    write_whole(path, buffer.getvalue())
+    write_table(path, [field.name for field in fields(ControlRow)], (astuple(row) for row in rows))
 
 
 def read_controls(path: epath.Path) -> list[ControlRow]:

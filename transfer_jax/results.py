@@ -11,7 +11,7 @@ from etils import epath
 from jaxtyping import Float
 
 from transfer_jax.conditions import Column, Condition, Treatment
-from transfer_jax.whole_file import write_whole
+from transfer_jax.whole_file import write_table
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -195,11 +195,7 @@ def write_rows(path: epath.Path, rows: Iterable[ResultRow]) -> None:
       path: the file.
       rows: the rows.
     """
-    buffer = io.StringIO()
-    writer = csv.writer(buffer, lineterminator="\n")
-    writer.writerow([field.name for field in fields(ResultRow)])
-    writer.writerows(astuple(row) for row in rows)
-    write_whole(path, buffer.getvalue())
+    write_table(path, [field.name for field in fields(ResultRow)], (astuple(row) for row in rows))
 
 
 def read_rows(path: epath.Path) -> list[ResultRow]:

@@ -1,8 +1,6 @@
 """One config over values of some of its fields: columns that share a program are one grid."""
 
 import ast
-import csv
-import io
 import itertools
 import json
 import re
@@ -20,7 +18,7 @@ from transfer_jax.plan import check_devices, make_plan
 from transfer_jax.results import ResultRow
 from transfer_jax.stopping import StopRequest
 from transfer_jax.trainer import Run
-from transfer_jax.whole_file import write_whole
+from transfer_jax.whole_file import write_table
 from transfer_jax.workdir import SWEEP, Workdir, WorkdirError, write_json
 
 TABLE = "sweep.csv"
@@ -174,9 +172,10 @@ def _claim(parent: Workdir, axes: Sequence[Axis]) -> None:
 def _write_table(
     path: epath.Path, axes: Sequence[Axis], points: list[tuple[object, ...]], runs: list[Run]
 ) -> None:
-    buffer = io.StringIO()
-    writer = csv.writer(buffer, lineterminator="\n")
-    writer.writerow([*(axis.field for axis in axes), *(field.name for field in fields(ResultRow))])
-    for point, run in zip(points, runs, strict=True):
-        writer.writerows([*point, *astuple(row)] for row in load_results(*run).rows)
-    write_whole(path, buffer.getvalue())
+    names = [*(axis.field for axis in axes), *(field.name for field in fields(ResultRow))]
+    lines = [
+        (*point, *astuple(row))
+        for point, run in zip(points, runs, strict=True)
+        for row in load_results(*run).rows
+    ]
+    write_table(path, names, lines)

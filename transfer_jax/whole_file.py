@@ -1,8 +1,9 @@
 """Files that are there whole or not at all."""
 
+import csv
 import io
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -32,6 +33,24 @@ def write_whole(path: epath.Path, content: str | bytes) -> None:
             partial.replace(path)
     except OSError as error:
         raise OSError(error.errno, error.strerror or str(error), str(path)) from None
+
+
+def write_table(path: epath.Path, names: Sequence[str], lines: Iterable[Iterable[object]]) -> None:
+    """Write a table as CSV, all of it or nothing.
+
+    Args:
+      path: the file.
+      names: of the columns.
+      lines: the rows.
+
+    Raises:
+      OSError: it cannot be written; the file is named.
+    """
+    buffer = io.StringIO()
+    writer = csv.writer(buffer, lineterminator="\n")
+    writer.writerow(names)
+    writer.writerows(lines)
+    write_whole(path, buffer.getvalue())
 
 
 def read_json(path: epath.Path) -> dict[str, Any]:
