@@ -51,6 +51,8 @@ def plan_command(arguments: argparse.Namespace, overrides: list[str], console: C
         "is that of one device.",
         f"In all {len(plan.networks)} networks, about {duration(total)} {where}.",
     ]
+    if config.controls:
+        notes.append(f"Not counted: the controls {', '.join(config.controls)}.")
     if chip:
         columns = max(cost.columns for cost in costs)
         notes.append(
