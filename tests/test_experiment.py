@@ -43,10 +43,14 @@ def test_every_condition_has_one_row(config, finished):
 def test_the_workdir_holds_what_it_should(config, finished):
     folder = Workdir(_path(finished))
     names = {path.name for path in folder.path.iterdir()}
-    assert names == {
-        "bases", "columns", "config.json", "curves", "figure.png", "figure.svg", "metrics",
-        "progress.json", "report.html", "results.csv", "tensorboard", "versions.json",
-    }  # fmt: skip
+    kept = {"bases", "columns", "config.json", "correct", "curves", "filters", "metrics",
+            "plan.json", "progress.json", "results.csv", "split_images.npz", "tensorboard",
+            "versions.json"}  # fmt: skip
+    drawn = {"figure", "decomposition", "distance", "networks", "learning", "filters", "splits"}
+    pictures = {f"{name}.{kind}" for name in drawn for kind in ("png", "svg")}
+    tables = {"effects.csv", "effects.parquet", "results.parquet", "tables.md", "tables.tex"}
+    assert names == kept | pictures | tables | {"report.html"}
+    assert json.loads(folder.plan.read_text()) == {"networks": len(finished.rows)}
     assert json.loads(folder.config.read_text())["steps"] == config.steps
     assert "jax" in json.loads((folder.path / "versions.json").read_text())
 

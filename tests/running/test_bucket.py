@@ -9,6 +9,7 @@ import sys
 import time
 import urllib.request
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from etils import epath
@@ -26,13 +27,9 @@ def bucket() -> Iterator[tuple[str, dict[str, str]]]:
         free.bind(("localhost", 0))
         port = free.getsockname()[1]
     address = f"http://localhost:{port}"
-    code = (
-        "from gcp_storage_emulator.server import create_server; "
-        f"create_server('localhost', {port}, in_memory=True, default_bucket='bucket').run()"
-    )
-    with subprocess.Popen(
-        [sys.executable, "-c", code], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-    ) as server:
+    command = [sys.executable, str(Path(__file__).with_name("bucket_server.py")), str(port)]
+    quiet = subprocess.DEVNULL
+    with subprocess.Popen(command, stdout=quiet, stderr=quiet) as server:
         wait_for("the emulator", lambda: _answers(address), server)  # pyright: ignore
         yield (
             address,
