@@ -34,6 +34,8 @@ RUNNING: dict[str, Any] = {
     "profile_steps": (0, 0),  # first and last step, of the first columns, that are profiled
 }
 RUNNING_FIELDS = (*RUNNING, "reading")
+# The file that says what a folder of several runs varies.
+SWEEP = "sweep.json"
 # What is measured of a column's networks beside their accuracy. Configs may leave these out.
 MEASURED: dict[str, Any] = {
     "controls": (),  # any of cka, stitching, barrier, reinitialisation, scores

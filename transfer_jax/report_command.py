@@ -9,7 +9,7 @@ from rich import box
 from rich.console import Console
 from rich.table import Table as RichTable
 
-from transfer_jax.workdir import SWEEP
+from transfer_jax.config import SWEEP
 
 if TYPE_CHECKING:
     from transfer_jax.analysis.effects import Effects

@@ -8,11 +8,12 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
+from transfer_jax.config import SWEEP
 from transfer_jax.durations import duration
 from transfer_jax.lock import holder
 from transfer_jax.results import ResultsError, read_rows
 from transfer_jax.whole_file import read_json
-from transfer_jax.workdir import SWEEP, Workdir, WorkdirError
+from transfer_jax.workdir import Workdir, WorkdirError
 
 
 def status_command(arguments: argparse.Namespace, _: list[str], console: Console) -> None:

@@ -10,7 +10,7 @@ from dataclasses import astuple, dataclass, fields
 from etils import epath
 from rich.console import Console
 
-from transfer_jax.config import ConfigError, load_config
+from transfer_jax.config import SWEEP, ConfigError, load_config
 from transfer_jax.data.sources import check_prepared
 from transfer_jax.engine.processes import is_first, wait_for_all
 from transfer_jax.experiment import is_finished, load_results, train_and_report
@@ -19,7 +19,7 @@ from transfer_jax.results import ResultRow
 from transfer_jax.stopping import StopRequest
 from transfer_jax.trainer import Run
 from transfer_jax.whole_file import write_table
-from transfer_jax.workdir import SWEEP, Workdir, WorkdirError, write_json
+from transfer_jax.workdir import Workdir, WorkdirError, write_json
 
 TABLE = "sweep.csv"
 

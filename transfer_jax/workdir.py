@@ -14,10 +14,9 @@ from ml_collections import ConfigDict
 
 from transfer_jax.checkpoints import digest
 from transfer_jax.conditions import Column, Condition
-from transfer_jax.config import RUNNING_FIELDS, Config, flat_fields
+from transfer_jax.config import RUNNING_FIELDS, SWEEP, Config, flat_fields
 from transfer_jax.whole_file import write_whole
 
-SWEEP = "sweep.json"
 PACKAGES = ("transfer_jax", "jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "numpy")
 
 

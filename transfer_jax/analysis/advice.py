@@ -8,7 +8,8 @@ import numpy as np
 from jaxtyping import Float
 
 from transfer_jax.analysis.crossing import Arm
-from transfer_jax.analysis.effects import CONFIDENCE, GAIN, Effect, Effects
+from transfer_jax.analysis.effects import GAIN, Effect, Effects
+from transfer_jax.analysis.students import CONFIDENCE
 from transfer_jax.analysis.tables import points
 from transfer_jax.conditions import Treatment
 

@@ -7,11 +7,20 @@ import matplotlib
 import numpy as np
 from etils import epath
 from matplotlib.figure import Figure
-from scipy import stats
 
+from transfer_jax.analysis import students
 from transfer_jax.analysis.advice import advise
-from transfer_jax.analysis.drawing import GROUP_STYLES, RC, WIDEST, Ends, label_ends, panels, tidy
-from transfer_jax.analysis.effects import CONFIDENCE, GAIN, Effect, Effects
+from transfer_jax.analysis.drawing import (
+    GROUP_STYLES,
+    RC,
+    WIDEST,
+    Ends,
+    label_ends,
+    panels,
+    room_for,
+    tidy,
+)
+from transfer_jax.analysis.effects import GAIN, Effect, Effects
 from transfer_jax.analysis.evidence import Evidence
 from transfer_jax.analysis.notes import interval_note, unfinished_note
 from transfer_jax.analysis.report import numbers_of, write_page
@@ -77,7 +86,8 @@ def _of(run: Compared, group: str, treatment: Treatment) -> dict[int, Effect]:
 
 
 def _curves(names: Sequence[str], compared: Sequence[Compared]) -> Figure:
-    figure, axes = panels(len(names))
+    lines = [f"{treatment.value}, {run.name}" for treatment in SHOWN for run in compared]
+    figure, axes = panels(len(names), room=room_for(lines, size=11))
     axes[0].set_ylabel("accuracy less that of base, points")
     for axis, name in zip(axes, names, strict=True):
         ends: Ends = {}
@@ -126,13 +136,13 @@ def _difference(a: Effect, b: Effect) -> str:
     for effect in (a, b):
         if effect.half_width is None or effect.freedom is None:
             return f"{100 * mean:+.1f}"
-        quantile = float(stats.t.ppf((1 + CONFIDENCE) / 2, effect.freedom))
+        quantile = students.quantile(effect.freedom)
         parts.append(((effect.half_width / quantile) ** 2, effect.freedom))
     spread = sum(part for part, _ in parts)
     if spread == 0:
         return f"{100 * mean:+.1f}±0.0"
     freedom = spread**2 / sum(part**2 / free for part, free in parts)
-    half = float(stats.t.ppf((1 + CONFIDENCE) / 2, freedom)) * spread**0.5
+    half = students.quantile(freedom) * spread**0.5
     return f"{100 * mean:+.1f}±{100 * half:.1f}"
 
 

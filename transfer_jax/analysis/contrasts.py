@@ -7,13 +7,12 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import stats
 
+from transfer_jax.analysis import students
 from transfer_jax.conditions import Treatment
 from transfer_jax.results import ResultRow
 
 POOLED, OWN = "pooled", "own"
-CONFIDENCE = 0.95
 # Where an arm has one network: the standard deviation between the paper's eight halves.
 NOISE, NOISE_FREEDOM = 0.0055, 7
 RANDOM_HALVES, DISTANT, WHOLE = "random halves", "distant", "whole"
@@ -30,8 +29,7 @@ class Estimate:
 
     def bound(self, sides: int = 2) -> float:
         """Half-width of the 95% interval with that many ends."""
-        level = 1 - (1 - CONFIDENCE) / sides
-        return float(stats.t.ppf(level, self.freedom)) * self.error
+        return students.quantile(self.freedom, sides=sides) * self.error
 
     def __str__(self) -> str:
         """In points, with its two-sided interval."""
@@ -144,13 +142,14 @@ def slope(points: Sequence[tuple[float, float]]) -> Estimate | None:
       The slope; None for fewer than three points, or for one x.
 
     Example:
-      >>> slope([(0.0, 0.0), (1.0, 2.0), (2.0, 4.0)]).mean
+      >>> round(slope([(0.0, 0.0), (1.0, 2.0), (2.0, 4.0)]).mean, 6)
       2.0
     """
     if len(points) < FEW or len({x for x, _ in points}) < 2:
         return None
-    found = stats.linregress([x for x, _ in points], [y for _, y in points])
-    return Estimate(float(found.slope), float(found.stderr), len(points) - 2)  # pyright: ignore
+    xs, ys = np.array(points).T
+    line, covariance = np.polyfit(xs, ys, 1, cov=True)
+    return Estimate(float(line[0]), float(np.sqrt(covariance[0, 0])), len(points) - 2)
 
 
 def over(values: Sequence[float]) -> Estimate:

@@ -8,7 +8,6 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
-from scipy import stats
 
 from transfer_jax.analysis.contrasts import Estimate, over
 from transfer_jax.analysis.drawing import CUT_MAP, STYLES, WIDEST, Ends, label_ends, panels, tidy
@@ -159,7 +158,7 @@ def _stitching(rows: Sequence[ControlRow], networks: Sequence[ResultRow]) -> Fig
 def _scores(rows: Sequence[ControlRow], networks: Sequence[ResultRow]) -> Figure:
     """Each score against the accuracy that frozen transfer then has."""
     present = [name for name in NAMES if any(row.control == name for row in rows)]
-    figure, axes = panels(len(present), sharey=True)
+    figure, axes = panels(len(present), room=0.4)
     colours = matplotlib.colormaps[CUT_MAP]
     measured = _measured(networks)
     axes[0].set_ylabel("test accuracy of AnB")
@@ -217,6 +216,8 @@ def _rank_table(rows: Sequence[ControlRow], networks: Sequence[ResultRow]) -> Ta
 
 def _taus(rows: Sequence[ControlRow], measured: dict[tuple[object, ...], float]) -> list[float]:
     """The rank correlation over cuts, of each column."""
+    from scipy import stats
+
     columns: dict[tuple[object, ...], list[tuple[float, float]]] = defaultdict(list)
     for row in rows:
         columns[_key(row)[:-1]].append((row.value, measured[_key(row)]))

@@ -1,6 +1,6 @@
 """What all figures share: colours, shapes, panels, names beside lines."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from matplotlib.axes import Axes
@@ -27,19 +27,42 @@ WIDEST = 4
 Ends = dict[str, tuple[float, str]]
 
 
-def panels(count: int, *, height: float = 5.0, sharey: bool = True) -> tuple[Figure, list[Axes]]:
+def panels(count: int, *, room: float = 1.1, sharey: bool = True) -> tuple[Figure, list[Axes]]:
     """A figure with panels side by side.
 
     Args:
       count: number of panels.
-      height: of the figure, in inches.
+      room: to the right of each, for the names of lines, in inches.
       sharey: whether they have one vertical axis.
 
     Returns:
       The figure and its panels.
     """
-    figure = Figure(figsize=(5.6 * count, height), layout="constrained")
-    return figure, list(figure.subplots(1, count, squeeze=False, sharey=sharey)[0])
+    # Margins in inches: a layout that measures every letter takes as long as the drawing.
+    left, bottom, top, across, high = 1.0, 0.62, 0.42, 3.9, 3.96
+    between = room + (0.3 if sharey else 0.85)
+    width = left + count * across + (count - 1) * between + room
+    figure = Figure(figsize=(width, bottom + high + top))
+    axes = list(figure.subplots(1, count, squeeze=False, sharey=sharey)[0])
+    height = figure.get_size_inches()[1]
+    figure.subplots_adjust(
+        left / width, bottom / height, 1 - room / width, 1 - top / height, wspace=between / across
+    )
+    return figure, axes
+
+
+def room_for(names: Iterable[str], size: float = 13) -> float:
+    """How wide the names of lines are.
+
+    Args:
+      names: the names.
+      size: of the letters, in points.
+
+    Returns:
+      Inches, on the safe side.
+    """
+    letters = max((len(line) for name in names for line in name.split("\n")), default=0)
+    return 0.15 + letters * 0.62 * size / 72
 
 
 def tidy(axis: Axes) -> None:

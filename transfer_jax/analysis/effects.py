@@ -5,13 +5,12 @@ from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import numpy as np
-from scipy import stats
 
+from transfer_jax.analysis import students
 from transfer_jax.analysis.bootstrap import REPLICATES, Contrast, Sampled, TestOf, sample
 from transfer_jax.analysis.crossing import Arm, Group
 from transfer_jax.conditions import Treatment
 
-CONFIDENCE = 0.95
 ACCURACY, GAIN = "accuracy", "gain over base"
 CO_ADAPTATION, SPECIALISATION, BOOST = "co-adaptation", "specialisation", "boost over BnB+"
 # What a cost or gain is the difference of: the first arm less the second.
@@ -169,7 +168,7 @@ def _effect(group: Group, what: What, contrast: Contrast, sampled: Sampled, j: i
     if np.isnan(error):
         bounds: tuple[float | None, ...] = (None, None, None, None)
     else:
-        half = error * float(stats.t.ppf((1 + CONFIDENCE) / 2, freedom))
+        half = error * students.quantile(freedom)
         bounds = (mean - half, mean + half, freedom, _p(mean, error, freedom, what))
     units, values = int(sampled.units[j]), sampled.values[j]
     return Effect(group.name, what, mean, *bounds, None, units, values, *pooled)
@@ -180,7 +179,7 @@ def _p(mean: float, error: float, freedom: float, what: What) -> float | None:
         return None
     if error == 0:
         return 1.0 if mean == 0 else 0.0
-    return float(2 * stats.t.sf(abs(mean) / error, freedom))
+    return students.two_sided_p(mean / error, freedom)
 
 
 def _pooled(group: Group, contrast: Contrast) -> tuple[float, float | None, float | None]:
@@ -198,7 +197,7 @@ def _pooled(group: Group, contrast: Contrast) -> tuple[float, float | None, floa
         return mean, None, None
     half = 0.0
     if spread > 0:
-        quantile = float(stats.t.ppf((1 + CONFIDENCE) / 2, spread**2 / below))
+        quantile = students.quantile(spread**2 / below)
         half = quantile * float(np.sqrt(spread))
     return mean, mean - half, mean + half
 

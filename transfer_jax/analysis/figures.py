@@ -7,7 +7,15 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from transfer_jax.analysis.drawing import GROUP_STYLES, STYLES, Ends, label_ends, panels, tidy
+from transfer_jax.analysis.drawing import (
+    GROUP_STYLES,
+    STYLES,
+    Ends,
+    label_ends,
+    panels,
+    room_for,
+    tidy,
+)
 from transfer_jax.analysis.effects import (
     ACCURACY,
     CO_ADAPTATION,
@@ -104,8 +112,8 @@ def distances(found: Sequence[Effects]) -> Figure | None:
 
     Source: Yosinski et al. (2014), figure 3, right.
     """
-    figure, (axis,) = panels(1)
-    figure.set_size_inches(8.5, 5.0)
+    names = [f"random, {own.group.name}" for own in found]
+    figure, (axis,) = panels(1, room=room_for(names))
     ends: Ends = {}
     whole = [own for own in found if own.of(ACCURACY, Treatment.BASE)]
     for number, own in enumerate(whole):
@@ -146,7 +154,7 @@ def decomposition(found: Sequence[Effects]) -> Figure | None:
     whole = [own for own in found if own.of(CO_ADAPTATION) and own.of(SPECIALISATION)]
     if not whole:
         return None
-    figure, axes = panels(len(whole))
+    figure, axes = panels(len(whole), room=0.2)
     axes[0].set_ylabel("cost of accuracy, points")
     colours = {CO_ADAPTATION: STYLES[Treatment.SELFFER][0], SPECIALISATION: "#D55E00"}
     for axis, own in zip(axes, whole, strict=True):
