@@ -20,3 +20,13 @@ def test_a_step_needs_no_more_multiply_adds_than_the_mathematics(tmp_path):
         assert row["as lowered here"] <= 1.02
     # The paper's grid: 38.9 TFLOP at batch 256, two to a multiply-add.
     assert 38 < 2 * 256 * rows[1]["least, G"] / 1e3 < 40
+
+
+def test_a_report_stays_small(tmp_path):
+    """Seconds are for a quiet machine; memory and the page's size are not."""
+    numbers = tmp_path / "report.json"
+    command = [sys.executable, str(BENCHMARKS / "report.py"), "--examples=2000"]
+    subprocess.run([*command, "--json", str(numbers)], check=True, capture_output=True)
+    (row,) = json.loads(numbers.read_text())["rows"]
+    assert row["networks"] == 290
+    assert row["memory, GiB"] < 1 and row["page, MiB"] < 3
