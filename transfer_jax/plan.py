@@ -22,6 +22,7 @@ from transfer_jax.config import (
     flat_fields,
     with_defaults,
 )
+from transfer_jax.control_results import STITCHING
 from transfer_jax.data.image_set import ImageSet, enlarge
 from transfer_jax.data.sources import load_images
 from transfer_jax.data.tasks import first_examples
@@ -158,7 +159,12 @@ def check_devices(plan: Plan) -> None:
 
     Raises:
       MeshError: the devices do not fit the batch, or a process has nothing to do in any wave.
+      ConfigError: a control is asked for that one process alone can measure.
     """
+    if STITCHING in plan.config.controls and jax.process_count() > 1:
+        raise ConfigError(
+            f"controls holds '{STITCHING}', which is trained by one process alone; start one"
+        )
     groups = [group for _, wave in plan.waves() for _, group in by_program(wave)]
     meshes = [plan_mesh(plan, group) for group in groups]
     largest = max(range(len(groups)), key=lambda i: len(groups[i]))

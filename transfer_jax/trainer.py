@@ -189,6 +189,8 @@ class Trainer:
         (plan, folder), column = place
         if column.base is not None and plan.config.controls:
             assert outcome.params is not None
+            named = ", ".join(plan.config.controls)
+            self.console.print(f"measuring {named} of {column.name}", highlight=False)
             where = (plan, folder, column, start, outcome.params)
             write_controls(folder.controls(column), self.controls.measure(*where))
 

@@ -1,8 +1,9 @@
 """Advice on tables whose right answer is known."""
 
+import numpy as np
 import pytest
 
-from transfer_jax.analysis.advice import advise
+from transfer_jax.analysis.advice import Advice, advise
 from transfer_jax.analysis.crossing import Arm, groups
 from transfer_jax.analysis.effects import effects
 from transfer_jax.conditions import Treatment
@@ -79,10 +80,6 @@ def test_few_examples_may_have_another_answer():
 
 def test_the_advice_is_rarely_wrong_where_it_is_given():
     """Freezing two layers costs three points here: over many tables it is hardly ever chosen."""
-    import numpy as np
-
-    from transfer_jax.analysis.advice import Advice
-
     random = np.random.default_rng(0)
     found: list[Advice] = []
     for _ in range(60):

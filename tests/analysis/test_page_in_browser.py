@@ -97,7 +97,7 @@ def test_the_page_in_a_browser(page, width):
     assert found["width"] <= found["room"] <= width
     assert found["scheme"] == "light dark"
     assert len(found["pictures"]) == 4 and all(len(label) > 40 for label in found["pictures"])
-    assert found["headings"].startswith("H1 H3 H3 H2 H3")
+    assert found["headings"].startswith("H1 H2 H2 H2 H3")
     assert found["focusable"] > 20
     assert len(found["sorted"]) > 30
     for column in found["sorted"]:

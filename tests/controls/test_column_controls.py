@@ -20,7 +20,7 @@ from transfer_jax.data.tasks import first_examples
 from transfer_jax.engine.columns import column_inputs
 from transfer_jax.engine.step import ColumnProgram
 from transfer_jax.optimizers import sgd
-from transfer_jax.plan import Plan, make_plan
+from transfer_jax.plan import Plan, check_devices, make_plan
 from transfer_jax.results import ResultsError
 
 FLAGS = [
@@ -45,25 +45,21 @@ def rows(run, control: str, column: str = "distant.seed0.A-B") -> list[ControlRo
     return [row for row in found if row.control == control]
 
 
-def test_images(plan: Plan, column, *, test: bool):
+def images_of(plan: Plan, column):
     """The images that the probe takes, chosen and normalised here by hand."""
     images, task = plan.recipe.images, plan.splits["distant"].task("B")
-    there = images.is_test if test else ~images.is_test
-    numbers = first_examples(images.labels, there, task, None)
+    numbers = first_examples(images.labels, images.is_test, task, None)
     numbers = numbers[np.linspace(0, len(numbers) - 1, 40).astype(int)]
     inputs = column_inputs(column, plan.splits["distant"], plan.recipe)
     labels = np.array([list(task.classes).index(c) for c in images.labels[numbers]])
     return normalise(jnp.asarray(images.in_memory[numbers]), inputs.mean, inputs.scale), labels
 
 
-test_images.__test__ = False  # pyright: ignore
-
-
 @pytest.fixture(scope="module")
 def looked(run):
     folder, plan = run
     column = next(c for _, w in plan.waves() for c in w if c.name == "distant.seed0.A-B")
-    x, labels = test_images(plan, column, test=True)
+    x, labels = images_of(plan, column)
     networks = tj.load_tree(str(folder / "networks" / column.name))
     bases = {t: tj.load_tree(str(folder / "bases" / f"distant.seed0.{t}")) for t in "AB"}
 
@@ -213,3 +209,9 @@ def test_a_cut_of_the_stitch_owns_one_layer():
 
 class _Layers:
     layer_names = ("a", "b", "c")
+
+
+def test_stitches_are_trained_by_one_process_alone(run, monkeypatch):
+    monkeypatch.setattr(jax, "process_count", lambda: 2)
+    with pytest.raises(ConfigError, match="controls holds 'stitching', which is trained by one"):
+        check_devices(run[1])

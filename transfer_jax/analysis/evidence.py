@@ -115,21 +115,13 @@ def read_evidence(folder: epath.Path, *, whole: bool = False) -> Evidence:
     """
     config = read_json(folder / "config.json")
     planned = read_json(folder / "plan.json").get("networks", 0)
-    finished, problems = (folder / "results.csv").exists(), []
-    found: list[ResultRow] = []
-    for path in [folder / "results.csv"] if finished else sorted(folder.glob("columns/*.csv")):
-        try:
-            found += read_rows(path)
-        except ResultsError as error:
-            problems.append(str(error))
-    if problems and finished:
+    finished = (folder / "results.csv").exists()
+    found, problems = _read([folder / "results.csv"]) if finished else ([], [])
+    if problems or not finished:
         # The columns' own tables are the source of the results.
         finished = False
-        for path in sorted(folder.glob("columns/*.csv")):
-            try:
-                found += read_rows(path)
-            except ResultsError as error:
-                problems.append(str(error))
+        own, odd = _read(sorted(folder.glob("columns/*.csv")))
+        found, problems = found + own, problems + odd
     rows, odd = _sound(found)
     problems += odd
     if not rows:
@@ -140,6 +132,18 @@ def read_evidence(folder: epath.Path, *, whole: bool = False) -> Evidence:
         problems.append(f"{missing} of {planned} networks are missing from results.csv")
     evidence = Evidence(folder, rows, config, planned, finished or whole)
     return replace(evidence, problems=(*problems, *_missing(rows)))
+
+
+def _read(paths: Iterable[epath.Path]) -> tuple[list[ResultRow], list[str]]:
+    """The rows of some tables, and what is wrong with those that cannot be read."""
+    found: list[ResultRow] = []
+    problems: list[str] = []
+    for path in paths:
+        try:
+            found += read_rows(path)
+        except ResultsError as error:
+            problems.append(str(error))
+    return found, problems
 
 
 def _sound(rows: Iterable[ResultRow]) -> tuple[tuple[ResultRow, ...], list[str]]:

@@ -42,7 +42,7 @@ def summary(evidence: Evidence, found: Sequence[Effects], advice: Sequence[Advic
 def _answer(own: Effects, told: Advice) -> str:
     name = html.escape(title(own))
     reasons = paragraphs([told.verdict, " ".join(told.reasons), _costs(own)])
-    return f'<div class="answer">\n<h3>{name}</h3>\n{reasons}\n</div>'
+    return f'<div class="answer">\n<h2>{name}</h2>\n{reasons}\n</div>'
 
 
 def _costs(own: Effects) -> str:
