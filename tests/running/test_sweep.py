@@ -57,6 +57,9 @@ def test_a_sweep_over_structure_is_runs_one_after_the_other_and_goes_on(tmp_path
     assert main(["status", str(tmp_path / "s")]) == 0
     printed = capsys.readouterr().out
     assert printed.count("finished") >= 4 and "diverged: none" in printed
+    assert main(["report", str(tmp_path / "s")]) == 0
+    page = (tmp_path / "s" / "comparison" / "comparison.html").read_text()
+    assert "dense_widths=4 and dense_widths=6" in page and "network.dense_widths" in page
 
 
 def test_axes_are_checked(tmp_path):
