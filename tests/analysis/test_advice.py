@@ -94,3 +94,21 @@ def test_the_advice_is_rarely_wrong_where_it_is_given():
         if a.choice and a.choice.arm.treatment == Treatment.TRANSFER and a.choice.arm.n >= 2
     ]  # fmt: skip
     assert len(wrong) <= 3
+
+
+def test_many_ways_in_much_noise_are_undecided():
+    """Of 39 ways none is within a point of the best in one replicate of twenty."""
+    found = advice({}, layers=20, seeds=3, noise=0.2)
+    assert found.choice is None and found.verdict.startswith("Undecided. Most probable:")
+
+
+def test_cuts_without_a_base_network_of_their_own_are_left_out():
+    """As in a run that is not finished: base networks of one seed, transfer of another."""
+    rows = table(FREE_TO_TWO, seeds=4)
+    late = [row for row in rows if (row.treatment, row.n) == ("AnB", 4)]
+    rows = [r for r in rows if r not in late] + [r for r in late if r.seed == 3]
+    rows = [r for r in rows if (r.treatment, r.seed) != ("base", 3)]
+    (group,) = groups(rows)
+    found = advise(effects(group, {}.get))
+    assert found.choice is not None and found.choice.arm == Arm(Treatment.TRANSFER, 2)
+    assert Arm(Treatment.TRANSFER, 4) not in {option.arm for option in found.options}

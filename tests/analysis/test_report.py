@@ -343,3 +343,12 @@ def test_targets_of_named_splits_have_advice_of_their_own(tmp_path):
     assert [line[:2] for line in table.rows] == [("far <1>", "A"), ("far <1>", "B")]
     assert table.rows[0][2].startswith("Transfer the first 3 layers and freeze them")
     assert table.rows[1][2].startswith("Train from scratch")
+
+
+def test_networks_that_cannot_be_compared_leave_empty_cells(tmp_path):
+    """Base networks of one seed, BnB of another, AnB of a third: nothing is paired."""
+    kept = {"base": 0, "BnB": 1, "AnB": 2}
+    page = report(tmp_path, [row for row in rows() if row.seed == kept.get(row.treatment)])
+    text = re.sub(r"<(svg|script).*?</\1>", "", page, flags=re.DOTALL)
+    assert "nan" not in text.lower()
+    assert "No advice" in page

@@ -108,7 +108,8 @@ def advise(found: Effects, *, margin: float = MARGIN, seed: int = 0) -> Advice:
 def _undecided(
     name: str, options: tuple[Option, ...], reasons: tuple[str, ...], margin: float
 ) -> Advice:
-    first, *rest = [option for option in options if option.chance >= 1 - CONFIDENCE]
+    first = options[0]
+    rest = [option for option in options[1:] if option.chance >= 1 - CONFIDENCE]
     verdict = f"Undecided. Most probable: {_told(first)}."
     others = f"; not excluded are {_listed(rest)}" if rest else ""
     how_sure = (
@@ -133,6 +134,7 @@ def _gains(found: Effects) -> list[_Gain]:
         for place, effect in enumerate(found.effects)
         if effect.what.kind == GAIN and effect.what.treatment in arms
         if effect.what.first_n == effect.what.last_n and not effect.what.variant
+        if not np.isnan(effect.mean)
     ]
 
 

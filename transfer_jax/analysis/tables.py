@@ -186,6 +186,8 @@ def _cell(effect: Effect | None, signed: bool) -> str:
 
 
 def _text(mean: float, half: float | None, *, signed: bool, digits: int = 1) -> str:
+    if mean != mean:
+        return ""  # There are such networks, but none to compare with each other.
     number = f"{100 * mean:{'+' if signed else ''}.{digits}f}"
     return number if half is None else f"{number}±{100 * half:.{digits}f}"
 
