@@ -22,7 +22,8 @@ class ControlRow:
     """One number of a control.
 
     Attributes:
-      split, seed, base, target: the column that it was measured in.
+      split, seed, base, target, examples: the column that it was measured in; examples of each
+        class of the target, 0 for all.
       control: which one: of CONTROLS, or the score.
       n: number of transferred layers; 0 for base networks.
       layer: the layer that it is of; empty where it is of the whole network.
@@ -34,6 +35,7 @@ class ControlRow:
     seed: int
     base: str
     target: str
+    examples: int
     control: str
     n: int
     layer: str
@@ -69,7 +71,7 @@ def read_controls(path: epath.Path) -> list[ControlRow]:
 
     Example:
       >>> path = epath.Path(__import__("tempfile").mkdtemp()) / "controls.csv"
-      >>> write_controls(path, [ControlRow("s", 0, "A", "B", "cka", 1, "conv1", 0.0, 0.5)])
+      >>> write_controls(path, [ControlRow("s", 0, "A", "B", 0, "cka", 1, "conv1", 0.0, 0.5)])
       >>> read_controls(path)[0].value
       0.5
     """

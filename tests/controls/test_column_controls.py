@@ -10,6 +10,7 @@ from etils import epath
 
 import transfer_jax as tj
 from tests.conftest import TINY
+from transfer_jax.analysis.control_figures import transfers
 from transfer_jax.conditions import Cut
 from transfer_jax.config import ConfigError, load_config
 from transfer_jax.control_results import CONTROLS, ControlRow, read_controls
@@ -154,6 +155,22 @@ def test_the_report_draws_each_control(run):
     for name in ("cka", "stitching", "barrier", "reinitialisation", "scores"):
         assert (folder / f"{name}.svg").exists()
     assert "Stitching: points above base" in page
+
+
+def test_controls_of_other_treatments_and_of_few_examples_are_drawn(tmp_path):
+    """No AnB beside the stitches; columns of five examples a class have rows of their own."""
+    flags = [f for f in FLAGS if "networks=all" not in f and "controls=" not in f]
+    flags += ["--config.treatments=('AnB+',)", "--config.examples=(0,5)"]
+    flags += ["--config.controls=('stitching',)"]
+    tj.run(load_config("fashion_mnist", flags), tmp_path / "run")
+    found = [
+        row
+        for path in sorted((tmp_path / "run" / "controls").iterdir())
+        for row in read_controls(epath.Path(path))
+    ]
+    assert {row.examples for row in found} == {0, 5}
+    assert len(transfers(found)) == len(found) / 2
+    assert (tmp_path / "run" / "stitching.svg").exists()
 
 
 def test_a_run_killed_amid_its_controls_goes_on_with_the_same(run, tmp_path, monkeypatch):

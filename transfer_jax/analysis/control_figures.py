@@ -81,9 +81,9 @@ def transfers(rows: Iterable[ControlRow]) -> list[ControlRow]:
       rows: the controls.
 
     Returns:
-      Those of columns whose base is neither the target nor random.
+      Those of columns whose base is neither the target nor random, with all examples.
     """
-    return [row for row in rows if row.base not in (row.target, RANDOM)]
+    return [row for row in rows if not row.examples and row.base not in (row.target, RANDOM)]
 
 
 def _profiles(rows: Sequence[ControlRow], control: str, ylabel: str, xlabel: str) -> Figure:
@@ -134,17 +134,22 @@ def _stitching(rows: Sequence[ControlRow], networks: Sequence[ResultRow]) -> Fig
     axes[0].set_ylabel("test accuracy")
     for axis, split in zip(axes, splits, strict=True):
         here = [row for row in mine if row.split == split]
-        frozen = [r for r in networks if r.split == split and r.treatment == Treatment.TRANSFER]
-        bases = [r.top1 for r in networks if r.split == split and r.treatment == Treatment.BASE]
-        axis.axhline(float(np.mean(bases)), color="black", lw=0.8, linestyle=(0, (1, 2)))
+        mates = [r for r in networks if r.split == split and not (r.variant or r.examples)]
+        frozen = [r for r in mates if r.treatment == Treatment.TRANSFER]
+        bases = [r.top1 for r in mates if r.treatment == Treatment.BASE]
+        ends: Ends = {}
+        if bases:
+            ends["base"] = (float(np.mean(bases)), "black")
+            axis.axhline(ends["base"][0], color="black", lw=0.8, linestyle=(0, (1, 2)))
         curves = {
             "stitched": ([(r.n, r.value) for r in here if r.at > 0], "#009E73", "-o"),
             "stitched,\nuntrained": ([(r.n, r.value) for r in here if r.at == 0], "#777777", ":^"),
             "AnB": ([(r.n, r.top1) for r in frozen], STYLES[Treatment.TRANSFER][0], "-s"),
         }
-        ends: Ends = {"base": (float(np.mean(bases)), "black")}
         for name, (points, colour, line) in curves.items():
             means = _means(points)
+            if not means:
+                continue
             axis.plot(list(means), list(means.values()), line, color=colour, lw=2)
             ends[name] = (list(means.values())[-1], colour)
         axis.set_title(f"{split} split")
@@ -182,7 +187,11 @@ def _scores(rows: Sequence[ControlRow], networks: Sequence[ResultRow]) -> Figure
 
 def _stitching_table(rows: Sequence[ControlRow], networks: Sequence[ResultRow]) -> Table:
     """How far stitched networks are below base; frozen transfer beside it."""
-    base = {(r.split, r.seed, r.target): r.top1 for r in networks if r.treatment == Treatment.BASE}
+    base = {
+        (r.split, r.seed, r.target): r.top1
+        for r in networks
+        if r.treatment == Treatment.BASE and not r.examples
+    }
     lost: dict[tuple[str, int], dict[str, list[float]]] = defaultdict(lambda: defaultdict(list))
     frozen = _measured(networks)
     for row in rows:

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -30,6 +31,7 @@ from transfer_jax.conditions import Treatment
 XLABEL = "n, number of transferred layers"
 # A band thinner than this share of the panel has no room for its name.
 THIN = 0.05
+MANY = 4000
 Points = Sequence[tuple[float, float]]
 
 
@@ -66,6 +68,8 @@ def points_of_networks(found: Sequence[Effects]) -> Figure:
     """
     figure, axes = panels(len(found))
     axes[0].set_ylabel("test accuracy of each network")
+    # As shapes, so many points would be most of the page.
+    many = sum(len(held) for own in found for held in own.group.rows.values()) > MANY
     for axis, own in zip(axes, found, strict=True):
         arms = [Treatment.BASE, *STYLES]
         for arm, held in own.group.rows.items():
@@ -77,9 +81,8 @@ def points_of_networks(found: Sequence[Effects]) -> Figure:
                 values = [r.top1 for p, rows in held.items() if p.target == target for r in rows]
                 face = colour if target == "A" else "none"
                 x = np.full(len(values), arm.n + shift)
-                axis.scatter(
-                    x, values, s=20, marker=marker, edgecolors=colour, facecolors=face, lw=1
-                )
+                style: Any = {"marker": marker, "edgecolors": colour, "facecolors": face}
+                axis.scatter(x, values, s=20, lw=1, rasterized=many, **style)
         axis.set_title(f"{title(own)} (filled: target A)")
         axis.set_xticks(sorted({arm.n for arm in own.group.arms} | {0}))
         axis.set_xlabel(XLABEL)

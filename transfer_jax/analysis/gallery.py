@@ -112,7 +112,8 @@ def draw(
     with matplotlib.rc_context(RC):
         made = {name: make() for name, make in makers.items()} if found else {}
         figures = {name: figure for name, figure in made.items() if figure is not None}
-        figures |= control_figures(evidence.controls, evidence.rows)
+        if found:
+            figures |= control_figures(evidence.controls, evidence.rows)
     if evidence.config.get("reference"):
         figures |= paper_figures(evidence.rows, theirs)
     return saved(figures)
@@ -131,7 +132,7 @@ def saved(figures: Mapping[str, Figure]) -> dict[str, bytes]:
     with matplotlib.rc_context(RC):
         for name, figure in figures.items():
             png, svg = io.BytesIO(), io.BytesIO()
-            figure.savefig(svg, format="svg", metadata={"Date": None})
+            figure.savefig(svg, format="svg", dpi=150, metadata={"Date": None})
             # What was laid out once is not laid out again.
             figure.set_layout_engine("none")
             figure.savefig(png, format="png", dpi=120, pil_kwargs={"compress_level": 3})

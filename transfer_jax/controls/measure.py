@@ -61,7 +61,8 @@ class Finished:
     ) -> ControlRow:
         """A number of this column."""
         c = self.column
-        return ControlRow(c.split, c.seed, c.base or "", c.target, control, n, layer, at, value)
+        place = (c.split, c.seed, c.base or "", c.target, c.examples or 0)
+        return ControlRow(*place, control, n, layer, at, value)
 
 
 def similarities(done: Finished) -> Iterator[ControlRow]:
