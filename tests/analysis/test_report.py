@@ -266,7 +266,9 @@ def test_damaged_files_beside_the_table_are_left_out(tmp_path):
     (tmp_path / "config.json").write_text('{"name": "x", "data": 3, "reference": []}')
     evidence = read_evidence(epath.Path(tmp_path))
     write_report(evidence, numbers_of(evidence))
-    assert "x: how transferable" in (tmp_path / "report.html").read_text()
+    page = (tmp_path / "report.html").read_text()
+    assert "x: how transferable" in page
+    assert f"controls/{evidence.rows[0].column}.csv is damaged: line 2" in page
 
 
 def test_the_config_can_be_run_again(tmp_path, capsys):

@@ -1,11 +1,10 @@
 """What a run's folder holds, read as far as it can be: the rest is named, not refused."""
 
-import contextlib
 import functools
 from collections import Counter
-from collections.abc import Iterable
-from dataclasses import dataclass, field, replace
-from typing import Any
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
 
 import numpy as np
 from etils import epath
@@ -18,6 +17,7 @@ from transfer_jax.curves import Curve, read_curves, training_curves
 from transfer_jax.results import ResultRow, ResultsError, read_rows
 from transfer_jax.whole_file import read_arrays, read_json
 
+Row = TypeVar("Row", ResultRow, ControlRow)
 PLACE = ("split", "seed", "treatment", "base", "target", "n", "fine_tuned", "variant", "examples")
 
 
@@ -32,6 +32,7 @@ class Evidence:
       planned: how many networks the run has in the end; 0 where it is not known.
       finished: whether all are there.
       problems: what is missing or damaged, a line each.
+      controls: what was measured beside accuracy.
     """
 
     folder: epath.Path
@@ -40,6 +41,7 @@ class Evidence:
     planned: int = 0
     finished: bool = True
     problems: tuple[str, ...] = ()
+    controls: tuple[ControlRow, ...] = ()
 
     @property
     def name(self) -> str:
@@ -81,15 +83,6 @@ class Evidence:
         metrics = training_curves(self.folder / "metrics" / f"{column}.jsonl")
         return metrics, "accuracy on training batches"
 
-    @functools.cached_property
-    def controls(self) -> list[ControlRow]:
-        """What was measured beside accuracy; files that are damaged are left out."""
-        found: list[ControlRow] = []
-        for path in sorted(self.folder.glob("controls/*.csv")):
-            with contextlib.suppress(ResultsError):
-                found += read_controls(path)
-        return found
-
     def arrays(self, path: str, *names: str) -> list[np.ndarray] | None:
         """Arrays kept for pictures; None where they are not there."""
         try:
@@ -116,11 +109,11 @@ def read_evidence(folder: epath.Path, *, whole: bool = False) -> Evidence:
     config = read_json(folder / "config.json")
     planned = read_json(folder / "plan.json").get("networks", 0)
     finished = (folder / "results.csv").exists()
-    found, problems = _read([folder / "results.csv"]) if finished else ([], [])
+    found, problems = _read([folder / "results.csv"], read_rows) if finished else ([], [])
     if problems or not finished:
         # The columns' own tables are the source of the results.
         finished = False
-        own, odd = _read(sorted(folder.glob("columns/*.csv")))
+        own, odd = _read(sorted(folder.glob("columns/*.csv")), read_rows)
         found, problems = found + own, problems + odd
     rows, odd = _sound(found)
     problems += odd
@@ -130,17 +123,20 @@ def read_evidence(folder: epath.Path, *, whole: bool = False) -> Evidence:
     missing = planned - len(rows)
     if finished and missing > 0:
         problems.append(f"{missing} of {planned} networks are missing from results.csv")
-    evidence = Evidence(folder, rows, config, planned, finished or whole)
-    return replace(evidence, problems=(*problems, *_missing(rows)))
+    controls, odd = _read(sorted(folder.glob("controls/*.csv")), read_controls)
+    problems = (*problems, *odd, *_missing(rows))
+    return Evidence(folder, rows, config, planned, finished or whole, problems, tuple(controls))
 
 
-def _read(paths: Iterable[epath.Path]) -> tuple[list[ResultRow], list[str]]:
+def _read(
+    paths: Iterable[epath.Path], reader: Callable[[epath.Path], list[Row]]
+) -> tuple[list[Row], list[str]]:
     """The rows of some tables, and what is wrong with those that cannot be read."""
-    found: list[ResultRow] = []
+    found: list[Row] = []
     problems: list[str] = []
     for path in paths:
         try:
-            found += read_rows(path)
+            found += reader(path)
         except ResultsError as error:
             problems.append(str(error))
     return found, problems
