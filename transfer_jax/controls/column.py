@@ -53,7 +53,7 @@ class ColumnControls:
     def __init__(self, feed_of: FeedOf, on_pause: Callable[[Pause], None]) -> None:
         self.feed_of, self.on_pause = feed_of, on_pause
         self.lookers: dict[Hashable, Looker] = {}
-        self.stitches: dict[Hashable, CompiledProgram] = {}
+        self.stitches: dict[Hashable, tuple[CompiledProgram, Looker]] = {}
 
     def measure(
         self,
@@ -128,12 +128,12 @@ class ColumnControls:
             if key not in self.stitches:
                 program = stitched_program(plan.program(()), n)
                 streamed = plan.recipe.images.streamed
-                self.stitches[key] = CompiledProgram(program, mesh, streamed=streamed)
-            compiled = self.stitches[key]
+                compiled = CompiledProgram(program, mesh, streamed=streamed)
+                self.stitches[key] = (compiled, Looker(program.network))
+            compiled, looker = self.stitches[key]
             networks = stitched_networks(compiled.program, done.base, done.target, x)
             (whole,) = networks.values()
-            untrained = Looker(compiled.program.network).accuracy(whole, done.target_test)
-            yield done.row(STITCHING, n, untrained)
+            yield done.row(STITCHING, n, looker.accuracy(whole, done.target_test))
             begun = start._replace(networks=dict(networks), base=whole, standing=None)
             feed = self.feed_of(plan, [begun], mesh)
             (outcome,) = compiled.run([begun], feed, plan.recipe.steps, self.on_pause)
