@@ -8,7 +8,7 @@ from ml_collections import ConfigDict
 
 from transfer_jax.conditions import Column, Cut, Split, Task
 from transfer_jax.config import load_config
-from transfer_jax.data.image_set import ImageSet
+from transfer_jax.data.image_set import TEST, TRAIN, ImageSet
 from transfer_jax.data.pipeline import DeviceImages
 from transfer_jax.engine.columns import Recipe
 from transfer_jax.models.convnet import ConvNet
@@ -46,9 +46,9 @@ def image_set() -> ImageSet:
     patterns = generator.integers(0, 200, (6, 12, 12, 1))
     labels = np.arange(6 * 40) % 6
     images = patterns[labels] + generator.integers(0, 55, (len(labels), 12, 12, 1))
-    is_test = np.arange(len(labels)) >= 6 * 30
+    subset = np.where(np.arange(len(labels)) >= 6 * 30, TEST, TRAIN).astype(np.int8)
     names = tuple("abcdef")
-    return ImageSet(images.astype(np.uint8), labels.astype(np.int32), is_test, names)
+    return ImageSet(images.astype(np.uint8), labels.astype(np.int32), subset, names)
 
 
 @pytest.fixture(scope="session")

@@ -236,7 +236,7 @@ def _recipe(config: Config, images: ImageSet, splits: dict[str, Split]) -> Recip
         sides = "x".join(map(str, images.images.shape[1:3]))
         raise ConfigError(f"data.crop is {crop}, but the images have {sides} pixels")
     for task in tasks:
-        train = first_examples(images.labels, ~images.is_test, task, train_per_class)
+        train = first_examples(images.labels, images.is_train, task, train_per_class)
         if config.batch_size > len(train):
             raise ConfigError(
                 f"batch_size is {config.batch_size}, but task {task.name} has "

@@ -11,7 +11,7 @@ import optax
 from jax.sharding import Mesh
 
 from transfer_jax.conditions import Column, Split, Task
-from transfer_jax.data.image_set import ImageSet
+from transfer_jax.data.image_set import TEST, TRAIN, ImageSet
 from transfer_jax.data.pipeline import DeviceImages
 from transfer_jax.engine.columns import ColumnStart, Recipe, column_inputs, initial_networks
 from transfer_jax.engine.loop import CompiledProgram
@@ -67,7 +67,12 @@ def random_images(size: int, count: int = 512) -> ImageSet:
     """Noise of ten classes."""
     labels = np.arange(count, dtype=np.int32) % CLASSES
     images = np.random.default_rng(0).integers(0, 255, (count, size, size, 3), np.uint8)
-    return ImageSet(images, labels, np.arange(count) >= count // 2, tuple("abcdefghij"))
+    return ImageSet(
+        images,
+        labels,
+        np.where(np.arange(count) >= count // 2, TEST, TRAIN).astype(np.int8),
+        tuple("abcdefghij"),
+    )
 
 
 class GridStep:

@@ -25,6 +25,7 @@ from PIL import Image
 from timing import arguments, in_turn, ratio, show, write
 
 from transfer_jax.conditions import Split, Task
+from transfer_jax.data import image_set
 from transfer_jax.data.decoding import ImageForm, decode
 from transfer_jax.data.image_set import ImageSet
 from transfer_jax.data.originals.part import TRAIN, Original
@@ -143,7 +144,10 @@ def streamed_column(images: ImageSet, steps: int) -> dict[str, Any]:
     """One column of 14 conditions, trained from disk by the engine: what of its time it waits."""
     grid, mesh = caffenet_grid(), column_mesh(1)
     split = Split(SPLIT.name, (Task("A", (0,)), Task("B", (1,))))
-    images = replace(images, is_test=np.arange(IMAGES) >= IMAGES - 2 * grid.batch)
+    is_test = np.arange(IMAGES) >= IMAGES - 2 * grid.batch
+    images = replace(
+        images, subset=np.where(is_test, image_set.TEST, image_set.TRAIN).astype(np.int8)
+    )
     recipe = Recipe(images, None, None, grid.batch, grid.batch, grid.batch, steps, crop=grid.size)
     column = grid.columns[0]
     init = jax.jit(lambda key: grid.network.init(key, jnp.zeros((1, *recipe.network_shape))))

@@ -51,7 +51,7 @@ def test_every_image_is_there_or_named(prepared):
     assert converted == {"n01440764_1.JPEG": "CMYK to RGB", "n01440764_2.JPEG": "PNG named JPEG"}
     assert set(skipped) | set(converted) == set(ODD)
     images = open_records(prepared, stream=False)
-    assert (~images.is_test).sum() == CLASSES * PER_CLASS - len(skipped)
+    assert (images.is_train).sum() == CLASSES * PER_CLASS - len(skipped)
     assert images.is_test.sum() == 12
     assert len(images.class_names) == 1000 and len(images.groups["man-made"]) == 551
 
@@ -61,7 +61,7 @@ def test_images_are_those_of_the_tars_and_means_those_of_the_images(prepared):
     expected = decode(image_bytes(0), "n01440764_0.JPEG", FORM).pixels
     np.testing.assert_array_equal(images.images[0], expected)
     streamed = open_records(prepared, stream=True).images
-    train = ~images.is_test & np.isin(images.labels, [0, 2])
+    train = images.is_train & np.isin(images.labels, [0, 2])
     seen = images.images[train].astype(np.float64)
     mean, deviation = streamed.statistics([0, 2])
     np.testing.assert_allclose(mean, seen.mean(0))

@@ -18,7 +18,7 @@ def test_the_embedded_subset_is_stratified():
     images = embedded_fashion_mnist()
     assert images.images.shape == (20_000, 28, 28, 1)
     assert images.images.dtype == np.uint8
-    for part in (images.is_test, ~images.is_test):
+    for part in (images.is_test, images.is_train):
         assert np.bincount(images.labels[part]).tolist() == [1000] * 10
 
 

@@ -49,7 +49,7 @@ def test_dropout_below_the_cut_stays_on_unless_it_is_said(stays, split, recipe, 
 def test_the_mean_image_is_the_bases_or_the_targets(mean, task, split, recipe, image_set):
     column = Column("halves", 0, "A", "B", (Cut(1, False),))
     inputs = column_inputs(column, split, replace(recipe, mean=mean, scale="none"))
-    seen = first_examples(image_set.labels, ~image_set.is_test, split.task(task), 30)
+    seen = first_examples(image_set.labels, image_set.is_train, split.task(task), 30)
     expected = image_set.images[seen].astype(np.float64).mean(0)
     np.testing.assert_allclose(inputs.mean, expected, rtol=1e-6)
     assert float(np.asarray(inputs.scale)) == 1.0

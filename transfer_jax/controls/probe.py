@@ -39,7 +39,7 @@ class Probe:
         test: bool,
         crop: int = 0,
     ) -> None:
-        there = images.is_test if test else ~images.is_test
+        there = images.is_test if test else images.is_train
         numbers = first_examples(images.labels, there, task, None)
         places = np.linspace(0, len(numbers) - 1, min(count, len(numbers))).astype(int)
         chosen = numbers[places]

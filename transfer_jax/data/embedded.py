@@ -7,7 +7,7 @@ from importlib import resources
 
 import numpy as np
 
-from transfer_jax.data.image_set import ImageSet
+from transfer_jax.data.image_set import TEST, TRAIN, ImageSet
 
 FASHION_MNIST_CLASSES = (
     "T-shirt/top",
@@ -42,10 +42,8 @@ def embedded_fashion_mnist() -> ImageSet:
     Source: Xiao, Rasul & Vollgraf (2017), arXiv 1708.07747.
     """
     folder = resources.files("transfer_jax.data") / "fashion_mnist"
-    recorded = {
-        name: digest
-        for digest, name in map(str.split, (folder / "SHA256SUMS").read_text().splitlines())
-    }
+    sums = (folder / "SHA256SUMS").read_text()
+    recorded = {name: digest for digest, name in map(str.split, sums.splitlines())}
     arrays = {}
     for name in ("images.npy", "labels.npy"):
         try:
@@ -57,4 +55,10 @@ def embedded_fashion_mnist() -> ImageSet:
         arrays[name] = np.load(io.BytesIO(content), allow_pickle=False)
     images, labels = arrays["images.npy"], arrays["labels.npy"]
     is_test = np.arange(len(labels)) >= len(labels) - 10_000
-    return ImageSet(images[..., None], labels.astype(np.int32), is_test, FASHION_MNIST_CLASSES)
+    return ImageSet(
+        images[..., None],
+        labels.astype(np.int32),
+        np.where(is_test, TEST, TRAIN).astype(np.int8),
+        FASHION_MNIST_CLASSES,
+        digest=hashlib.sha256(sums.encode()).hexdigest(),
+    )

@@ -1,11 +1,14 @@
-"""A labelled image dataset, in memory or on disk."""
+"""A labelled image dataset, in memory or on disk, in three subsets."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 import numpy as np
-from jaxtyping import Int, UInt8
+from jaxtyping import Bool, Int, Int8, UInt8
+
+SUBSETS = ("train", "validation", "test")
+TRAIN, VALIDATION, TEST = range(len(SUBSETS))
 
 
 class ImageSource(Protocol):
@@ -24,16 +27,33 @@ class ImageSet:
     Attributes:
       images: grey levels 0 ... 255, channels last: in memory, or on disk.
       labels: index into `class_names`.
-      is_test: True for the images that are held out for testing.
+      subset: `TRAIN`, `VALIDATION` (what a run chooses by) or `TEST` (what it reports).
       class_names: names of the classes.
       groups: names of groups of classes, to the names of their classes.
+      digest: tells this dataset from every other: its pixels, labels, classes and their order.
     """
 
     images: UInt8[np.ndarray, "image height width channels"] | ImageSource
     labels: Int[np.ndarray, " image"]
-    is_test: np.ndarray
+    subset: Int8[np.ndarray, " image"]
     class_names: tuple[str, ...]
     groups: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    digest: str = ""
+
+    @property
+    def is_train(self) -> Bool[np.ndarray, " image"]:
+        """True for the images that networks are trained on."""
+        return self.subset == TRAIN
+
+    @property
+    def is_validation(self) -> Bool[np.ndarray, " image"]:
+        """True for the images that a run chooses by."""
+        return self.subset == VALIDATION
+
+    @property
+    def is_test(self) -> Bool[np.ndarray, " image"]:
+        """True for the images that a run reports on."""
+        return self.subset == TEST
 
     @property
     def in_memory(self) -> UInt8[np.ndarray, "image height width channels"]:

@@ -13,7 +13,7 @@ import numpy as np
 from jaxtyping import Float, Int, UInt8
 from PIL import Image
 
-from transfer_jax.data.image_set import ImageSet
+from transfer_jax.data.image_set import SUBSETS, ImageSet
 from transfer_jax.data.originals.part import TEST
 
 ENCODINGS = ("raw", "jpeg")
@@ -241,6 +241,7 @@ def open_records(folder: Path, *, stream: bool) -> ImageSet:
     labels: Int[np.ndarray, " image"] = np.array(
         [label for shard in manifest.shards for label in shard.labels], np.int32
     )
-    is_test = np.array([s.split == TEST for s in manifest.shards for _ in s.labels], bool)
+    subsets = [SUBSETS.index(shard.split) for shard in manifest.shards for _ in shard.labels]
     pixels = images if stream else np.stack([images[i] for i in range(len(labels))])
-    return ImageSet(pixels, labels, is_test, manifest.class_names, manifest.groups)
+    subset = np.array(subsets, np.int8)
+    return ImageSet(pixels, labels, subset, manifest.class_names, manifest.groups)

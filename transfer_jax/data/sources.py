@@ -7,7 +7,7 @@ import numpy as np
 
 from transfer_jax.data import imagenet
 from transfer_jax.data.embedded import embedded_fashion_mnist
-from transfer_jax.data.image_set import ImageSet
+from transfer_jax.data.image_set import TEST, TRAIN, ImageSet
 from transfer_jax.data.originals.folders import class_folders
 from transfer_jax.data.originals.part import Originals
 from transfer_jax.data.originals.tars import imagenet_tars
@@ -133,8 +133,8 @@ def _unprepared_imagenet() -> ImageSet:
     names = imagenet.class_names()
     per_class = (imagenet.TRAIN_PER_CLASS, imagenet.TEST_PER_CLASS)
     labels = [np.arange(len(names), dtype=np.int32).repeat(count) for count in per_class]
-    is_test = np.arange(sum(map(len, labels))) >= len(labels[0])
-    shape = (len(is_test), *imagenet.IMAGE_SHAPE)
+    subset = np.repeat(np.array([TRAIN, TEST], np.int8), [len(own) for own in labels])
+    shape = (len(subset), *imagenet.IMAGE_SHAPE)
     return ImageSet(
-        Unprepared(shape), np.concatenate(labels), is_test, names, dict(imagenet.groups())
+        Unprepared(shape), np.concatenate(labels), subset, names, dict(imagenet.groups())
     )

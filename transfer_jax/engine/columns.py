@@ -182,7 +182,7 @@ def column_order(column: Column, split: Split, recipe: Recipe) -> BatchOrder:
       ValueError: a class has too few images.
     """
     images, k = recipe.images, column.examples
-    candidates = ~images.is_test
+    candidates = images.is_train
     task = split.task(column.target)
     train = first_examples(images.labels, candidates, task, recipe.train_per_class)
     if k is not None:
@@ -201,7 +201,7 @@ def _normalisation(recipe: Recipe, task: Task) -> tuple[np.ndarray, np.ndarray]:
         mean, deviation = images.images.statistics(task.classes)
         mean, scale = mean.astype(np.float32), inverse(deviation)
     else:
-        seen = first_examples(images.labels, ~images.is_test, task, recipe.train_per_class)
+        seen = first_examples(images.labels, images.is_train, task, recipe.train_per_class)
         mean, scale = normalisation(images.in_memory[seen])
     return mean, scale if recipe.scale == "deviation" else np.ones((), np.float32)
 
