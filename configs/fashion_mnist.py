@@ -20,8 +20,9 @@ def get_config() -> ConfigDict:
     config.data.source = "fashion_mnist"
     config.data.folder = ""  # where other sources are prepared
     config.data.stream = False  # True: batches are read from disk as training goes on
-    config.data.train_per_class = 1000  # 0: all
+    config.data.train_per_class = 0  # 0: all
     config.data.test_per_class = 1000
+    config.data.validation_share = 0.1  # of each class's training images; 0: no validation
     config.data.enlarge = 1
     config.data.mirror = False
     config.data.shift = 0

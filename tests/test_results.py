@@ -27,7 +27,7 @@ def test_rows_survive_the_file_to_the_bit(table):
     header = table.read_text().splitlines()[0]
     assert header == (
         "split,seed,treatment,base,target,n,fine_tuned,variant,examples,"
-        "top1,best10,loss,step,diverged"
+        "top1,validation,best10,loss,step,diverged"
     )
 
 

@@ -7,6 +7,7 @@ from etils import epath
 from transfer_jax.checkpoints import save
 from transfer_jax.conditions import Column
 from transfer_jax.config import RUNNING_FIELDS, ConfigError
+from transfer_jax.data.identity import identity, identity_differences
 from transfer_jax.networks import restore_base
 from transfer_jax.plan import GRID_FIELDS, Plan
 from transfer_jax.results import read_rows, write_rows
@@ -26,8 +27,8 @@ def take_bases(plan: Plan, folder: Workdir, say: Callable[[str], None]) -> None:
       say: called with a line about what was done.
 
     Raises:
-      ConfigError: the other folder holds no run, or one whose base networks are others; the
-        fields that differ are named.
+      ConfigError: the other folder holds no run, or one whose base networks are others or saw
+        other images; what differs is named.
       CheckpointError: one of its networks is damaged or has another shape.
       ResultsError: one of its tables is damaged.
     """
@@ -39,6 +40,8 @@ def take_bases(plan: Plan, folder: Workdir, say: Callable[[str], None]) -> None:
         raise ConfigError(f"bases is {other.path}, which holds no run")
     if odd := differences(other.read_config(), as_json(plan.config), ignored):
         raise ConfigError(f"the base networks of {other.path} are others: {'; '.join(odd)}")
+    if odd := identity_differences(other.read_data(), identity(plan.recipe.images)):
+        raise ConfigError(f"the base networks of {other.path} saw other images: {'; '.join(odd)}")
     wave = next(columns for _, columns in plan.waves())
     wanted = [column for column in wave if not folder.column(column).exists()]
     taken = [column for column in wanted if other.column(column).exists()]
@@ -50,7 +53,7 @@ def take_bases(plan: Plan, folder: Workdir, say: Callable[[str], None]) -> None:
 def _take(plan: Plan, column: Column, other: Workdir, folder: Workdir) -> None:
     (base,) = column.conditions
     save(folder.base_network(base), restore_base(plan, other, base))
-    for name in ("curves", "metrics", "correct", "filters"):
+    for name in ("curves", "metrics", "correct", "validated", "filters"):
         for path in (other.path / name).glob(f"{column.name}.*"):
             here = folder.path / name / path.name
             here.parent.mkdir(parents=True, exist_ok=True)

@@ -14,7 +14,7 @@ from jaxtyping import PyTree
 
 from transfer_jax.checkpoints import CheckpointError, alone, digest, rooted, write_error
 from transfer_jax.engine.columns import Standing
-from transfer_jax.engine.step import ColumnState, TestCounts
+from transfer_jax.engine.step import ColumnState, Counts, Evaluation
 from transfer_jax.surgery.paths import leaf_paths
 
 KEPT = 2
@@ -28,7 +28,8 @@ class ColumnCheckpoints:
     """The last checkpoints of one column: whoever trains it, on whatever devices, can go on.
 
     A checkpoint holds the parameters and optimizer state of every condition, the step, and the
-    tests so far; the batches and the random numbers of a step follow from the column and the step.
+    evaluations so far; the batches and the random numbers of a step follow from the column and
+    the step.
 
     Args:
       folder: where they lie.
@@ -44,7 +45,7 @@ class ColumnCheckpoints:
         """Start to write where the column stands; it is there when `wait` returns, or not at all.
 
         Args:
-          standing: the state, in host memory, and the tests.
+          standing: the state, in host memory, and the evaluations.
 
         Raises:
           OSError: this checkpoint, or the one before, cannot be written.
@@ -57,7 +58,7 @@ class ColumnCheckpoints:
             "identity": self.identity,
             "step": step,
             "leaves": _leaves(standing.state),
-            "tests": [_as_json(done, counts) for done, counts in standing.tests],
+            "evaluations": [_as_json(done, found) for done, found in standing.evaluations],
         }
         content = ocp.args.Composite(
             state=ocp.args.StandardSave(standing.state),
@@ -110,7 +111,7 @@ class ColumnCheckpoints:
           like: a state, or one of `jax.ShapeDtypeStruct`, of the same structure.
 
         Returns:
-          The state and the tests, in host memory.
+          The state and the evaluations, in host memory.
 
         Raises:
           DamagedCheckpoint: what is read is not what was written.
@@ -125,12 +126,12 @@ class ColumnCheckpoints:
             target = jax.tree.map(lambda leaf: np.zeros(leaf.shape, leaf.dtype), like)
             state = self._read(where, state=ocp.args.StandardRestore(target))["state"]
             changed = _differences(about["leaves"], _leaves(state), "written", "read")
-            tests = [_from_json(test) for test in about["tests"]]
+            evaluations = [_from_json(held) for held in about["evaluations"]]
         except (KeyError, TypeError, AttributeError) as error:
             raise DamagedCheckpoint(f"{where} is damaged: {error}") from None
         if changed:
             raise DamagedCheckpoint(f"{where} is damaged: {'; '.join(changed)}")
-        return Standing(state, tests)
+        return Standing(state, evaluations)
 
     def _read(self, where: epath.Path, **items: Any) -> Any:
         options = ocp.CheckpointManagerOptions(read_only=True, multiprocessing_options=alone())
@@ -185,11 +186,18 @@ def _differences(a: dict[str, Any], b: dict[str, Any], here: str, there: str) ->
     ]
 
 
-def _as_json(done: int, counts: TestCounts) -> dict[str, Any]:
-    values = {name: np.asarray(value).tolist() for name, value in counts._asdict().items()}
-    return {"done": done, **values}
+def _as_json(done: int, found: Evaluation) -> dict[str, Any]:
+    subsets = {
+        subset: {name: np.asarray(value).tolist() for name, value in counts._asdict().items()}
+        for subset, counts in found._asdict().items()
+    }
+    return {"done": done, **subsets}
 
 
-def _from_json(test: dict[str, Any]) -> tuple[int, TestCounts]:
-    dtypes = {name: np.float32 if name == "loss" else np.int32 for name in TestCounts._fields}
-    return test["done"], TestCounts(**{n: np.asarray(test[n], t) for n, t in dtypes.items()})  # pyright: ignore
+def _from_json(held: dict[str, Any]) -> tuple[int, Evaluation]:
+    dtypes = {name: np.float32 if name == "loss" else np.int32 for name in Counts._fields}
+    subsets = {
+        subset: Counts(**{n: np.asarray(held[subset][n], t) for n, t in dtypes.items()})  # pyright: ignore
+        for subset in Evaluation._fields
+    }
+    return held["done"], Evaluation(**subsets)

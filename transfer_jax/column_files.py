@@ -1,6 +1,7 @@
 """What is kept of a finished column: its networks, its tests, its results."""
 
 import numpy as np
+from jaxtyping import Array, Int
 
 from transfer_jax.checkpoints import save
 from transfer_jax.conditions import Column
@@ -36,7 +37,7 @@ def keep_networks(plan: Plan, folder: Workdir, column: Column, outcome: ColumnOu
 def keep_tests(
     plan: Plan, folder: Workdir, column: Column, start: ColumnStart, outcome: ColumnOutcome
 ) -> None:
-    """Keep the learning curves, and which test examples are right.
+    """Keep the learning curves, and which test and validation examples are right.
 
     Args:
       plan: the plan.
@@ -45,10 +46,20 @@ def keep_tests(
       start: what it started from.
       outcome: what its training gave.
     """
-    numbers = np.asarray(start.inputs.test_batches)
-    where = (folder.correct(column), column, outcome.right)
-    write_correctness(*where, numbers[numbers >= 0], plan.recipe.images.is_test)
-    write_curves(folder.curves(column), column, outcome.tested, outcome.tests)
+    images, inputs = plan.recipe.images, start.inputs
+    test, validation = _examples(inputs.test_batches), _examples(inputs.validation_batches)
+    where = folder.correct(column)
+    write_correctness(where, column, outcome.right, test, images.is_test)
+    if len(validation):
+        where, right = folder.validated(column), outcome.validation_right
+        write_correctness(where, column, right, validation, images.is_validation)
+    write_curves(folder.curves(column), column, outcome.steps, outcome.test)
+
+
+def _examples(batches: Int[Array | np.ndarray, "batch example"]) -> Int[np.ndarray, " example"]:
+    """The examples of padded batches."""
+    numbers = np.asarray(batches)
+    return numbers[numbers >= 0]
 
 
 def keep_results(plan: Plan, folder: Workdir, column: Column, outcome: ColumnOutcome) -> None:
@@ -60,6 +71,13 @@ def keep_results(plan: Plan, folder: Workdir, column: Column, outcome: ColumnOut
       column: the column.
       outcome: what its training gave.
     """
-    best10 = mean_of_best(outcome.tests)
-    figures = (outcome.top1, outcome.loss, outcome.diverged, plan.recipe.steps, best10)
-    write_rows(folder.column(column), rows_of(column, *figures))
+    rows = rows_of(
+        column,
+        outcome.top1,
+        outcome.loss,
+        outcome.diverged,
+        plan.recipe.steps,
+        validation=outcome.validation[-1] if plan.recipe.validation_examples else None,
+        best10=mean_of_best(outcome.test),
+    )
+    write_rows(folder.column(column), rows)

@@ -1,4 +1,4 @@
-"""Which test examples each network classifies right, eight to a byte."""
+"""Which examples each network classifies right, eight to a byte."""
 
 from dataclasses import dataclass
 
@@ -13,11 +13,11 @@ from transfer_jax.whole_file import read_arrays, write_arrays
 
 @dataclass(frozen=True)
 class Correctness:
-    """The test of one column's networks, example by example.
+    """One column's networks, example by example.
 
     Attributes:
       labels: the networks, by the labels of their conditions.
-      images: the examples, as numbers of the dataset's test images, ascending.
+      images: the examples, as numbers of the dataset's test (or validation) images, ascending.
       bits: what `np.packbits` makes of right and wrong, a row a network.
     """
 
@@ -46,7 +46,7 @@ def write_correctness(
     column: Column,
     right: Bool[np.ndarray, "condition example"],
     examples: Int[np.ndarray, " example"],
-    is_test: Bool[np.ndarray, " image"],
+    candidates: Bool[np.ndarray, " image"],
 ) -> None:
     """Write which examples a column's networks classify right.
 
@@ -55,19 +55,19 @@ def write_correctness(
       column: the column.
       right: a row a condition, in the order of the column's.
       examples: the examples, as indices of the dataset, ascending.
-      is_test: True for the dataset's test images.
+      candidates: True for the dataset's test images, or for its validation images.
 
     Example:
       >>> from transfer_jax.conditions import Cut
       >>> path = epath.Path(__import__("tempfile").mkdtemp()) / "right.npz"
       >>> column = Column("halves", 0, None, "A", (Cut(0, True),))
-      >>> is_test = np.array([False, True, True, True])
-      >>> write_correctness(path, column, np.array([[True, False]]), np.array([1, 3]), is_test)
+      >>> test = np.array([False, True, True, True])
+      >>> write_correctness(path, column, np.array([[True, False]]), np.array([1, 3]), test)
       >>> found = read_correctness(path)
       >>> found.images.tolist(), found.right("baseA").tolist()
       ([0, 2], [True, False])
     """
-    chosen = np.isin(np.flatnonzero(is_test), examples)
+    chosen = np.isin(np.flatnonzero(candidates), examples)
     write_arrays(
         path,
         labels=np.array([c.label for c in column.conditions]),

@@ -165,7 +165,8 @@ def _program_cost(
     test = multiply_adds(evaluate, counts, state.conditions, base, batch, inputs)
     every = plan.config.test_every
     tests = -(-plan.recipe.steps // every) if every else 1
-    per_column = step * plan.recipe.steps + tests * test * inputs.test_batches.shape[0]
+    evaluated = inputs.validation_batches.shape[0] + inputs.test_batches.shape[0]
+    per_column = step * plan.recipe.steps + tests * test * evaluated
     mesh = plan_mesh(plan, group)
     in_turn = -(-len(group) // mesh.shape[COLUMN])
     names = plan.network.layer_names

@@ -80,7 +80,7 @@ def is_finished(run: Run) -> bool:
     plan, folder = run
     if not (folder.config.exists() and folder.results.exists()):
         return False
-    folder.claim(plan.config)
+    folder.claim(plan.config, plan.recipe.images)
     return True
 
 
@@ -115,7 +115,7 @@ def train_and_report(runs: list[Run], folder: Workdir, console: Console, stop: S
                 lock.check()
 
         for plan, own in runs:
-            own.claim(plan.config)
+            own.claim(plan.config, plan.recipe.images)
             write_json(own.plan, {"networks": len(plan.networks)})
             if began_with := own.began_with():
                 say(f"{own.path} was begun with {began_with}: numbers may differ by rounding")

@@ -12,7 +12,7 @@ from tensorboardX.summary import scalar
 
 from transfer_jax.conditions import Column, Condition
 from transfer_jax.curves import read_metrics
-from transfer_jax.engine.step import Metrics
+from transfer_jax.engine.step import Evaluation, Metrics
 from transfer_jax.whole_file import write_whole
 
 FLUSH_SECONDS = 10.0
@@ -23,7 +23,8 @@ class ColumnLog:
     """The metrics of one column, a line for each condition and pause.
 
     Lines are `{"step", "condition", "loss", "accuracy"}` of a training batch, the loss in nats,
-    and `{"step", "condition", "test_accuracy"}`.
+    and `{"step", "condition", "test_accuracy"}`, with `"validation_accuracy"` where there are
+    validation images.
 
     Args:
       path: the file; lines of steps that are done stay, those of later steps are written anew.
@@ -53,15 +54,20 @@ class ColumnLog:
         if time.monotonic() - self.flushed > FLUSH_SECONDS:
             self.flush()
 
-    def test(self, step: int, accuracy: np.ndarray) -> None:
-        """Note the accuracy of a test.
+    def evaluation(self, step: int, found: Evaluation) -> None:
+        """Note the accuracy on validation and test images.
 
         Args:
           step: steps done.
-          accuracy: of the column's conditions, 0 ... 1.
+          found: the counts of the column's conditions.
         """
-        for condition, value in zip(self.column.conditions, accuracy.tolist(), strict=True):
-            self._note(step, condition, {"test_accuracy": value})
+        shares = {
+            f"{subset}_accuracy": np.asarray(counts.correct) / counts.examples
+            for subset, counts in found._asdict().items()
+            if counts.examples
+        }
+        for i, condition in enumerate(self.column.conditions):
+            self._note(step, condition, {name: float(own[i]) for name, own in shares.items()})
 
     def flush(self) -> None:
         """Write the lines so far."""

@@ -23,10 +23,11 @@ from transfer_jax.config import (
     with_defaults,
 )
 from transfer_jax.control_results import STITCHING
+from transfer_jax.data.hold_out import with_held_out
 from transfer_jax.data.image_set import ImageSet, enlarge
 from transfer_jax.data.sources import load_images
 from transfer_jax.data.tasks import first_examples
-from transfer_jax.engine.columns import Recipe
+from transfer_jax.engine.columns import Recipe, validation_examples
 from transfer_jax.engine.mesh import check_processes, column_mesh, devices_per_column
 from transfer_jax.engine.step import ColumnProgram
 from transfer_jax.field_checks import check_fields
@@ -195,6 +196,9 @@ def _plan(config: Config) -> Plan:
     check_fields(config)
     data = config.data
     images = enlarge(load_images(data.source, data.folder, stream=data.stream), data.enlarge)
+    images = with_held_out(
+        images, validation_share=data.get("validation_share", 0.1), test_share=0.2
+    )
     splits = build_splits(config, images)
     network = build_network(config, splits)
     recipe = _recipe(config, images, splits)
@@ -254,4 +258,5 @@ def _recipe(config: Config, images: ImageSet, splits: dict[str, Split]) -> Recip
         mean=config.data.mean,
         scale=config.data.scale,
         crop=crop,
+        validation_examples=max(len(validation_examples(images, task)) for task in tasks),
     )

@@ -33,8 +33,10 @@ class ResultRow:
       variant: name of its choice of layers; empty for the paper's.
       examples: training images of each class of the target; 0 for all.
       top1: share of test images classified right, after the last step.
+      validation: share of validation images classified right, after the last step; what a choice
+        between networks is made by. None where no images are held out for it.
       best10: mean of the ten highest accuracies of all tests of the run, the paper's statistic;
-        of as many as there were, if fewer.
+        of as many as there were, if fewer. Chosen on test images: only to compare with the paper.
       loss: mean cross-entropy of the test images, in nats.
       step: training steps done.
       diverged: the first step whose loss was not finite; 0 for none.
@@ -50,6 +52,7 @@ class ResultRow:
     variant: str
     examples: int
     top1: float
+    validation: float | None
     best10: float
     loss: float
     step: int
@@ -138,6 +141,8 @@ def rows_of(
     loss: Iterable[float],
     diverged: Iterable[int],
     step: int,
+    *,
+    validation: Iterable[float | None] | None = None,
     best10: Iterable[float] | None = None,
 ) -> list[ResultRow]:
     """The rows of a trained column.
@@ -148,25 +153,28 @@ def rows_of(
       loss: mean cross-entropy of each condition, in nats.
       diverged: the first step whose loss was not finite, of each condition; 0 for none.
       step: training steps done.
+      validation: accuracy of each condition on validation images; None where there are none.
       best10: the paper's statistic of each condition; None where there was one test.
 
     Returns:
       One row a condition.
     """
     top1 = list(top1)
-    found = zip(column.conditions, top1, best10 or top1, loss, diverged, strict=True)
+    validation = [None] * len(top1) if validation is None else validation
+    found = zip(column.conditions, top1, validation, best10 or top1, loss, diverged, strict=True)
     return [
         ResultRow(
             *_key_of(c)[:2],
             c.treatment.value,
             *_key_of(c)[2:],
             top1=float(t),
+            validation=None if v is None else float(v),
             best10=float(best),
             loss=float(x),
             step=step,
             diverged=int(d),
         )
-        for c, t, best, x, d in found
+        for c, t, v, best, x, d in found
     ]
 
 
@@ -259,10 +267,11 @@ def _parse(path: epath.Path, number: int, line: list[str]) -> ResultRow:
     return ResultRow(**values)
 
 
-_PARSERS: dict[type, Callable[[str], Any]] = {
+_PARSERS: dict[Any, Callable[[str], Any]] = {
     str: str,
     int: int,
     float: float,
+    float | None: lambda text: float(text) if text else None,
     bool: {"True": True, "False": False}.__getitem__,
 }
 

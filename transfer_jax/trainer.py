@@ -27,7 +27,13 @@ from transfer_jax.engine.columns import (
     initial_networks,
     random_base,
 )
-from transfer_jax.engine.feeds import Feed, ResidentFeed, StreamFeed, on_device
+from transfer_jax.engine.feeds import (
+    Feed,
+    ResidentFeed,
+    StreamFeed,
+    evaluation_batches,
+    on_device,
+)
 from transfer_jax.engine.loop import ColumnOutcome, CompiledProgram, Pause
 from transfer_jax.engine.mesh import replicate, slots
 from transfer_jax.engine.processes import is_first, wait_for_all
@@ -237,8 +243,8 @@ class Trainer:
             return ResidentFeed(self.images[key])
         reading = Reading(**plan.config.reading.to_dict())
         orders = [start.order for start in starts if start.order is not None]
-        tests = [np.asarray(start.inputs.test_batches) for start in starts]
-        return StreamFeed(images, orders, tests, mesh, reading)
+        evaluations = [evaluation_batches(start.inputs) for start in starts]
+        return StreamFeed(images, orders, evaluations, mesh, reading)
 
     def _start(self, place: Place) -> ColumnStart:
         (plan, _), column = place
@@ -276,7 +282,7 @@ def _by_program(wave: list[Place]) -> list[list[Place]]:
 def _checkpoints(place: Place) -> ColumnCheckpoints:
     (plan, folder), column = place
     identity = {
-        "config": fingerprint(plan.config),
+        "run": fingerprint(plan.config, plan.recipe.images),
         "column": column.name,
         "cuts": [cut.label for cut in column.cuts],
         "key": np.asarray(jax.random.key_data(column_key(column))).tolist(),

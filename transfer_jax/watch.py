@@ -111,9 +111,9 @@ class SlotWatch:
         for row, metrics in own.items():
             log = self.slot[row].log
             log.batch(pause.done, metrics)
-            if pause.tests and pause.tests[-1][0] == pause.done:
-                counts = jax.tree.map(lambda leaf, row=row: leaf[row], pause.tests[-1][1])
-                log.test(pause.done, np.asarray(counts.correct) / counts.examples)
+            if pause.evaluations and pause.evaluations[-1][0] == pause.done:
+                counts = jax.tree.map(lambda leaf, row=row: leaf[row], pause.evaluations[-1][1])
+                log.evaluation(pause.done, counts)
             diverged = ~np.isfinite(metrics.loss)
             for condition, bad in zip(self.slot[row].column.conditions, diverged, strict=True):
                 if bad:
@@ -133,14 +133,14 @@ class SlotWatch:
         for row, state in pause.states().items():
             if row >= len(self.slot):
                 continue
-            tests = [
+            evaluations = [
                 (done, jax.tree.map(lambda leaf, row=row: np.asarray(leaf[row]), counts))
-                for done, counts in pause.tests
+                for done, counts in pause.evaluations
             ]
             try:
                 # First the lines: those of steps that are not done again must be there.
                 self.slot[row].log.flush()
-                self.slot[row].checkpoints.save(Standing(state, tests))
+                self.slot[row].checkpoints.save(Standing(state, evaluations))
             except OSError as error:
                 self._say_unwritten(pause, error)
 

@@ -15,7 +15,9 @@ from ml_collections import ConfigDict
 from transfer_jax.checkpoints import digest
 from transfer_jax.conditions import Column, Condition
 from transfer_jax.config import RUNNING_FIELDS, SWEEP, Config, flat_fields
-from transfer_jax.whole_file import write_whole
+from transfer_jax.data.identity import identity, identity_differences
+from transfer_jax.data.image_set import ImageSet
+from transfer_jax.whole_file import read_json, write_whole
 
 PACKAGES = ("transfer_jax", "jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "numpy")
 
@@ -41,6 +43,11 @@ class Workdir:
         return self.path / "config.json"
 
     @property
+    def data(self) -> epath.Path:
+        """Which images the run is about: their digest, classes and numbers."""
+        return self.path / "data.json"
+
+    @property
     def plan(self) -> epath.Path:
         """How many networks the run has when it is finished."""
         return self.path / "plan.json"
@@ -56,6 +63,10 @@ class Workdir:
     def correct(self, column: Column) -> epath.Path:
         """Which test examples one finished column's networks classify right."""
         return self.path / "correct" / f"{column.name}.npz"
+
+    def validated(self, column: Column) -> epath.Path:
+        """Which validation examples one finished column's networks classify right."""
+        return self.path / "validated" / f"{column.name}.npz"
 
     def filters(self, column: Column) -> epath.Path:
         """The first layers that one finished column's conditions trained."""
@@ -102,26 +113,34 @@ class Workdir:
         first = "" if base.examples is None else f".first{base.examples}"
         return self.path / "bases" / f"{base.split}.seed{base.seed}.{base.target}{first}"
 
-    def claim(self, config: Config) -> None:
+    def claim(self, config: Config, images: ImageSet) -> None:
         """Make the folder this run's, or check that it is.
 
         Args:
           config: the run's config.
+          images: the run's images.
 
         Raises:
-          WorkdirError: the folder cannot be written, is no run's, or is another config's; the
-            fields that differ are named.
+          WorkdirError: the folder cannot be written, is no run's, or is another config's or of
+            other images; what differs is named.
         """
         if self.config.exists():
             if odd := differences(self.read_config(), as_json(config)):
                 raise WorkdirError(
                     f"{self.path} holds another run: {'; '.join(odd)}; choose another --workdir"
                 )
+            if odd := identity_differences(self.read_data(), identity(images)):
+                raise WorkdirError(
+                    f"{self.path} holds a run on other images: {'; '.join(odd)}; choose another "
+                    "--workdir"
+                )
             return
         try:
             for folder in ("columns", "curves", "bases", "metrics"):
                 (self.path / folder).mkdir(parents=True, exist_ok=True)
             write_json(self.path / "versions.json", versions())
+            write_json(self.data, identity(images))
+            # Last: a folder that holds it is this run's, and says of which images.
             write_json(self.config, as_json(config))
         except OSError as error:
             raise WorkdirError(f"{self.path} cannot be written: {error.strerror}") from None
@@ -159,6 +178,10 @@ class Workdir:
         if not isinstance(found, dict):
             raise WorkdirError(f"{self.config} cannot be read: it holds no fields")
         return found
+
+    def read_data(self) -> dict[str, Any]:
+        """What the run's images are, as `identity` tells it; empty where that is not known."""
+        return read_json(self.data)
 
     def began_with(self) -> str:
         """What the run was begun with, where it is not what it goes on with.
@@ -203,21 +226,18 @@ def differences(
     ]
 
 
-def fingerprint(config: Config) -> str:
-    """What tells the numbers of one config from those of another.
+def fingerprint(config: Config, images: ImageSet) -> str:
+    """What tells the numbers of one run from those of another.
 
     Args:
       config: the config.
+      images: the dataset.
 
     Returns:
-      A digest of all fields that change a number.
-
-    Example:
-      >>> a, b = ConfigDict({"steps": 5, "bases": "x"}), ConfigDict({"steps": 5})
-      >>> fingerprint(a) == fingerprint(b)
-      True
+      A digest of all fields that change a number, and of the images.
     """
-    return digest({k: v for k, v in as_json(config).items() if k not in RUNNING_FIELDS})
+    fields = {k: v for k, v in as_json(config).items() if k not in RUNNING_FIELDS}
+    return digest({"config": fields, "data": identity(images)})
 
 
 def as_json(config: Config) -> dict[str, Any]:

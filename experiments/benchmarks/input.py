@@ -40,7 +40,7 @@ from transfer_jax.engine.columns import (
     column_order,
     initial_networks,
 )
-from transfer_jax.engine.feeds import StreamFeed
+from transfer_jax.engine.feeds import StreamFeed, evaluation_batches
 from transfer_jax.engine.loop import CompiledProgram
 from transfer_jax.engine.mesh import column_mesh
 from transfer_jax.engine.step import ColumnProgram
@@ -160,7 +160,7 @@ def streamed_column(images: ImageSet, steps: int) -> dict[str, Any]:
     program = ColumnProgram(grid.network, column.cuts, optimizer(), crop=grid.size)
     compiled = CompiledProgram(program, mesh, streamed=True)
     orders = [column_order(column, split, recipe)]
-    tests = [np.asarray(start.inputs.test_batches)]
+    tests = [evaluation_batches(start.inputs)]
     feeds = [StreamFeed(images, orders, tests, mesh, Reading(ahead=4)) for _ in range(2)]
     compiled.run([start], feeds[0], 1, lambda *_: None)
     began = time.perf_counter()

@@ -41,7 +41,7 @@ def crossed(
                     right = (score > 0).astype(np.float32)
                     top1 = float(right.mean())
                     place = (f"random-{k}", seed, treatment.value, base, target, n, n == 0, "", 0)
-                    row = ResultRow(*place, top1, top1, 0.0, 1, 0)
+                    row = ResultRow(*place, top1, None, top1, 0.0, 1, 0)
                     rows.append(row)
                     tests[row] = (own, right)
     return rows, tests

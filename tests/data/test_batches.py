@@ -42,8 +42,8 @@ def test_the_original_shuffles_once():
     np.testing.assert_array_equal(order[0], order[2])
 
 
-def test_test_batches_hold_every_example_once():
-    batches = pipeline.test_batches(EXAMPLES, 4, 10)
+def test_padded_batches_hold_every_example_once():
+    batches = pipeline.padded_batches(EXAMPLES, 4, 10)
     assert batches.shape == (3, 4)
     assert batches[batches >= 0].tolist() == EXAMPLES.tolist()
 

@@ -24,7 +24,7 @@ from transfer_jax.engine.columns import (
     column_order,
     initial_networks,
 )
-from transfer_jax.engine.feeds import ResidentFeed, StreamFeed, on_device
+from transfer_jax.engine.feeds import ResidentFeed, StreamFeed, evaluation_batches, on_device
 from transfer_jax.engine.loop import CompiledProgram
 from transfer_jax.engine.mesh import column_mesh, replicate
 from transfer_jax.engine.step import ColumnProgram
@@ -117,7 +117,7 @@ def test_training_on_a_stream_is_training_on_memory_to_the_bit(
         feed = ResidentFeed(replicate(on_device(image_set), mesh))
         if images.streamed:
             orders = [start.order for start in starts]
-            tests = [np.asarray(start.inputs.test_batches) for start in starts]
+            tests = [evaluation_batches(start.inputs) for start in starts]
             feed = StreamFeed(stored, orders, tests, mesh, Reading())
         outcomes.append(compiled.run(starts, feed, recipe.steps, lambda *_: None, test_every=3))
     for resident, streamed in zip(*outcomes, strict=True):
@@ -127,8 +127,9 @@ def test_training_on_a_stream_is_training_on_memory_to_the_bit(
             resident.params,
             streamed.params,
         )
-        np.testing.assert_array_equal(resident.tests, streamed.tests)
-        assert streamed.tested.tolist() == [3, 6]
+        np.testing.assert_array_equal(resident.test, streamed.test)
+        np.testing.assert_array_equal(resident.validation, streamed.validation)
+        assert streamed.steps.tolist() == [3, 6]
 
 
 def test_columns_of_one_order_share_a_reader(stored, monkeypatch, split, recipe):

@@ -17,6 +17,7 @@ from transfer_jax.cli import main
 from transfer_jax.column_checkpoints import ColumnCheckpoints
 from transfer_jax.config import ConfigError, load_config
 from transfer_jax.curves import read_metrics
+from transfer_jax.data.sources import load_images
 from transfer_jax.engine.step import ColumnState
 from transfer_jax.lock import holder
 from transfer_jax.results import ResultsError, read_rows
@@ -146,11 +147,18 @@ def test_whatever_a_results_file_holds_the_error_is_clear(finished, tmp_path, ch
 @given(ODD, st.integers(0, 10**6))
 def test_whatever_a_config_lock_or_log_holds_the_error_is_clear(finished, tmp_path, change, at):
     content = damaged((finished / "config.json").read_bytes(), at, change)
-    for name in ("config.json", "lock.json", "progress.json", "m.jsonl", "versions.json"):
+    for name in (
+        "config.json",
+        "lock.json",
+        "data.json",
+        "progress.json",
+        "m.jsonl",
+        "versions.json",
+    ):
         (tmp_path / name).write_bytes(content)
     folder = Workdir(epath.Path(tmp_path))
     with contextlib.suppress(WorkdirError):
-        folder.claim(load_config("fashion_mnist", FLAGS))
+        folder.claim(load_config("fashion_mnist", FLAGS), load_images("fashion_mnist"))
     assert isinstance(holder(folder.lock), str)
     assert isinstance(folder.began_with(), str)
     list(read_metrics(folder.path / "m.jsonl"))

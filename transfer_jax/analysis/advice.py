@@ -1,6 +1,6 @@
 """How many layers to transfer, and whether to freeze them: a choice, its reason, how sure it is."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -25,13 +25,19 @@ class Option:
 
     Attributes:
       arm: base networks stand for training from scratch.
-      gain: accuracy less that of training from scratch.
-      chance: how probable it is that no other way is better by more than the margin.
+      effect: test accuracy less that of training from scratch; None for that itself.
+      chance: how probable it is that no other way is better by more than the margin, on
+        validation images where there are some.
     """
 
     arm: Arm
-    gain: float
+    effect: Effect | None
     chance: float
+
+    @property
+    def gain(self) -> float:
+        """Test accuracy less that of training from scratch."""
+        return 0.0 if self.effect is None else self.effect.mean
 
     @property
     def name(self) -> str:
@@ -67,6 +73,7 @@ def advise(found: Effects, *, margin: float = MARGIN, seed: int = 0) -> Advice:
 
     Of the ways that are as good as the best but for the margin, with 95% confidence over all ways
     at once, it takes the one that trains the fewest layers; from scratch comes before fine-tuning.
+    It chooses on validation images, where there are some, and tells the gain on test images.
 
     Args:
       found: the numbers of a group.
@@ -78,18 +85,20 @@ def advise(found: Effects, *, margin: float = MARGIN, seed: int = 0) -> Advice:
 
     Source: Hsu (1981), Simultaneous confidence intervals for all distances from the "best".
     """
-    name, gains = found.group.name, _gains(found)
+    judged = found.validation or found
+    name, gains = found.group.name, _gains(judged)
+    tested = {gain.arm: gain.effect for gain in _gains(found)}
     if SCRATCH not in found.group.rows or not gains:
         missing = "transferred" if SCRATCH in found.group.rows else "base"
         return Advice(name, f"No advice: {missing} networks are missing.", (), None, ())
     freedom = min(gain.effect.freedom or 0.0 for gain in gains)
-    reasons = _losses(found)
+    reasons = (_chosen_on(found), *_losses(found))
     if any(gain.effect.high is None for gain in gains) or not freedom:
         best = max(gains, key=lambda gain: gain.effect.mean)
-        shown = Option(best.arm, best.effect.mean, np.nan)
+        shown = Option(best.arm, tested.get(best.arm), np.nan)
         verdict = f"Undecided: one seed shows no spread. Highest so far: {_told(shown)}."
         return Advice(name, verdict, ("Run with two seeds or more.",), None, ())
-    options = _options(gains, found, freedom, margin, np.random.default_rng(seed))
+    options = _options(gains, tested, judged, freedom, margin, np.random.default_rng(seed))
     sure = [option for option in options if option.chance >= CONFIDENCE]
     if not sure:
         return _undecided(name, options, reasons, margin)
@@ -103,6 +112,15 @@ def advise(found: Effects, *, margin: float = MARGIN, seed: int = 0) -> Advice:
     also = (f"As good: {_listed(alike)}{fewer}.",) if alike else ()
     verdict = f"{_told(choice)[0].upper()}{_told(choice)[1:]}."
     return Advice(name, verdict, (how_sure, *also, *reasons), choice, options)
+
+
+def _chosen_on(found: Effects) -> str:
+    if found.validation:
+        return "Ways are compared on validation images; what they gain is told on test images."
+    return (
+        "There are no validation images, so ways are compared on the test images themselves: the "
+        "gain of the best is flattered."
+    )
 
 
 def _undecided(
@@ -140,21 +158,23 @@ def _gains(found: Effects) -> list[_Gain]:
 
 def _options(
     gains: Sequence[_Gain],
-    found: Effects,
+    tested: Mapping[Arm, Effect],
+    judged: Effects,
     freedom: float,
     margin: float,
     random: np.random.Generator,
 ) -> tuple[Option, ...]:
     places = [gain.place for gain in gains]
-    deviations = found.sampled.draws[:, places]
+    deviations = judged.sampled.draws[:, places]
     # Few units leave their spread uncertain; with this factor normal draws become Student's.
     wider = np.sqrt(freedom / random.chisquare(freedom, (len(deviations), 1)))
-    drawn = found.sampled.mean[places] + deviations * wider
+    drawn = judged.sampled.mean[places] + deviations * wider
     drawn = np.concatenate([np.zeros((len(drawn), 1)), drawn], axis=1)
     chances = _near_best(drawn, margin)
-    arms = [(SCRATCH, 0.0), *((gain.arm, gain.effect.mean) for gain in gains)]
+    arms = [SCRATCH, *(gain.arm for gain in gains)]
     options = [
-        Option(arm, mean, float(chance)) for (arm, mean), chance in zip(arms, chances, strict=True)
+        Option(arm, tested.get(arm), float(chance))
+        for arm, chance in zip(arms, chances, strict=True)
     ]
     return tuple(sorted(options, key=lambda option: -option.chance))
 
@@ -198,8 +218,9 @@ def _losses(found: Effects) -> tuple[str, ...]:
 
 
 def _told(option: Option) -> str:
-    against = "" if option.arm == SCRATCH else f" ({100 * option.gain:+.1f} points against scratch)"
-    return option.name + against
+    if option.effect is None:
+        return option.name
+    return f"{option.name} ({points(option.effect)} points against scratch)"
 
 
 def _listed(options: Sequence[Option]) -> str:

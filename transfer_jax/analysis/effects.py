@@ -71,11 +71,16 @@ class Effect:
 
 @dataclass(frozen=True)
 class Effects:
-    """The numbers of one group, and what was drawn for them."""
+    """The numbers of one group, and what was drawn for them.
+
+    `validation` are the same numbers on validation images, which choices are made by; None where
+    there are none.
+    """
 
     group: Group
     effects: tuple[Effect, ...]
     sampled: Sampled
+    validation: "Effects | None" = None
 
     def of(self, kind: str, treatment: Treatment | None = None) -> list[Effect]:
         """The effects of one kind at single cuts, the paper's choice of layers."""

@@ -3,7 +3,7 @@
 import functools
 from collections import Counter
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
 
 import numpy as np
@@ -17,6 +17,8 @@ from transfer_jax.curves import Curve, read_curves, training_curves
 from transfer_jax.results import ResultRow, ResultsError, read_rows
 from transfer_jax.whole_file import read_arrays, read_json
 
+# Where it is kept which examples each network classifies right.
+TEST, VALIDATION = "correct", "validated"
 Row = TypeVar("Row", ResultRow, ControlRow)
 PLACE = ("split", "seed", "treatment", "base", "target", "n", "fine_tuned", "variant", "examples")
 
@@ -33,6 +35,7 @@ class Evidence:
       finished: whether all are there.
       problems: what is missing or damaged, a line each.
       controls: what was measured beside accuracy.
+      judged_on: `TEST` or `VALIDATION`: the images that `top1` and `test_of` are of.
     """
 
     folder: epath.Path
@@ -42,6 +45,19 @@ class Evidence:
     finished: bool = True
     problems: tuple[str, ...] = ()
     controls: tuple[ControlRow, ...] = ()
+    judged_on: str = TEST
+
+    def on_validation(self) -> "Evidence | None":
+        """The same networks judged on validation images, which choices are made by.
+
+        Returns:
+          Rows whose `top1` is that on validation images; None where some network has none.
+        """
+        rows = tuple(
+            replace(row, top1=row.validation) for row in self.rows if row.validation is not None
+        )
+        whole = rows and len(rows) == len(self.rows)
+        return replace(self, rows=rows, judged_on=VALIDATION) if whole else None
 
     @property
     def name(self) -> str:
@@ -53,17 +69,17 @@ class Evidence:
         return {}
 
     def test_of(self, row: ResultRow) -> Tested | None:
-        """The test of a network, example by example; None where it was not kept.
+        """How a network does, example by example; None where it was not kept.
 
         Args:
           row: the network.
 
         Returns:
-          The numbers of the test images, and 1 where it is right.
+          The numbers of the test (or validation) images, and 1 where it is right.
         """
         if row.column not in self._tests:
             try:
-                path = self.folder / "correct" / f"{row.column}.npz"
+                path = self.folder / self.judged_on / f"{row.column}.npz"
                 self._tests[row.column] = read_correctness(path)
             except ResultsError:
                 self._tests[row.column] = None

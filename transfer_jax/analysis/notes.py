@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Sequence
+from typing import Any
 
 from transfer_jax.analysis.bootstrap import ENOUGH_SPLITS, REPLICATES
 from transfer_jax.analysis.effects import Effects
@@ -66,8 +67,9 @@ def method(found: Sequence[Effects]) -> list[str]:
         "method for all cuts of its column, so that “at some n” may be said of any of them. "
         "Intervals of single cuts are not adjusted.",
         "The advice takes, of all ways that are within a point of the best in 95% of the "
-        "replicates, the one that trains the fewest layers. It holds for networks and data like "
-        "those of this run.",
+        "replicates, the one that trains the fewest layers. Ways are compared on validation "
+        "images, where the run has some, and what they gain is told on test images. It holds for "
+        "networks and data like those of this run.",
     ]
 
 
@@ -122,6 +124,14 @@ def config_text(evidence: Evidence) -> str:
     return json.dumps(evidence.config, indent=2) if evidence.config else ""
 
 
+def _images_lines(data: dict[str, Any]) -> list[str]:
+    counts = data.get("images")
+    if not isinstance(counts, dict):
+        return []
+    numbers = ", ".join(f"{count} {subset}" for subset, count in counts.items())
+    return [f"# images {numbers}; digest {data.get('digest')}"]
+
+
 def repeat_text(evidence: Evidence) -> str:
     """The command that trains the same networks again, and what they were trained with.
 
@@ -135,5 +145,6 @@ def repeat_text(evidence: Evidence) -> str:
         return ""
     versions = read_json(evidence.folder / "versions.json")
     lines = [f"# {name} {version}" for name, version in versions.items()]
+    lines += _images_lines(read_json(evidence.folder / "data.json"))
     config = evidence.folder / "config.json"
     return "\n".join([*lines, f"transfer-jax run --config={config} --workdir=runs/again"])

@@ -110,6 +110,7 @@ def _row(line: dict[str, str]) -> ResultRow:
         variant="",
         examples=number if reduced and number != WHOLE_EXAMPLES else 0,
         top1=float(line["top1_final"]),
+        validation=None,
         best10=float(line["top1_mean_best10"]),
         loss=float(line["valid_loss_final"]),
         step=int(line["last_iter"]),
@@ -126,7 +127,7 @@ def _preserved() -> list[ResultRow]:
         for n in range(1, 8):
             if value := line[f"n{n}"]:
                 top1 = float(value)
-                figures = (top1, top1, float("nan"), 450_000, 0)
+                figures = (top1, None, top1, float("nan"), 450_000, 0)
                 rows.append(ResultRow(*place, n, False, line["variant"], 0, *figures))
     bases = [r for r in original_rows("random_split") if (r.split, r.n) == ("random-0", 0)]
     return bases + rows

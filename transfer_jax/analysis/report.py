@@ -1,6 +1,7 @@
 """The report of a run: pictures, tables for other programs, and one page that opens offline."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 from etils import epath
 from matplotlib.figure import Figure
@@ -54,7 +55,12 @@ def numbers_of(evidence: Evidence) -> list[Effects]:
     Returns:
       Those of each group of networks.
     """
-    return [effects(group, evidence.test_of) for group in groups(evidence.rows)]
+    found = [effects(group, evidence.test_of) for group in groups(evidence.rows)]
+    validation = evidence.on_validation()
+    if validation is None:
+        return found
+    judged = [effects(group, validation.test_of) for group in groups(validation.rows)]
+    return [replace(own, validation=by) for own, by in zip(found, judged, strict=True)]
 
 
 def result_tables(found: Sequence[Effects]) -> list[Table]:
@@ -81,12 +87,16 @@ def target_table(evidence: Evidence, found: Sequence[Effects]) -> Table:
       The table; empty where all tasks are random halves.
     """
     lines = []
+    validation = evidence.on_validation()
     for own in found:
         targets = sorted({place.target for place in own.group.places})
         if family_of(own.group.splits[0]) == RANDOM_HALVES or len(targets) < 2:
             continue
         for target in targets:
             alone = effects(of_targets(own.group, target), evidence.test_of)
+            if own.validation and validation:
+                judged = of_targets(own.validation.group, target)
+                alone = replace(alone, validation=effects(judged, validation.test_of))
             lines.append((own.group.name, target, advise(alone).verdict))
     return Table("Advice for each target", ("tasks", "target", "advice"), tuple(lines))
 

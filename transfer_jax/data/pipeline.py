@@ -19,10 +19,12 @@ class DeviceImages(NamedTuple):
 class ColumnInputs(NamedTuple):
     """What one column needs beside the images: batches, labels, normalisation, a key's data.
 
-    Batches are indices into images that live on the device; of streamed images there are none.
+    Batches are indices into images that live on the device; of streamed images there are none to
+    train on.
     """
 
     train_batches: Int[Array | np.ndarray, "step batch"]
+    validation_batches: Int[Array | np.ndarray, "validation_batch example"]
     test_batches: Int[Array | np.ndarray, "test_batch example"]
     ranks: Int[Array | np.ndarray, " class"]
     mean: Float[Array | np.ndarray, "height width channels"]
@@ -110,13 +112,13 @@ def batch_order(
     return BatchOrder(tuple(words), examples, batch_size, reshuffle)
 
 
-def test_batches(
+def padded_batches(
     examples: Int[np.ndarray, " example"], batch_size: int, count: int
-) -> Int[np.ndarray, "test_batch example"]:
+) -> Int[np.ndarray, "batch example"]:
     """Batches for evaluation: every example once, then -1 as padding.
 
     Args:
-      examples: indices of the test examples.
+      examples: indices of the examples.
       batch_size: examples a batch.
       count: number of examples to pad to, the same for all tasks of a grid.
 
@@ -124,7 +126,7 @@ def test_batches(
       Indices, -1 where there is no example.
 
     Example:
-      >>> test_batches(np.arange(3), 2, 3).tolist()
+      >>> padded_batches(np.arange(3), 2, 3).tolist()
       [[0, 1], [2, -1]]
     """
     padded = np.full(-(-count // batch_size) * batch_size, -1, np.int32)

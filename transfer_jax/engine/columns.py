@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 import jax
 import numpy as np
-from jaxtyping import Array, Key
+from jaxtyping import Array, Int, Key
 
 from transfer_jax.conditions import RANDOM, Column, Split, Task
 from transfer_jax.data.image_set import ImageSet
@@ -16,11 +16,11 @@ from transfer_jax.data.pipeline import (
     batch_order,
     inverse,
     normalisation,
-    test_batches,
+    padded_batches,
 )
 from transfer_jax.data.records import StoredImages
 from transfer_jax.data.tasks import first_examples, ranks
-from transfer_jax.engine.step import ColumnState, TestCounts
+from transfer_jax.engine.step import ColumnState, Evaluation
 from transfer_jax.models.layered import Params
 from transfer_jax.randomness import key_for
 from transfer_jax.surgery.graft import graft
@@ -29,13 +29,13 @@ Init = Callable[[Key[Array, ""]], Params]
 
 
 class Standing(NamedTuple):
-    """Where a column that was stopped stands: its state, and its tests so far.
+    """Where a column that was stopped stands: its state, and its evaluations so far.
 
-    A test is a pair: steps done, and the counts.
+    Each of them is a pair: steps done, and the counts.
     """
 
     state: ColumnState
-    tests: list[tuple[int, TestCounts]]
+    evaluations: list[tuple[int, Evaluation]]
 
 
 class ColumnStart(NamedTuple):
@@ -62,12 +62,13 @@ class Recipe:
       test_per_class: test images taken of each class; None takes all.
       test_examples: number of test examples that each task's are padded to.
       batch_size: examples of a training batch.
-      test_batch_size: examples of a test batch.
+      test_batch_size: examples of a batch to evaluate on.
       steps: training steps.
       reshuffle: whether each pass over the data has an order of its own.
       mean: whose mean image is subtracted: that of the "base" network's task, or the "target"'s.
       scale: "deviation" makes a task's pixels of variance 1, "none" leaves grey levels.
       crop: side of the square that is cut out of each image; 0 for none.
+      validation_examples: number of validation examples that each task's are padded to.
     """
 
     images: ImageSet
@@ -81,6 +82,7 @@ class Recipe:
     mean: str = "base"
     scale: str = "deviation"
     crop: int = 0
+    validation_examples: int = 0
 
     @property
     def network_shape(self) -> tuple[int, int, int]:
@@ -112,17 +114,34 @@ def column_inputs(column: Column, split: Split, recipe: Recipe) -> ColumnInputs:
     own_mean = recipe.mean == "target" or column.base in (None, RANDOM)
     mean, scale = _normalisation(recipe, target if own_mean else split.task(column.base or ""))
     test = first_examples(images.labels, images.is_test, target, recipe.test_per_class)
+    validation, size = validation_examples(images, target), recipe.test_batch_size
     if images.streamed:
         batches = np.zeros((0, recipe.batch_size), np.int32)
     else:
         batches = column_order(column, split, recipe).batches(recipe.steps)
     return ColumnInputs(
         train_batches=batches,
-        test_batches=test_batches(test, recipe.test_batch_size, recipe.test_examples),
+        validation_batches=padded_batches(validation, size, recipe.validation_examples),
+        test_batches=padded_batches(test, size, recipe.test_examples),
         ranks=ranks(target, len(images.class_names)),
         mean=mean,
         scale=scale,
         key=jax.random.key_data(column_key(column)),
+    )
+
+
+def validation_examples(images: ImageSet, task: Task) -> Int[np.ndarray, " example"]:
+    """The validation images of a task.
+
+    Args:
+      images: the dataset.
+      task: the task.
+
+    Returns:
+      Indices in ascending order; none where no image is held out for validation.
+    """
+    return np.flatnonzero(images.is_validation & np.isin(images.labels, task.classes)).astype(
+        np.int32
     )
 
 
@@ -148,10 +167,11 @@ def input_shapes(recipe: Recipe) -> ColumnInputs:
       The inputs, of `jax.ShapeDtypeStruct`.
     """
     images = recipe.images
-    tests = -(-recipe.test_examples // recipe.test_batch_size)
+    size = recipe.test_batch_size
     shapes = {
         "train_batches": (0 if images.streamed else recipe.steps, recipe.batch_size),
-        "test_batches": (tests, recipe.test_batch_size),
+        "validation_batches": (-(-recipe.validation_examples // size), size),
+        "test_batches": (-(-recipe.test_examples // size), size),
         "ranks": (len(images.class_names),),
     }
     numbers: dict[str, Any] = {

@@ -13,7 +13,7 @@ from jax.sharding import PartitionSpec as P
 from jaxtyping import Int
 
 from transfer_jax.data.image_set import ImageSet
-from transfer_jax.data.pipeline import BatchOrder, DeviceImages
+from transfer_jax.data.pipeline import BatchOrder, ColumnInputs, DeviceImages
 from transfer_jax.data.stream import BatchSource, HostBatch, Reading, stream
 from transfer_jax.engine.mesh import COLUMN, DATA
 
@@ -34,7 +34,7 @@ class Feed(Protocol):
         """What the training steps see, from the first that is not done to the last."""
         ...
 
-    def test(self, batches: int) -> Iterator[DeviceImages]:
+    def evaluate(self, batches: int) -> Iterator[DeviceImages]:
         """What the steps of one evaluation see."""
         ...
 
@@ -49,6 +49,18 @@ def on_device(images: ImageSet) -> DeviceImages:
       The dataset, on the device.
     """
     return DeviceImages(jnp.asarray(images.in_memory), jnp.asarray(images.labels))
+
+
+def evaluation_batches(inputs: ColumnInputs) -> Int[np.ndarray, "batch example"]:
+    """A column's batches to evaluate on, in order: the validation's, then the test's.
+
+    Args:
+      inputs: the column's inputs.
+
+    Returns:
+      Indices of examples; -1 is padding.
+    """
+    return np.concatenate([inputs.validation_batches, inputs.test_batches])
 
 
 class ResidentFeed:
@@ -67,8 +79,8 @@ class ResidentFeed:
         """The dataset, at every step."""
         return repeat(self.images, steps - done)
 
-    def test(self, batches: int) -> Iterator[DeviceImages]:
-        """The dataset, at every batch."""
+    def evaluate(self, batches: int) -> Iterator[DeviceImages]:
+        """The dataset, at every batch to evaluate on."""
         return repeat(self.images, batches)
 
 
@@ -80,7 +92,7 @@ class StreamFeed:
     Args:
       images: the dataset, on disk.
       orders: each column's order of training examples.
-      tests: each column's test batches.
+      evaluations: each column's batches to evaluate on.
       mesh: the mesh.
       reading: how batches are read.
     """
@@ -91,12 +103,12 @@ class StreamFeed:
         self,
         images: ImageSet,
         orders: Sequence[BatchOrder],
-        tests: Sequence[Int[np.ndarray, "batches batch"]],
+        evaluations: Sequence[Int[np.ndarray, "batches batch"]],
         mesh: Mesh,
         reading: Reading,
     ) -> None:
         self.images, self.mesh, self.reading = images, mesh, reading
-        self.orders, self.tests = orders, tests
+        self.orders, self.evaluations = orders, evaluations
         self.waited = 0.0
 
     def train(self, steps: int, done: int = 0) -> Iterator[DeviceImages]:
@@ -104,10 +116,11 @@ class StreamFeed:
         keys = [order.words for order in self.orders]
         return self._batches(keys, self.orders, self.orders[0].batch_size, steps, done)
 
-    def test(self, batches: int) -> Iterator[DeviceImages]:
-        """Each column's test batches."""
-        keys = [numbers.tobytes() for numbers in self.tests]
-        return self._batches(keys, self.tests, self.tests[0].shape[1], batches)
+    def evaluate(self, batches: int) -> Iterator[DeviceImages]:
+        """Each column's batches to evaluate on."""
+        numbers = self.evaluations
+        keys = [own.tobytes() for own in numbers]
+        return self._batches(keys, numbers, numbers[0].shape[1], batches)
 
     def _batches(
         self,

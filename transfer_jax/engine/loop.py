@@ -14,7 +14,7 @@ from transfer_jax.data.pipeline import ColumnInputs, DeviceImages
 from transfer_jax.engine.columns import ColumnStart
 from transfer_jax.engine.feeds import Feed
 from transfer_jax.engine.mesh import COLUMN, DATA, fetch, fetch_rows, over_columns, place
-from transfer_jax.engine.step import ColumnProgram, ColumnState, Metrics, TestCounts
+from transfer_jax.engine.step import ColumnProgram, ColumnState, Counts, Evaluation, Metrics
 from transfer_jax.models.layered import Params
 
 LOG_EVERY = 20
@@ -27,14 +27,14 @@ class Pause(NamedTuple):
       steps: steps since the last pause.
       done: steps done.
       metrics: row of the mesh to the loss and accuracy on the last batch.
-      tests: the tests so far, of all columns: steps done, counts with a leading axis of columns.
+      evaluations: those so far, of all columns: steps done, counts with a leading axis of columns.
       states: brings the states to the host, called by all processes: row of the mesh to state.
     """
 
     steps: int
     done: int
     metrics: dict[int, Metrics]
-    tests: list[tuple[int, TestCounts]]
+    evaluations: list[tuple[int, Evaluation]]
     states: Callable[[], dict[int, ColumnState]]
 
 
@@ -44,19 +44,28 @@ OnPause = Callable[[Pause], None]
 class ColumnOutcome(NamedTuple):
     """What training a column gives, in the order of its cuts.
 
-    `tests` is the accuracy at every test, the last one included; `tested` are the steps done then.
+    `steps` are the steps done at every evaluation, the last one included; `test` and `validation`
+    the accuracy then, not a number where there are no validation examples.
+    `loss` is that of the test examples after the last step.
     `diverged` is the first step, counted from 1, whose loss was not finite; 0 for none.
-    `right` says which test examples are classified right after the last step, in their order.
+    `right` says which test examples are classified right after the last step, in their order;
+    `validation_right` likewise.
     `params` are there on the first process; None elsewhere.
     """
 
-    tested: Int[np.ndarray, " test"]
-    tests: Float[np.ndarray, "test cut"]
-    top1: Float[np.ndarray, " cut"]
+    steps: Int[np.ndarray, " evaluation"]
+    test: Float[np.ndarray, "evaluation cut"]
+    validation: Float[np.ndarray, "evaluation cut"]
     loss: Float[np.ndarray, " cut"]
     diverged: Int[np.ndarray, " cut"]
     right: Bool[np.ndarray, "cut example"]
+    validation_right: Bool[np.ndarray, "cut example"]
     params: dict[str, Params] | None
+
+    @property
+    def top1(self) -> Float[np.ndarray, " cut"]:
+        """Accuracy on the test examples after the last step."""
+        return self.test[-1]
 
 
 class CompiledProgram:
@@ -112,14 +121,14 @@ class CompiledProgram:
           on_pause: called every `log_every` steps, after each test and at the end; what it
             raises ends the training.
           log_every: steps between two pauses; metrics leave the device only then.
-          test_every: steps between two tests; 0 tests at the end only.
+          test_every: steps between two evaluations; 0 evaluates at the end only.
           extra_pauses: further steps to pause at.
 
         Returns:
           One outcome a column.
         """
         state = place([self._state(start) for start in starts], self.mesh)
-        tests = _tests_so_far(starts, self.mesh)
+        evaluations = _evaluations_so_far(starts, self.mesh)
         base = self.place_base(starts)
         inputs = self.place_inputs([start.inputs for start in starts])
         done = int(starts[0].standing.state.step) if starts[0].standing else 0
@@ -133,27 +142,35 @@ class CompiledProgram:
             state, metrics = self._advance(state, base, batches, inputs, count)
             done += count
             if done in (next_test, steps):
-                counts, rights = self._test(state, base, feed, inputs, len(starts))
-                tests.append((done, fetch(counts)))
+                found, rights = self._evaluate(state, base, feed, inputs, len(starts))
+                evaluations.append((done, fetch(found)))
             states = partial(fetch_rows, state, self.mesh)
-            on_pause(Pause(count, done, fetch_rows(metrics, self.mesh), tests, states))
-        right = np.concatenate([fetch(batch) for batch in rights], axis=-1)
-        return self._outcomes(tests, state, right, len(starts), steps)
+            on_pause(Pause(count, done, fetch_rows(metrics, self.mesh), evaluations, states))
+        fetched = [fetch(batch) for batch in rights]
+        rows = inputs.validation_batches.shape[1]
+        return self._outcomes(evaluations, state, fetched[:rows], fetched[rows:], len(starts))
 
     def _state(self, start: ColumnStart) -> ColumnState:
         if start.standing:
             return start.standing.state
         return self.program.init(start.networks, start.settings)
 
-    def _test(
+    def _evaluate(
         self, state: ColumnState, base: Params, feed: Feed, inputs: ColumnInputs, columns: int
-    ) -> tuple[TestCounts, list[Array]]:
+    ) -> tuple[Evaluation, list[Array]]:
         """The counts, and batch by batch which examples are right; both stay on the device."""
-        counts, rights = place([self.program.no_counts()] * columns, self.mesh), []
-        for images in feed.test(inputs.test_batches.shape[1]):
+        counts, rights = self._no_counts(columns, 0), []
+        first_test = inputs.validation_batches.shape[1]
+        validation = counts
+        for number, images in enumerate(feed.evaluate(first_test + inputs.test_batches.shape[1])):
+            if number == first_test:
+                validation, counts = counts, self._no_counts(columns, number)
             counts, right = self.evaluate(counts, state.conditions, base, images, inputs)
             rights.append(right)
-        return counts, rights
+        return Evaluation(validation, counts), rights
+
+    def _no_counts(self, columns: int, batch: int) -> Counts:
+        return place([self.program.no_counts(batch)] * columns, self.mesh)
 
     def place_base(self, starts: Sequence[ColumnStart]) -> Params:
         """The base networks' layers that the program reads, over the mesh."""
@@ -163,7 +180,7 @@ class CompiledProgram:
         """The columns' inputs over the mesh, the batches divided over its axis `data`."""
         divided = [
             field
-            for field in ("train_batches", "test_batches")
+            for field in ("train_batches", "validation_batches", "test_batches")
             if getattr(inputs[0], field).shape[1] % self.mesh.shape[DATA] == 0
         ]
         placed = {
@@ -214,27 +231,32 @@ class CompiledProgram:
 
     def _outcomes(
         self,
-        tests: list[tuple[int, TestCounts]],
+        evaluations: list[tuple[int, Evaluation]],
         state: ColumnState,
-        right: Bool[np.ndarray, "column cut example"],
+        validation_rights: list[np.ndarray],
+        test_rights: list[np.ndarray],
         columns: int,
-        steps: int,
     ) -> list[ColumnOutcome]:
         diverged = fetch(state.diverged)
         params = fetch_rows({n: held.params for n, held in state.conditions.items()}, self.mesh)
-        examples = np.stack([np.asarray(counts.examples)[:, None] for _, counts in tests])
-        top1 = np.stack([np.asarray(counts.correct) for _, counts in tests]) / examples
-        loss = np.asarray(tests[-1][1].loss) / examples[-1]
+        validation = [found.validation for _, found in evaluations]
+        test = [found.test for _, found in evaluations]
+        loss = np.asarray(test[-1].loss) / np.asarray(test[-1].examples)[:, None]
         # The last step's loss is that before its update: what it broke shows in the test.
+        steps = evaluations[-1][0]
         diverged = np.where((diverged == 0) & ~np.isfinite(loss), steps, diverged)
+        validation_shares, shares = _accuracy(validation), _accuracy(test)
+        validation_right = _right(validation_rights, validation[-1])
+        right = _right(test_rights, test[-1])
         return [
             ColumnOutcome(
-                tested=np.array([done for done, _ in tests]),
-                tests=top1[:, i],
-                top1=top1[-1, i],
+                steps=np.array([done for done, _ in evaluations]),
+                test=shares[:, i],
+                validation=validation_shares[:, i],
                 loss=loss[i],
                 diverged=diverged[i],
-                right=right[i, :, : int(examples[-1, i, 0])],
+                right=right[i],
+                validation_right=validation_right[i],
                 params=params.get(i),
             )
             for i in range(columns)
@@ -245,9 +267,25 @@ def _next_multiple(number: int, factor: int) -> int:
     return number - number % factor + factor
 
 
-def _tests_so_far(starts: Sequence[ColumnStart], mesh: Mesh) -> list[tuple[int, TestCounts]]:
-    """The tests of columns that go on, as those of a slot: with a leading axis of columns."""
-    own = [start.standing.tests for start in starts if start.standing]
+def _accuracy(counts: Sequence[Counts]) -> Float[np.ndarray, "evaluation column cut"]:
+    """Shares of right examples; not a number where there are no examples."""
+    examples = np.stack([np.asarray(own.examples)[:, None] for own in counts])
+    correct = np.stack([np.asarray(own.correct) for own in counts])
+    return np.divide(correct, examples, out=np.full(correct.shape, np.nan), where=examples > 0)
+
+
+def _right(batches: list[np.ndarray], counts: Counts) -> list[Bool[np.ndarray, "cut example"]]:
+    """Of each column, which of its examples each condition classifies right; padding cut off."""
+    examples = np.asarray(counts.examples).tolist()
+    if not batches:
+        return [np.zeros((counts.correct.shape[1], 0), bool) for _ in examples]
+    whole = np.concatenate(batches, axis=-1)
+    return [whole[i, :, :count] for i, count in enumerate(examples)]
+
+
+def _evaluations_so_far(starts: Sequence[ColumnStart], mesh: Mesh) -> list[tuple[int, Evaluation]]:
+    """Those of columns that go on, as those of a slot: with a leading axis of columns."""
+    own = [start.standing.evaluations for start in starts if start.standing]
     filled = own + own[-1:] * (mesh.shape[COLUMN] - len(own))
     return [
         (held[0][0], jax.tree.map(lambda *rows: np.stack(rows), *(counts for _, counts in held)))

@@ -44,13 +44,20 @@ class Metrics(NamedTuple):
     accuracy: Float[Array, " cut"]
 
 
-class TestCounts(NamedTuple):
-    """Sums over the test examples seen so far, in the order of the column's cuts."""
+class Counts(NamedTuple):
+    """Sums over the examples seen so far, in the order of the column's cuts; the next batch."""
 
     loss: Float[Array, " cut"]
     correct: Int[Array, " cut"]
     examples: Int[Array, ""]
     batch: Int[Array, ""]
+
+
+class Evaluation(NamedTuple):
+    """How networks stand: on validation images, which a run chooses by, and on test images."""
+
+    validation: Counts
+    test: Counts
 
 
 @dataclass(frozen=True)
@@ -167,13 +174,13 @@ class ColumnProgram:
 
     def evaluate(
         self,
-        counts: TestCounts,
+        counts: Counts,
         conditions: dict[str, ConditionState],
         base: Params,
         images: DeviceImages,
         inputs: ColumnInputs,
-    ) -> tuple[TestCounts, Bool[Array, "cut example"]]:
-        """Add the next batch of test examples of a dataset on the device to the counts.
+    ) -> tuple[Counts, Bool[Array, "cut example"]]:
+        """Add the next batch to evaluate on, of a dataset on the device, to the counts.
 
         Args:
           counts: the sums so far; the batch is the one of `counts.batch`.
@@ -185,20 +192,21 @@ class ColumnProgram:
         Returns:
           The next counts, and which examples of the batch each condition gets right.
         """
-        numbers = jax.lax.dynamic_index_in_dim(inputs.test_batches, counts.batch, keepdims=False)
+        batches = jnp.concatenate([inputs.validation_batches, inputs.test_batches])
+        numbers = jax.lax.dynamic_index_in_dim(batches, counts.batch, keepdims=False)
         batch = _take(images, numbers)
         labels = jnp.where(numbers >= 0, batch.labels, -1)
         return self.evaluate_batch(counts, conditions, base, batch._replace(labels=labels), inputs)
 
     def evaluate_batch(
         self,
-        counts: TestCounts,
+        counts: Counts,
         conditions: dict[str, ConditionState],
         base: Params,
         batch: DeviceImages,
         inputs: ColumnInputs,
-    ) -> tuple[TestCounts, Bool[Array, "cut example"]]:
-        """Add one batch of test examples to the counts of every condition.
+    ) -> tuple[Counts, Bool[Array, "cut example"]]:
+        """Add one batch of examples to the counts of every condition.
 
         Args:
           counts: the sums so far.
@@ -220,7 +228,7 @@ class ColumnProgram:
             logits = self.condition(cut).logits(own, base, x)
             losses.append(jnp.sum(jnp.where(real, cross_entropy(logits, labels), 0.0)))
             rights.append((logits.argmax(-1) == labels) & real)
-        added = TestCounts(
+        added = Counts(
             counts.loss + jnp.stack(losses),
             counts.correct + jnp.stack([jnp.sum(right) for right in rights]),
             counts.examples + jnp.sum(real),
@@ -228,11 +236,11 @@ class ColumnProgram:
         )
         return added, jnp.stack(rights)
 
-    def no_counts(self) -> TestCounts:
-        """Counts of no examples."""
+    def no_counts(self, batch: int = 0) -> Counts:
+        """Counts of no examples; the first batch to be added is this one."""
         zeros = jnp.zeros(len(self.cuts))
-        nothing = jnp.zeros((), jnp.int32)
-        return TestCounts(zeros, zeros.astype(jnp.int32), nothing, nothing)
+        nothing, first = jnp.zeros((), jnp.int32), jnp.asarray(batch, jnp.int32)
+        return Counts(zeros, zeros.astype(jnp.int32), nothing, first)
 
     def condition(self, cut: Cut) -> ConditionProgram:
         """The computation of one of the column's conditions."""
