@@ -50,7 +50,7 @@ def test_a_broken_config_file_is_told_in_one_line(tmp_path):
 def test_every_shipped_config_starts_with_its_command():
     import ast
 
-    from transfer_jax.config import shipped_configs
+    from transfer_jax.config_files import shipped_configs
 
     for name, path in shipped_configs().items():
         text = ast.get_docstring(ast.parse(path.read_text())) or ""

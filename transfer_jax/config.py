@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
-import importlib.util
-import json
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from ml_collections import ConfigDict
 
+from transfer_jax.config_files import find_config, stated_in
 from transfer_jax.field_checks import Typed, UnknownField, names, read
 from transfer_jax.fields import ConfigError, plain
 
@@ -48,7 +46,7 @@ def load_config(name: str, overrides: Sequence[str] = ()) -> Config:
       5
     """
     path = find_config(name)
-    held, asked = _stated_in(path), _asked(overrides)
+    held, asked = _plain(stated_in(path)), _asked(overrides)
     try:
         stated = _scaled(held, asked.get("scale"))
     except ConfigError as error:
@@ -73,79 +71,6 @@ def read_config(config: Config | ConfigDict | Mapping[str, Any]) -> Config:
       5
     """
     return _whole(_scaled(_plain(config), None), {})
-
-
-def shipped_configs() -> dict[str, Path]:
-    """The configs that travel with the package.
-
-    Returns:
-      Name to file.
-
-    Example:
-      >>> "fashion_mnist" in shipped_configs()
-      True
-    """
-    spec = importlib.util.find_spec("transfer_jax.configs")
-    folders = list(spec.submodule_search_locations or []) if spec else []
-    return {
-        path.stem: path
-        for folder in folders
-        for path in sorted(Path(folder).glob("*.py"))
-        if not path.stem.startswith("_")
-    }
-
-
-def find_config(name: str) -> Path:
-    """The file of a config: a path that exists, else a config of the package.
-
-    Args:
-      name: a path such as `configs/fashion_mnist.py`, or a name such as `fashion_mnist`.
-
-    Returns:
-      The file.
-
-    Raises:
-      ConfigError: there is none; the configs of the package are named.
-
-    Example:
-      >>> find_config("configs/fashion_mnist.py").name
-      'fashion_mnist.py'
-    """
-    if Path(name).is_file():
-        return Path(name)
-    shipped = shipped_configs()
-    if name in shipped:
-        return shipped[name]
-    if Path(name).parent.name in ("", "configs") and Path(name).stem in shipped:
-        return shipped[Path(name).stem]
-    near = difflib.get_close_matches(Path(name).stem, shipped, n=1)
-    hint = f"; did you mean {near[0]}?" if near else ""
-    raise ConfigError(f"no config '{name}'; configs: {', '.join(shipped)}{hint}")
-
-
-def _stated_in(path: Path) -> Stated:
-    """What a config file says."""
-    try:
-        if path.suffix == ".json":
-            held = json.loads(path.read_text())
-        else:
-            held = _load_module(path).get_config()
-    except Exception as error:  # whatever a user's file raises is told in one line
-        raise ConfigError(f"{path} cannot be loaded: {type(error).__name__}: {error}") from error
-    if path.suffix != ".json" and not isinstance(held, ConfigDict):
-        raise ConfigError(f"{path}: get_config() returns {type(held).__name__}, not ConfigDict")
-    if not isinstance(held, ConfigDict | dict):
-        raise ConfigError(f"{path} holds no fields")
-    return _plain(held)
-
-
-def _load_module(path: Path) -> ModuleType:
-    spec = importlib.util.spec_from_file_location(f"config_{path.stem}", path)
-    if spec is None or spec.loader is None:
-        raise ConfigError("it is no Python file")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
 
 
 def _plain(config: Any, depth: int = 0) -> Any:

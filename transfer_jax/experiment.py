@@ -18,7 +18,7 @@ from transfer_jax.results import Results, check_complete, read_rows, write_rows
 from transfer_jax.schema import Config
 from transfer_jax.stopping import StopRequest
 from transfer_jax.trainer import Run, Trainer
-from transfer_jax.workdir import Workdir, write_json
+from transfer_jax.workdir import Workdir, workdir_at, write_json
 
 
 def run(
@@ -50,10 +50,10 @@ def run(
     """
     if console is None or not is_first():
         console = Console(quiet=True)
+    folder = workdir_at(workdir)
     plan = make_plan(config)
     check_prepared(plan.recipe.images, plan.config.data.source, plan.config.data.folder)
     check_devices(plan)
-    folder = Workdir(epath.Path(workdir))
     if is_first():
         folder.open()
     wait_for_all("the workdir")

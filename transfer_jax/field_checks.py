@@ -232,13 +232,9 @@ def _from_text(hint: Any, text: Typed) -> Any:
 def _allowed(hint: type, known: Setting) -> str:
     if known.choices:
         return ", ".join(known.choices)
-    words = "a line of text" if hint is str else KINDS[hint]
-    bounds = (
-        ("from", known.low), ("above", known.above), ("to", known.high), ("below", known.below),
-    )  # fmt: skip
-    return " ".join(
-        [words, *(f"{word} {bound:.12g}" for word, bound in bounds if bound is not None)]
-    )
+    bounds = {"from": known.low, "above": known.above, "to": known.high, "below": known.below}
+    words = [f"{word} {bound:.12g}" for word, bound in bounds.items() if bound is not None]
+    return " ".join(["a line of text" if hint is str else KINDS[hint], *words])
 
 
 def _shown(value: Any) -> str:

@@ -172,6 +172,28 @@ class Workdir:
         return ", ".join(f"{name} {old}, now {new}" for name, old, new in pairs)
 
 
+def workdir_at(path: epath.PathLike) -> Workdir:
+    """The folder of a run by its path.
+
+    Args:
+      path: the path.
+
+    Returns:
+      The folder; nothing is made or read.
+
+    Raises:
+      WorkdirError: the path is no name of a folder.
+
+    Example:
+      >>> workdir_at("runs/a").results
+      PosixGPath('runs/a/results.csv')
+    """
+    text = str(path)
+    if not text.strip() or not text.isprintable():
+        raise WorkdirError(f"workdir is {text!r}; allowed: the path of a folder, such as runs/a")
+    return Workdir(epath.Path(path))
+
+
 def differences(
     there: Config, here: Config, ignored: Collection[Affects] = (Affects.RUNNING,)
 ) -> list[str]:
