@@ -38,62 +38,20 @@ MAN_MADE = {
 
 def get_config() -> ConfigDict:
     """Two random splits and man-made against natural, three seeds, every treatment."""
-    config = ConfigDict()
-    config.name = "cifar100"
-    config.reference = ""
-    config.scale = "full"
-    config.scales = ConfigDict({"tiny": _tiny()})
-
-    config.data = ConfigDict()
-    config.data.source = "tfds:cifar100"
-    config.data.folder = "data/cifar100"
-    config.data.form = ConfigDict({"size": 32, "resize": "warp", "encoding": "raw"})
-    config.data.stream = False
-    config.data.train_per_class = 0
-    config.data.test_per_class = 0
-    config.data.enlarge = 1
-    config.data.mirror = True
-    config.data.shift = 4
-    config.data.crop = 0
-    config.data.reshuffle = True
-    config.data.mean = "base"
-    config.data.scale = "deviation"
-    config.reading = ConfigDict({"workers": 0, "threads": 8, "ahead": 8})
-
+    config = ConfigDict({"name": "cifar100", "scales": {"tiny": _tiny()}})
+    config.data = {"source": "tfds:cifar100", "mirror": True, "shift": 4}
     config.splits = ("random-0", "random-1", "man-natural")
-    config.named_splits = ConfigDict()
-    config.named_splits["man-natural"] = ConfigDict({"A": tuple(MAN_MADE), "B": tuple(NATURAL)})
-    config.groups = ConfigDict({**MAN_MADE, **NATURAL})
-
+    config.named_splits = {"man-natural": {"A": tuple(MAN_MADE), "B": tuple(NATURAL)}}
+    config.groups = {**MAN_MADE, **NATURAL}
     config.seeds = 3
-    config.cuts = ()
-    config.treatments = ("BnB", "BnB+", "AnB", "AnB+", "random")
-    config.examples = (0,)
-    config.preserved = ()
-    config.variants = ConfigDict()
-
-    config.network = ConfigDict()
-    config.network.name = "convnet"
-    config.network.num_outputs = 0
-    config.network.widths = (32, 64, 64, 128)
-    config.network.kernel_sizes = (5, 3, 3, 3)
-    config.network.strides = (1, 1, 1, 1)
-    config.network.pools = (2, 2, 1, 2)
-    config.network.dense_widths = (256,)
-    config.network.dropout = 0.5
-
-    config.optimizer = ConfigDict()
-    config.optimizer.name = "sgd"
-    config.optimizer.learning_rate = 0.02
-    config.optimizer.warmup_steps = 500
-    config.optimizer.momentum = 0.9
-    config.optimizer.weight_decay = 5e-4
-
-    config.precision = "float32"
-    config.packing = "unroll"
-    config.devices_per_column = 0
-    config.frozen_dropout = True
-    config.test_every = 0
+    config.network = {
+        "widths": (32, 64, 64, 128),
+        "strides": (1, 1, 1, 1),
+        "pools": (2, 2, 1, 2),
+        "dense_widths": (256,),
+        "dropout": 0.5,
+    }
+    config.optimizer = {"learning_rate": 0.02, "warmup_steps": 500}
     config.steps = 8000
     config.batch_size = 128
     config.test_batch_size = 500
@@ -104,12 +62,7 @@ def _tiny() -> ConfigDict:
     """The same on the embedded images, for a few steps."""
     return ConfigDict(
         {
-            "data": {
-                "source": "fashion_mnist",
-                "folder": "",
-                "train_per_class": 20,
-                "test_per_class": 20,
-            },
+            "data": {"source": "fashion_mnist", "train_per_class": 20, "test_per_class": 20},
             "named_splits": {
                 "man-natural": {
                     "A": ("T-shirt/top", "Pullover", "Dress", "Coat", "Shirt"),

@@ -4,7 +4,6 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from ml_collections import ConfigDict
 
 from transfer_jax.conditions import Column, Cut, Split, Task
 from transfer_jax.config import load_config
@@ -12,6 +11,7 @@ from transfer_jax.data.image_set import TEST, TRAIN, ImageSet
 from transfer_jax.data.pipeline import DeviceImages
 from transfer_jax.engine.columns import Recipe
 from transfer_jax.models.convnet import ConvNet
+from transfer_jax.schema import Config
 
 TINY = [
     "--config.seeds=2",
@@ -30,7 +30,7 @@ NUM_LAYERS = 6
 
 
 @pytest.fixture
-def tiny_config() -> ConfigDict:
+def tiny_config() -> Config:
     return load_config("fashion_mnist", TINY)
 
 

@@ -78,7 +78,7 @@ def refused(done: subprocess.CompletedProcess[str], message: str) -> None:
             "no config 'configs/none.py'; configs: cifar100",
         ),
         (["--config.sedes=3"], "no field 'sedes' in this config; nearest: seeds"),
-        (["--config.seeds=many"], "invalid literal"),
+        (["--config.seeds=many"], "seeds is 'many'; allowed: whole numbers from 1 to 1000"),
         (["--config.cuts=(0,)"], "n = 0 is no cut of a network of 6 layers; allowed: 1 ... 5"),
         (["--config.cuts=(6,)"], "n = 6 is no cut"),
         (["--config.named_splits.distant.A=()"], "task A has no classes"),

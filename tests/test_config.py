@@ -1,7 +1,8 @@
 import pytest
 from etils import epath
 
-from transfer_jax.config import ConfigError, flat_fields, load_config
+from transfer_jax.config import load_config
+from transfer_jax.fields import ConfigError
 
 
 def test_fields_can_be_overridden():
@@ -17,8 +18,8 @@ def test_fields_can_be_overridden():
     [
         ("--config.sedes=5", "no field 'sedes' in this config; nearest: seeds"),
         ("--config.optimizer.momentun=1", "nearest: optimizer.momentum"),
-        ("--config.seeds=many", "invalid literal"),
-        ("--config.seeds=1.5", "invalid literal"),
+        ("--config.seeds=many", "seeds is 'many'; allowed: whole numbers from 1 to 1000"),
+        ("--config.seeds=1.5", "seeds is '1.5'; allowed: whole numbers from 1 to 1000"),
         ("--config.seeds", "has no value"),
         ("--seeds=5", "unknown argument '--seeds=5'"),
     ],
@@ -49,13 +50,13 @@ def test_a_broken_config_file_is_told_in_one_line(tmp_path):
 def test_every_shipped_config_starts_with_its_command():
     import ast
 
-    from transfer_jax.config import shipped_configs
+    from transfer_jax.config_files import shipped_configs
 
     for name, path in shipped_configs().items():
         text = ast.get_docstring(ast.parse(path.read_text())) or ""
         assert f"transfer-jax run --config=configs/{name}.py" in text
         assert "Expect:" in text
-        assert dict(flat_fields(load_config(name)))
+        assert load_config(name).name == name
 
 
 def test_the_config_that_a_run_keeps_can_be_run_again(tmp_path):

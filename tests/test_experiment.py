@@ -2,11 +2,11 @@
 
 import io
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from etils import epath
-from ml_collections import ConfigDict
 from rich.console import Console
 
 import transfer_jax as tj
@@ -18,6 +18,7 @@ from transfer_jax.grid import base_condition
 from transfer_jax.networks import restore_base
 from transfer_jax.plan import make_plan
 from transfer_jax.results import ResultsError
+from transfer_jax.schema import Layers
 from transfer_jax.workdir import Workdir, WorkdirError
 
 COLUMNS = 2 * (2 + 4 + 2)  # seeds x (base networks, base x target, random x target)
@@ -88,8 +89,7 @@ def test_a_finished_run_is_not_trained_again(config, finished):
 def test_variants_are_trained_and_reported_beside_the_paper(tmp_path):
     flags = [*TINY, "--config.seeds=1", "--config.preserved=(1,)"]
     config = load_config("fashion_mnist", flags)
-    with config.unlocked():
-        config.variants.top = ConfigDict({"copied": ("*[1-5]",), "frozen": ("fc5",)})
+    config = replace(config, variants={"top": Layers(copied=("*[1-5]",), frozen=("fc5",))})
     results = tj.run(config, tmp_path / "v")
     variants = [row.variant for row in results.rows if row.variant]
     assert variants == ["preserved1", "preserved1", "top"] * 4

@@ -6,16 +6,16 @@ from etils import epath
 
 from transfer_jax.checkpoints import save
 from transfer_jax.conditions import Column
-from transfer_jax.config import RUNNING_FIELDS, ConfigError
 from transfer_jax.data.identity import identity, identity_differences
+from transfer_jax.fields import Affects, ConfigError
 from transfer_jax.networks import restore_base
-from transfer_jax.plan import GRID_FIELDS, Plan
+from transfer_jax.plan import Plan
 from transfer_jax.results import read_rows, write_rows
 from transfer_jax.whole_file import write_whole
-from transfer_jax.workdir import Workdir, as_json, differences
+from transfer_jax.workdir import Workdir, differences
 
-# Fields that do not decide what a base network is.
-OF_THE_GRID = (*GRID_FIELDS, "variants", "packing")
+# What does not decide what a base network is.
+OF_OTHERS = (Affects.RUNNING, Affects.COLUMNS, Affects.CONDITIONS)
 
 
 def take_bases(plan: Plan, folder: Workdir, say: Callable[[str], None]) -> None:
@@ -35,10 +35,9 @@ def take_bases(plan: Plan, folder: Workdir, say: Callable[[str], None]) -> None:
     if not plan.config.bases:
         return
     other = Workdir(epath.Path(plan.config.bases))
-    ignored = (*RUNNING_FIELDS, *OF_THE_GRID)
     if not other.config.exists():
         raise ConfigError(f"bases is {other.path}, which holds no run")
-    if odd := differences(other.read_config(), as_json(plan.config), ignored):
+    if odd := differences(other.read_config(), plan.config, OF_OTHERS):
         raise ConfigError(f"the base networks of {other.path} are others: {'; '.join(odd)}")
     if odd := identity_differences(other.read_data(), identity(plan.recipe.images)):
         raise ConfigError(f"the base networks of {other.path} saw other images: {'; '.join(odd)}")

@@ -51,13 +51,14 @@ def _parser() -> argparse.ArgumentParser:
         prog="transfer-jax", description="How many layers to transfer, and whether to freeze them."
     )
     commands = parser.add_subparsers(
-        required=True, metavar="run | plan | sweep | launch | status | prepare | report"
+        required=True, metavar="run | plan | config | sweep | launch | status | prepare | report"
     )
     for name, command, text in (
         ("run", run_command, "train every condition of a config and report"),
         ("plan", _plan_command, "show what a config would train and what it costs"),
         ("sweep", sweep_command, "run a config over values of some of its fields"),
         ("launch", _launch_command, "run a config on other machines, or in several processes"),
+        ("config", _config_command, "print all fields of a config, ready to save"),
         ("prepare", _prepare_command, "bring a dataset's images into one size and one place"),
     ):
         sub = commands.add_parser(
@@ -66,7 +67,7 @@ def _parser() -> argparse.ArgumentParser:
         )  # fmt: skip
         sub.add_argument("--config", default=DEFAULT_CONFIG, help="file, or name of a config")
         sub.set_defaults(command=command)
-        if name != "prepare":
+        if name not in ("config", "prepare"):
             sub.add_argument("--workdir", help="folder of the run; default runs/NAME")
         _ADD_ARGUMENTS[name](sub)
     status = commands.add_parser("status", help="show how far a run is, from another shell")
@@ -85,6 +86,12 @@ def _plan_command(arguments: argparse.Namespace, overrides: list[str], console: 
     from transfer_jax.plan_command import plan_command
 
     plan_command(arguments, overrides, console)
+
+
+def _config_command(arguments: argparse.Namespace, overrides: list[str], console: Console) -> None:
+    from transfer_jax.config_command import config_command
+
+    config_command(arguments, overrides, console)
 
 
 def _prepare_command(arguments: argparse.Namespace, overrides: list[str], console: Console) -> None:
@@ -113,6 +120,10 @@ def _status_command(arguments: argparse.Namespace, overrides: list[str], console
 
 def _add_plan_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--accelerator", help="a100, h100, v4, v5e, ...; default: this machine")
+
+
+def _add_config_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("file", nargs="?", help="the same as --config")
 
 
 def _add_prepare_arguments(parser: argparse.ArgumentParser) -> None:
@@ -168,6 +179,7 @@ def _add_process_arguments(parser: argparse.ArgumentParser) -> None:
 _ADD_ARGUMENTS = {
     "run": _add_process_arguments,
     "plan": _add_plan_arguments,
+    "config": _add_config_arguments,
     "prepare": _add_prepare_arguments,
     "sweep": _add_sweep_arguments,
     "launch": _add_launch_arguments,

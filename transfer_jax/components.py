@@ -5,21 +5,15 @@ import re
 
 import optax
 from jaxtyping import Array
-from ml_collections import ConfigDict
 
 from transfer_jax.conditions import Split, Variant
-from transfer_jax.config import Config, ConfigError
 from transfer_jax.data.image_set import ImageSet
 from transfer_jax.data.tasks import named_split, random_halves, whole
-from transfer_jax.models.caffenet import CaffeNet
-from transfer_jax.models.convnet import ConvNet
+from transfer_jax.fields import Affects, ConfigError, flat
 from transfer_jax.models.layered import Layered
+from transfer_jax.network_fields import make_network
 from transfer_jax.optimizers import caffe_sgd, sgd, step_schedule
-
-NETWORKS = {"convnet": ConvNet, "caffenet": CaffeNet}
-OPTIMIZERS = ("sgd", "caffe")
-IN_STATE = ("learning_rate", "weight_decay")
-WHOLE = "whole"
+from transfer_jax.schema import RANDOM_SPLIT, WHOLE, Caffe, Config
 
 
 def build_splits(config: Config, images: ImageSet) -> dict[str, Split]:
@@ -36,25 +30,19 @@ def build_splits(config: Config, images: ImageSet) -> dict[str, Split]:
       ConfigError: a split is unknown.
       ValueError: a split names classes that the dataset lacks.
     """
-    if not config.splits:
-        raise ConfigError("splits is empty; name at least one, such as ('random-0',)")
-    for name in config.splits:
-        # Names of files are made of it.
-        if not re.fullmatch(r"\w[\w.+ -]*", str(name)):
-            raise ConfigError(f"'{name}' is no name of a split; letters, digits, . + - and _")
     return {name: _split(name, config, images) for name in config.splits}
 
 
 def _split(name: str, config: Config, images: ImageSet) -> Split:
     classes = len(images.class_names)
-    if match := re.fullmatch(r"random-(\d+)", str(name)):
+    if match := re.fullmatch(RANDOM_SPLIT, name):
         return random_halves(name, classes, int(match[1]))
     if name == WHOLE:
         return whole(name, classes)
     if name not in config.named_splits:
         known = ", ".join(["random-0, random-1, ...", WHOLE, *config.named_splits])
         raise ConfigError(f"no split '{name}'; splits: {known}")
-    groups = {**images.groups, **config.get("groups", {})}
+    groups = {**images.groups, **config.groups}
     for group in groups:
         if group in images.class_names:
             raise ConfigError(f"groups.{group} has the name of a class")
@@ -62,32 +50,28 @@ def _split(name: str, config: Config, images: ImageSet) -> Split:
     return named_split(name, tasks.A, tasks.B, images.class_names, groups)
 
 
-def build_network(config: Config, splits: dict[str, Split]) -> Layered:
+def build_network(config: Config, largest: int) -> Layered:
     """The network that a config names.
 
     Args:
-      config: the config; `network.name` is one of `NETWORKS`, the other fields are its arguments.
-      splits: the splits; the largest task decides the number of logits, if the config does not.
+      config: the config.
+      largest: classes of the largest task: the number of logits, if the config does not say it.
 
     Returns:
       The network.
 
     Raises:
-      ConfigError: there is no such network, or it has too few logits for a task.
+      ConfigError: the network cannot have these fields, or has too few logits for a task.
     """
-    settings = config.network.to_dict()
-    name, asked = settings.pop("name"), settings.pop("num_outputs")
-    if name not in NETWORKS:
-        raise ConfigError(f"network.name is '{name}'; allowed: {', '.join(NETWORKS)}")
-    largest = max(len(task.classes) for split in splits.values() for task in split.tasks)
+    asked = config.network.num_outputs
     if asked and asked < largest:
         raise ConfigError(
             f"network.num_outputs is {asked}, but a task has {largest} classes; 0 takes as many"
         )
     try:
-        return NETWORKS[name](asked or largest, **settings)
-    except TypeError as error:
-        raise ConfigError(f"network.{name}: {error}") from None
+        return make_network(config.network, asked or largest)
+    except ValueError as error:
+        raise ConfigError(f"network.{error}") from None
 
 
 def build_optimizer(config: Config) -> optax.GradientTransformation:
@@ -100,7 +84,7 @@ def build_optimizer(config: Config) -> optax.GradientTransformation:
       The optimizer of one network.
     """
     settings = config.optimizer
-    if settings.name == "caffe":
+    if isinstance(settings, Caffe):
         make, shape = caffe_sgd, step_schedule(1.0, settings.step_every, settings.step_factor)
     else:
         warmup = settings.warmup_steps
@@ -123,7 +107,7 @@ def in_state(config: Config) -> dict[str, float]:
     Returns:
       Name to value.
     """
-    return {name: float(config.optimizer[name]) for name in IN_STATE}
+    return {f.name: f.value for f in flat(config.optimizer) if f.affects is Affects.STATE}
 
 
 def build_variants(config: Config, layer_names: tuple[str, ...]) -> list[Variant]:
@@ -137,13 +121,8 @@ def build_variants(config: Config, layer_names: tuple[str, ...]) -> list[Variant
       The variants.
 
     Raises:
-      ConfigError: a variant lacks a field, or names a layer that the network does not have.
+      ConfigError: a variant names a layer that the network does not have.
     """
-    for name, layers in config.variants.items():
-        if not isinstance(layers, ConfigDict) or set(layers) != {"copied", "frozen"}:
-            raise ConfigError(
-                f"variants.{name} has {', '.join(map(str, layers))}; it needs copied and frozen"
-            )
     return [
         Variant(
             name,

@@ -1,50 +1,30 @@
-"""Configs: an ml_collections file, and fields overridden on the command line."""
+"""Configs: an ml_collections file that says what differs, and fields given on the command line."""
 
+from __future__ import annotations
+
+import dataclasses
 import difflib
-import importlib.util
-import json
-from collections.abc import Iterator, Sequence
+import re
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
-from absl import flags
-from ml_collections import ConfigDict, config_flags
+from ml_collections import ConfigDict
 
-# ml_collections types each field as a union of all it could be, which checks nothing.
+from transfer_jax.config_files import find_config, stated_in
+from transfer_jax.field_checks import Typed, UnknownField, names, read
+from transfer_jax.fields import ConfigError, plain
+
+# The schema names networks and what else JAX makes: it is imported when a config is read, so that
+# help comes at once.
 if TYPE_CHECKING:
-    Config = Any
-else:
-    Config = ConfigDict
+    from transfer_jax.schema import Config
 
-
-# How a run goes about its work; none of it changes a number. Configs may leave these out.
-RUNNING: dict[str, Any] = {
-    "bases": "",  # folder of a run of the same config whose base networks are taken over
-    "checkpoint": {
-        "minutes": 5.0,  # between two checkpoints; 0: none by time
-        "steps": 0,  # likewise
-        "grace": 25.0,  # seconds from SIGTERM or SIGINT to the end at the latest
-        "networks": "bases",  # "all": the trained layers of every condition are kept too
-    },
-    "logs": {
-        "every": 20,  # steps between two lines; a stop is seen then too
-        "tensorboard": True,
-    },
-    "profile_steps": (0, 0),  # first and last step, of the first columns, that are profiled
-}
-RUNNING_FIELDS = (*RUNNING, "reading")
 # The file that says what a folder of several runs varies.
 SWEEP = "sweep.json"
-# What is measured of a column's networks beside their accuracy. Configs may leave these out.
-MEASURED: dict[str, Any] = {
-    "controls": (),  # any of cka, stitching, barrier, reinitialisation, scores
-    "control_examples": 500,  # images that networks are looked at with
-}
-
-
-class ConfigError(ValueError):
-    """A config that does not exist, cannot be read, or asks for what is impossible."""
+TFDS = "tfds:"
+DEEPEST = 20
+Stated = dict[str, Any]
 
 
 def load_config(name: str, overrides: Sequence[str] = ()) -> Config:
@@ -53,187 +33,185 @@ def load_config(name: str, overrides: Sequence[str] = ()) -> Config:
     Args:
       name: a path, or the name of a config that travels with the package; the file defines
         `get_config()`, or is the `config.json` of a run's folder.
-      overrides: `--config.field=value`, one string each.
+      overrides: `--config.field=value`, one string each; of a field given twice the last one wins.
 
     Returns:
-      The config, locked: no field can be added.
+      The config; what neither file nor overrides say is its default.
 
     Raises:
-      ConfigError: no such config, no such field, or a value of the wrong type.
+      ConfigError: no such config, no such field, or a value that a field may not hold.
 
     Example:
       >>> load_config("fashion_mnist", ["--config.seeds=5"]).seeds
       5
     """
     path = find_config(name)
-    config = with_defaults(_get_config(path))
-    for override in overrides:
-        _check_override(config, override)
-    _apply_scale(config, overrides)
-    values = flags.FlagValues()
-    arguments = [str(path), *overrides]
+    held, asked = _plain(stated_in(path)), _asked(overrides)
     try:
-        holder = config_flags.DEFINE_config_dict(
-            "config", config.lock(), flag_values=values, sys_argv=arguments
-        )
-        values(arguments)
-    except (flags.Error, AttributeError, TypeError, ValueError, IndexError) as error:
-        raise ConfigError(f"{path.name}: {' '.join(str(error).split())}") from None
-    return holder.value
+        stated = _scaled(held, asked.get("scale"))
+    except ConfigError as error:
+        raise ConfigError(f"{path}: {error}") from None
+    return _whole(stated, asked)
 
 
-def with_defaults(config: Config) -> Config:
-    """A config with every field that configs may leave out.
+def read_config(config: Config | ConfigDict | Mapping[str, Any]) -> Config:
+    """A config from what states it.
 
     Args:
-      config: a config; fields that it has are kept.
+      config: what a config file's `get_config()` returns; or a config, which is checked again.
 
     Returns:
-      The config; it is changed in place where fields were missing.
-
-    Example:
-      >>> with_defaults(ConfigDict({"logs": {"every": 5}})).logs.tensorboard
-      True
-    """
-    with config.unlocked():
-        for name, default in (RUNNING | MEASURED).items():
-            held = config.get(name)
-            if isinstance(default, dict) and held is not None:
-                default = {**default, **held}
-            if held is None or isinstance(default, dict):
-                config[name] = ConfigDict(default) if isinstance(default, dict) else default
-    return config
-
-
-def shipped_configs() -> dict[str, Path]:
-    """The configs that travel with the package.
-
-    Returns:
-      Name to file.
-
-    Example:
-      >>> "fashion_mnist" in shipped_configs()
-      True
-    """
-    spec = importlib.util.find_spec("transfer_jax.configs")
-    folders = list(spec.submodule_search_locations or []) if spec else []
-    return {
-        path.stem: path
-        for folder in folders
-        for path in sorted(Path(folder).glob("*.py"))
-        if not path.stem.startswith("_")
-    }
-
-
-def find_config(name: str) -> Path:
-    """The file of a config: a path that exists, else a config of the package.
-
-    Args:
-      name: a path such as `configs/fashion_mnist.py`, or a name such as `fashion_mnist`.
-
-    Returns:
-      The file.
+      The config; what is not stated is its default.
 
     Raises:
-      ConfigError: there is none; the configs of the package are named.
+      ConfigError: there is no such field, or a field holds what it may not.
 
     Example:
-      >>> find_config("configs/fashion_mnist.py").name
-      'fashion_mnist.py'
+      >>> read_config(ConfigDict({"logs": {"every": 5}})).logs.every
+      5
     """
-    if Path(name).is_file():
-        return Path(name)
-    shipped = shipped_configs()
-    if name in shipped:
-        return shipped[name]
-    if Path(name).parent.name in ("", "configs") and Path(name).stem in shipped:
-        return shipped[Path(name).stem]
-    near = difflib.get_close_matches(Path(name).stem, shipped, n=1)
-    hint = f"; did you mean {near[0]}?" if near else ""
-    raise ConfigError(f"no config '{name}'; configs: {', '.join(shipped)}{hint}")
+    return _whole(_scaled(_plain(config), None), {})
 
 
-def flat_fields(config: Config, prefix: str = "") -> Iterator[tuple[str, object]]:
-    """Every field of a config by its dotted name.
-
-    Args:
-      config: the config.
-      prefix: what the names start with.
-
-    Returns:
-      (name, value) pairs.
-
-    Example:
-      >>> list(flat_fields(ConfigDict({"a": {"b": 1}})))
-      [('a.b', 1)]
-    """
-    for name, value in config.items():
-        if isinstance(value, ConfigDict):
-            yield from flat_fields(value, f"{prefix}{name}.")
-        else:
-            yield f"{prefix}{name}", value
-
-
-def _get_config(path: Path) -> Config:
-    if path.suffix == ".json":
-        return _kept_config(path)
-    try:
-        config = _load_module(path).get_config()
-    except Exception as error:  # whatever a user's file raises is told in one line
-        raise ConfigError(f"{path} cannot be loaded: {type(error).__name__}: {error}") from error
-    if not isinstance(config, ConfigDict):
-        raise ConfigError(f"{path}: get_config() returns {type(config).__name__}, not ConfigDict")
+def _plain(config: Any, depth: int = 0) -> Any:
+    """What is stated, in dicts; their values are looked at where they are read."""
+    if depth > DEEPEST:
+        raise ConfigError("its parts lie in each other without end")
+    if dataclasses.is_dataclass(config):
+        return plain(config)
+    if isinstance(config, ConfigDict | Mapping):
+        return {str(name): _plain(value, depth + 1) for name, value in config.items()}
+    if depth == 0:
+        raise ConfigError(f"a config is {type(config).__name__}; allowed: ConfigDict")
     return config
 
 
-def _kept_config(path: Path) -> Config:
-    """The config that a run's folder keeps, so that anyone can repeat the run."""
-    try:
-        held = json.loads(path.read_text())
-    except (OSError, ValueError, RecursionError) as error:
-        raise ConfigError(f"{path} cannot be loaded: {error}") from None
-    if not isinstance(held, dict):
-        raise ConfigError(f"{path} holds no fields")
-    return ConfigDict(_with_tuples(held))
+def _asked(overrides: Sequence[str]) -> Stated:
+    """What the command line says, in parts as a config is; the last one of a field wins."""
+    asked: Stated = {}
+    for override in overrides:
+        field, equals, text = override.removeprefix("--config.").partition("=")
+        if not override.startswith("--config."):
+            raise ConfigError(f"unknown argument '{override}'")
+        if not equals:
+            raise ConfigError(f"'{override}' has no value; write --config.{field}=VALUE")
+        *parts, last = field.split(".")
+        part = asked
+        for name in parts:
+            part = part.setdefault(name, {})
+            if not isinstance(part, dict):
+                raise ConfigError(f"'{override}' is of a part that is also given a value")
+        part[last] = Typed(text)
+    return asked
 
 
-def _with_tuples(value: Any) -> Any:
-    """JSON has lists where configs have tuples."""
-    if isinstance(value, dict):
-        return {name: _with_tuples(own) for name, own in value.items()}
-    return tuple(_with_tuples(own) for own in value) if isinstance(value, list) else value
-
-
-def _load_module(path: Path) -> ModuleType:
-    spec = importlib.util.spec_from_file_location(f"config_{path.stem}", path)
-    if spec is None or spec.loader is None:
-        raise ConfigError(f"{path} is no Python file")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-def _apply_scale(config: Config, overrides: Sequence[str]) -> None:
-    """Give fields the values of the scale that is asked for, such as `tiny`."""
-    if "scales" not in config:
-        return
-    scales = config.scales
-    del config.scales
-    asked = [o.partition("=")[2] for o in overrides if o.startswith("--config.scale=")]
-    name = asked[-1] if asked else config.scale
+def _scaled(stated: Stated, asked: Any) -> Stated:
+    """What is stated at the scale that is asked for, such as `tiny`; all scales are checked."""
+    _read(own := {name: value for name, value in stated.items() if name != "scales"})
+    scales = stated.get("scales", {})
+    if not isinstance(scales, dict):
+        raise ConfigError(f"scales is {scales!r}; allowed: names of scales, and what differs there")
+    for name, other in scales.items():
+        if not isinstance(other, dict):
+            raise ConfigError(f"scales.{name} is {other!r}; allowed: a part of the config")
+        try:
+            _read(_merged(own, other))
+        except ConfigError as error:
+            raise ConfigError(f"scales.{name}: {error}") from None
+    now = own.get("scale", "full")
+    name = now if asked is None else str(asked)
     if name in scales:
-        config.update(scales[name])
-    elif name != config.scale:
-        raise ConfigError(f"no scale '{name}'; scales: {config.scale}, {', '.join(scales)}")
+        return _merged(own, {**scales[name], "scale": name})
+    if name != now:
+        raise ConfigError(f"no scale '{name}'; scales: {', '.join([now, *scales])}")
+    return own
 
 
-def _check_override(config: Config, override: str) -> None:
-    field, equals, _ = override.removeprefix("--config.").partition("=")
-    if not override.startswith("--config."):
-        raise ConfigError(f"unknown argument '{override}'")
-    if not equals:
-        raise ConfigError(f"'{override}' has no value; write --config.{field}=VALUE")
-    names = [name for name, _ in flat_fields(config) if not name.startswith("scales.")]
-    if field not in names:
-        near = difflib.get_close_matches(field, names, n=1, cutoff=0.0)[0]
-        raise ConfigError(f"no field '{field}' in this config; nearest: {near}")
+def _merged(stated: Stated, more: Stated) -> Stated:
+    """What both say; where both say something, what the second says."""
+    merged = dict(stated)
+    for name, value in more.items():
+        held = merged.get(name)
+        if isinstance(held, dict) and isinstance(value, dict):
+            value = _merged(held, value)
+        merged[name] = value
+    return merged
+
+
+def _whole(stated: Stated, asked: Stated) -> Config:
+    from transfer_jax.schema import check_together
+
+    own = _without_the_other_kinds(_without_the_other_data(stated, asked), asked)
+    config = _read(_merged(own, asked))
+    data = config.data
+    if not data.folder and data.source != type(data)().source:
+        folder = "data/" + re.sub(r"[^\w.+-]", "_", data.source.removeprefix(TFDS))
+        config = dataclasses.replace(config, data=dataclasses.replace(data, folder=folder))
+    check_together(config)
+    return config
+
+
+def _read(stated: Stated) -> Config:
+    from transfer_jax.schema import Config
+
+    try:
+        return read(Config, stated)
+    except UnknownField as error:
+        known = list(names(Config, stated))
+        raise ConfigError(f"{error}; nearest: {_nearest(error.name, known)}") from None
+
+
+def _nearest(name: str, known: Sequence[str]) -> str:
+    """The name that is most like another, or whose last word is most like its last word."""
+
+    def likeness(other: str) -> tuple[float, float]:
+        last = difflib.SequenceMatcher(None, _last(name), _last(other)).ratio()
+        both = difflib.SequenceMatcher(None, name, other).ratio()
+        return max(last, both), both
+
+    return max(known, key=likeness)
+
+
+def _last(name: str) -> str:
+    return name.rpartition(".")[2]
+
+
+def _without_the_other_kinds(stated: Stated, asked: Stated) -> Stated:
+    """Of a network or optimizer that is changed by name, only the fields that the new one has."""
+    from transfer_jax.schema import Config
+
+    kept = dict(stated)
+    for field in ("network", "optimizer"):
+        part, wanted = stated.get(field), asked.get(field)
+        if not isinstance(part, dict) or not isinstance(wanted, dict) or "name" not in wanted:
+            continue
+        has = set(names(Config, {field: {"name": wanted["name"]}}))
+        kept[field] = {name: value for name, value in part.items() if f"{field}.{name}" in has}
+    return kept
+
+
+def _without_the_other_data(stated: Stated, asked: Stated) -> Stated:
+    """What is stated, less what is about the file's dataset where the command line names another.
+
+    Splits by rule fit every dataset, splits by class names the one that they were written for. How
+    many images a class has, the authors' numbers and the run's name are about that one too.
+    """
+    from transfer_jax.schema import RANDOM_SPLIT, WHOLE, Config
+
+    data, wanted = stated.get("data", {}), asked.get("data", {})
+    source = wanted.get("source") if isinstance(wanted, dict) else None
+    if source is None or _dataset(source) == _dataset(data.get("source", Config().data.source)):
+        return stated
+    by_rule = re.compile(f"{RANDOM_SPLIT}|{WHOLE}")
+    kept = {n: value for n, value in stated.items() if n not in ("reference", "splits")}
+    splits = tuple(s for s in stated.get("splits", ()) if by_rule.fullmatch(s))
+    folder = Path(wanted.get("folder") or data.get("folder") or _dataset(source)).name
+    kept["name"] = re.sub(r"[^\w+ -]", "_", folder) or "experiment"
+    numbers = ("train_per_class", "test_per_class")
+    kept["data"] = {name: value for name, value in data.items() if name not in numbers}
+    return {**kept, "splits": splits} if splits else kept
+
+
+def _dataset(source: str) -> str:
+    """A source without where it is had from, its version and its kind."""
+    return re.split("[:/]", source.removeprefix(TFDS))[0]

@@ -3,25 +3,26 @@
 from contextlib import ExitStack
 
 from etils import epath
+from ml_collections import ConfigDict
 from rich.console import Console
 
 from transfer_jax.analysis.evidence import read_evidence
 from transfer_jax.analysis.report import numbers_of, write_report
 from transfer_jax.bases import take_bases
-from transfer_jax.config import Config
 from transfer_jax.data.sources import check_prepared
 from transfer_jax.engine.processes import is_first, wait_for_all
 from transfer_jax.keepsakes import keep_split_images
 from transfer_jax.lock import Lock
 from transfer_jax.plan import Plan, check_devices, make_plan
 from transfer_jax.results import Results, check_complete, read_rows, write_rows
+from transfer_jax.schema import Config
 from transfer_jax.stopping import StopRequest
 from transfer_jax.trainer import Run, Trainer
-from transfer_jax.workdir import Workdir, write_json
+from transfer_jax.workdir import Workdir, workdir_at, write_json
 
 
 def run(
-    config: Config,
+    config: Config | ConfigDict,
     workdir: epath.PathLike,
     *,
     console: Console | None = None,
@@ -30,7 +31,7 @@ def run(
     """Train every network that a config asks for and report on them.
 
     Args:
-      config: the config.
+      config: the config; of a ConfigDict, what it does not state is its default.
       workdir: the run's folder. If it holds finished columns of the same config, or checkpoints,
         these are kept; if it holds all columns, nothing is trained.
       console: where progress is shown; None shows none.
@@ -49,10 +50,10 @@ def run(
     """
     if console is None or not is_first():
         console = Console(quiet=True)
+    folder = workdir_at(workdir)
     plan = make_plan(config)
-    check_prepared(plan.recipe.images, config.data.source, config.data.folder)
+    check_prepared(plan.recipe.images, plan.config.data.source, plan.config.data.folder)
     check_devices(plan)
-    folder = Workdir(epath.Path(workdir))
     if is_first():
         folder.open()
     wait_for_all("the workdir")

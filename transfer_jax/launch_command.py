@@ -11,6 +11,7 @@ from rich.console import Console
 from transfer_jax.config import load_config
 from transfer_jax.launch import gcluster, local, queued_resource, skypilot
 from transfer_jax.launch.job import Job, LaunchError, Step, check
+from transfer_jax.workdir import workdir_at
 
 ENGINES = {
     "skypilot": skypilot.steps,
@@ -31,7 +32,8 @@ def launch_command(arguments: argparse.Namespace, overrides: list[str], console:
       LaunchError: the job cannot be asked for, or a command is missing or failed.
     """
     config = load_config(arguments.config, overrides)
-    workdir = arguments.workdir or f"runs/{config.name}"
+    workdir = f"runs/{config.name}" if arguments.workdir is None else arguments.workdir
+    workdir_at(workdir)
     if arguments.on == "local":
         flags = [f"--config={arguments.config}", f"--workdir={workdir}", *overrides]
         commands = local.commands(flags, arguments.processes or 2)

@@ -1,27 +1,18 @@
 """The plan of an experiment: everything that a config decides, checked before training."""
 
+import math
 from collections.abc import Hashable, Iterator, Sequence
 from dataclasses import dataclass
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax.sharding import Mesh
+from ml_collections import ConfigDict
 
-from transfer_jax.components import (
-    IN_STATE,
-    build_network,
-    build_optimizer,
-    build_splits,
-    build_variants,
-)
-from transfer_jax.conditions import Column, Condition, Cut, Split
-from transfer_jax.config import (
-    RUNNING_FIELDS,
-    Config,
-    ConfigError,
-    flat_fields,
-    with_defaults,
-)
+from transfer_jax.components import build_network, build_optimizer, build_splits, build_variants
+from transfer_jax.conditions import Column, Condition, Cut, Split, Task
+from transfer_jax.config import read_config
 from transfer_jax.control_results import STITCHING
 from transfer_jax.data.hold_out import with_held_out
 from transfer_jax.data.image_set import ImageSet, enlarge
@@ -30,25 +21,16 @@ from transfer_jax.data.tasks import first_examples
 from transfer_jax.engine.columns import Recipe, validation_examples
 from transfer_jax.engine.mesh import check_processes, column_mesh, devices_per_column
 from transfer_jax.engine.step import ColumnProgram
-from transfer_jax.field_checks import check_fields
+from transfer_jax.fields import Affects, ConfigError, flat
 from transfer_jax.grid import base_condition, base_conditions, columns, condition_grid
 from transfer_jax.models.layered import Layered
 from transfer_jax.models.precision import InPrecision
+from transfer_jax.schema import Config
 
-# Fields that change what columns there are and what arrays they start with, not the program.
-GRID_FIELDS = (
-    "name",
-    "reference",
-    "seeds",
-    "splits",
-    "cuts",
-    "treatments",
-    "examples",
-    "preserved",
-    "controls",
-    "control_examples",
-)
-OF_COLUMNS = (*GRID_FIELDS, "data.train_per_class", *(f"optimizer.{name}" for name in IN_STATE))
+# Numbers above these are mistakes, and would take all memory.
+MOST_NETWORKS, MOST_PARAMETERS = 200_000, 2 * 10**9
+# Columns that differ in nothing of these share a program.
+PROGRAMS = (Affects.CONDITIONS, Affects.PROGRAM)
 
 
 @dataclass(frozen=True, eq=False)
@@ -90,14 +72,8 @@ class Plan:
         Returns:
           The cuts, and all of the config but what a column's own arrays hold.
         """
-        fields = dict(flat_fields(self.config))
-        held = [
-            (name, str(value))
-            for name, value in sorted(fields.items())
-            if name not in OF_COLUMNS and name.split(".")[0] not in RUNNING_FIELDS
-        ]
-        largest = max(len(task.classes) for s in self.splits.values() for task in s.tasks)
-        return (cuts, largest, self.recipe.test_examples, *held)
+        held = [(f.name, f.value) for f in flat(self.config) if f.affects in PROGRAMS]
+        return (cuts, _largest(self.splits), self.recipe.test_examples, *held)
 
     def program(self, cuts: tuple[Cut, ...]) -> ColumnProgram:
         """The computation that columns with these cuts share."""
@@ -172,7 +148,7 @@ def check_devices(plan: Plan) -> None:
     check_processes(len(groups[largest]), meshes[largest])
 
 
-def make_plan(config: Config) -> Plan:
+def make_plan(config: Config | ConfigDict) -> Plan:
     """Check a config and work out what it asks for.
 
     Args:
@@ -185,7 +161,7 @@ def make_plan(config: Config) -> Plan:
       ConfigError: the config asks for what is impossible; the field is named.
     """
     try:
-        return _plan(with_defaults(config))
+        return _plan(read_config(config))
     except ConfigError:
         raise
     except (ValueError, TypeError) as error:
@@ -193,16 +169,11 @@ def make_plan(config: Config) -> Plan:
 
 
 def _plan(config: Config) -> Plan:
-    check_fields(config)
-    data = config.data
-    images = enlarge(load_images(data.source, data.folder, stream=data.stream), data.enlarge)
-    images = with_held_out(
-        images, validation_share=data.get("validation_share", 0.1), test_share=0.2
-    )
-    splits = build_splits(config, images)
-    network = build_network(config, splits)
+    _check_grid(config, build_network(config, 1).layer_names)
+    images, splits = _images_and_splits(config)
+    network = build_network(config, _largest(splits))
     recipe = _recipe(config, images, splits)
-    jax.eval_shape(lambda: network.init(jax.random.key(0), jnp.zeros((1, *recipe.network_shape))))
+    _check_parameters(network, recipe)
     examples = tuple(k or None for k in config.examples)
     grid, also = [], []
     for name, split in splits.items():
@@ -229,26 +200,98 @@ def _plan(config: Config) -> Plan:
     return Plan(config, splits, network, recipe, tuple(bases), tuple(grid))
 
 
+def smallest_task(config: Config) -> int:
+    """The number of training examples that the smallest task of a config has.
+
+    Args:
+      config: the config; its dataset is there.
+
+    Returns:
+      The number: a batch can have no more.
+
+    Raises:
+      ConfigError: the splits do not fit the dataset.
+    """
+    try:
+        images, splits = _images_and_splits(config)
+        return min(len(_training(config, images, task)) for task in _tasks(splits))
+    except ConfigError:
+        raise
+    except ValueError as error:
+        raise ConfigError(str(error)) from error
+
+
+def _check_grid(config: Config, layer_names: tuple[str, ...]) -> None:
+    """Check, before images are read, that the cuts are the network's and the grid is no mistake."""
+    one = condition_grid(
+        len(layer_names),
+        cuts=config.cuts,
+        preserved=config.preserved,
+        variants=build_variants(config, layer_names),
+    )
+    networks = len(one) * len(config.splits) * len(config.examples) * config.seeds
+    if networks > MOST_NETWORKS:
+        raise ConfigError(
+            f"seeds, splits, cuts and examples make {networks} networks; allowed: up to "
+            f"{MOST_NETWORKS}"
+        )
+
+
+def _check_parameters(network: Layered, recipe: Recipe) -> None:
+    shape = (1, *recipe.network_shape)
+    shapes = jax.eval_shape(lambda: network.init(jax.random.key(0), jnp.zeros(shape)))
+    parameters = sum(math.prod(leaf.shape) for leaf in jax.tree.leaves(shapes))
+    if parameters > MOST_PARAMETERS:
+        raise ConfigError(
+            f"the network has {parameters} parameters; allowed: up to {MOST_PARAMETERS}"
+        )
+
+
+def _images_and_splits(config: Config) -> tuple[ImageSet, dict[str, Split]]:
+    data = config.data
+    images = with_held_out(
+        load_images(data.source, data.folder, stream=data.stream),
+        validation_share=data.validation_share,
+        test_share=data.test_share,
+        seed=data.hold_out_seed,
+    )
+    images = enlarge(images, data.enlarge)
+    return images, build_splits(config, images)
+
+
+def _tasks(splits: dict[str, Split]) -> list[Task]:
+    return [task for split in splits.values() for task in split.tasks]
+
+
+def _largest(splits: dict[str, Split]) -> int:
+    return max(len(task.classes) for task in _tasks(splits))
+
+
+def _training(config: Config, images: ImageSet, task: Task) -> np.ndarray:
+    per_class = config.data.train_per_class or None
+    return first_examples(images.labels, images.is_train, task, per_class)
+
+
 def _recipe(config: Config, images: ImageSet, splits: dict[str, Split]) -> Recipe:
-    tasks = [task for split in splits.values() for task in split.tasks]
+    tasks = _tasks(splits)
     test = config.data.test_per_class or None
     test_examples = max(
         len(first_examples(images.labels, images.is_test, task, test)) for task in tasks
     )
-    crop, train_per_class = config.data.crop, config.data.train_per_class or None
+    crop = config.data.crop
     if crop > min(images.images.shape[1:3]):
         sides = "x".join(map(str, images.images.shape[1:3]))
         raise ConfigError(f"data.crop is {crop}, but the images have {sides} pixels")
     for task in tasks:
-        train = first_examples(images.labels, images.is_train, task, train_per_class)
-        if config.batch_size > len(train):
+        count = len(_training(config, images, task))
+        if config.batch_size > count:
             raise ConfigError(
-                f"batch_size is {config.batch_size}, but task {task.name} has "
-                f"{len(train)} training examples"
+                f"batch_size is {config.batch_size}, but task {task.name} has {count} training "
+                f"examples; allowed: up to {count}"
             )
     return Recipe(
         images=images,
-        train_per_class=train_per_class,
+        train_per_class=config.data.train_per_class or None,
         test_per_class=test,
         test_examples=test_examples,
         batch_size=config.batch_size,

@@ -5,7 +5,6 @@ import shlex
 from collections import Counter
 from dataclasses import replace
 
-from ml_collections import ConfigDict
 from rich import box
 from rich.console import Console
 from rich.table import Table
@@ -72,9 +71,7 @@ def plan_command(arguments: argparse.Namespace, overrides: list[str], console: C
 
 def _plain(plan: Plan) -> Plan:
     """The plan as an accelerator runs it: in plain convolutions, which bfloat16 always takes."""
-    config = ConfigDict(plan.config)
-    config.precision = "bfloat16"
-    return replace(plan, config=config)
+    return replace(plan, config=replace(plan.config, precision="bfloat16"))
 
 
 def _cost_table(plan: Plan, costs: list[ProgramCost]) -> Table:

@@ -1,19 +1,20 @@
 """The command `transfer-jax prepare`: a dataset's images in one size and one place."""
 
 import argparse
-import shlex
 from pathlib import Path
 
 from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from transfer_jax.config import Config, ConfigError, load_config
-from transfer_jax.data.decoding import RESIZES, ImageForm
+from transfer_jax.config import load_config
+from transfer_jax.data.decoding import ImageForm
 from transfer_jax.data.originals.part import TRAIN
 from transfer_jax.data.preparation import Preparation, damaged_shards, prepare
-from transfer_jax.data.records import ENCODINGS, Manifest, RecordsError
+from transfer_jax.data.records import Manifest, RecordsError
 from transfer_jax.data.sources import find_originals
+from transfer_jax.fields import ConfigError
+from transfer_jax.next_run import next_run
 
 SHOWN = 20
 
@@ -27,7 +28,7 @@ def prepare_command(arguments: argparse.Namespace, overrides: list[str], console
       console: where to print.
 
     Raises:
-      ConfigError: the config names no folder, size or encoding.
+      ConfigError: the config or an argument is wrong.
       OriginalsError: files are missing or damaged.
       RecordsError: the folder cannot be written, or records are damaged.
     """
@@ -40,7 +41,10 @@ def prepare_command(arguments: argparse.Namespace, overrides: list[str], console
         raise ConfigError(f"--workers is {arguments.workers}; allowed: whole numbers from 1")
     with console.status("looking at the files"):
         originals = find_originals(config.data.source, arguments.manual_dir, arguments.data_dir)
-    settings = _settings(config, originals.channels)
+    form = config.data.form
+    settings = Preparation(
+        config.data.source, ImageForm(form.size, form.resize, originals.channels), form.encoding
+    )
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(),
                TextColumn("parts, {task.fields[images]:,} images"),
                TimeRemainingColumn(compact=True))  # fmt: skip
@@ -49,26 +53,8 @@ def prepare_command(arguments: argparse.Namespace, overrides: list[str], console
         for done in prepare(originals, settings, folder, arguments.workers):
             bar.update(task, total=done.all_parts, completed=done.parts, images=done.images)
     _summarise(Manifest.read(folder), folder, console)
-    flags = shlex.join([f"--config={arguments.config}", *overrides])
-    console.print(f"Next: transfer-jax run {flags}", highlight=False, soft_wrap=True)
-
-
-def _settings(config: Config, channels: int) -> Preparation:
-    form = config.data.get("form")
-    if form is None or not config.data.folder:
-        raise ConfigError(
-            "this config's data cannot be prepared: it needs data.folder and data.form"
-        )
-    if form.resize not in RESIZES:
-        raise ConfigError(f"data.form.resize is '{form.resize}'; allowed: {', '.join(RESIZES)}")
-    if form.encoding not in ENCODINGS:
-        allowed = ", ".join(ENCODINGS)
-        raise ConfigError(f"data.form.encoding is '{form.encoding}'; allowed: {allowed}")
-    if form.size < 1:
-        raise ConfigError(f"data.form.size is {form.size}; allowed: whole numbers from 1")
-    return Preparation(
-        config.data.source, ImageForm(form.size, form.resize, channels), form.encoding
-    )
+    for line in next_run(config, [f"--config={arguments.config}", *overrides]):
+        console.print(line, highlight=False, soft_wrap=True, markup=False)
 
 
 def _summarise(manifest: Manifest, folder: Path, console: Console) -> None:

@@ -21,7 +21,7 @@ def run_command(arguments: argparse.Namespace, overrides: list[str], console: Co
       console: where to print.
     """
     config = load_config(arguments.config, overrides)
-    workdir = arguments.workdir or f"runs/{config.name}"
+    workdir = f"runs/{config.name}" if arguments.workdir is None else arguments.workdir
     from transfer_jax.analysis.evidence import read_evidence
     from transfer_jax.analysis.report import numbers_of
     from transfer_jax.engine.processes import is_first
@@ -99,7 +99,7 @@ def sweep_command(arguments: argparse.Namespace, overrides: list[str], console: 
       console: where to print.
     """
     config = load_config(arguments.config, overrides)
-    workdir = arguments.workdir or f"runs/{config.name}_sweep"
+    workdir = f"runs/{config.name}_sweep" if arguments.workdir is None else arguments.workdir
     from transfer_jax.sweep import parse_axis, run_sweep
 
     axes = [parse_axis(text) for text in arguments.over]

@@ -3,6 +3,7 @@
 import ast
 import itertools
 import json
+import math
 import re
 from collections.abc import Sequence
 from dataclasses import astuple, dataclass, fields
@@ -10,18 +11,20 @@ from dataclasses import astuple, dataclass, fields
 from etils import epath
 from rich.console import Console
 
-from transfer_jax.config import SWEEP, ConfigError, load_config
+from transfer_jax.config import SWEEP, load_config
 from transfer_jax.data.sources import check_prepared
 from transfer_jax.engine.processes import is_first, wait_for_all
 from transfer_jax.experiment import is_finished, load_results, train_and_report
+from transfer_jax.fields import ConfigError
 from transfer_jax.plan import check_devices, make_plan
 from transfer_jax.results import ResultRow
 from transfer_jax.stopping import StopRequest
 from transfer_jax.trainer import Run
 from transfer_jax.whole_file import write_table
-from transfer_jax.workdir import Workdir, WorkdirError, write_json
+from transfer_jax.workdir import Workdir, WorkdirError, workdir_at, write_json
 
 TABLE = "sweep.csv"
+MOST_RUNS = 1000
 
 
 @dataclass(frozen=True)
@@ -95,8 +98,8 @@ def run_sweep(
     """
     if console is None or not is_first():
         console = Console(quiet=True)
-    points = list(itertools.product(*(axis.values for axis in axes)))
-    parent = Workdir(epath.Path(workdir))
+    parent = workdir_at(workdir)
+    points = _points(axes)
     if len({name_of(axes, point) for point in points}) < len(points):
         raise ConfigError("two runs of this sweep would have one name; write values apart")
     runs = [
@@ -116,6 +119,16 @@ def run_sweep(
         _write_table(table, axes, points, runs)
     wait_for_all("the sweep's table")
     return table
+
+
+def _points(axes: Sequence[Axis]) -> list[tuple[object, ...]]:
+    """Every combination of values."""
+    names = [axis.field for axis in axes]
+    if twice := [name for name in names if names.count(name) > 1]:
+        raise ConfigError(f"{twice[0]} is varied twice; write all its values in one --over")
+    if (count := math.prod(len(axis.values) for axis in axes)) > MOST_RUNS:
+        raise ConfigError(f"this sweep has {count} runs; allowed: up to {MOST_RUNS}")
+    return list(itertools.product(*(axis.values for axis in axes)))
 
 
 def name_of(axes: Sequence[Axis], point: Sequence[object]) -> str:

@@ -17,7 +17,6 @@ from transfer_jax.conditions import RANDOM, Column
 from transfer_jax.control_results import write_controls
 from transfer_jax.controls.column import ColumnControls
 from transfer_jax.data.pipeline import DeviceImages
-from transfer_jax.data.stream import Reading
 from transfer_jax.engine.columns import (
     ColumnStart,
     Standing,
@@ -241,10 +240,9 @@ class Trainer:
             if key not in self.images:
                 self.images[key] = replicate(on_device(images), mesh)
             return ResidentFeed(self.images[key])
-        reading = Reading(**plan.config.reading.to_dict())
         orders = [start.order for start in starts if start.order is not None]
         evaluations = [evaluation_batches(start.inputs) for start in starts]
-        return StreamFeed(images, orders, evaluations, mesh, reading)
+        return StreamFeed(images, orders, evaluations, mesh, plan.config.reading)
 
     def _start(self, place: Place) -> ColumnStart:
         (plan, _), column = place

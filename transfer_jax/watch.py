@@ -11,12 +11,12 @@ import numpy as np
 
 from transfer_jax.column_checkpoints import ColumnCheckpoints
 from transfer_jax.conditions import Column
-from transfer_jax.config import Config
 from transfer_jax.engine.columns import Standing
 from transfer_jax.engine.loop import Pause
 from transfer_jax.engine.processes import agree
 from transfer_jax.logs import ColumnLog
 from transfer_jax.progress import RunProgress
+from transfer_jax.schema import Checkpoint
 from transfer_jax.stopping import Stopped, StopRequest
 
 
@@ -75,7 +75,7 @@ class SlotWatch:
     def __init__(
         self,
         slot: Sequence[Watched],
-        settings: Config,
+        settings: Checkpoint,
         steps: int,
         progress: RunProgress,
         stop: StopRequest,

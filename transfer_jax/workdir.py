@@ -10,13 +10,14 @@ from typing import Any
 
 import jax
 from etils import epath
-from ml_collections import ConfigDict
 
 from transfer_jax.checkpoints import digest
 from transfer_jax.conditions import Column, Condition
-from transfer_jax.config import RUNNING_FIELDS, SWEEP, Config, flat_fields
+from transfer_jax.config import SWEEP, read_config
 from transfer_jax.data.identity import identity, identity_differences
 from transfer_jax.data.image_set import ImageSet
+from transfer_jax.fields import Affects, flat, plain
+from transfer_jax.schema import Config
 from transfer_jax.whole_file import read_json, write_whole
 
 PACKAGES = ("transfer_jax", "jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "numpy")
@@ -125,7 +126,7 @@ class Workdir:
             other images; what differs is named.
         """
         if self.config.exists():
-            if odd := differences(self.read_config(), as_json(config)):
+            if odd := differences(self.read_config(), config):
                 raise WorkdirError(
                     f"{self.path} holds another run: {'; '.join(odd)}; choose another --workdir"
                 )
@@ -162,22 +163,19 @@ class Workdir:
         if held and not set(held) & {self.config.name, self.lock.name, "versions.json", SWEEP}:
             raise WorkdirError(f"{self.path} is not empty and holds no run; choose another workdir")
 
-    def read_config(self) -> dict[str, Any]:
-        """The config of the run that the folder holds, as JSON.
+    def read_config(self) -> Config:
+        """The config of the run that the folder holds.
 
         Returns:
-          Plain dicts, lists and scalars.
+          The config; a field that is newer than the run has its default.
 
         Raises:
           WorkdirError: there is none, or it is damaged.
         """
         try:
-            found = json.loads(self.config.read_text())
+            return read_config(json.loads(self.config.read_text()))
         except (OSError, ValueError, RecursionError) as error:
             raise WorkdirError(f"{self.config} cannot be read: {error}") from None
-        if not isinstance(found, dict):
-            raise WorkdirError(f"{self.config} cannot be read: it holds no fields")
-        return found
 
     def read_data(self) -> dict[str, Any]:
         """What the run's images are, as `identity` tells it; empty where that is not known."""
@@ -197,27 +195,49 @@ class Workdir:
         return ", ".join(f"{name} {old}, now {new}" for name, old, new in pairs)
 
 
+def workdir_at(path: epath.PathLike) -> Workdir:
+    """The folder of a run by its path.
+
+    Args:
+      path: the path.
+
+    Returns:
+      The folder; nothing is made or read.
+
+    Raises:
+      WorkdirError: the path is no name of a folder.
+
+    Example:
+      >>> workdir_at("runs/a").results
+      PosixGPath('runs/a/results.csv')
+    """
+    text = str(path)
+    if not text.strip() or not text.isprintable():
+        raise WorkdirError(f"workdir is {text!r}; allowed: the path of a folder, such as runs/a")
+    return Workdir(epath.Path(path))
+
+
 def differences(
-    there: dict[str, Any], here: dict[str, Any], ignored: Collection[str] = RUNNING_FIELDS
+    there: Config, here: Config, ignored: Collection[Affects] = (Affects.RUNNING,)
 ) -> list[str]:
     """The fields in which two configs differ.
 
     Args:
-      there: a config as JSON.
+      there: a config.
       here: another.
-      ignored: fields, with all below them, that are not compared; by default those that change
-        no number.
+      ignored: fields that affect one of these are not compared; by default those that change no
+        number.
 
     Returns:
       A phrase for each, sorted by name.
 
     Example:
-      >>> differences({"steps": 5, "bases": "a"}, {"steps": 6})
+      >>> differences(Config(steps=5, bases="a"), Config(steps=6))
       ['steps is 5 there, 6 here']
     """
     held, asked = (
-        dict(flat_fields(ConfigDict({k: v for k, v in c.items() if k not in ignored})))
-        for c in (there, here)
+        {field.name: field.value for field in flat(config) if field.affects not in ignored}
+        for config in (there, here)
     )
     return [
         f"{name} is {held.get(name, 'absent')} there, {asked.get(name, 'absent')} here"
@@ -236,7 +256,7 @@ def fingerprint(config: Config, images: ImageSet) -> str:
     Returns:
       A digest of all fields that change a number, and of the images.
     """
-    fields = {k: v for k, v in as_json(config).items() if k not in RUNNING_FIELDS}
+    fields = {f.name: f.value for f in flat(config) if f.affects is not Affects.RUNNING}
     return digest({"config": fields, "data": identity(images)})
 
 
@@ -250,10 +270,10 @@ def as_json(config: Config) -> dict[str, Any]:
       Plain dicts, lists and scalars.
 
     Example:
-      >>> as_json(ConfigDict({"cuts": (1, 2)}))
-      {'cuts': [1, 2]}
+      >>> as_json(Config(cuts=(1, 2)))["cuts"]
+      [1, 2]
     """
-    return json.loads(json.dumps(config.to_dict()))
+    return json.loads(json.dumps(plain(config)))
 
 
 def write_json(path: epath.Path, content: dict[str, Any]) -> None:

@@ -11,6 +11,7 @@ from jaxtyping import Int, UInt8
 from transfer_jax.data.image_set import ImageSet
 from transfer_jax.data.pipeline import BatchOrder
 from transfer_jax.data.records import StoredImages
+from transfer_jax.fields import setting
 
 
 class StreamError(ValueError):
@@ -26,17 +27,13 @@ class HostBatch(NamedTuple):
 
 @dataclass(frozen=True)
 class Reading:
-    """How batches are read.
+    """How batches are read."""
 
-    Attributes:
-      workers: processes that read and decode; 0 for threads of this one.
-      threads: threads of each process.
-      ahead: batches that wait in memory.
-    """
-
-    workers: int = 0
-    threads: int = 8
-    ahead: int = 8
+    workers: int = setting(
+        0, "processes that read and decode; 0: threads of this one", low=0, high=1024
+    )
+    threads: int = setting(8, "threads of each process", low=1, high=1024)
+    ahead: int = setting(8, "batches that wait in memory", low=1, high=10_000)
 
 
 class BatchSource:

@@ -5,7 +5,7 @@ import shlex
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from transfer_jax.config import ConfigError
+from transfer_jax.fields import ConfigError
 
 
 class LaunchError(ConfigError):

@@ -1,6 +1,6 @@
 """A TPU of Google Cloud that is waited for: a queued resource whose machines run a script."""
 
-from transfer_jax.config import shipped_configs
+from transfer_jax.config_files import shipped_configs
 from transfer_jax.launch.job import Job, LaunchError, Step, need, tpu
 
 

@@ -1,0 +1,33 @@
+"""After a dataset is prepared: the command that trains on it."""
+
+import dataclasses
+import shlex
+from collections.abc import Sequence
+
+from transfer_jax.fields import ConfigError
+from transfer_jax.plan import make_plan, smallest_task
+from transfer_jax.schema import Config
+
+
+def next_run(config: Config, flags: Sequence[str]) -> list[str]:
+    """What to type after a config's dataset is prepared.
+
+    Args:
+      config: the config; its dataset is there.
+      flags: the arguments that it was given by.
+
+    Returns:
+      Lines: the command, with a smaller batch where the dataset has too few images; or what has to
+      be changed before there is one.
+    """
+    # Pixels are of no matter here.
+    config = dataclasses.replace(config, data=dataclasses.replace(config.data, stream=True))
+    try:
+        most = smallest_task(config)
+        if config.batch_size > most:
+            config = dataclasses.replace(config, batch_size=most)
+            flags = [*flags, f"--config.batch_size={most}"]
+        make_plan(config)
+    except ConfigError as error:
+        return [f"Before a run: {' '.join(str(error).split())}"]
+    return [f"Next: transfer-jax run {shlex.join(flags)}"]
