@@ -20,7 +20,7 @@ def get_config() -> ConfigDict:
     config.data.source = "fashion_mnist"
     config.data.folder = ""  # where other sources are prepared
     config.data.stream = False  # True: batches are read from disk as training goes on
-    config.data.train_per_class = 1000  # 0: all
+    config.data.train_per_class = 900  # 0: all; 100 of 1000 are held out for validation
     config.data.test_per_class = 1000
     config.data.enlarge = 1
     config.data.mirror = False

@@ -24,7 +24,7 @@ from transfer_jax.config import (
 )
 from transfer_jax.control_results import STITCHING
 from transfer_jax.data.image_set import ImageSet, enlarge
-from transfer_jax.data.sources import load_images
+from transfer_jax.data.sources import held_out_fields, load_images
 from transfer_jax.data.tasks import first_examples
 from transfer_jax.engine.columns import Recipe
 from transfer_jax.engine.mesh import check_processes, column_mesh, devices_per_column
@@ -194,7 +194,8 @@ def make_plan(config: Config) -> Plan:
 def _plan(config: Config) -> Plan:
     check_fields(config)
     data = config.data
-    images = enlarge(load_images(data.source, data.folder, stream=data.stream), data.enlarge)
+    images = load_images(data.source, data.folder, stream=data.stream, **held_out_fields(data))
+    images = enlarge(images, data.enlarge)
     splits = build_splits(config, images)
     network = build_network(config, splits)
     recipe = _recipe(config, images, splits)
