@@ -274,8 +274,8 @@ def test_an_image_is_turned_as_its_exif_says(kind, orientation):
     upright[:8, :16] = 255
     back = {
         1: upright, 2: upright[:, ::-1], 3: upright[::-1, ::-1], 4: upright[::-1],
-        5: upright.transpose(1, 0, 2), 6: np.rot90(upright), 7: np.rot90(upright.transpose(1, 0, 2), 2),
-        8: np.rot90(upright, -1),
+        5: upright.transpose(1, 0, 2), 6: np.rot90(upright),
+        7: np.rot90(upright.transpose(1, 0, 2), 2), 8: np.rot90(upright, -1),
     }  # fmt: skip
     exif = Image.Exif()
     exif[0x0112] = orientation

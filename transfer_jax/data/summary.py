@@ -84,14 +84,13 @@ def _row(name: str, cells: Sequence[str | int]) -> str:
 
 def _too_few(names: Sequence[str], counts: Int[np.ndarray, "class subset"]) -> Iterator[str]:
     train, validation, test = counts.T
+    several = (counts.sum(axis=1) > 1) & (train > 0)
     for wrong, said in (
-        (train == 0, "without training images; no task can have it: take it out, or add images"),
-        ((counts.sum(axis=1) == 1) & (train == 1), "of one image; nothing can be held out: add"),
-        ((test == 0) & (counts.sum(axis=1) > 1) & (train > 0), "without test images; a run needs "
-         "some: add to the test folder, or set data.test_share"),
-        ((validation == 0) & (test > 0) & (validation.sum() > 0) & (train > 0),
-         "without validation images"),
-    ):  # fmt: skip
+        (train == 0, "without training images, so in no task; add images"),
+        ((counts.sum(axis=1) == 1) & (train == 1), "of one image, so not to be tested; add images"),
+        (several & (test == 0), "without test images; add some, or set data.test_share"),
+        (several & (test > 0) & (validation == 0) & validation.any(), "without validation images"),
+    ):
         if wrong.any():
             own = [name for name, odd in zip(names, wrong, strict=True) if odd]
             more = f" and {len(own) - NAMES_SHOWN:,} more" if len(own) > NAMES_SHOWN else ""
