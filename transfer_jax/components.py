@@ -1,4 +1,4 @@
-"""What the fields of a config stand for: its splits, network, optimizer and variants."""
+"""What the fields of a config stand for: images, splits, network, optimizer and variants."""
 
 import fnmatch
 import re
@@ -8,12 +8,37 @@ from jaxtyping import Array
 
 from transfer_jax.conditions import Split, Variant
 from transfer_jax.data.image_set import ImageSet
+from transfer_jax.data.sources import load_images
 from transfer_jax.data.tasks import named_split, random_halves, whole
 from transfer_jax.fields import Affects, ConfigError, flat
 from transfer_jax.models.layered import Layered
 from transfer_jax.network_fields import make_network
 from transfer_jax.optimizers import caffe_sgd, sgd, step_schedule
 from transfer_jax.schema import RANDOM_SPLIT, WHOLE, Caffe, Config
+
+
+def build_images(config: Config, *, stream: bool | None = None) -> ImageSet:
+    """The dataset that a config names, a validation and a test part held out where it has none.
+
+    Args:
+      config: the config.
+      stream: whether its images are read as they are asked for; None: what the config says.
+
+    Returns:
+      The images, as they were prepared.
+
+    Raises:
+      ValueError: there is no such dataset, it is not prepared, or its records are damaged.
+    """
+    data = config.data
+    return load_images(
+        data.source,
+        data.folder,
+        stream=data.stream if stream is None else stream,
+        validation_share=data.validation_share,
+        test_share=data.test_share,
+        hold_out_seed=data.hold_out_seed,
+    )
 
 
 def build_splits(config: Config, images: ImageSet) -> dict[str, Split]:

@@ -10,13 +10,17 @@ import numpy as np
 from jax.sharding import Mesh
 from ml_collections import ConfigDict
 
-from transfer_jax.components import build_network, build_optimizer, build_splits, build_variants
+from transfer_jax.components import (
+    build_images,
+    build_network,
+    build_optimizer,
+    build_splits,
+    build_variants,
+)
 from transfer_jax.conditions import Column, Condition, Cut, Split, Task
 from transfer_jax.config import read_config
 from transfer_jax.control_results import STITCHING
-from transfer_jax.data.hold_out import with_held_out
 from transfer_jax.data.image_set import ImageSet, enlarge
-from transfer_jax.data.sources import load_images
 from transfer_jax.data.tasks import first_examples
 from transfer_jax.engine.columns import Recipe, validation_examples
 from transfer_jax.engine.mesh import check_processes, column_mesh, devices_per_column
@@ -248,14 +252,7 @@ def _check_parameters(network: Layered, recipe: Recipe) -> None:
 
 
 def _images_and_splits(config: Config) -> tuple[ImageSet, dict[str, Split]]:
-    data = config.data
-    images = with_held_out(
-        load_images(data.source, data.folder, stream=data.stream),
-        validation_share=data.validation_share,
-        test_share=data.test_share,
-        seed=data.hold_out_seed,
-    )
-    images = enlarge(images, data.enlarge)
+    images = enlarge(build_images(config), config.data.enlarge)
     return images, build_splits(config, images)
 
 

@@ -6,7 +6,9 @@ from dataclasses import MISSING, dataclass
 from transfer_jax.conditions import Treatment
 from transfer_jax.control_results import CONTROLS
 from transfer_jax.data.decoding import RESIZES
-from transfer_jax.data.records import ENCODINGS
+from transfer_jax.data.manifest import ENCODINGS
+from transfer_jax.data.pixels import WHITE
+from transfer_jax.data.sources import TEST_SHARE, VALIDATION_SHARE
 from transfer_jax.data.stream import Reading
 from transfer_jax.engine.step import PACKINGS
 from transfer_jax.fields import Affects, ConfigError, Words, setting
@@ -40,6 +42,9 @@ class Form:
         "warp", "warp: both sides are scaled; crop: the middle is cut out", choices=RESIZES
     )
     encoding: str = setting("raw", "how pixels are stored: raw, or jpeg", choices=ENCODINGS)
+    background: tuple[int, int, int] = setting(
+        WHITE, "red, green and blue behind what is transparent", low=0, high=255
+    )
 
 
 @dataclass(frozen=True)
@@ -56,12 +61,12 @@ class Data:
     )  # fmt: skip
     test_per_class: int = setting(0, "test images of each class; 0: all", low=0, high=10**7)
     validation_share: float = setting(
-        0.1, "share of each class's training images to validate on, where the dataset has no "
-        "validation part; 0: none",
+        VALIDATION_SHARE, "share of each class's training images to validate on, where the "
+        "dataset has no validation part; 0: none",
         low=0.0, below=1.0,
     )  # fmt: skip
     test_share: float = setting(
-        0.2, "likewise to test on, where the dataset has no test part", above=0.0, below=1.0
+        TEST_SHARE, "likewise to test on, where the dataset has no test part", above=0.0, below=1.0
     )
     hold_out_seed: int = setting(0, "another one holds out other images", low=0, high=2**31)
     enlarge: int = setting(1, "how often each pixel is repeated, both ways", low=1, high=16)

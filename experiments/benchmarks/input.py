@@ -26,12 +26,13 @@ from timing import arguments, in_turn, ratio, show, write
 
 from transfer_jax.conditions import Split, Task
 from transfer_jax.data import image_set
+from transfer_jax.data.assembly import assembled
 from transfer_jax.data.decoding import ImageForm, decode
-from transfer_jax.data.image_set import ImageSet
-from transfer_jax.data.originals.part import TRAIN, Original
+from transfer_jax.data.image_set import TRAIN, ImageSet
+from transfer_jax.data.originals.part import Original, Originals
 from transfer_jax.data.pipeline import batch_order
-from transfer_jax.data.preparation import Preparation, prepare_part
-from transfer_jax.data.records import Manifest, open_records
+from transfer_jax.data.prepared_part import Preparation, prepare_part
+from transfer_jax.data.records import open_records
 from transfer_jax.data.stream import BatchSource, Reading, stream
 from transfer_jax.engine.columns import (
     ColumnStart,
@@ -62,7 +63,7 @@ def jpegs() -> list[bytes]:
 class Files:
     """JPEGs as a part of a dataset."""
 
-    split = TRAIN
+    subset, inputs = TRAIN, ()
 
     def __init__(self, files: list[bytes]) -> None:
         self.files = files
@@ -77,8 +78,9 @@ def prepared(files: list[bytes], encoding: str, folder: Path) -> ImageSet:
     """The JPEGs as records of 256x256."""
     settings = Preparation("benchmark", ImageForm(256), encoding)
     folder.mkdir()
-    shard = prepare_part(Files(files), "train-0", settings, folder, 2)
-    manifest = Manifest("benchmark", (256, 256, 3), encoding, ("a", "b"), {}, (shard,))
+    originals = Originals((Files(files),), ("a", "b"), {})
+    made = [prepare_part(part, settings, folder, ("a", "b")) for part in originals.parts]
+    manifest = assembled(originals, settings, folder, made)
     (folder / "dataset.json").write_text(manifest.to_json())
     return open_records(folder, stream=True)
 

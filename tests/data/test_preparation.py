@@ -14,12 +14,21 @@ from PIL import Image
 
 from tests.data.tars import CLASSES, ODD, PER_CLASS, image_bytes, write_tars
 from transfer_jax.cli import main
-from transfer_jax.data import preparation
-from transfer_jax.data.decoding import BadImage, ImageForm, decode, resized
-from transfer_jax.data.originals.part import TRAIN, OriginalsError
+from transfer_jax.data import prepared_part
+from transfer_jax.data.decoding import BadImage, ImageForm, decode, decode_array
+from transfer_jax.data.image_set import TRAIN
+from transfer_jax.data.manifest import Manifest, RecordsError
+from transfer_jax.data.originals.part import Original, OriginalsError
 from transfer_jax.data.originals.tars import imagenet_tars
-from transfer_jax.data.preparation import Preparation, damaged_shards, prepare, prepare_part
-from transfer_jax.data.records import Manifest, RecordsError, open_records
+from transfer_jax.data.preparation import damaged_files, prepare
+from transfer_jax.data.prepared_part import (
+    Preparation,
+    finished,
+    prepare_part,
+    stamp_of,
+    stem_of,
+)
+from transfer_jax.data.records import open_records
 from transfer_jax.data.sources import load_images
 from transfer_jax.results import read_rows
 
@@ -63,7 +72,7 @@ def test_images_are_those_of_the_tars_and_means_those_of_the_images(prepared):
     streamed = open_records(prepared, stream=True).images
     train = images.is_train & np.isin(images.labels, [0, 2])
     seen = images.images[train].astype(np.float64)
-    mean, deviation = streamed.statistics([0, 2])
+    mean, deviation = streamed.statistics(np.flatnonzero(train))
     np.testing.assert_allclose(mean, seen.mean(0))
     assert deviation == pytest.approx((seen - seen.mean(0)).std())
 
@@ -90,12 +99,12 @@ def test_a_stopped_preparation_goes_on_where_it_stopped(tars, prepared, tmp_path
 
 def test_changed_bytes_are_found(tars, tmp_path):
     list(prepare(imagenet_tars(tars), SETTINGS, tmp_path / "d", workers=1))
-    assert damaged_shards(tmp_path / "d") == []
-    file = tmp_path / "d" / "train-00002.array_record"
+    assert damaged_files(tmp_path / "d") == []
+    file = min((tmp_path / "d").glob("train-*.array_record"))
     content = bytearray(file.read_bytes())
     content[len(content) // 2] ^= 1
     file.write_bytes(content)
-    assert damaged_shards(tmp_path / "d") == ["train-00002.array_record"]
+    assert damaged_files(tmp_path / "d") == [file.name]
     file.write_bytes(content[:-7])
     with pytest.raises(RecordsError, match="bytes, not"):
         open_records(tmp_path / "d", stream=True)
@@ -131,11 +140,13 @@ def test_a_full_disk_keeps_what_is_prepared(tars, tmp_path, monkeypatch):
             raise RuntimeError("No space left on device")
 
     part = originals.parts[0]
-    whole = prepare_part(part, "train-00000", SETTINGS, folder, 1000)
-    monkeypatch.setattr(preparation, "ArrayRecordWriter", FullWriter)
+    names = originals.class_names
+    whole = prepare_part(part, SETTINGS, folder, names)
+    monkeypatch.setattr(prepared_part, "ArrayRecordWriter", FullWriter)
     with pytest.raises(OSError, match="No space left"):
-        prepare_part(originals.parts[1], "train-00001", SETTINGS, folder, 1000)
-    kept = preparation._finished(folder, "train-00000")
+        prepare_part(originals.parts[1], SETTINGS, folder, names)
+    stamp = stamp_of(part, SETTINGS)
+    kept = finished(folder, stem_of(part, stamp), stamp)
     assert kept is not None and kept.sha256 == whole.sha256
     assert not list(folder.glob(".*partial"))
 
@@ -158,7 +169,7 @@ def test_a_really_full_disk_is_one_line(tars, tmp_path, capsys):
 
 def test_a_folder_of_other_settings_is_refused(tars, prepared):
     other = Preparation("imagenet2012", ImageForm(24), "raw")
-    with pytest.raises(RecordsError, match="holds another dataset"):
+    with pytest.raises(RecordsError, match="holds another dataset: size is 16 there, 24 here"):
         list(prepare(imagenet_tars(tars), other, prepared))
 
 
@@ -173,7 +184,8 @@ def test_class_folders_are_a_dataset(tmp_path):
     assert main(["prepare", *arguments, "--workers=1"]) == 0
     images = load_images("folder", str(tmp_path / "d"))
     assert images.class_names == ("cat", "dog")
-    assert np.bincount(images.labels[images.is_test]).tolist() == [1, 1]
+    assert np.bincount(images.labels[images.is_test]).tolist() == [2, 2]
+    assert np.bincount(images.labels[images.is_validation]).tolist() == [1, 1]
     assert images.images.shape == (20, 12, 12, 3)
     assert main(["prepare", *arguments, "--check"]) == 0
 
@@ -185,6 +197,7 @@ def test_class_folders_are_a_dataset(tmp_path):
         ([], "needs --manual_dir"),
         (["--manual_dir=EMPTY", "--config.data.source=folder"], "two class folders or more"),
         (["--manual_dir=ONE", "--config.data.source=folder"], "holds cat"),
+        (["--manual_dir=NO_IMAGE", "--config.data.source=folder"], "holds no image"),
         (["--manual_dir=NONE", "--config.data.source=folder"], "is no folder"),
         (["--config.data.source=mnist"], "no dataset 'mnist'"),
         (["--config.data.source=tfds:no_such_set"], "no dataset 'no_such_set' of TFDS"),
@@ -198,7 +211,9 @@ def test_class_folders_are_a_dataset(tmp_path):
 def test_bad_input_is_one_line(arguments, words, tars, tmp_path, capsys):
     (tmp_path / "empty").mkdir()
     (tmp_path / "one" / "cat").mkdir(parents=True)
-    places = {"EMPTY": "empty", "ONE": "one", "NONE": "none"}
+    for name in ("cat", "dog"):
+        (tmp_path / "no" / name).mkdir(parents=True)
+    places = {"EMPTY": "empty", "ONE": "one", "NO_IMAGE": "no", "NONE": "none"}
     for word, name in places.items():
         arguments = [a.replace(word, str(tmp_path / name)) for a in arguments]
     arguments = [a.replace("TARS", str(tars)) for a in arguments]
@@ -232,8 +247,8 @@ def test_from_the_tars_to_a_trained_grid_on_a_stream(tars, tmp_path, capsys):
     common = [f"--config={config}", f"--config.data.folder={tmp_path}/data"]
     assert main(["prepare", *common, f"--manual_dir={tars}"]) == 0
     out = capsys.readouterr().out
-    assert "2 images skipped:" in out and "n01443537_0.JPEG: 0 bytes" in out
-    assert "18 training and 12 test images of 80x80 in 1000 classes" in out
+    assert "2 images skipped" in out and "1 image: 0 bytes (n01443537_0.JPEG)" in out
+    assert "14 training, 4 validation and 12 test images of 80x80 in 1000 classes" in out
     assert main(["run", *common, f"--workdir={tmp_path}/run"]) == 0
     curves = (tmp_path / "run" / "curves" / "few.seed0.A-B.csv").read_text().splitlines()
     assert [line.split(",")[0] for line in curves] == ["step", "2", "3"]
@@ -272,18 +287,16 @@ def test_two_processes_read_their_own_shares_of_a_stream(devices_per_column, tar
 
 
 def test_labels_outside_the_classes_are_skipped_and_named(tmp_path):
-    from transfer_jax.data.originals.part import Original
-
     class Odd:
-        split = TRAIN
+        subset, inputs = TRAIN, ()
 
         def read(self):
             yield Original("a", -1, image_bytes(0))
             yield Original("b", 1, np.zeros((5, 7, 1), np.uint8))
 
-    shard = prepare_part(Odd(), "train-00000", SETTINGS, tmp_path, 2)
-    assert shard.labels == [1]
-    assert shard.skipped == [("a", "label -1 is none of the 2 classes")]
+    part = prepare_part(Odd(), SETTINGS, tmp_path, ("cat", "dog"))
+    assert [part.classes[label] for label in part.labels] == ["dog"]
+    assert part.skipped == [("a", "label -1 is none of the 2 classes")]
 
 
 def test_a_manifest_cannot_name_files_elsewhere(prepared, tmp_path):
@@ -297,6 +310,6 @@ def test_a_manifest_cannot_name_files_elsewhere(prepared, tmp_path):
 def test_a_jpeg_keeps_its_shape_when_it_is_cropped():
     tall = Image.new("L", (10, 40), 128)
     pixels = np.asarray(tall)[..., None]
-    assert resized(pixels, ImageForm(16, "crop")).pixels.shape == (16, 16, 3)
+    assert decode_array(pixels, ImageForm(16, "crop")).pixels.shape == (16, 16, 3)
     with pytest.raises(BadImage, match="0 bytes"):
         decode(b"", "a.jpg", FORM)

@@ -12,11 +12,13 @@ import pytest
 from tests.conftest import NUM_LAYERS
 from tests.engine.test_step import TX
 from transfer_jax.conditions import Column, Cut
+from transfer_jax.data.assembly import assembled
 from transfer_jax.data.decoding import ImageForm
-from transfer_jax.data.originals.part import TEST, TRAIN, Original, Originals
+from transfer_jax.data.image_set import TEST, TRAIN
+from transfer_jax.data.originals.part import Original, Originals
 from transfer_jax.data.pipeline import batch_order
-from transfer_jax.data.preparation import Preparation, prepare_part
-from transfer_jax.data.records import Manifest, open_records
+from transfer_jax.data.prepared_part import Preparation, prepare_part
+from transfer_jax.data.records import open_records
 from transfer_jax.data.stream import BatchSource, Reading, StreamError, stream
 from transfer_jax.engine.columns import (
     ColumnStart,
@@ -33,11 +35,13 @@ FORM = ImageForm(12, channels=1)
 
 
 class InMemory:
-    def __init__(self, image_set, split):
-        self.image_set, self.split = image_set, split
+    inputs = ()
+
+    def __init__(self, image_set, subset):
+        self.image_set, self.subset = image_set, subset
 
     def read(self):
-        for i in np.flatnonzero(self.image_set.is_test == (self.split == TEST)):
+        for i in np.flatnonzero(self.image_set.subset == self.subset):
             yield Original(f"{i}", int(self.image_set.labels[i]), self.image_set.images[i])
 
 
@@ -45,13 +49,10 @@ class InMemory:
 def folder(image_set, tmp_path_factory):
     folder = tmp_path_factory.mktemp("records")
     settings = Preparation("test", FORM, "raw")
-    parts = [InMemory(image_set, split) for split in (TRAIN, TEST)]
+    parts = [InMemory(image_set, subset) for subset in (TRAIN, TEST)]
     originals = Originals(tuple(parts), image_set.class_names, {}, 1)
-    shards = tuple(
-        prepare_part(part, f"{part.split}-0", settings, folder, len(originals.class_names))
-        for part in parts
-    )
-    manifest = Manifest("test", FORM.shape, "raw", image_set.class_names, {}, shards)
+    made = [prepare_part(part, settings, folder, originals.class_names) for part in parts]
+    manifest = assembled(originals, settings, folder, made)
     (folder / "dataset.json").write_text(manifest.to_json())
     return folder
 

@@ -1,19 +1,19 @@
-"""From the bytes of an image file to an array of one size; what was odd about it is told."""
+"""From an image as it is found to an array of one form; what was odd about it is told."""
 
 import io
+import warnings
 from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
-from jaxtyping import UInt8
-from PIL import Image
+from jaxtyping import Num, UInt8
+from PIL import Image, ImageOps
+
+from transfer_jax.data.pixels import GREY_16_BIT, WHITE, BadImage, from_array, plain
 
 RESIZES = ("warp", "crop")
 MODES = {1: "L", 3: "RGB"}
-
-
-class BadImage(ValueError):
-    """An image that cannot be used; the message says why."""
+ORIENTATION, SAMPLE_FORMAT, BITS_PER_SAMPLE, SIGNED = 0x0112, 339, 258, 2
 
 
 @dataclass(frozen=True)
@@ -25,11 +25,13 @@ class ImageForm:
       resize: "warp" scales both sides to `size`; "crop" scales the shorter side to it and cuts
         the middle out.
       channels: 3 for red, green and blue, 1 for grey.
+      background: what shows through transparent images: red, green and blue.
     """
 
     size: int
     resize: str = "warp"
     channels: int = 3
+    background: tuple[int, int, int] = WHITE
 
     @property
     def shape(self) -> tuple[int, int, int]:
@@ -45,7 +47,7 @@ class Decoded(NamedTuple):
 
 
 def decode(content: bytes, name: str, form: ImageForm) -> Decoded:
-    """The image of a file, in the form asked for.
+    """The image of a file, in the form asked for: docs/data.md says what becomes of each kind.
 
     Args:
       content: the bytes of the file.
@@ -53,11 +55,12 @@ def decode(content: bytes, name: str, form: ImageForm) -> Decoded:
       form: the form.
 
     Returns:
-      The image; a file of another format than its ending says, and colours other than red, green
-      and blue, are converted, and that is told.
+      The image, and what was converted: a file of another format than its ending says, one of
+      several images, turned or transparent ones, colours other than red, green and blue.
 
     Raises:
-      BadImage: the file is empty, cut short, damaged or no image.
+      BadImage: the file is empty, cut short, damaged or no image, or its values have no known
+        range.
 
     Example:
       >>> file = io.BytesIO()
@@ -67,46 +70,111 @@ def decode(content: bytes, name: str, form: ImageForm) -> Decoded:
     """
     if not content:
         raise BadImage("0 bytes")
-    try:
-        image = Image.open(io.BytesIO(content))
-        image.load()
-    except Image.DecompressionBombError as error:
-        raise BadImage(str(error)) from None
-    except (OSError, ValueError, SyntaxError) as error:
-        reason = str(error).partition("<_io")[0].strip() or type(error).__name__
-        raise BadImage(f"no image that can be read: {reason}") from None
-    notes = []
-    if name.lower().endswith((".jpeg", ".jpg")) and image.format != "JPEG":
-        notes.append(f"{image.format} named JPEG")
-    mode = MODES[form.channels]
-    # Grey images are common and lose nothing.
-    if image.mode not in (mode, "L"):
-        notes.append(f"{image.mode} to {mode}")
-    return Decoded(_formed(image.convert(mode), form), ", ".join(notes))
+    with warnings.catch_warnings():
+        # What Pillow warns of (odd metadata, great size) says nothing about the pixels.
+        warnings.simplefilter("ignore")
+        try:
+            image = Image.open(io.BytesIO(content))
+            notes = _oddities(image, name)
+            bits = _bits(image)
+            image.load()
+            mode = MODES[form.channels]
+            # Grey images are common and lose nothing.
+            if image.mode not in (mode, "L") or "transparency" in image.info:
+                notes.append(f"{image.mode} to {mode}")
+            image = _upright(_with_true_transparency(image, content))
+            return Decoded(_formed(plain(image, form.background, bits), form), ", ".join(notes))
+        except BadImage:
+            raise
+        except Image.DecompressionBombError as error:
+            raise BadImage(str(error)) from None
+        except Exception as error:  # a damaged file makes Pillow raise anything
+            reason = str(error).partition("<_io")[0].strip() or type(error).__name__
+            raise BadImage(f"no image that can be read: {reason}") from None
 
 
-def resized(pixels: UInt8[np.ndarray, "height width channels"], form: ImageForm) -> Decoded:
-    """An image that is decoded already, in the form asked for.
+def decode_array(values: Num[np.ndarray, "height width channels"], form: ImageForm) -> Decoded:
+    """An image that is an array already, in the form asked for, by the rules of `decode`.
 
     Args:
-      pixels: the image.
+      values: the image, of 1 to 4 channels.
       form: the form.
 
     Returns:
       The image, and what had to be converted.
 
+    Raises:
+      BadImage: the array is no image, or its values have no known range.
+
     Example:
-      >>> resized(np.zeros((4, 2, 1), np.uint8), ImageForm(8)).pixels.shape
+      >>> decode_array(np.zeros((4, 2, 1), np.uint8), ImageForm(8)).pixels.shape
       (8, 8, 3)
     """
-    if pixels.shape == form.shape:
-        return Decoded(pixels, "")
-    grey = pixels.shape[-1] == 1
-    image = Image.fromarray(pixels[..., 0] if grey else pixels)
-    return Decoded(_formed(image.convert(MODES[form.channels]), form), "")
+    if values.dtype == np.uint8 and values.shape == form.shape:
+        return Decoded(values, "")
+    image = from_array(values)
+    notes = [] if values.dtype == np.uint8 else [f"{values.dtype} to 8 bits"]
+    notes += [f"{image.mode} to {MODES[form.channels]}"] if image.mode in ("LA", "RGBA") else []
+    return Decoded(_formed(plain(image, form.background), form), ", ".join(notes))
+
+
+def _oddities(image: Image.Image, name: str) -> list[str]:
+    """What is odd about a file, before its pixels are looked at."""
+    notes = []
+    # Cameras write a second, smaller picture into a JPEG; Pillow calls that MPO.
+    if name.lower().endswith((".jpeg", ".jpg")) and image.format not in ("JPEG", "MPO"):
+        notes.append(f"{image.format} named JPEG")
+    if getattr(image, "n_frames", 1) > 1:
+        notes.append("the first of several images")
+    if _orientation(image) != 1:
+        notes.append("turned as its EXIF says")
+    return notes
+
+
+def _orientation(image: Image.Image) -> int:
+    try:
+        found = image.getexif().get(ORIENTATION, 1)
+    except Exception:  # damaged metadata, of which Pillow raises anything
+        return 1
+    return found if found in range(1, 9) else 1
+
+
+def _upright(image: Image.Image) -> Image.Image:
+    """The image as a camera was held; Pillow has turned a TIFF already, and taken its mark off."""
+    if _orientation(image) == 1:
+        return image
+    turned = ImageOps.exif_transpose(image)
+    turned.format = image.format
+    return turned
+
+
+def _bits(image: Image.Image) -> int:
+    """How many bits of 16-bit pixels are in use: a TIFF may say fewer."""
+    tags = getattr(image, "tag_v2", {})
+    if image.format != "TIFF" or image.mode not in (*GREY_16_BIT, "I"):
+        return 16
+    found = int(max(np.atleast_1d(tags.get(BITS_PER_SAMPLE, 16))))
+    signed = max(np.atleast_1d(tags.get(SAMPLE_FORMAT, 1))) == SIGNED
+    if signed and found == 16:
+        raise BadImage("signed integers of 16 bits")
+    return found if 8 <= found <= 16 else 16
+
+
+def _with_true_transparency(image: Image.Image, content: bytes) -> Image.Image:
+    """A PNG names its transparent colour in its own bits, Pillow compares it with 8."""
+    clear = image.info.get("transparency")
+    if image.format != "PNG" or clear is None:
+        return image
+    depth = content[24]
+    if image.mode == "RGB" and depth == 16:
+        raise BadImage("colours of 16 bits of which one is transparent")
+    if image.mode == "L" and depth < 8:
+        image.info["transparency"] = clear * 255 // (2**depth - 1)
+    return image
 
 
 def _formed(image: Image.Image, form: ImageForm) -> np.ndarray:
+    image = image.convert(MODES[form.channels])
     width, height = image.size
     box = None
     if form.resize == "crop":

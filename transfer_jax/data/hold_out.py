@@ -1,5 +1,6 @@
 """Images held out of training, the same ones on every machine: for testing, for validation."""
 
+import zlib
 from dataclasses import replace
 
 import jax
@@ -48,11 +49,13 @@ def _drawn(images: ImageSet, share: float, purpose: str, seed: int) -> Bool[np.n
     class beside it changes nothing. A class of two images or more gives one and keeps one.
     """
     drawn = np.zeros(len(images.labels), bool)
-    for label, name in enumerate(images.class_names):
-        own = np.flatnonzero((images.labels == label) & (images.subset == TRAIN))
+    words = np.asarray(jax.random.key_data(key_for(seed, "held out", purpose))).tolist()
+    training = np.flatnonzero(images.subset == TRAIN)
+    by_class = training[np.argsort(images.labels[training], kind="stable")]
+    counts = np.bincount(images.labels[training], minlength=len(images.class_names))
+    for name, own in zip(images.class_names, np.split(by_class, np.cumsum(counts)), strict=False):
         count = min(max(1, round(share * len(own))), len(own) - 1)
         if count > 0:
-            key = key_for(seed, "held out", purpose, name)
-            words = np.asarray(jax.random.key_data(key)).tolist()
-            drawn[np.random.RandomState(words).permutation(own)[:count]] = True
+            generator = np.random.RandomState([*words, zlib.crc32(name.encode())])
+            drawn[generator.permutation(own)[:count]] = True
     return drawn

@@ -1,114 +1,30 @@
-"""A prepared dataset on disk: ArrayRecords of images of one size, and what is known of them."""
+"""Images of one size in ArrayRecords, read when they are asked for, and their mean image."""
 
 import functools
+import hashlib
 import io
-import json
-from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-import msgpack
 import numpy as np
 from jaxtyping import Float, Int, UInt8
 from PIL import Image
 
+from transfer_jax.data.class_sums import ClassSum, read_sums, squares_of, statistics_file
 from transfer_jax.data.image_set import SUBSETS, ImageSet
-from transfer_jax.data.originals.part import TEST
+from transfer_jax.data.manifest import Manifest, RecordsError, Shard
 
-ENCODINGS = ("raw", "jpeg")
 JPEG_QUALITY = 95
-MANIFEST = "dataset.json"
+# Images that wait in memory while a mean image is made of single ones.
+AT_ONCE = 256
 
 
-class RecordsError(ValueError):
-    """A prepared dataset that is not there, not finished, or damaged."""
-
-
-@dataclass(frozen=True)
-class Shard:
-    """One file of records.
-
-    Attributes:
-      file: its name within the dataset's folder.
-      split: `TRAIN` or `TEST`.
-      labels: the class of each record.
-      bytes: its size.
-      sha256: its checksum.
-      skipped: (name, why) of the images that could not be used.
-      converted: (name, what) of the images that were converted.
-    """
-
-    file: str
-    split: str
-    labels: list[int]
-    bytes: int
-    sha256: str
-    skipped: list[tuple[str, str]]
-    converted: list[tuple[str, str]]
-
-
-@dataclass(frozen=True)
-class Manifest:
-    """What a prepared dataset holds.
-
-    Attributes:
-      source: where it came from.
-      shape: (height, width, channels) of every image.
-      encoding: one of `ENCODINGS`.
-      class_names: names of the classes.
-      groups: names of groups of classes, to names of classes.
-      shards: its files, in order.
-    """
-
-    source: str
-    shape: tuple[int, int, int]
-    encoding: str
-    class_names: tuple[str, ...]
-    groups: dict[str, tuple[str, ...]]
-    shards: tuple[Shard, ...]
-
-    def to_json(self) -> str:
-        """The manifest as text."""
-        return json.dumps(asdict(self))
-
-    @classmethod
-    def read(cls, folder: Path) -> "Manifest":
-        """The manifest of a dataset; RecordsError where it is missing or damaged."""
-        path = folder / MANIFEST
-        try:
-            found: dict[str, Any] = json.loads(path.read_text())
-            shards = tuple(Shard(**shard) for shard in found.pop("shards"))
-            names, shape = tuple(found.pop("class_names")), tuple(found.pop("shape"))
-            groups = {name: tuple(classes) for name, classes in found.pop("groups").items()}
-            manifest = cls(shape=shape, class_names=names, groups=groups, shards=shards, **found)
-        except FileNotFoundError:
-            raise RecordsError(f"{folder} holds no prepared dataset") from None
-        except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
-            raise RecordsError(f"{path} is damaged: {error}; prepare again") from None
-        for shard in manifest.shards:
-            _check_shard(folder, shard, len(names))
-        return manifest
-
-
-def _check_shard(folder: Path, shard: Shard, classes: int) -> None:
-    path = folder / shard.file
-    if path.parent != folder:
-        raise RecordsError(f"{folder / MANIFEST} names {shard.file}, outside of its folder")
-    if shard.labels and not 0 <= min(shard.labels) <= max(shard.labels) < classes:
-        raise RecordsError(f"{path} has labels outside of the {classes} classes; prepare again")
-    size = path.stat().st_size if path.is_file() else None
-    if size != shard.bytes:
-        found = "is missing" if size is None else f"has {size:,} bytes, not {shard.bytes:,}"
-        raise RecordsError(f"{path} {found}; prepare again")
-
-
-def pack(name: str, label: int, pixels: UInt8[np.ndarray, "h w c"], encoding: str) -> bytes:
-    """A record.
+def pack(pixels: UInt8[np.ndarray, "h w c"], encoding: str) -> bytes:
+    """A record: an image, and nothing else, so that only pixels change a file's checksum.
 
     Args:
-      name: what the image is called where it came from.
-      label: its class.
       pixels: the image.
       encoding: one of `ENCODINGS`.
 
@@ -116,24 +32,24 @@ def pack(name: str, label: int, pixels: UInt8[np.ndarray, "h w c"], encoding: st
       The record's bytes.
 
     Example:
-      >>> unpack(pack("a", 0, np.ones((2, 2, 3), np.uint8), "raw"), (2, 2, 3)).sum()
+      >>> unpack(pack(np.ones((2, 2, 3), np.uint8), "raw"), (2, 2, 3), "raw").sum()
       np.uint64(12)
     """
-    content = pixels.tobytes()
-    if encoding == "jpeg":
-        file = io.BytesIO()
-        image = Image.fromarray(pixels if pixels.shape[-1] > 1 else pixels[..., 0])
-        image.save(file, "JPEG", quality=JPEG_QUALITY)
-        content = file.getvalue()
-    return msgpack.Packer().pack({"name": name, "label": label, "image": content})
+    if encoding == "raw":
+        return pixels.tobytes()
+    file = io.BytesIO()
+    image = Image.fromarray(pixels if pixels.shape[-1] > 1 else pixels[..., 0])
+    image.save(file, "JPEG", quality=JPEG_QUALITY)
+    return file.getvalue()
 
 
-def unpack(record: bytes, shape: Sequence[int]) -> UInt8[np.ndarray, "h w c"]:
+def unpack(record: bytes, shape: Sequence[int], encoding: str) -> UInt8[np.ndarray, "h w c"]:
     """The image of a record.
 
     Args:
       record: what `pack` made.
       shape: (height, width, channels) of the image.
+      encoding: as for `pack`.
 
     Returns:
       The image.
@@ -142,29 +58,12 @@ def unpack(record: bytes, shape: Sequence[int]) -> UInt8[np.ndarray, "h w c"]:
       RecordsError: the record is damaged.
     """
     try:
-        content = msgpack.unpackb(record)["image"]
-        if len(content) != np.prod(shape):
-            with Image.open(io.BytesIO(content)) as image:
-                return np.asarray(image, np.uint8).reshape(shape)
-        return np.frombuffer(content, np.uint8).reshape(shape)
-    except (ValueError, OSError, KeyError, TypeError) as error:
+        if encoding == "raw":
+            return np.frombuffer(record, np.uint8).reshape(shape)
+        with Image.open(io.BytesIO(record)) as image:
+            return np.asarray(image, np.uint8).reshape(shape)
+    except (ValueError, OSError, SyntaxError) as error:
         raise RecordsError(f"a record is damaged: {error}; prepare again") from None
-
-
-def statistics_file(shard: str) -> str:
-    """The file of a shard's sums, which mean images are made of.
-
-    Args:
-      shard: the shard's file.
-
-    Returns:
-      The name of the file beside it.
-
-    Example:
-      >>> statistics_file("train-00000.array_record")
-      'train-00000.sums.npz'
-    """
-    return f"{Path(shard).stem}.sums.npz"
 
 
 class StoredImages:
@@ -178,6 +77,7 @@ class StoredImages:
     def __init__(self, folder: Path, manifest: Manifest) -> None:
         self.folder, self.manifest = folder, manifest
         self.shape = (sum(len(s.labels) for s in manifest.shards), *manifest.shape)
+        self._known: dict[bytes, tuple[np.ndarray, float]] = {}
 
     @functools.cached_property
     def records(self) -> Sequence[bytes]:
@@ -194,33 +94,65 @@ class StoredImages:
             record = self.records[int(number)]
         except RuntimeError as error:
             raise RecordsError(f"{self.folder}: record {number} cannot be read: {error}") from None
-        return unpack(record, self.manifest.shape)
+        return unpack(record, self.manifest.shape, self.manifest.encoding)
 
-    def statistics(self, classes: Iterable[int]) -> tuple[Float[np.ndarray, "h w c"], float]:
-        """The mean image of all training images of some classes, and the deviation of what is left.
+    def statistics(
+        self, examples: Int[np.ndarray, " example"]
+    ) -> tuple[Float[np.ndarray, "h w c"], float]:
+        """The mean image of some images, and the deviation of what is left.
+
+        It is exact, and little is read: sums over whole classes are there, and of those that are
+        not wanted (held out of training, say) or wanted alone, the images themselves.
 
         Args:
-          classes: the classes.
+          examples: numbers of the images.
 
         Returns:
           (mean image, standard deviation of the pixels from it), in grey levels.
         """
-        wanted = set(classes)
-        total, squares, count = np.zeros(self.manifest.shape), 0.0, 0
+        key = hashlib.sha256(np.asarray(examples, np.int64).tobytes()).digest()
+        if key not in self._known:
+            self._known[key] = self._statistics(examples)
+        return self._known[key]
+
+    def _statistics(self, examples: np.ndarray) -> tuple[np.ndarray, float]:
+        wanted = np.zeros(self.shape[0], bool)
+        wanted[examples] = True
+        total, squares, start = np.zeros(self.manifest.shape, np.int64), 0, 0
         for shard in self.manifest.shards:
-            if shard.split == TEST or wanted.isdisjoint(shard.labels):
-                continue
-            with np.load(self.folder / statistics_file(shard.file), allow_pickle=False) as found:
-                here = [i for i, label in enumerate(found["classes"]) if label in wanted]
-                total += found["sums"][here].sum(axis=0, dtype=np.float64)
-                squares += float(found["squares"][here].sum())
-                count += int(found["counts"][here].sum())
-        mean = total / count
-        return mean, float(np.sqrt(max(0.0, squares / count / mean.size - np.mean(mean**2))))
+            here = wanted[start : start + len(shard.labels)]
+            for sign, own in self._sums(shard, start, here) if here.any() else ():
+                total += sign * own.pixels.astype(np.int64)
+                squares += sign * own.squares
+            start += len(shard.labels)
+        mean = total / wanted.sum()
+        variance = squares / wanted.sum() / mean.size - np.mean(mean**2)
+        return mean, float(np.sqrt(max(0.0, variance)))
+
+    def _sums(self, shard: Shard, start: int, wanted: np.ndarray) -> Iterator[tuple[int, ClassSum]]:
+        """What to add (1) and to take away (-1) for the wanted images of a shard."""
+        labels, names = np.array(shard.labels), self.manifest.class_names
+        sums = {}
+        if shard.sums_sha256:
+            sums = read_sums(self.folder / statistics_file(shard.file), shard.sums_sha256)
+        for label in np.unique(labels[wanted]):
+            most = 2 * (wanted & (labels == label)).sum() > (labels == label).sum()
+            whole = most and names[label] in sums
+            if whole:
+                yield 1, sums[names[label]]
+            single = (labels == label) & (wanted != whole)
+            for pixels in self._each(start + np.flatnonzero(single)):
+                own = ClassSum(pixels.astype(np.uint32), squares_of(pixels), 1)
+                yield -1 if whole else 1, own
+
+    def _each(self, numbers: np.ndarray) -> Iterator[np.ndarray]:
+        with ThreadPoolExecutor() as pool:
+            for first in range(0, len(numbers), AT_ONCE):
+                yield from pool.map(self.__getitem__, numbers[first : first + AT_ONCE])
 
     def __getstate__(self) -> dict[str, Any]:
         """Worker processes open the files themselves."""
-        return {"folder": self.folder, "manifest": self.manifest, "shape": self.shape}
+        return {"folder": self.folder, "manifest": self.manifest, "shape": self.shape, "_known": {}}
 
 
 def open_records(folder: Path, *, stream: bool) -> ImageSet:
@@ -241,7 +173,13 @@ def open_records(folder: Path, *, stream: bool) -> ImageSet:
     labels: Int[np.ndarray, " image"] = np.array(
         [label for shard in manifest.shards for label in shard.labels], np.int32
     )
-    subsets = [SUBSETS.index(shard.split) for shard in manifest.shards for _ in shard.labels]
+    subsets = [SUBSETS.index(shard.subset) for shard in manifest.shards for _ in shard.labels]
     pixels = images if stream else np.stack([images[i] for i in range(len(labels))])
-    subset = np.array(subsets, np.int8)
-    return ImageSet(pixels, labels, subset, manifest.class_names, manifest.groups)
+    return ImageSet(
+        pixels,
+        labels,
+        np.array(subsets, np.int8),
+        manifest.class_names,
+        manifest.groups,
+        digest=manifest.digest,
+    )

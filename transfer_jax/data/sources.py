@@ -7,13 +7,16 @@ import numpy as np
 
 from transfer_jax.data import imagenet
 from transfer_jax.data.embedded import embedded_fashion_mnist
+from transfer_jax.data.hold_out import with_held_out
 from transfer_jax.data.image_set import TEST, TRAIN, ImageSet
+from transfer_jax.data.manifest import MANIFEST, RecordsError
 from transfer_jax.data.originals.folders import class_folders
 from transfer_jax.data.originals.part import Originals
 from transfer_jax.data.originals.tars import imagenet_tars
 from transfer_jax.data.originals.tfds import tfds_dataset
-from transfer_jax.data.records import MANIFEST, RecordsError, open_records
+from transfer_jax.data.records import open_records
 
+VALIDATION_SHARE, TEST_SHARE = 0.1, 0.2
 EMBEDDED, FOLDER, TFDS = "fashion_mnist", "folder", "tfds:"
 KNOWN = f"{EMBEDDED}, {imagenet.SOURCE}, {FOLDER}, {TFDS}NAME"
 
@@ -29,13 +32,25 @@ class Unprepared:
     shape: tuple[int, int, int, int]
 
 
-def load_images(source: str, folder: str = "", *, stream: bool = False) -> ImageSet:
-    """The dataset of that name.
+def load_images(
+    source: str,
+    folder: str = "",
+    *,
+    stream: bool = False,
+    validation_share: float = VALIDATION_SHARE,
+    test_share: float = TEST_SHARE,
+    hold_out_seed: int = 0,
+) -> ImageSet:
+    """The dataset of that name, with a validation and a test part.
 
     Args:
       source: "fashion_mnist" (in the package), "imagenet2012", "folder" or "tfds:NAME".
       folder: where it was prepared; the embedded one needs none.
       stream: whether images are read as training goes on, or all of them now.
+      validation_share: share of each class's training images to validate on, where the dataset
+        has no validation part; 0 for none.
+      test_share: likewise for the test.
+      hold_out_seed: another one holds out other images.
 
     Returns:
       The images. Of ILSVRC-2012, which a plan can be made of before it is there, it may be the
@@ -50,13 +65,23 @@ def load_images(source: str, folder: str = "", *, stream: bool = False) -> Image
       (20000, 28, 28, 1)
     """
     check_source(source)
+    return with_held_out(
+        _as_prepared(source, folder, stream=stream),
+        validation_share=validation_share,
+        test_share=test_share,
+        seed=hold_out_seed,
+    )
+
+
+def _as_prepared(source: str, folder: str, *, stream: bool) -> ImageSet:
     if source == EMBEDDED:
         return embedded_fashion_mnist()
-    if not (Path(folder) / MANIFEST).exists():
+    place = Path(folder).expanduser()
+    if not (place / MANIFEST).exists():
         if source == imagenet.SOURCE:
             return _unprepared_imagenet()
         raise SourceError(unprepared_message(source, folder))
-    return open_records(Path(folder), stream=stream)
+    return open_records(place, stream=stream)
 
 
 def check_source(source: str) -> None:
@@ -72,13 +97,16 @@ def check_source(source: str) -> None:
         raise SourceError(f"no dataset '{source}'; datasets: {KNOWN}")
 
 
-def find_originals(source: str, manual_dir: str | None, data_dir: str | None) -> Originals:
+def find_originals(
+    source: str, manual_dir: str | None, data_dir: str | None, *, download: bool = True
+) -> Originals:
     """A dataset as it is before it is prepared.
 
     Args:
       source: as for `load_images`.
       manual_dir: folder of files that were downloaded by hand; of "folder" the folder itself.
       data_dir: where TFDS keeps its datasets.
+      download: whether TFDS may download what is not there.
 
     Returns:
       The dataset, in parts.
@@ -91,7 +119,7 @@ def find_originals(source: str, manual_dir: str | None, data_dir: str | None) ->
     if source == EMBEDDED:
         raise SourceError(f"{EMBEDDED} is in the package; it needs no preparing")
     if source.startswith(TFDS):
-        return tfds_dataset(source.removeprefix(TFDS), data_dir, manual_dir)
+        return tfds_dataset(source.removeprefix(TFDS), data_dir, manual_dir, download=download)
     if manual_dir is None:
         raise SourceError(f"{source} needs --manual_dir, the folder of its files")
     find = imagenet_tars if source == imagenet.SOURCE else class_folders

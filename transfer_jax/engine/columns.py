@@ -217,11 +217,11 @@ def column_order(column: Column, split: Split, recipe: Recipe) -> BatchOrder:
 def _normalisation(recipe: Recipe, task: Task) -> tuple[np.ndarray, np.ndarray]:
     """The mean image of a task's training images, whatever number of them a column sees."""
     images = recipe.images
+    seen = first_examples(images.labels, images.is_train, task, recipe.train_per_class)
     if isinstance(images.images, StoredImages):
-        mean, deviation = images.images.statistics(task.classes)
+        mean, deviation = images.images.statistics(seen)
         mean, scale = mean.astype(np.float32), inverse(deviation)
     else:
-        seen = first_examples(images.labels, images.is_train, task, recipe.train_per_class)
         mean, scale = normalisation(images.in_memory[seen])
     return mean, scale if recipe.scale == "deviation" else np.ones((), np.float32)
 

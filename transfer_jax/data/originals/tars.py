@@ -5,13 +5,17 @@ is stopped; read here, every class is a part of its own. The labels are those of
 """
 
 import io
+import os
 import tarfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from transfer_jax.data import imagenet
-from transfer_jax.data.originals.part import TEST, TRAIN, Original, Originals, OriginalsError
+from transfer_jax.data.image_set import TEST, TRAIN
+from transfer_jax.data.originals.listing import never_read
+from transfer_jax.data.originals.part import Original, Originals, OriginalsError
 
 TRAIN_TAR, VALIDATION_TAR = "ILSVRC2012_img_train.tar", "ILSVRC2012_img_val.tar"
 MEMBERS_A_PART = 500
@@ -39,7 +43,12 @@ class ClassTar:
 
     tar: Path
     member: Member
-    split: str = TRAIN
+    subset: int = TRAIN
+
+    @property
+    def inputs(self) -> list[Any]:
+        """Which tar it is, and when its file changed."""
+        return [_known(self.tar), self.member.name, self.member.offset, self.member.size]
 
     def read(self) -> Iterator[Original]:
         """The images, in the order of their names."""
@@ -62,7 +71,12 @@ class Members:
 
     tar: Path
     members: tuple[Member, ...]
-    split: str = TEST
+    subset: int = TEST
+
+    @property
+    def inputs(self) -> list[Any]:
+        """Which images they are, and when their file changed."""
+        return [_known(self.tar), [(m.name, m.offset, m.size) for m in self.members]]
 
     def read(self) -> Iterator[Original]:
         """The images, in the order of their names."""
@@ -108,7 +122,14 @@ def imagenet_tars(folder: Path) -> Originals:
         ),
         class_names=imagenet.class_names(),
         groups=imagenet.groups(),
+        place=os.path.realpath(folder),
+        fixed_classes=True,
     )
+
+
+def _known(tar: Path) -> tuple[str, int, int]:
+    status = tar.stat()
+    return tar.name, status.st_size, status.st_mtime_ns
 
 
 def _test_member(info: tarfile.TarInfo) -> Member:
@@ -137,4 +158,5 @@ def _members(tar: Path) -> list[tarfile.TarInfo]:
 
 
 def _files(archive: tarfile.TarFile) -> list[tarfile.TarInfo]:
-    return [info for info in archive.getmembers() if info.isfile()]
+    found = [info for info in archive.getmembers() if info.isfile()]
+    return [info for info in found if not never_read(Path(info.name).name)]

@@ -1,0 +1,56 @@
+"""Parts of a dataset worked on in processes of their own."""
+
+import multiprocessing
+import os
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
+from pathlib import Path
+from typing import Any, TypeVar
+
+from transfer_jax.data.manifest import RecordsError
+
+Result = TypeVar("Result")
+
+
+def in_processes(
+    function: Callable[..., Result],
+    calls: Sequence[tuple[Any, ...]],
+    folder: Path,
+    workers: int | None,
+) -> Iterator[Result]:
+    """The results of calls, as they come; the first error is told when all that began end.
+
+    Args:
+      function: what to call; of a module's top level.
+      calls: its arguments.
+      folder: where it writes, for errors.
+      workers: processes; None for one a core.
+
+    Returns:
+      The results, in any order.
+
+    Raises:
+      RecordsError: a process was ended, or a file cannot be read or written.
+    """
+    # A fresh interpreter: a fork of one that has started JAX may hang.
+    context = multiprocessing.get_context("spawn")
+    count = min(workers or os.cpu_count() or 1, max(1, len(calls)))
+    with ProcessPoolExecutor(count, mp_context=context) as pool:
+        jobs = [pool.submit(function, *arguments) for arguments in calls]
+        try:
+            for job in as_completed(jobs):
+                yield job.result()
+        except BrokenProcessPool:
+            raise RecordsError(
+                "a worker process was ended, perhaps for want of memory; the same command goes on, "
+                "with fewer --workers if it happens again"
+            ) from None
+        except OSError as error:
+            reason = error.strerror or str(error)
+            raise RecordsError(
+                f"{error.filename or folder}: {reason}; finished parts are kept, the same command "
+                "goes on"
+            ) from None
+        finally:
+            pool.shutdown(cancel_futures=True)
