@@ -16,6 +16,7 @@ SOURCES = sorted(PACKAGE.rglob("*.py"))
 ROOMS = [
     "surgery",
     "randomness",
+    "places",
     "whole_file",
     "conditions",
     "grid",

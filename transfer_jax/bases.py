@@ -2,12 +2,11 @@
 
 from collections.abc import Callable
 
-from etils import epath
-
 from transfer_jax.checkpoints import save
 from transfer_jax.conditions import Column
 from transfer_jax.config import RUNNING_FIELDS, ConfigError
 from transfer_jax.networks import restore_base
+from transfer_jax.places import place
 from transfer_jax.plan import GRID_FIELDS, Plan
 from transfer_jax.results import read_rows, write_rows
 from transfer_jax.whole_file import write_whole
@@ -33,7 +32,7 @@ def take_bases(plan: Plan, folder: Workdir, say: Callable[[str], None]) -> None:
     """
     if not plan.config.bases:
         return
-    other = Workdir(epath.Path(plan.config.bases))
+    other = Workdir(place(plan.config.bases, "bases"))
     ignored = (*RUNNING_FIELDS, *OF_THE_GRID)
     if not other.config.exists():
         raise ConfigError(f"bases is {other.path}, which holds no run")

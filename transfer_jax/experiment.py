@@ -13,6 +13,7 @@ from transfer_jax.data.sources import check_prepared
 from transfer_jax.engine.processes import is_first, wait_for_all
 from transfer_jax.keepsakes import keep_split_images
 from transfer_jax.lock import Lock
+from transfer_jax.places import place
 from transfer_jax.plan import Plan, check_devices, make_plan
 from transfer_jax.results import Results, check_complete, read_rows, write_rows
 from transfer_jax.stopping import StopRequest
@@ -52,7 +53,7 @@ def run(
     plan = make_plan(config)
     check_prepared(plan.recipe.images, config.data.source, config.data.folder)
     check_devices(plan)
-    folder = Workdir(epath.Path(workdir))
+    folder = Workdir(place(workdir, "workdir"))
     if is_first():
         folder.open()
     wait_for_all("the workdir")

@@ -14,6 +14,7 @@ from transfer_jax.data.originals.part import TRAIN
 from transfer_jax.data.preparation import Preparation, damaged_shards, prepare
 from transfer_jax.data.records import ENCODINGS, Manifest, RecordsError
 from transfer_jax.data.sources import find_originals
+from transfer_jax.places import local
 
 SHOWN = 20
 
@@ -28,11 +29,12 @@ def prepare_command(arguments: argparse.Namespace, overrides: list[str], console
 
     Raises:
       ConfigError: the config names no folder, size or encoding.
+      PlaceError: a folder is not on this machine.
       OriginalsError: files are missing or damaged.
       RecordsError: the folder cannot be written, or records are damaged.
     """
     config = load_config(arguments.config, overrides)
-    folder = Path(config.data.folder).expanduser()
+    folder = local(config.data.folder, "data.folder")
     if arguments.check:
         _check(folder, console)
         return

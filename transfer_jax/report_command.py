@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.table import Table as RichTable
 
 from transfer_jax.config import SWEEP
+from transfer_jax.places import place
 
 if TYPE_CHECKING:
     from transfer_jax.analysis.effects import Effects
@@ -33,17 +34,17 @@ def report_command(arguments: argparse.Namespace, _: list[str], console: Console
 
     if arguments.reference:
         folder = arguments.to or next(iter(arguments.workdirs), "runs/reference")
-        _told(write_reference(epath.Path(folder)), console)
+        _told(write_reference(place(folder, "--to")), console)
         return
     if arguments.every < 1:
         raise ValueError(f"--every is {arguments.every}; allowed: whole seconds from 1")
     if not arguments.workdirs:
         raise ValueError("report needs the folder of a run, or --reference")
-    folders = [run for name in arguments.workdirs for run in _runs(epath.Path(name))]
+    folders = [run for name in arguments.workdirs for run in _runs(place(name, "workdir"))]
     if len(folders) > 1:
         if arguments.watch:
             raise ValueError("--watch follows one run; give one folder")
-        to = epath.Path(arguments.to or folders[0].parent / "comparison")
+        to = place(arguments.to or folders[0].parent / "comparison", "--to")
         _told(write_comparison([read_evidence(folder) for folder in folders], to), console)
     elif arguments.watch:
         _watch(folders[0], arguments.every, console)

@@ -5,10 +5,10 @@ import os
 import time
 from pathlib import Path
 
-from etils import epath
 from rich.console import Console
 
 from transfer_jax.config import load_config
+from transfer_jax.places import place
 from transfer_jax.stopping import StopRequest
 
 
@@ -35,7 +35,7 @@ def run_command(arguments: argparse.Namespace, overrides: list[str], console: Co
         results = run(config, workdir, console=console, stop=stop)
     if not is_first():
         return
-    evidence = read_evidence(epath.Path(workdir))
+    evidence = read_evidence(place(workdir, "workdir"))
     show_results(evidence, numbers_of(evidence), console)
     console.print(
         f"{len(results.rows)} networks, {time.monotonic() - began:.0f} s. Written to {workdir}: "

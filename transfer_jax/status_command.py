@@ -3,7 +3,6 @@
 import argparse
 from typing import Any
 
-from etils import epath
 from rich import box
 from rich.console import Console
 from rich.table import Table
@@ -11,6 +10,7 @@ from rich.table import Table
 from transfer_jax.config import SWEEP
 from transfer_jax.durations import duration
 from transfer_jax.lock import holder
+from transfer_jax.places import place
 from transfer_jax.results import ResultsError, read_rows
 from transfer_jax.whole_file import read_json
 from transfer_jax.workdir import Workdir, WorkdirError
@@ -27,7 +27,7 @@ def status_command(arguments: argparse.Namespace, _: list[str], console: Console
     Raises:
       WorkdirError: the folder holds no run.
     """
-    folder = Workdir(epath.Path(arguments.workdir))
+    folder = Workdir(place(arguments.workdir, "workdir"))
     is_sweep = (folder.path / SWEEP).exists()
     if not is_sweep and not folder.config.exists():
         raise WorkdirError(f"{folder.path} holds no run")

@@ -14,6 +14,7 @@ from transfer_jax.config import SWEEP, ConfigError, load_config
 from transfer_jax.data.sources import check_prepared
 from transfer_jax.engine.processes import is_first, wait_for_all
 from transfer_jax.experiment import is_finished, load_results, train_and_report
+from transfer_jax.places import place
 from transfer_jax.plan import check_devices, make_plan
 from transfer_jax.results import ResultRow
 from transfer_jax.stopping import StopRequest
@@ -96,7 +97,7 @@ def run_sweep(
     if console is None or not is_first():
         console = Console(quiet=True)
     points = list(itertools.product(*(axis.values for axis in axes)))
-    parent = Workdir(epath.Path(workdir))
+    parent = Workdir(place(workdir, "workdir"))
     if len({name_of(axes, point) for point in points}) < len(points):
         raise ConfigError("two runs of this sweep would have one name; write values apart")
     runs = [

@@ -26,6 +26,7 @@ from transfer_jax.data.records import (
     pack,
     statistics_file,
 )
+from transfer_jax.places import local
 from transfer_jax.whole_file import write_whole
 
 SETTINGS = "preparation.json"
@@ -72,7 +73,9 @@ def prepare(
     Raises:
       RecordsError: the folder holds another dataset, the disk is full, or no image can be used.
       OriginalsError: a file is damaged; all other parts that were begun are finished first.
+      PlaceError: the folder is not on this machine.
     """
+    folder = local(folder, "data.folder")
     _claim(folder, settings)
     stems = _stems(originals.parts)
     shards = {stem: found for stem in stems if (found := _finished(folder, stem))}
