@@ -52,6 +52,8 @@ ROOMS = [
     "sweep",
     "estimate",
     "accelerators",
+    "terminal",
+    "usage",
     "durations",
     "plan_command",
     "launch",
@@ -60,7 +62,9 @@ ROOMS = [
     "report_command",
     "run_command",
     "prepare_command",
+    "parser",
     "cli",
+    "__main__",
 ]
 
 

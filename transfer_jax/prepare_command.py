@@ -5,7 +5,6 @@ import shlex
 from pathlib import Path
 
 from rich.console import Console
-from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from transfer_jax.config import Config, ConfigError, load_config
@@ -38,8 +37,6 @@ def prepare_command(arguments: argparse.Namespace, overrides: list[str], console
     if arguments.check:
         _check(folder, console)
         return
-    if arguments.workers is not None and arguments.workers < 1:
-        raise ConfigError(f"--workers is {arguments.workers}; allowed: whole numbers from 1")
     with console.status("looking at the files"):
         originals = find_originals(config.data.source, arguments.manual_dir, arguments.data_dir)
     settings = _settings(config, originals.channels)
@@ -80,7 +77,7 @@ def _summarise(manifest: Manifest, folder: Path, console: Console) -> None:
         if found:
             console.print(f"{len(found):,} images {word}:", highlight=False)
         for name, why in found[:SHOWN]:
-            console.print(f"  {escape(name)}: {escape(why)}", highlight=False, soft_wrap=True)
+            console.print(f"  {name}: {why}", highlight=False, soft_wrap=True, markup=False)
         if len(found) > SHOWN:
             console.print(f"  and {len(found) - SHOWN:,} more; {folder}/dataset.json has them all")
     train = sum(len(s.labels) for s in manifest.shards if s.split == TRAIN)
