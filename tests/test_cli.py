@@ -13,7 +13,7 @@ ROOT = Path(__file__).parents[1]
 
 def command(*arguments: str, folder: Path = ROOT) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [sys.executable, "-m", "transfer_jax.cli", *arguments],
+        [sys.executable, "-m", "transfer_jax", *arguments],
         cwd=folder,
         capture_output=True,
         text=True,

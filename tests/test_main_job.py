@@ -22,7 +22,7 @@ SPLITS = ("random-0", "distant")
 def found(tmp_path_factory) -> dict[tuple[str, str, int], Effect]:
     workdir = tmp_path_factory.mktemp("main") / "run"
     began = time.monotonic()
-    command = [sys.executable, "-m", "transfer_jax.cli", "run", f"--workdir={workdir}"]
+    command = [sys.executable, "-m", "transfer_jax", "run", f"--workdir={workdir}"]
     subprocess.run(command, check=True)
     assert time.monotonic() - began < 5 * 60
     peak_kib = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss

@@ -16,6 +16,7 @@ SOURCES = sorted(PACKAGE.rglob("*.py"))
 ROOMS = [
     "surgery",
     "randomness",
+    "places",
     "whole_file",
     "fields",
     "field_checks",
@@ -57,6 +58,8 @@ ROOMS = [
     "sweep",
     "estimate",
     "accelerators",
+    "terminal",
+    "usage",
     "durations",
     "plan_command",
     "config_command",
@@ -66,7 +69,9 @@ ROOMS = [
     "report_command",
     "run_command",
     "prepare_command",
+    "parser",
     "cli",
+    "__main__",
 ]
 
 

@@ -2,13 +2,12 @@
 
 from collections.abc import Callable
 
-from etils import epath
-
 from transfer_jax.checkpoints import save
 from transfer_jax.conditions import Column
 from transfer_jax.data.identity import identity, identity_differences
 from transfer_jax.fields import Affects, ConfigError
 from transfer_jax.networks import restore_base
+from transfer_jax.places import place
 from transfer_jax.plan import Plan
 from transfer_jax.results import read_rows, write_rows
 from transfer_jax.whole_file import write_whole
@@ -34,7 +33,7 @@ def take_bases(plan: Plan, folder: Workdir, say: Callable[[str], None]) -> None:
     """
     if not plan.config.bases:
         return
-    other = Workdir(epath.Path(plan.config.bases))
+    other = Workdir(place(plan.config.bases, "bases"))
     if not other.config.exists():
         raise ConfigError(f"bases is {other.path}, which holds no run")
     if odd := differences(other.read_config(), plan.config, OF_OTHERS):

@@ -12,6 +12,7 @@ import orbax.checkpoint as ocp
 from etils import epath
 from jaxtyping import PyTree
 
+from transfer_jax.places import rooted
 from transfer_jax.surgery.paths import leaf_paths
 
 
@@ -35,23 +36,6 @@ def save(path: epath.PathLike, tree: PyTree) -> None:
             checkpointer.wait_until_finished()
         except Exception as error:
             raise write_error(path, error) from None
-
-
-def rooted(path: epath.PathLike) -> epath.Path:
-    """A path that orbax takes: from the root of the file system, or of a bucket.
-
-    Args:
-      path: any path.
-
-    Returns:
-      The same place.
-
-    Example:
-      >>> str(rooted("gs://bucket/run"))
-      'gs://bucket/run'
-    """
-    found = epath.Path(path)
-    return found if "://" in str(found) else found.absolute()
 
 
 def alone() -> ocp.options.MultiprocessingOptions:

@@ -1,16 +1,14 @@
 """The command line: `transfer-jax run`, `plan`, `sweep`, `launch`, `status`, `report`, ...."""
 
-import argparse
-import logging
+import os
+import signal
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 
-from rich.console import Console
-
-from transfer_jax.run_command import run_command, sweep_command
-from transfer_jax.stopping import Stopped
-
-DEFAULT_CONFIG = "configs/fashion_mnist.py"
+# All else is imported by `main`, whose first line hears Ctrl-C.
+INTERRUPTED = "interrupted; the same command goes on from what is finished"
+STATUS_INTERRUPTED = 128 + signal.SIGINT
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -20,176 +18,106 @@ def main(argv: Sequence[str] | None = None) -> int:
       argv: arguments; None takes those of the process.
 
     Returns:
-      The exit status: 0, 1 for bad input (told in one line), 130 and 143 when interrupted.
+      The exit status: 0; 1 for a failure and 2 for a wrong command line, each told in one line;
+      130 and 143 when interrupted.
     """
-    parser = _parser()
-    arguments, overrides = parser.parse_known_args(argv)
-    if "config" not in arguments and overrides:
-        parser.error(f"unknown argument '{overrides[0]}'")
-    console = Console()
-    # What libraries say on their way to an error is told in one line when it arrives.
-    for library in ("absl", "asyncio", "gcsfs", "google.auth"):
-        logging.getLogger(library).setLevel(logging.CRITICAL)
-    if argv is None:
-        sys.unraisablehook = _tell
+    if argv is not None:
+        return _status(argv)
+    signal.signal(signal.SIGINT, _interrupt)
+    sys.unraisablehook = _tell
+    _open_stdout()
     try:
-        arguments.command(arguments, overrides, console)
-    except KeyboardInterrupt:
-        print("interrupted; the same command goes on from what is finished", file=sys.stderr)
-        return 130
+        return _status(sys.argv[1:])
+    finally:
+        _close_stdout()
+
+
+def _status(argv: Sequence[str]) -> int:
+    """Do what is asked; what goes wrong is one line."""
+    from transfer_jax.stopping import Stopped
+
+    try:
+        _run(argv)
     except Stopped as stopped:
         print(f"transfer-jax: {stopped}", file=sys.stderr)
         return 128 + stopped.signal
     except (ValueError, OSError) as error:
         print(f"transfer-jax: {_one_line(error)}", file=sys.stderr)
         return 1
+    except SystemExit as ended:  # argparse's, after help or a wrong command line
+        return int(ended.code or 0)
     return 0
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="transfer-jax", description="How many layers to transfer, and whether to freeze them."
-    )
-    commands = parser.add_subparsers(
-        required=True, metavar="run | plan | config | sweep | launch | status | prepare | report"
-    )
-    for name, command, text in (
-        ("run", run_command, "train every condition of a config and report"),
-        ("plan", _plan_command, "show what a config would train and what it costs"),
-        ("sweep", sweep_command, "run a config over values of some of its fields"),
-        ("launch", _launch_command, "run a config on other machines, or in several processes"),
-        ("config", _config_command, "print all fields of a config, ready to save"),
-        ("prepare", _prepare_command, "bring a dataset's images into one size and one place"),
-    ):
-        sub = commands.add_parser(
-            name, help=text, description=f"{text}. Any field of the config can be overridden: "
-            "--config.FIELD=VALUE.", allow_abbrev=False,
-        )  # fmt: skip
-        sub.add_argument("--config", default=DEFAULT_CONFIG, help="file, or name of a config")
-        sub.set_defaults(command=command)
-        if name not in ("config", "prepare"):
-            sub.add_argument("--workdir", help="folder of the run; default runs/NAME")
-        _ADD_ARGUMENTS[name](sub)
-    status = commands.add_parser("status", help="show how far a run is, from another shell")
-    status.add_argument("workdir", help="folder of the run")
-    status.set_defaults(command=_status_command)
-    report = commands.add_parser(
-        "report", help="write the report of a run, or of several side by side"
-    )
-    _add_report_arguments(report)
-    report.set_defaults(command=_report_command)
-    return parser
+def _run(argv: Sequence[str]) -> None:
+    from transfer_jax.parser import command_of, make_parser
+    from transfer_jax.usage import STATUS, UsageError
+
+    parser = make_parser()
+    # Overrides may stand anywhere, and hold spaces.
+    overrides = [text for text in argv if text.startswith("--config.")]
+    arguments, unknown = parser.parse_known_args([text for text in argv if text not in overrides])
+    own = arguments.parser
+    for text in overrides:
+        if "=" not in text:
+            own.error(f"'{text}' has no value; write {text}=VALUE")
+    for text in (*unknown, *(overrides if not arguments.takes_config else ())):
+        own.refuse(text)
+    name: str | None = arguments.command
+    if name is None:
+        own.print_help(sys.stderr)
+        raise SystemExit(STATUS)
+    _hush_libraries()
+    from transfer_jax.terminal import Terminal
+
+    try:
+        command_of(name)(arguments, overrides, Terminal())
+    except UsageError as error:
+        own.error(str(error))
 
 
-def _plan_command(arguments: argparse.Namespace, overrides: list[str], console: Console) -> None:
-    # JAX is imported when a command needs it, so that help and errors come at once.
-    from transfer_jax.plan_command import plan_command
+def _hush_libraries() -> None:
+    """What libraries say on their way to an error is told in one line when it arrives."""
+    import logging
 
-    plan_command(arguments, overrides, console)
-
-
-def _config_command(arguments: argparse.Namespace, overrides: list[str], console: Console) -> None:
-    from transfer_jax.config_command import config_command
-
-    config_command(arguments, overrides, console)
+    for library in ("absl", "asyncio", "gcsfs", "google.auth"):
+        logging.getLogger(library).setLevel(logging.CRITICAL)
 
 
-def _prepare_command(arguments: argparse.Namespace, overrides: list[str], console: Console) -> None:
-    from transfer_jax.prepare_command import prepare_command
+def _interrupt(*_: object) -> None:
+    """Ctrl-C: end at once, and the processes that were started with this one.
 
-    prepare_command(arguments, overrides, console)
-
-
-def _launch_command(arguments: argparse.Namespace, overrides: list[str], console: Console) -> None:
-    from transfer_jax.launch_command import launch_command
-
-    launch_command(arguments, overrides, console)
-
-
-def _report_command(arguments: argparse.Namespace, overrides: list[str], console: Console) -> None:
-    from transfer_jax.report_command import report_command
-
-    report_command(arguments, overrides, console)
-
-
-def _status_command(arguments: argparse.Namespace, overrides: list[str], console: Console) -> None:
-    from transfer_jax.status_command import status_command
-
-    status_command(arguments, overrides, console)
-
-
-def _add_plan_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--accelerator", help="a100, h100, v4, v5e, ...; default: this machine")
-
-
-def _add_config_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("file", nargs="?", help="the same as --config")
-
-
-def _add_prepare_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--manual_dir", help="folder of files that were downloaded by hand")
-    parser.add_argument("--data_dir", help="where TFDS keeps its datasets")
-    parser.add_argument("--workers", type=int, help="processes; default: one a core")
-    parser.add_argument("--check", action="store_true", help="check what is prepared already")
-
-
-def _add_sweep_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "--over", action="append", required=True, metavar="FIELD=VALUE,VALUE",
-        help="a field and its values; once for each field",
-    )  # fmt: skip
-    _add_process_arguments(parser)
-
-
-def _add_launch_arguments(parser: argparse.ArgumentParser) -> None:
-    engines = ("skypilot", "queued-resource", "gcluster", "local")
-    parser.add_argument("--on", choices=engines, required=True, help="what starts the job")
-    parser.add_argument("--dry_run", action="store_true", help="print only")
-    parser.add_argument("--accelerator", help="v5e-16, v6e-8, h100:1, ...; default v5e-8")
-    parser.add_argument("--processes", type=int, help="of --on=local; default 2")
-    parser.add_argument("--name", help="of the job; default: the config's")
-    parser.add_argument("--on_demand", action="store_true", help="no spot machines")
-    for name in ("zone", "project", "cluster", "image"):
-        parser.add_argument(f"--{name}", default="", help=f"{name} of Google Cloud")
-    parser.add_argument("--package", default="transfer_jax", help="what pip installs there")
-
-
-def _add_report_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "workdirs", nargs="*", metavar="workdir",
-        help="folder of a run, finished or not; several are compared, as are the runs of a sweep",
-    )  # fmt: skip
-    parser.add_argument("--to", help="folder of a comparison; default: comparison, beside the runs")
-    parser.add_argument("--watch", action="store_true", help="again and again until it is finished")
-    parser.add_argument("--every", type=int, default=30, help="seconds between, for --watch")
-    parser.add_argument(
-        "--reference", action="store_true", help="the authors' own numbers, into runs/reference"
-    )
-
-
-def _add_process_arguments(parser: argparse.ArgumentParser) -> None:
-    group = parser.add_argument_group(
-        "several processes", "the same command on each, with its own --process"
-    )
-    group.add_argument("--coordinator", metavar="HOST:PORT", help="address of process 0")
-    group.add_argument("--processes", type=int, help="number of processes")
-    group.add_argument("--process", type=int, help="number of this process, from 0")
-
-
-_ADD_ARGUMENTS = {
-    "run": _add_process_arguments,
-    "plan": _add_plan_arguments,
-    "config": _add_config_arguments,
-    "prepare": _add_prepare_arguments,
-    "sweep": _add_sweep_arguments,
-    "launch": _add_launch_arguments,
-}
+    An exception may be dropped where it is raised, in an import or in a callback of JAX. What is on
+    disk is whole; a run that trains is stopped by `StopRequest` instead.
+    """
+    if processes := sys.modules.get("multiprocessing.process"):
+        for child in processes.active_children():
+            child.kill()
+    if util := sys.modules.get("multiprocessing.util"):
+        util._run_finalizers(0)  # Python would warn of semaphores that are left.
+    os.write(2, f"{INTERRUPTED}\n".encode())
+    os._exit(STATUS_INTERRUPTED)
 
 
 def _tell(unraisable: "sys.UnraisableHookArgs") -> None:
     """As ever, but for what orbax's threads say of a loop that an error has ended."""
     if str(unraisable.exc_value) != "Event loop is closed":
         sys.__unraisablehook__(unraisable)
+
+
+def _open_stdout() -> None:
+    """Names of any script can be printed, whatever letters the terminal has, or to nobody."""
+    if sys.stdout is None:
+        sys.stdout = Path(os.devnull).open("w")  # noqa: SIM115
+    sys.stdout.reconfigure(errors="backslashreplace")  # pyright: ignore
+
+
+def _close_stdout() -> None:
+    """Write what is left; that nobody reads it is no error, and Python would call it one."""
+    try:
+        sys.stdout.flush()
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _one_line(error: BaseException) -> str:

@@ -12,9 +12,10 @@ import orbax.checkpoint as ocp
 from etils import epath
 from jaxtyping import PyTree
 
-from transfer_jax.checkpoints import CheckpointError, alone, digest, rooted, write_error
+from transfer_jax.checkpoints import CheckpointError, alone, digest, write_error
 from transfer_jax.engine.columns import Standing
 from transfer_jax.engine.step import ColumnState, Counts, Evaluation
+from transfer_jax.places import rooted
 from transfer_jax.surgery.paths import leaf_paths
 
 KEPT = 2

@@ -36,7 +36,7 @@ def launch_command(arguments: argparse.Namespace, overrides: list[str], console:
     workdir_at(workdir)
     if arguments.on == "local":
         flags = [f"--config={arguments.config}", f"--workdir={workdir}", *overrides]
-        commands = local.commands(flags, arguments.processes or 2)
+        commands = local.commands(flags, arguments.processes)
         _say(console, [Step(tuple(command)) for command in commands])
         if not arguments.dry_run and (code := local.run_all(commands)):
             raise SystemExit(code)
@@ -47,9 +47,9 @@ def launch_command(arguments: argparse.Namespace, overrides: list[str], console:
         config=arguments.config,
         overrides=tuple(overrides),
         workdir=workdir,
-        accelerator=arguments.accelerator or "v5e-8",
+        accelerator=arguments.accelerator,
         spot=not arguments.on_demand,
-        **{field: getattr(arguments, field) for field in fields},
+        **{field: getattr(arguments, field) or "" for field in fields},
     )
     check(job)
     steps = ENGINES[arguments.on](job)

@@ -14,6 +14,7 @@ from typing import Any, Self
 
 from etils import epath
 
+from transfer_jax.places import in_bucket
 from transfer_jax.whole_file import read_json, write_whole
 
 BEAT = 10.0
@@ -169,7 +170,7 @@ def _exists(pid: int) -> bool:
 @contextmanager
 def _one_at_a_time(folder: epath.Path) -> Iterator[None]:
     """Processes of one machine come here one after the other."""
-    if "://" in str(folder):
+    if in_bucket(folder):
         yield
         return
     held = os.open(folder, os.O_RDONLY)

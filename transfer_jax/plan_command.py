@@ -5,9 +5,7 @@ import shlex
 from collections import Counter
 from dataclasses import replace
 
-from rich import box
 from rich.console import Console
-from rich.table import Table
 
 from transfer_jax.accelerators import EXPECTED_SHARE, accelerator
 from transfer_jax.analysis.original import original_counts
@@ -15,7 +13,9 @@ from transfer_jax.config import load_config
 from transfer_jax.durations import duration
 from transfer_jax.engine.cpu import keep_freed_memory, spread_over_cores
 from transfer_jax.estimate import ProgramCost, estimate
+from transfer_jax.places import place
 from transfer_jax.plan import Plan, make_plan
+from transfer_jax.terminal import print_table
 
 # Images that are read from disk are for networks that this machine need not be able to train.
 ASSUMED = "h100"
@@ -30,6 +30,7 @@ def plan_command(arguments: argparse.Namespace, overrides: list[str], console: C
       console: where to print.
     """
     config = load_config(arguments.config, overrides)
+    place(arguments.workdir or "", "workdir")
     if not config.data.stream and arguments.accelerator is None:
         spread_over_cores()
         keep_freed_memory()
@@ -41,8 +42,8 @@ def plan_command(arguments: argparse.Namespace, overrides: list[str], console: C
     with console.status(doing):
         costs = estimate(_plain(plan), chip.rate) if chip else estimate(plan)
     if config.reference:
-        console.print(_paper_table(plan))
-    console.print(_cost_table(plan, costs))
+        _print_beside_paper(plan, console)
+    _print_costs(plan, costs, console)
     total = sum(cost.seconds + cost.compile_seconds for cost in costs)
     where = f"on one {chip.name}" if chip else "on this machine"
     notes = [
@@ -64,9 +65,11 @@ def plan_command(arguments: argparse.Namespace, overrides: list[str], console: C
                 f"{chip.memory / 2**30:.0f} GiB: let chips share its batch with "
                 "--config.devices_per_column, or choose fewer --config.cuts."
             )
-    flags = shlex.join([f"--config={arguments.config}", *overrides])
-    for note in (*notes, f"Next: transfer-jax run {flags}"):
-        console.print(note, highlight=False, soft_wrap=True)
+    workdir = [f"--workdir={arguments.workdir}"] if arguments.workdir else []
+    flags = shlex.join([f"--config={arguments.config}", *workdir, *overrides])
+    for note in notes:
+        console.print(note, highlight=False)
+    console.print(f"Next: transfer-jax run {flags}", highlight=False, soft_wrap=True)
 
 
 def _plain(plan: Plan) -> Plan:
@@ -74,14 +77,10 @@ def _plain(plan: Plan) -> Plan:
     return replace(plan, config=replace(plan.config, precision="bfloat16"))
 
 
-def _cost_table(plan: Plan, costs: list[ProgramCost]) -> Table:
+def _print_costs(plan: Plan, costs: list[ProgramCost], console: Console) -> None:
     config = plan.config
-    title = f"{config.name}: {config.steps:,} steps of {config.batch_size} images"
-    table = Table(title=title, box=box.SIMPLE_HEAD, title_justify="left")
-    for name in ("wave", "networks", "columns", "parameters", "MACs", "memory", "time"):
-        table.add_column(name, justify="left" if name == "wave" else "right", no_wrap=True)
-    for cost in costs:
-        table.add_row(
+    rows = [
+        (
             cost.wave,
             f"{cost.networks}",
             f"{cost.columns}",
@@ -90,10 +89,14 @@ def _cost_table(plan: Plan, costs: list[ProgramCost]) -> Table:
             f"{cost.memory / 2**20:,.0f} MiB",
             duration(cost.seconds + cost.compile_seconds),
         )
-    return table
+        for cost in costs
+    ]
+    header = ("wave", "networks", "columns", "parameters", "MACs", "memory", "time")
+    title = f"{config.name}: {config.steps:,} steps of {config.batch_size} images"
+    print_table(console, header, rows, title=title)
 
 
-def _paper_table(plan: Plan) -> Table:
+def _print_beside_paper(plan: Plan, console: Console) -> None:
     """Networks of each treatment, the paper's and those beyond it."""
     ours = Counter(
         condition.treatment.value
@@ -101,13 +104,11 @@ def _paper_table(plan: Plan) -> Table:
         if plan.config.reference != "preserved" or condition.variant
     )
     theirs = original_counts(plan.config.reference)
-    table = Table(title="Networks by treatment", box=box.SIMPLE_HEAD, title_justify="left")
-    table.add_column("treatment")
-    for name in ("in the paper", "here", "beyond the paper"):
-        table.add_column(name, justify="right")
-    for name in dict.fromkeys([*ours, *theirs]):
-        more = max(0, ours[name] - theirs[name])
-        table.add_row(name, *(f"{number}" for number in (theirs[name], ours[name], more)))
-    total, paper = ours.total(), theirs.total()
-    table.add_row("all", f"{paper}", f"{total}", f"{(ours - theirs).total()}", style="bold")
-    return table
+    counts = {
+        name: (theirs[name], ours[name], max(0, ours[name] - theirs[name]))
+        for name in dict.fromkeys([*ours, *theirs])
+    }
+    counts["all"] = (theirs.total(), ours.total(), (ours - theirs).total())
+    rows = [(name, *map(str, numbers)) for name, numbers in counts.items()]
+    header = ("treatment", "in the paper", "here", "beyond the paper")
+    print_table(console, header, rows, title="Networks by treatment")

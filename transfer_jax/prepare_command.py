@@ -17,8 +17,8 @@ from transfer_jax.data.preparation import damaged_files, prepare
 from transfer_jax.data.prepared_part import Preparation
 from transfer_jax.data.sources import EMBEDDED, TFDS, check_source, find_originals
 from transfer_jax.data.summary import class_lines, note_lines
-from transfer_jax.fields import ConfigError
 from transfer_jax.next_run import next_run
+from transfer_jax.places import local
 from transfer_jax.schema import Config
 
 
@@ -32,14 +32,13 @@ def prepare_command(arguments: argparse.Namespace, overrides: list[str], console
 
     Raises:
       ConfigError: the config or an argument is wrong.
+      PlaceError: a folder is not on this machine.
       OriginalsError: files are missing or damaged.
       RecordsError: the folder cannot be written or holds another dataset, records are damaged, or
         the originals are no longer what the records were made from.
     """
     config = load_config(arguments.config, overrides)
-    folder = Path(config.data.folder).expanduser()
-    if arguments.workers is not None and arguments.workers < 1:
-        raise ConfigError(f"--workers is {arguments.workers}; allowed: whole numbers from 1")
+    folder = local(config.data.folder, "data.folder")
     if arguments.check:
         _check(config, folder, arguments, console)
         return

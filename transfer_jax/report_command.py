@@ -5,11 +5,12 @@ import time
 from typing import TYPE_CHECKING
 
 from etils import epath
-from rich import box
 from rich.console import Console
-from rich.table import Table as RichTable
 
 from transfer_jax.config import SWEEP
+from transfer_jax.places import place
+from transfer_jax.terminal import print_table
+from transfer_jax.usage import UsageError
 
 if TYPE_CHECKING:
     from transfer_jax.analysis.effects import Effects
@@ -25,7 +26,8 @@ def report_command(arguments: argparse.Namespace, _: list[str], console: Console
       console: where to print.
 
     Raises:
-      ValueError: no folder is given, or one that is not there; or `every` is no time.
+      UsageError: no folder is given, or several are watched.
+      ValueError: a folder is not there.
     """
     from transfer_jax.analysis.comparison import write_comparison
     from transfer_jax.analysis.evidence import read_evidence
@@ -33,17 +35,15 @@ def report_command(arguments: argparse.Namespace, _: list[str], console: Console
 
     if arguments.reference:
         folder = arguments.to or next(iter(arguments.workdirs), "runs/reference")
-        _told(write_reference(epath.Path(folder)), console)
+        _told(write_reference(place(folder, "--to")), console)
         return
-    if arguments.every < 1:
-        raise ValueError(f"--every is {arguments.every}; allowed: whole seconds from 1")
     if not arguments.workdirs:
-        raise ValueError("report needs the folder of a run, or --reference")
-    folders = [run for name in arguments.workdirs for run in _runs(epath.Path(name))]
+        raise UsageError("report needs the folder of a run, or --reference")
+    folders = [run for name in arguments.workdirs for run in _runs(place(name, "workdir"))]
     if len(folders) > 1:
         if arguments.watch:
-            raise ValueError("--watch follows one run; give one folder")
-        to = epath.Path(arguments.to or folders[0].parent / "comparison")
+            raise UsageError("--watch follows one run; give one folder")
+        to = place(arguments.to or folders[0].parent / "comparison", "--to")
         _told(write_comparison([read_evidence(folder) for folder in folders], to), console)
     elif arguments.watch:
         _watch(folders[0], arguments.every, console)
@@ -67,12 +67,7 @@ def show_results(evidence: "Evidence", found: "list[Effects]", console: Console)
     from transfer_jax.analysis.tables import accuracy_table, gain_table, shown, title
 
     for table in shown(make(own) for own in found for make in (accuracy_table, gain_table)):
-        drawn = RichTable(title=table.title, box=box.SIMPLE_HEAD, title_justify="left")
-        for name in table.header:
-            drawn.add_column(name, justify="right")
-        for row in table.rows:
-            drawn.add_row(*row)
-        console.print(drawn)
+        print_table(console, table.header, table.rows, title=table.title)
     advice = [f"{title(own)}: {advise(own).verdict}" for own in found]
     lines = [interval_note(found) if found else "", boost_note(evidence.rows), *advice]
     for line in filter(None, lines):

@@ -11,6 +11,7 @@ from etils import epath
 from jaxtyping import Float
 
 from transfer_jax.conditions import Column, Condition, Treatment
+from transfer_jax.places import place
 from transfer_jax.whole_file import write_table
 
 if TYPE_CHECKING:
@@ -99,7 +100,7 @@ class Results:
         Raises:
           ResultsError: the folder holds no results, or they are damaged.
         """
-        folder = epath.Path(workdir)
+        folder = place(workdir, "workdir")
         return cls(tuple(read_rows(folder / "results.csv")), str(folder))
 
     def frame(self) -> "pd.DataFrame":

@@ -5,11 +5,12 @@ import os
 import time
 from pathlib import Path
 
-from etils import epath
 from rich.console import Console
 
 from transfer_jax.config import load_config
+from transfer_jax.places import place
 from transfer_jax.stopping import StopRequest
+from transfer_jax.usage import UsageError
 
 
 def run_command(arguments: argparse.Namespace, overrides: list[str], console: Console) -> None:
@@ -21,7 +22,7 @@ def run_command(arguments: argparse.Namespace, overrides: list[str], console: Co
       console: where to print.
     """
     config = load_config(arguments.config, overrides)
-    workdir = f"runs/{config.name}" if arguments.workdir is None else arguments.workdir
+    workdir = place(arguments.workdir or f"runs/{config.name}", "workdir")
     from transfer_jax.analysis.evidence import read_evidence
     from transfer_jax.analysis.report import numbers_of
     from transfer_jax.engine.processes import is_first
@@ -35,7 +36,7 @@ def run_command(arguments: argparse.Namespace, overrides: list[str], console: Co
         results = run(config, workdir, console=console, stop=stop)
     if not is_first():
         return
-    evidence = read_evidence(epath.Path(workdir))
+    evidence = read_evidence(workdir)
     show_results(evidence, numbers_of(evidence), console)
     console.print(
         f"{len(results.rows)} networks, {time.monotonic() - began:.0f} s. Written to {workdir}: "
@@ -76,7 +77,7 @@ def join_processes(arguments: argparse.Namespace) -> None:
         environment says them.
 
     Raises:
-      ValueError: some of the three are given and some are not.
+      UsageError: some of the three are given and some are not.
     """
     given = {name: getattr(arguments, name) for name in ("coordinator", "processes", "process")}
     missing = [f"--{name}" for name, value in given.items() if value is None]
@@ -85,7 +86,7 @@ def join_processes(arguments: argparse.Namespace) -> None:
     if not missing:
         join(Place(**given))
     elif len(missing) < len(given):
-        raise ValueError(f"several processes need {', '.join(missing)} too")
+        raise UsageError(f"several processes need {', '.join(missing)} too")
     elif cluster():
         join_cluster()
 
@@ -99,7 +100,7 @@ def sweep_command(arguments: argparse.Namespace, overrides: list[str], console: 
       console: where to print.
     """
     config = load_config(arguments.config, overrides)
-    workdir = f"runs/{config.name}_sweep" if arguments.workdir is None else arguments.workdir
+    workdir = place(arguments.workdir or f"runs/{config.name}_sweep", "workdir")
     from transfer_jax.sweep import parse_axis, run_sweep
 
     axes = [parse_axis(text) for text in arguments.over]

@@ -3,15 +3,14 @@
 import argparse
 from typing import Any
 
-from etils import epath
-from rich import box
 from rich.console import Console
-from rich.table import Table
 
 from transfer_jax.config import SWEEP
 from transfer_jax.durations import duration
 from transfer_jax.lock import holder
+from transfer_jax.places import place
 from transfer_jax.results import ResultsError, read_rows
+from transfer_jax.terminal import print_table
 from transfer_jax.whole_file import read_json
 from transfer_jax.workdir import Workdir, WorkdirError
 
@@ -27,7 +26,7 @@ def status_command(arguments: argparse.Namespace, _: list[str], console: Console
     Raises:
       WorkdirError: the folder holds no run.
     """
-    folder = Workdir(epath.Path(arguments.workdir))
+    folder = Workdir(place(arguments.workdir, "workdir"))
     is_sweep = (folder.path / SWEEP).exists()
     if not is_sweep and not folder.config.exists():
         raise WorkdirError(f"{folder.path} holds no run")
@@ -35,17 +34,15 @@ def status_command(arguments: argparse.Namespace, _: list[str], console: Console
     runs = [folder]
     if is_sweep:
         runs = [Workdir(p) for p in sorted(folder.path.iterdir()) if (p / "config.json").exists()]
-    table = Table(box=box.SIMPLE_HEAD)
-    for name in ("run", "base columns", "condition columns", "state"):
-        table.add_column(name)
+    rows = []
     diverged = dict.fromkeys(map(str, facts.get("diverged") or []))
     for run in runs:
         names, bad = _finished(run)
         diverged |= dict.fromkeys(bad)
         counts = [sum(base == (".base-" in name) for name in names) for base in (True, False)]
         state = "finished" if run.results.exists() else "not finished"
-        table.add_row(str(run.path), *(f"{count} finished" for count in counts), state)
-    console.print(table)
+        rows.append((str(run.path), *(f"{count} finished" for count in counts), state))
+    print_table(console, ("run", "base columns", "condition columns", "state"), rows)
     for line in (_now(folder, facts), f"diverged: {', '.join(diverged) or 'none'}"):
         console.print(line, highlight=False, soft_wrap=True, markup=False)
 

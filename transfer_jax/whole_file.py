@@ -9,6 +9,8 @@ from typing import Any
 import numpy as np
 from etils import epath
 
+from transfer_jax.places import in_bucket
+
 
 def write_whole(path: epath.Path, content: str | bytes) -> None:
     """Write a file beside its place and rename it, so that nobody ever reads half of it.
@@ -22,14 +24,14 @@ def write_whole(path: epath.Path, content: str | bytes) -> None:
     Raises:
       OSError: it cannot be written; the file is named.
     """
-    in_bucket = "://" in str(path)
-    partial = path if in_bucket else path.parent / f".{path.name}.partial"
+    whole = in_bucket(path)
+    partial = path if whole else path.parent / f".{path.name}.partial"
     try:
         if isinstance(content, str):
             partial.write_text(content)
         else:
             partial.write_bytes(content)
-        if not in_bucket:
+        if not whole:
             partial.replace(path)
     except OSError as error:
         raise OSError(error.errno, error.strerror or str(error), str(path)) from None

@@ -17,6 +17,7 @@ from transfer_jax.config import SWEEP, read_config
 from transfer_jax.data.identity import identity, identity_differences
 from transfer_jax.data.image_set import ImageSet
 from transfer_jax.fields import Affects, flat, plain
+from transfer_jax.places import place
 from transfer_jax.schema import Config
 from transfer_jax.whole_file import read_json, write_whole
 
@@ -205,16 +206,13 @@ def workdir_at(path: epath.PathLike) -> Workdir:
       The folder; nothing is made or read.
 
     Raises:
-      WorkdirError: the path is no name of a folder.
+      PlaceError: the path is no place of a folder.
 
     Example:
       >>> workdir_at("runs/a").results
       PosixGPath('runs/a/results.csv')
     """
-    text = str(path)
-    if not text.strip() or not text.isprintable():
-        raise WorkdirError(f"workdir is {text!r}; allowed: the path of a folder, such as runs/a")
-    return Workdir(epath.Path(path))
+    return Workdir(place(path, "workdir"))
 
 
 def differences(

@@ -59,7 +59,7 @@ def make_run(folder: epath.Path, rows: int, examples: int) -> None:
 def timed_report(folder: epath.Path) -> tuple[float, float]:
     """Seconds and GiB of the command."""
     began = time.perf_counter()
-    command = [sys.executable, "-m", "transfer_jax.cli", "report", str(folder)]
+    command = [sys.executable, "-m", "transfer_jax", "report", str(folder)]
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
     _, status, usage = os.wait4(process.pid, 0)
     process.returncode = os.waitstatus_to_exitcode(status)

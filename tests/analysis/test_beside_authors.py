@@ -56,7 +56,7 @@ def test_the_reference_is_drawn_from_the_tables_alone(tmp_path, capsys):
     for name in ("figure2", "figure3", "reduced", "preserved"):
         assert (tmp_path / "ref" / f"{name}.png").stat().st_size > 10_000
     assert "reference.html" in capsys.readouterr().out
-    assert main(["report"]) == 1
+    assert main(["report"]) == 2
     assert "report needs the folder of a run, or --reference" in capsys.readouterr().err
 
 

@@ -321,15 +321,15 @@ def test_a_watched_run_is_reported_until_it_is_finished(tmp_path, monkeypatch, c
 
 
 @pytest.mark.parametrize(
-    ("arguments", "words"),
+    ("arguments", "status", "words"),
     [
-        ([], "report needs the folder of a run, or --reference"),
-        (["nowhere"], "nowhere is not there"),
-        (["--every=0", "."], "--every is 0; allowed: whole seconds from 1"),
+        ([], 2, "report needs the folder of a run, or --reference"),
+        (["nowhere"], 1, "nowhere is not there"),
+        (["--every=0", "."], 2, "--every: '0' is no whole number from 1"),
     ],
 )
-def test_bad_arguments_are_one_line(arguments, words, capsys):
-    assert main(["report", *arguments]) == 1
+def test_bad_arguments_are_one_line(arguments, status, words, capsys):
+    assert main(["report", *arguments]) == status
     assert words in capsys.readouterr().err
 
 

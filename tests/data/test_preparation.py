@@ -268,7 +268,7 @@ def test_two_processes_read_their_own_shares_of_a_stream(devices_per_column, tar
     with socket.socket() as free:
         free.bind(("localhost", 0))
         coordinator = f"localhost:{free.getsockname()[1]}"
-    command = [sys.executable, "-m", "transfer_jax.cli", "run", *common]
+    command = [sys.executable, "-m", "transfer_jax", "run", *common]
     environment = {**os.environ, "XLA_FLAGS": "--xla_force_host_platform_device_count=1"}
     alone = [*command, "--config.devices_per_column=1", f"--workdir={tmp_path}/one"]
     subprocess.run(alone, check=True, env=environment, capture_output=True)

@@ -108,7 +108,7 @@ def test_a_second_run_finds_its_programs_on_disk(tmp_path):
     cache = tmp_path / "cache"
     environment = {**os.environ, "XDG_CACHE_HOME": str(cache)}
     environment.pop("JAX_COMPILATION_CACHE_DIR", None)
-    command = (sys.executable, "-m", "transfer_jax.cli", "run")
+    command = (sys.executable, "-m", "transfer_jax", "run")
     found = []
     for name in ("a", "b"):
         subprocess.run(

@@ -113,7 +113,7 @@ def test_two_processes_give_the_results_of_one(one_device, tmp_path):
         coordinator = f"localhost:{free.getsockname()[1]}"
     workdir = tmp_path / "two"
     command = [
-        *(sys.executable, "-m", "transfer_jax.cli", "run", f"--workdir={workdir}"),
+        *(sys.executable, "-m", "transfer_jax", "run", f"--workdir={workdir}"),
         *(f"--coordinator={coordinator}", "--processes=2"),
         *TINY,
         *("--config.data.mirror=True", "--config.devices_per_column=1"),

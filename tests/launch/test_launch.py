@@ -109,7 +109,7 @@ def test_two_local_processes_really_run(tmp_path):
         "JAX_PLATFORMS": "cpu",
     }
     done = subprocess.run(
-        [sys.executable, "-m", "transfer_jax.cli", "launch", "--on=local", "--processes=2",
+        [sys.executable, "-m", "transfer_jax", "launch", "--on=local", "--processes=2",
          f"--workdir={tmp_path / 'two'}", *flags],
         env=environment, capture_output=True, text=True, timeout=300,
     )  # fmt: skip

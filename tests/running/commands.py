@@ -27,7 +27,7 @@ def start(
 ) -> subprocess.Popen[str]:
     """The command in a process group of its own, in which signals have their usual meaning."""
     return subprocess.Popen(
-        [sys.executable, "-m", "transfer_jax.cli", command, f"--workdir={workdir}", *flags],
+        [sys.executable, "-m", "transfer_jax", command, f"--workdir={workdir}", *flags],
         env={
             **os.environ,
             "XLA_FLAGS": f"--xla_force_host_platform_device_count={devices}",

@@ -26,6 +26,7 @@ from transfer_jax.data.prepared_part import (
     stamp_of,
     stem_of,
 )
+from transfer_jax.places import local
 from transfer_jax.whole_file import write_whole
 
 OURS = re.compile(r"\.?(train|validation|test)-[0-9a-f]{16}\.[a-z0-9_.]+")
@@ -57,7 +58,9 @@ def prepare(
     Raises:
       RecordsError: the folder holds another dataset, the disk is full, or no image can be used.
       OriginalsError: a file is damaged; all other parts that were begun are finished first.
+      PlaceError: the folder is not on this machine.
     """
+    folder = local(folder, "data.folder")
     if not claim(folder, settings, originals, workers):
         return
     stamps = [stamp_of(part, settings) for part in originals.parts]

@@ -1,7 +1,6 @@
 """The datasets that a config can name, and how each is found."""
 
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 
@@ -15,6 +14,7 @@ from transfer_jax.data.originals.part import Originals
 from transfer_jax.data.originals.tars import imagenet_tars
 from transfer_jax.data.originals.tfds import tfds_dataset
 from transfer_jax.data.records import open_records
+from transfer_jax.places import local
 
 VALIDATION_SHARE, TEST_SHARE = 0.1, 0.2
 EMBEDDED, FOLDER, TFDS = "fashion_mnist", "folder", "tfds:"
@@ -58,6 +58,7 @@ def load_images(
 
     Raises:
       SourceError: there is no such dataset, or it is not prepared.
+      PlaceError: the folder is not on this machine.
       RecordsError: its records are damaged.
 
     Example:
@@ -76,12 +77,12 @@ def load_images(
 def _as_prepared(source: str, folder: str, *, stream: bool) -> ImageSet:
     if source == EMBEDDED:
         return embedded_fashion_mnist()
-    place = Path(folder).expanduser()
-    if not (place / MANIFEST).exists():
+    where = local(folder, "data.folder")
+    if not (where / MANIFEST).exists():
         if source == imagenet.SOURCE:
             return _unprepared_imagenet()
         raise SourceError(unprepared_message(source, folder))
-    return open_records(place, stream=stream)
+    return open_records(where, stream=stream)
 
 
 def check_source(source: str) -> None:
@@ -113,17 +114,20 @@ def find_originals(
 
     Raises:
       SourceError: there is no such dataset, or it needs no preparing.
+      PlaceError: a folder is not on this machine.
       OriginalsError: files are missing or damaged.
     """
     check_source(source)
     if source == EMBEDDED:
         raise SourceError(f"{EMBEDDED} is in the package; it needs no preparing")
+    for name, path in (("--manual_dir", manual_dir), ("--data_dir", data_dir)):
+        local(path or "", name)
     if source.startswith(TFDS):
         return tfds_dataset(source.removeprefix(TFDS), data_dir, manual_dir, download=download)
     if manual_dir is None:
         raise SourceError(f"{source} needs --manual_dir, the folder of its files")
     find = imagenet_tars if source == imagenet.SOURCE else class_folders
-    return find(Path(manual_dir).expanduser())
+    return find(local(manual_dir, "--manual_dir"))
 
 
 def check_prepared(images: ImageSet, source: str, folder: str) -> None:

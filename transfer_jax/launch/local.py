@@ -32,7 +32,7 @@ def commands(arguments: Sequence[str], processes: int) -> list[list[str]]:
     with socket.socket() as free:
         free.bind(("localhost", 0))
         coordinator = f"localhost:{free.getsockname()[1]}"
-    run = [sys.executable, "-m", "transfer_jax.cli", "run", *arguments]
+    run = [sys.executable, "-m", "transfer_jax", "run", *arguments]
     place = [f"--coordinator={coordinator}", f"--processes={processes}"]
     return [[*run, *place, f"--process={i}"] for i in range(processes)]
 
@@ -46,7 +46,8 @@ def run_all(started: Sequence[Sequence[str]]) -> int:
     Returns:
       The exit status of the first that failed; 0 where none did.
     """
-    processes = [subprocess.Popen(command) for command in started]
+    # In groups of their own: a terminal's Ctrl-C reaches each of them once, through this process.
+    processes = [subprocess.Popen(command, process_group=0) for command in started]
 
     def forward(number: int, _: FrameType | None) -> None:
         for process in processes:

@@ -1,0 +1,110 @@
+"""Command lines that are wrong in themselves, whatever they ask for: status 2, one line."""
+
+import argparse
+import difflib
+import re
+import sys
+from collections.abc import Iterable
+from typing import Any, NoReturn
+
+STATUS = 2
+
+
+class UsageError(ValueError):
+    """Arguments that are missing, or that do not go together."""
+
+
+class Parser(argparse.ArgumentParser):
+    """Tells what is wrong in one line, with the nearest word; no option may be abbreviated."""
+
+    def __init__(self, **settings: Any) -> None:
+        super().__init__(**settings, allow_abbrev=False)
+
+    def error(self, message: str) -> NoReturn:
+        """End the process.
+
+        Args:
+          message: what is wrong.
+
+        Returns:
+          Never.
+        """
+        told = re.sub(r"^argument ", "", " ".join(message.split()))
+        print(f"{self.prog}: {told}; see {self.prog} --help", file=sys.stderr)
+        sys.exit(STATUS)
+
+    def refuse(self, argument: str) -> NoReturn:
+        """End the process because of an argument that is none.
+
+        Args:
+          argument: the argument.
+
+        Returns:
+          Never.
+        """
+        options = [option for action in self._actions for option in action.option_strings]
+        self.error(f"unknown argument '{argument}'{nearest(argument.partition('=')[0], options)}")
+
+    def _check_value(self, action: argparse.Action, value: Any) -> None:
+        """Argparse's own, which asks whether a choice is one."""
+        if action.choices is None or value in action.choices:
+            return
+        allowed = list(map(str, action.choices))
+        told = f"'{value}' is none of {', '.join(allowed)}{nearest(str(value), allowed)}"
+        raise argparse.ArgumentError(action, told)
+
+
+def nearest(word: str, known: Iterable[str]) -> str:
+    """A hint at what may have been meant.
+
+    Args:
+      word: what was written.
+      known: what might have been.
+
+    Returns:
+      The end of a sentence; empty where nothing is near.
+
+    Example:
+      >>> nearest("rnu", ["run", "plan"]), nearest("xyz", ["run", "plan"])
+      ('; nearest: run', '')
+    """
+    near = difflib.get_close_matches(word, list(known), n=1)
+    return f"; nearest: {near[0]}" if near else ""
+
+
+def given(text: str) -> str:
+    """The value of an argument that is not empty.
+
+    Args:
+      text: the value.
+
+    Returns:
+      The same.
+
+    Raises:
+      ArgumentTypeError: it is empty.
+    """
+    if not text.strip():
+        raise argparse.ArgumentTypeError("is empty")
+    return text
+
+
+def whole(text: str) -> int:
+    """A whole number from 1.
+
+    Args:
+      text: how it is written.
+
+    Returns:
+      The number.
+
+    Raises:
+      ArgumentTypeError: it is none.
+
+    Example:
+      >>> whole("30")
+      30
+    """
+    if not re.fullmatch(r"0*[1-9]\d{0,8}", text, re.ASCII):
+        raise argparse.ArgumentTypeError(f"'{text}' is no whole number from 1")
+    return int(text)
