@@ -5,7 +5,8 @@ import shlex
 from collections.abc import Sequence
 
 from transfer_jax.fields import ConfigError
-from transfer_jax.plan import make_plan, smallest_task
+from transfer_jax.plan import make_plan
+from transfer_jax.recipes import smallest_task
 from transfer_jax.schema import Config
 
 

@@ -6,29 +6,25 @@ from dataclasses import dataclass
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 from jax.sharding import Mesh
 from ml_collections import ConfigDict
 
 from transfer_jax.components import (
-    build_images,
     build_network,
     build_optimizer,
-    build_splits,
     build_variants,
 )
-from transfer_jax.conditions import Column, Condition, Cut, Split, Task
+from transfer_jax.conditions import Column, Condition, Cut, Split
 from transfer_jax.config import read_config
 from transfer_jax.control_results import STITCHING
-from transfer_jax.data.image_set import ImageSet, enlarge
-from transfer_jax.data.tasks import first_examples
-from transfer_jax.engine.columns import Recipe, validation_examples
+from transfer_jax.engine.columns import Recipe
 from transfer_jax.engine.mesh import check_processes, column_mesh, devices_per_column
 from transfer_jax.engine.step import ColumnProgram
 from transfer_jax.fields import Affects, ConfigError, flat
 from transfer_jax.grid import base_condition, base_conditions, columns, condition_grid
 from transfer_jax.models.layered import Layered
 from transfer_jax.models.precision import InPrecision
+from transfer_jax.recipes import images_and_splits, largest_task, make_recipe
 from transfer_jax.schema import Config
 
 # Numbers above these are mistakes, and would take all memory.
@@ -77,7 +73,8 @@ class Plan:
           The cuts, and all of the config but what a column's own arrays hold.
         """
         held = [(f.name, f.value) for f in flat(self.config) if f.affects in PROGRAMS]
-        return (cuts, _largest(self.splits), self.recipe.test_examples, *held)
+        sizes = (self.recipe.validation_examples, self.recipe.test_examples)
+        return (cuts, largest_task(self.splits), *sizes, *held)
 
     def program(self, cuts: tuple[Cut, ...]) -> ColumnProgram:
         """The computation that columns with these cuts share."""
@@ -174,9 +171,9 @@ def make_plan(config: Config | ConfigDict) -> Plan:
 
 def _plan(config: Config) -> Plan:
     _check_grid(config, build_network(config, 1).layer_names)
-    images, splits = _images_and_splits(config)
-    network = build_network(config, _largest(splits))
-    recipe = _recipe(config, images, splits)
+    images, splits = images_and_splits(config)
+    network = build_network(config, largest_task(splits))
+    recipe = make_recipe(config, images, splits)
     _check_parameters(network, recipe)
     examples = tuple(k or None for k in config.examples)
     grid, also = [], []
@@ -204,27 +201,6 @@ def _plan(config: Config) -> Plan:
     return Plan(config, splits, network, recipe, tuple(bases), tuple(grid))
 
 
-def smallest_task(config: Config) -> int:
-    """The number of training examples that the smallest task of a config has.
-
-    Args:
-      config: the config; its dataset is there.
-
-    Returns:
-      The number: a batch can have no more.
-
-    Raises:
-      ConfigError: the splits do not fit the dataset.
-    """
-    try:
-        images, splits = _images_and_splits(config)
-        return min(len(_training(config, images, task)) for task in _tasks(splits))
-    except ConfigError:
-        raise
-    except ValueError as error:
-        raise ConfigError(str(error)) from error
-
-
 def _check_grid(config: Config, layer_names: tuple[str, ...]) -> None:
     """Check, before images are read, that the cuts are the network's and the grid is no mistake."""
     one = condition_grid(
@@ -249,54 +225,3 @@ def _check_parameters(network: Layered, recipe: Recipe) -> None:
         raise ConfigError(
             f"the network has {parameters} parameters; allowed: up to {MOST_PARAMETERS}"
         )
-
-
-def _images_and_splits(config: Config) -> tuple[ImageSet, dict[str, Split]]:
-    images = enlarge(build_images(config), config.data.enlarge)
-    return images, build_splits(config, images)
-
-
-def _tasks(splits: dict[str, Split]) -> list[Task]:
-    return [task for split in splits.values() for task in split.tasks]
-
-
-def _largest(splits: dict[str, Split]) -> int:
-    return max(len(task.classes) for task in _tasks(splits))
-
-
-def _training(config: Config, images: ImageSet, task: Task) -> np.ndarray:
-    per_class = config.data.train_per_class or None
-    return first_examples(images.labels, images.is_train, task, per_class)
-
-
-def _recipe(config: Config, images: ImageSet, splits: dict[str, Split]) -> Recipe:
-    tasks = _tasks(splits)
-    test = config.data.test_per_class or None
-    test_examples = max(
-        len(first_examples(images.labels, images.is_test, task, test)) for task in tasks
-    )
-    crop = config.data.crop
-    if crop > min(images.images.shape[1:3]):
-        sides = "x".join(map(str, images.images.shape[1:3]))
-        raise ConfigError(f"data.crop is {crop}, but the images have {sides} pixels")
-    for task in tasks:
-        count = len(_training(config, images, task))
-        if config.batch_size > count:
-            raise ConfigError(
-                f"batch_size is {config.batch_size}, but task {task.name} has {count} training "
-                f"examples; allowed: up to {count}"
-            )
-    return Recipe(
-        images=images,
-        train_per_class=config.data.train_per_class or None,
-        test_per_class=test,
-        test_examples=test_examples,
-        batch_size=config.batch_size,
-        test_batch_size=min(config.test_batch_size, test_examples),
-        steps=config.steps,
-        reshuffle=config.data.reshuffle,
-        mean=config.data.mean,
-        scale=config.data.scale,
-        crop=crop,
-        validation_examples=max(len(validation_examples(images, task)) for task in tasks),
-    )

@@ -30,7 +30,7 @@ def plan_command(arguments: argparse.Namespace, overrides: list[str], console: C
       console: where to print.
     """
     config = load_config(arguments.config, overrides)
-    place(arguments.workdir or "", "workdir")
+    place(arguments.workdir or f"runs/{config.name}", "workdir")
     if not config.data.stream and arguments.accelerator is None:
         spread_over_cores()
         keep_freed_memory()

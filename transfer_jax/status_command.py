@@ -8,7 +8,6 @@ from rich.console import Console
 from transfer_jax.config import SWEEP
 from transfer_jax.durations import duration
 from transfer_jax.lock import holder
-from transfer_jax.places import place
 from transfer_jax.results import ResultsError, read_rows
 from transfer_jax.terminal import print_table
 from transfer_jax.whole_file import read_json
@@ -26,7 +25,7 @@ def status_command(arguments: argparse.Namespace, _: list[str], console: Console
     Raises:
       WorkdirError: the folder holds no run.
     """
-    folder = Workdir(place(arguments.workdir, "workdir"))
+    folder = workdir_at(arguments.workdir)
     is_sweep = (folder.path / SWEEP).exists()
     if not is_sweep and not folder.config.exists():
         raise WorkdirError(f"{folder.path} holds no run")

@@ -1,14 +1,10 @@
 """The folder of a run: its config, its finished columns, its results."""
 
 import json
-import platform
-import sys
 from collections.abc import Collection
 from dataclasses import dataclass
-from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
-import jax
 from etils import epath
 
 from transfer_jax.checkpoints import digest
@@ -19,9 +15,8 @@ from transfer_jax.data.image_set import ImageSet
 from transfer_jax.fields import Affects, flat, plain
 from transfer_jax.places import place
 from transfer_jax.schema import Config
+from transfer_jax.versions import versions
 from transfer_jax.whole_file import read_json, write_whole
-
-PACKAGES = ("transfer_jax", "jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "numpy")
 
 
 class WorkdirError(ValueError):
@@ -282,23 +277,3 @@ def write_json(path: epath.Path, content: dict[str, Any]) -> None:
       content: what to write.
     """
     write_whole(path, json.dumps(content, indent=2) + "\n")
-
-
-def versions() -> dict[str, str]:
-    """What the run runs on: packages, Python, platform and device.
-
-    Returns:
-      Name to version.
-
-    Example:
-      >>> versions()["jax"] == jax.__version__
-      True
-    """
-    found = {"python": sys.version.split()[0], "platform": platform.platform()}
-    for package in PACKAGES:
-        try:
-            found[package] = version(package)
-        except PackageNotFoundError:
-            found[package] = "not installed"
-    device = jax.devices()[0]
-    return found | {"device": f"{len(jax.devices())} x {device.device_kind} ({device.platform})"}

@@ -57,8 +57,8 @@ def test_the_draw_is_the_same_on_every_machine():
     labels, subset = np.repeat([0, 1], [20, 20]).astype(np.int32), np.zeros(40, np.int8)
     images = ImageSet(np.zeros((40, 1, 1, 1), np.uint8), labels, subset, ("a", "b"))
     found = with_held_out(images, validation_share=0.1, test_share=0.2)
-    assert np.flatnonzero(found.is_test).tolist() == [0, 1, 8, 15, 23, 25, 28, 38]
-    assert np.flatnonzero(found.is_validation).tolist() == [9, 11, 20, 33]
+    assert np.flatnonzero(found.is_test).tolist() == [1, 2, 12, 17, 28, 35, 37, 39]
+    assert np.flatnonzero(found.is_validation).tolist() == [11, 14, 25, 30]
 
 
 def test_parts_that_are_there_stay():
