@@ -23,6 +23,7 @@ TINY = [
     "--config.test_batch_size=30",
     "--config.data.train_per_class=10",
     "--config.data.test_per_class=20",
+    "--config.data.validation_share=0.02",
     "--config.network.widths=(3,3,3,3)",
     "--config.network.dense_widths=(4,)",
 ]

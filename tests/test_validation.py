@@ -22,7 +22,12 @@ from transfer_jax.results import read_rows
 
 from .analysis.simulated import table
 
-FLAGS = [*TINY, "--config.seeds=1", "--config.test_every=2"]
+FLAGS = [
+    *TINY,
+    "--config.seeds=1",
+    "--config.test_every=2",
+    "--config.data.validation_share=0.1",
+]
 
 
 @pytest.fixture(scope="module")

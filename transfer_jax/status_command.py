@@ -11,7 +11,7 @@ from transfer_jax.lock import holder
 from transfer_jax.results import ResultsError, read_rows
 from transfer_jax.terminal import print_table
 from transfer_jax.whole_file import read_json
-from transfer_jax.workdir import Workdir, WorkdirError
+from transfer_jax.workdir import Workdir, WorkdirError, workdir_at
 
 
 def status_command(arguments: argparse.Namespace, _: list[str], console: Console) -> None:

@@ -68,6 +68,8 @@ def what_it_made(workdir: Path) -> dict[str, object]:
             "curves/*",
             "metrics/*",
             "correct/*",
+            "validated/*",
+            "data.json",
             "filters/*",
         )
         for path in workdir.glob(pattern)
