@@ -1,0 +1,88 @@
+"""The update that leaves a leaf exactly as it is."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import PyTree
+
+from transfer_jax.surgery.masks import Keys, entries, is_array, is_hole
+from transfer_jax.surgery.placement import filled_like
+
+ZEROS = {jnp.floating: -0.0, jnp.complexfloating: complex(-0.0, -0.0)}
+NO_ZERO = ("float8_e8m0fnu",)
+
+
+def still(leaf: Any, gradient: Any = None) -> Any:
+    """What added to a leaf gives the leaf, to the bit.
+
+    For floats it is minus zero, since -0.0 + 0.0 is 0.0; for integers and booleans zero. The
+    dtype is the gradient's where both are of one kind, else the leaf's; the shape is the
+    leaf's. What nothing can be added to (a key of randomness, a function, a dtype without a
+    zero) gets None, which `eqx.apply_updates` leaves alone.
+
+    Args:
+      leaf: the parameter; None where it is not known.
+      gradient: its gradient, which may be a hole or of dtype float0.
+
+    Returns:
+      An array, or None; a hole where there is neither leaf nor gradient.
+
+    Example:
+      >>> still(jnp.ones(2)).tolist(), still(jnp.int8(3)).dtype.name
+      ([-0.0, -0.0], 'int8')
+    """
+    if is_hole(leaf):
+        if is_hole(gradient):
+            return gradient
+        leaf = gradient
+    if not is_array(leaf):
+        return None
+    dtype = jnp.result_type(leaf)
+    if dtype == jax.dtypes.float0:  # the gradient of an integer whose dtype is not known
+        return np.zeros(np.shape(leaf), bool)
+    if jnp.issubdtype(dtype, jax.dtypes.extended) or dtype.name in NO_ZERO:
+        return None
+    zero = next((z for kind, z in ZEROS.items() if jnp.issubdtype(dtype, kind)), 0)
+    return filled_like(leaf, zero, _dtype_of_update(dtype, getattr(gradient, "dtype", dtype)))
+
+
+def whole_update(params: PyTree | None, updates: PyTree, *results: PyTree) -> PyTree:
+    """The updates of a whole tree: a group's where there is one, else what leaves a leaf still.
+
+    Args:
+      params: the parameters; None where they are not known.
+      updates: the gradients.
+      results: each group's updates, with holes where it has none.
+
+    Returns:
+      A tree of the structure of `updates`; of `params`, where `updates` has holes in the place
+      of leaves.
+    """
+    own: dict[Keys, Any] = {}
+    for result in results:
+        keys, leaves, _ = entries(result)
+        own |= {k: leaf for k, leaf in zip(keys, leaves, strict=True) if not is_hole(leaf)}
+    keys, leaves, structure = entries(updates)
+    gradients = dict(zip(keys, leaves, strict=True))
+    values: Mapping[Keys, Any] = {}
+    if params is not None:
+        param_keys, param_leaves, param_structure = entries(params)
+        values = dict(zip(param_keys, param_leaves, strict=True))
+        if any(is_hole(gradients[key]) and not is_hole(values.get(key)) for key in keys):
+            keys, structure = param_keys, param_structure
+    found = [own[key] if key in own else still(values.get(key), gradients.get(key)) for key in keys]
+    return jax.tree.unflatten(structure, found)
+
+
+def _dtype_of_update(dtype: Any, gradient: Any) -> Any:
+    """The gradient's dtype, as optax's wrappers that put off a step expect, if it can be added."""
+    if not any(jnp.issubdtype(dtype, k) and jnp.issubdtype(gradient, k) for k in ZEROS):
+        return dtype
+    try:
+        jnp.promote_types(dtype, gradient)
+    except jax.dtypes.TypePromotionError:
+        return dtype
+    return gradient
