@@ -1,6 +1,6 @@
 """Array operations that run where an array lies, whatever device or mesh is the active one."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
@@ -10,6 +10,7 @@ import numpy as np
 from jax.core import Tracer
 from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
 
+Spec = tuple[Any, ...]
 NO_MESH = Mesh(np.empty((), dtype=object), ())
 
 
@@ -22,12 +23,10 @@ def at_home(leaf: Any) -> AbstractContextManager[Any]:
     Returns:
       The context.
     """
-    if not _is_placed(leaf):
+    if not _is_placed(leaf) or jax.sharding.get_abstract_mesh().empty:
         return nullcontext()
     sharding = leaf.sharding
     mesh = sharding.mesh if isinstance(sharding, NamedSharding) else NO_MESH
-    if jax.sharding.get_abstract_mesh() == mesh.abstract_mesh:
-        return nullcontext()
     try:
         return jax.set_mesh(mesh)
     except ValueError:  # within a trace the mesh is the trace's
@@ -53,7 +52,7 @@ def copied(leaf: Any) -> Any:
     if not isinstance(leaf, jax.Array):
         return leaf
     with at_home(leaf):
-        return jnp.copy(leaf)
+        return _back(jnp.copy(leaf), leaf)
 
 
 def filled_like(leaf: Any, value: Any, dtype: Any = None) -> jax.Array:
@@ -72,7 +71,7 @@ def filled_like(leaf: Any, value: Any, dtype: Any = None) -> jax.Array:
       'int8'
     """
     with at_home(leaf):
-        return jnp.full_like(leaf, value, dtype=dtype)
+        return _back(jnp.full_like(leaf, value, dtype=dtype), leaf)
 
 
 def stacked(leaves: Sequence[Any]) -> jax.Array:
@@ -100,10 +99,12 @@ def row(leaf: Any, index: Any) -> Any:
     Returns:
       The row, divided between devices as the whole's other axes are.
     """
-    automatic = _automatic(leaf)
+    if isinstance(leaf, np.ndarray) and isinstance(index, int):
+        return leaf[index].copy()  # else a view of the whole
+    automatic = _automatic(leaf if isinstance(leaf, jax.Array) else jnp.asarray(leaf))
     with at_home(automatic):
         found = automatic[index]
-    return _back(found, leaf, lambda spec: tuple(spec)[1:])
+    return _back(found, leaf, lambda spec: spec[1:])
 
 
 def with_row(leaf: Any, index: Any, new_row: Any) -> jax.Array:
@@ -121,7 +122,7 @@ def with_row(leaf: Any, index: Any, new_row: Any) -> jax.Array:
     with at_home(automatic):
         new_row = moved(new_row, _automatic(row(automatic, index)))
         found = automatic.at[index].set(new_row)
-    return _back(found, leaf, tuple)
+    return _back(found, leaf)
 
 
 def moved(leaf: Any, like: Any) -> Any:
@@ -153,18 +154,14 @@ def _automatic(leaf: Any) -> Any:
     return jax.device_put(leaf, NamedSharding(automatic, sharding.spec))
 
 
-def _back(found: Any, like: Any, spec_of: Any) -> Any:
-    """A result put where the array lies that it was made of."""
-    if not (_is_placed(found) and _is_placed(like)):
+def _back(found: Any, like: Any, spec_of: Callable[[Spec], Spec] = tuple) -> Any:
+    """A result put where the array lies that it was made of, in the same kind of memory."""
+    if not (_is_placed(found) and _is_placed(like) and like.committed):
         return found
-    sharding = like.sharding
-    if not isinstance(sharding, NamedSharding):
-        return found
-    spec = PartitionSpec(*spec_of(_padded(sharding.spec, like.ndim)))
-    return jax.device_put(
-        found, NamedSharding(sharding.mesh, spec, memory_kind=sharding.memory_kind)
-    )
-
-
-def _padded(spec: PartitionSpec, ndim: int) -> tuple[Any, ...]:
-    return (*spec, *(None,) * (ndim - len(spec)))
+    home = like.sharding
+    if isinstance(home, NamedSharding):
+        spec = PartitionSpec(*spec_of(tuple(home.spec)))
+        home = NamedSharding(home.mesh, spec, memory_kind=home.memory_kind)
+    in_place = found.sharding.is_equivalent_to(home, found.ndim)
+    in_memory = found.sharding.memory_kind == home.memory_kind
+    return found if in_place and in_memory else jax.device_put(found, home)
