@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import jax
+import optax
 from jaxtyping import PyTree
 
 from transfer_jax.surgery.sieve import Sieve, fits
@@ -20,7 +21,7 @@ def sifted(extra: Mapping[str, Any], sieve: Sieve, params: PyTree | None) -> dic
     Args:
       extra: the arguments by name.
       sieve: what the optimizer sees of the parameters.
-      params: the whole parameters.
+      params: the whole parameters, or lookahead's pair of them.
 
     Returns:
       The arguments by the same names.
@@ -28,6 +29,8 @@ def sifted(extra: Mapping[str, Any], sieve: Sieve, params: PyTree | None) -> dic
     Raises:
       ValueError: there is a function but no parameters to fill in.
     """
+    if isinstance(params, optax.LookaheadParams):  # functions are of the fast ones, as gradients
+        params = params.fast
     return {name: _sifted(name, value, sieve, params) for name, value in extra.items()}
 
 

@@ -12,7 +12,7 @@ from transfer_jax.surgery.lookahead import of_each_half, one_half
 from transfer_jax.surgery.masks import Keys, aligned, flags_by_keys, key_text
 from transfer_jax.surgery.selection import SelectionError
 from transfer_jax.surgery.sieve import LeafSieve, Sieve
-from transfer_jax.surgery.still import whole_update
+from transfer_jax.surgery.still import updates_given, whole_update
 
 FROZEN, TRAINABLE = "frozen", "trainable"
 
@@ -93,8 +93,12 @@ def freeze(
             )
             states[group] = optax.MaskedState(inner)
             results.append(result)
-        whole = of_each_half(whole_update, params, updates, *results)
-        return whole, optax.transforms.PartitionState(states)
+
+        def whole(params: PyTree | None, *results: PyTree) -> PyTree:
+            return whole_update(params, updates, updates_given(updates, *results))
+
+        new_updates = of_each_half(whole, params, *results)
+        return new_updates, optax.transforms.PartitionState(states)
 
     return optax.GradientTransformationExtraArgs(init, update)
 

@@ -10,7 +10,7 @@ from transfer_jax.surgery.freeze import seen
 from transfer_jax.surgery.lookahead import of_each_half, one_half
 from transfer_jax.surgery.masks import by_keys
 from transfer_jax.surgery.sieve import TracedSieve
-from transfer_jax.surgery.still import whole_update
+from transfer_jax.surgery.still import updates_given, whole_update
 
 
 def freeze_traced(
@@ -60,6 +60,7 @@ def freeze_traced(
         )
 
         def whole(params: PyTree | None, own: PyTree) -> PyTree:
+            updates_given(updates, own)  # else it is refused
             return sieve.fill(own, whole_update(params, updates))
 
         return of_each_half(whole, params, own), state

@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import PyTree
 
-from transfer_jax.surgery.masks import Keys, entries, is_array, is_hole
+from transfer_jax.surgery.masks import Keys, by_keys, entries, is_array, is_hole, key_text
 from transfer_jax.surgery.placement import filled_like
 
 ZEROS = {jnp.floating: -0.0, jnp.complexfloating: complex(-0.0, -0.0)}
@@ -49,31 +49,62 @@ def still(leaf: Any, gradient: Any = None) -> Any:
     return filled_like(leaf, zero, _dtype_of_update(dtype, getattr(gradient, "dtype", dtype)))
 
 
-def whole_update(params: PyTree | None, updates: PyTree, *results: PyTree) -> PyTree:
-    """The updates of a whole tree: a group's where there is one, else what leaves a leaf still.
+def updates_given(updates: PyTree, *results: PyTree) -> dict[Keys, Any]:
+    """What optimizers that each saw a part of the leaves have made of them.
+
+    Args:
+      updates: the gradients of the whole tree.
+      results: what they returned, trees with holes.
+
+    Returns:
+      Key tuple to update.
+
+    Raises:
+      ValueError: a result is no tree of the leaves of `updates`.
+
+    Example:
+      >>> updates_given({"a": 1.0, "b": 1.0}, {"a": 2.0, "b": None})
+      {('a',): 2.0}
+    """
+    given: dict[Keys, Any] = {}
+    for result in results:
+        given |= by_keys(result)
+    if strange := given.keys() - set(entries(updates)[0]):
+        names = ", ".join(sorted(key_text(key) or "a bare leaf" for key in strange))
+        raise ValueError(f"the optimizer returns updates of {names}, which it was not given")
+    return given
+
+
+def whole_update(
+    params: PyTree | None, updates: PyTree, given: Mapping[Keys, Any] | None = None
+) -> PyTree:
+    """The updates of a whole tree: what is given, else what leaves a leaf still.
 
     Args:
       params: the parameters; None where they are not known.
       updates: the gradients.
-      results: each group's updates, with holes where it has none.
+      given: key tuple to update, of the leaves that move; None for no such leaf.
 
     Returns:
       A tree of the structure of `updates`; of `params`, where `updates` has holes in the place
       of leaves.
+
+    Example:
+      >>> whole_update(None, {"a": jnp.float32(3), "b": 1.0}, {("b",): 2.0})["b"]
+      2.0
     """
-    own: dict[Keys, Any] = {}
-    for result in results:
-        keys, leaves, _ = entries(result)
-        own |= {k: leaf for k, leaf in zip(keys, leaves, strict=True) if not is_hole(leaf)}
     keys, leaves, structure = entries(updates)
     gradients = dict(zip(keys, leaves, strict=True))
     values: Mapping[Keys, Any] = {}
     if params is not None:
         param_keys, param_leaves, param_structure = entries(params)
         values = dict(zip(param_keys, param_leaves, strict=True))
-        if any(is_hole(gradients[key]) and not is_hole(values.get(key)) for key in keys):
+        if any(is_hole(gradients.get(key)) and not is_hole(leaf) for key, leaf in values.items()):
             keys, structure = param_keys, param_structure
-    found = [own[key] if key in own else still(values.get(key), gradients.get(key)) for key in keys]
+    given = given or {}
+    found = [
+        given[key] if key in given else still(values.get(key), gradients.get(key)) for key in keys
+    ]
     return jax.tree.unflatten(structure, found)
 
 
