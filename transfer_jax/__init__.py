@@ -8,7 +8,7 @@ if TYPE_CHECKING:
     from transfer_jax.grid import condition_grid
     from transfer_jax.results import Results
     from transfer_jax.surgery.diff import ChangeReport, diff
-    from transfer_jax.surgery.freeze import freeze
+    from transfer_jax.surgery.freeze import freeze, on_trainable
     from transfer_jax.surgery.freeze_stats import freeze_stats
     from transfer_jax.surgery.freeze_traced import freeze_traced
     from transfer_jax.surgery.gradients import value_and_grad
@@ -39,6 +39,7 @@ __all__ = [
     "graft",
     "graft_report",
     "load_tree",
+    "on_trainable",
     "partition",
     "reinitialise",
     "run",
@@ -57,6 +58,7 @@ _HOMES = {
     "ChangeReport": "transfer_jax.surgery.diff",
     "diff": "transfer_jax.surgery.diff",
     "freeze": "transfer_jax.surgery.freeze",
+    "on_trainable": "transfer_jax.surgery.freeze",
     "freeze_stats": "transfer_jax.surgery.freeze_stats",
     "thaw": "transfer_jax.surgery.thaw",
     "freeze_traced": "transfer_jax.surgery.freeze_traced",

@@ -5,9 +5,9 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import jax
-import optax
 from jaxtyping import PyTree
 
+from transfer_jax.surgery.lookahead import fast_half
 from transfer_jax.surgery.sieve import Sieve, fits
 
 
@@ -29,9 +29,7 @@ def sifted(extra: Mapping[str, Any], sieve: Sieve, params: PyTree | None) -> dic
     Raises:
       ValueError: there is a function but no parameters to fill in.
     """
-    if isinstance(params, optax.LookaheadParams):  # functions are of the fast ones, as gradients
-        params = params.fast
-    return {name: _sifted(name, value, sieve, params) for name, value in extra.items()}
+    return {name: _sifted(name, value, sieve, fast_half(params)) for name, value in extra.items()}
 
 
 def _sifted(name: str, value: Any, sieve: Sieve, params: PyTree | None) -> Any:
@@ -43,10 +41,10 @@ def _sifted(name: str, value: Any, sieve: Sieve, params: PyTree | None) -> Any:
 
 
 def _through(fun: Callable[..., Any], sieve: Sieve, params: PyTree) -> Callable[..., Any]:
-    seen = jax.tree.structure(sieve.keep(params, "parameters"))
+    seen = _form(sieve.keep(params, "parameters"))
 
     def is_seen(node: Any) -> bool:
-        return jax.tree.structure(node) == seen
+        return _form(node) == seen
 
     def filled(node: Any) -> Any:
         return sieve.fill(node, params) if is_seen(node) else node
@@ -57,6 +55,11 @@ def _through(fun: Callable[..., Any], sieve: Sieve, params: PyTree) -> Callable[
         return _kept(fun(*args, **kwargs), sieve)
 
     return of_seen
+
+
+def _form(tree: PyTree) -> tuple[Any, list[tuple[int, ...]]]:
+    leaves, structure = jax.tree.flatten(tree)
+    return structure, [getattr(leaf, "shape", ()) for leaf in leaves]
 
 
 def _kept(value: Any, sieve: Sieve) -> Any:

@@ -1,15 +1,15 @@
 """Freezing: an optimizer that leaves chosen parameters exactly as they are."""
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import optax
 from jaxtyping import PyTree
 
 from transfer_jax.surgery.extra_arguments import sifted
-from transfer_jax.surgery.lookahead import of_each_half, one_half
-from transfer_jax.surgery.masks import Keys, aligned, flags_by_keys, key_text
+from transfer_jax.surgery.lookahead import fast_half, of_each_half, one_half
+from transfer_jax.surgery.masks import Keys, aligned, flags_by_keys, key_text, spread
 from transfer_jax.surgery.selection import SelectionError
 from transfer_jax.surgery.sieve import LeafSieve, Sieve
 from transfer_jax.surgery.still import updates_given, whole_update
@@ -56,6 +56,7 @@ def freeze(
         and at `init` and `update`, if the trees have other leaves than the mask.
 
     Example:
+      >>> import jax.numpy as jnp
       >>> params = {"conv1": jnp.ones(2), "fc2": jnp.ones(2)}
       >>> tx = freeze(optax.adamw(0.1), {"conv1": True, "fc2": False})
       >>> updates, _ = tx.update(params, tx.init(params), params)
@@ -67,15 +68,11 @@ def freeze(
     frozen_mask, *thawed = map(one_half, (frozen_mask, *thawed))
     if donated is not None:
         _warn_of_untrained(frozen_mask, donated)
-    labels = _labels(frozen_mask, thawed)
+    sieves = _sieves(frozen_mask, thawed)
     transform = optax.with_extra_args_support(tx)
-    sieves: dict[str, Sieve] = {
-        group: LeafSieve({keys: label == group for keys, label in labels.items()})
-        for group in (TRAINABLE, *_thaw_names(thawed))
-    }
 
     def init(params: PyTree) -> optax.OptState:
-        states = {FROZEN: optax.MaskedState(optax.EmptyState())}
+        states: dict[Any, Any] = {FROZEN: optax.MaskedState(optax.EmptyState())}
         for group, sieve in sieves.items():
             states[group] = optax.MaskedState(transform.init(seen(sieve, params)))
         return optax.transforms.PartitionState(states)
@@ -83,7 +80,9 @@ def freeze(
     def update(
         updates: PyTree, state: Any, params: PyTree | None = None, **extra: Any
     ) -> tuple[PyTree, optax.OptState]:
-        states, results = {FROZEN: state.inner_states[FROZEN]}, []
+        updates = spread(updates, fast_half(params))
+        states: dict[Any, Any] = {FROZEN: state.inner_states[FROZEN]}
+        results = []
         for group, sieve in sieves.items():
             result, inner = transform.update(
                 sieve.keep(updates, "updates"),
@@ -103,6 +102,52 @@ def freeze(
     return optax.GradientTransformationExtraArgs(init, update)
 
 
+def on_trainable(
+    fun: Callable[[Any, PyTree], PyTree],
+    frozen_mask: PyTree[bool],
+    *,
+    thawed: Sequence[PyTree[bool]] = (),
+) -> Callable[[optax.OptState, PyTree], PyTree]:
+    """A function of an optimizer's state and parameters, made to take those of `freeze`.
+
+    `optax.contrib.schedule_free_eval_params` is such a function.
+
+    Args:
+      fun: a function of (state, parameters) that returns parameters.
+      frozen_mask: the mask that `freeze` was given.
+      thawed: the masks that `freeze` was given.
+
+    Returns:
+      A function of (state of `freeze`, whole parameters) that returns whole parameters; the
+      frozen leaves are as they were.
+
+    Raises:
+      TypeError: a mask is traced, or holds something else than booleans.
+      SelectionError: masks differ in leaves; and when called, if the parameters do.
+
+    Example:
+      >>> import jax.numpy as jnp
+      >>> from optax.contrib import schedule_free_eval_params, schedule_free_sgd
+      >>> params, conv1 = {"conv1": jnp.ones(2), "fc2": jnp.ones(2)}, {"conv1": True, "fc2": False}
+      >>> tx = freeze(schedule_free_sgd(0.1), conv1)
+      >>> evaluated = on_trainable(schedule_free_eval_params, conv1)(tx.init(params), params)
+      >>> evaluated["fc2"].tolist()
+      [1.0, 1.0]
+
+    Source: Defazio et al. (2024), The road less scheduled, evaluates at other parameters than
+    it takes gradients at.
+    """
+    sieves = _sieves(one_half(frozen_mask), [one_half(mask) for mask in thawed])
+
+    def of_whole(opt_state: Any, params: PyTree) -> PyTree:
+        for group, sieve in sieves.items():
+            own = fun(opt_state.inner_states[group].inner_state, seen(sieve, params))
+            params = of_each_half(lambda p, o, s=sieve: s.fill(o, p), params, own)
+        return params
+
+    return of_whole
+
+
 def seen(sieve: Sieve, params: PyTree) -> PyTree:
     """What an optimizer behind a sieve sees of the parameters.
 
@@ -120,6 +165,15 @@ def seen(sieve: Sieve, params: PyTree) -> PyTree:
 
 def _thaw_names(thawed: Sequence[PyTree]) -> list[str]:
     return [f"thaw {i + 1}" for i in range(len(thawed))]
+
+
+def _sieves(frozen_mask: PyTree[bool], thawed: Sequence[PyTree[bool]]) -> dict[str, Sieve]:
+    """Each group's sieve, by the group's name."""
+    labels = _labels(frozen_mask, thawed)
+    return {
+        group: LeafSieve({keys: label == group for keys, label in labels.items()})
+        for group in (TRAINABLE, *_thaw_names(thawed))
+    }
 
 
 def _labels(frozen_mask: PyTree[bool], thawed: Sequence[PyTree[bool]]) -> dict[Keys, str]:

@@ -7,8 +7,8 @@ from jaxtyping import PyTree
 
 from transfer_jax.surgery.extra_arguments import sifted
 from transfer_jax.surgery.freeze import seen
-from transfer_jax.surgery.lookahead import of_each_half, one_half
-from transfer_jax.surgery.masks import by_keys
+from transfer_jax.surgery.lookahead import fast_half, of_each_half, one_half
+from transfer_jax.surgery.masks import by_keys, spread
 from transfer_jax.surgery.sieve import TracedSieve
 from transfer_jax.surgery.still import updates_given, whole_update
 
@@ -35,6 +35,7 @@ def freeze_traced(
       SelectionError: at `init` and `update`, if the trees have other leaves than the mask.
 
     Example:
+      >>> import jax, jax.numpy as jnp
       >>> def step(frozen):
       ...     params = {"conv1": jnp.ones(2), "fc2": jnp.ones(2)}
       ...     tx = freeze_traced(optax.sgd(1.0), {"conv1": frozen, "fc2": ~frozen})
@@ -52,6 +53,7 @@ def freeze_traced(
     def update(
         updates: PyTree, state: optax.OptState, params: PyTree | None = None, **extra: Any
     ) -> tuple[PyTree, optax.OptState]:
+        updates = spread(updates, fast_half(params))
         own, state = transform.update(
             sieve.keep(updates, "updates"),
             state,

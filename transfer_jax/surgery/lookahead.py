@@ -34,6 +34,22 @@ def of_each_half(fun: Callable[..., PyTree], params: PyTree, *rest: PyTree) -> P
     return optax.LookaheadParams(*halves)
 
 
+def fast_half(params: PyTree) -> PyTree:
+    """The parameters that gradients and functions are of.
+
+    Args:
+      params: parameters, or a pair of them.
+
+    Returns:
+      One tree.
+
+    Example:
+      >>> fast_half(optax.LookaheadParams(fast=1, slow=2))
+      1
+    """
+    return params.fast if isinstance(params, optax.LookaheadParams) else params
+
+
 def one_half(mask: PyTree[Any]) -> PyTree[Any]:
     """The mask of either half, of a mask that may be a pair.
 

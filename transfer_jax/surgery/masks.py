@@ -68,6 +68,31 @@ def entries(tree: PyTree) -> tuple[list[Keys], list[Any], Any]:
     return [tuple(map(_plain, keys)) for keys, _ in keyed], leaves, structure
 
 
+def spread(tree: PyTree, like: PyTree | None) -> PyTree:
+    """A tree whose holes in the place of whole subtrees are holes at each of their leaves.
+
+    Args:
+      tree: any tree.
+      like: a tree with these subtrees; None leaves the tree as it is.
+
+    Returns:
+      The tree itself where there is no such hole, or it has other leaves; else one of the
+      containers of `like`.
+
+    Example:
+      >>> spread({"a": None, "b": 1}, {"a": {"x": 2}, "b": 3})
+      {'a': {'x': None}, 'b': 1}
+    """
+    keys, leaves, _ = entries(tree)
+    other_keys, _, structure = entries(like)
+    held = dict(zip(keys, leaves, strict=True))
+    wide = {key for key, leaf in held.items() if is_hole(leaf)} - set(other_keys)
+    sources = [key if key in held else _the_hole(key, wide) for key in other_keys]
+    if like is None or not wide or set(sources) != set(held):
+        return tree
+    return jax.tree.unflatten(structure, [held[key] for key in sources if key is not None])
+
+
 def by_keys(mask: PyTree) -> dict[Keys, Any]:
     """The leaves of a mask by key tuple.
 
@@ -106,7 +131,7 @@ def aligned(values: Mapping[Keys, T], tree: PyTree, what: str) -> list[T | None]
     keys, leaves, _ = entries(tree)
     holes = {key for key, leaf in zip(keys, leaves, strict=True) if is_hole(leaf)}
     own = dict.fromkeys(key for key in keys if key not in holes)
-    missing = [k for k in values if k not in own and not _in_a_hole(k, holes)]
+    missing = [k for k in values if k not in own and _the_hole(k, holes) is None]
     if missing or any(key not in values for key in own):
         odd = sorted({*map(key_text, missing), *(key_text(k) for k in own if k not in values)})
         raise SelectionError(
@@ -167,8 +192,10 @@ def _listed(keys: Sequence[Keys] | Mapping[Keys, Any]) -> str:
     return shown or "no leaf"
 
 
-def _in_a_hole(keys: Keys, holes: set[Keys]) -> bool:
-    return bool(holes) and any(keys[:length] in holes for length in range(len(keys) + 1))
+def _the_hole(keys: Keys, holes: set[Keys]) -> Keys | None:
+    """The hole that a leaf would lie in."""
+    prefixes = (keys[:length] for length in range(len(keys) + 1)) if holes else ()
+    return next((prefix for prefix in prefixes if prefix in holes), None)
 
 
 def _plain(key: Any) -> Any:

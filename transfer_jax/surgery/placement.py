@@ -26,7 +26,7 @@ def at_home(leaf: Any) -> AbstractContextManager[Any]:
     if not _is_placed(leaf) or jax.sharding.get_abstract_mesh().empty:
         return nullcontext()
     sharding = leaf.sharding
-    mesh = sharding.mesh if isinstance(sharding, NamedSharding) else NO_MESH
+    mesh: Any = sharding.mesh if isinstance(sharding, NamedSharding) else NO_MESH
     try:
         return jax.set_mesh(mesh)
     except ValueError:  # within a trace the mesh is the trace's
@@ -149,7 +149,7 @@ def _automatic(leaf: Any) -> Any:
     sharding = leaf.sharding if _is_placed(leaf) else None
     if not isinstance(sharding, NamedSharding) or AxisType.Explicit not in sharding.mesh.axis_types:
         return leaf
-    mesh = sharding.mesh
+    mesh: Any = sharding.mesh
     automatic = Mesh(mesh.devices, mesh.axis_names)
     return jax.device_put(leaf, NamedSharding(automatic, sharding.spec))
 

@@ -30,6 +30,7 @@ class LeafSieve:
     """A sieve that takes leaves out: in their place the tree has holes.
 
     What is no array (a function, a name) is taken out too: no optimizer can do anything to it.
+    There the hole is None, as in gradients that Equinox takes.
 
     Attributes:
       flags: key tuple to whether the leaf is kept, for all leaves of the whole tree.
@@ -50,12 +51,16 @@ class LeafSieve:
         Raises:
           SelectionError: it has other leaves.
         """
-        _, leaves, structure = entries(tree)
-        kept = [
-            leaf if is_hole(leaf) or (flag and is_array(leaf)) else optax.MaskedNode()
-            for leaf, flag in zip(leaves, aligned(self.flags, tree, what), strict=True)
-        ]
-        return jax.tree.unflatten(structure, kept)
+        aligned(self.flags, tree, what)
+        keys, leaves, structure = entries(tree)
+
+        def kept(key: Keys, leaf: Any) -> Any:
+            if not self.flags.get(key, True):
+                return optax.MaskedNode()
+            return leaf if is_hole(leaf) or is_array(leaf) else None
+
+        rows = zip(keys, leaves, strict=True)
+        return jax.tree.unflatten(structure, [kept(key, leaf) for key, leaf in rows])
 
     def fill(self, kept: PyTree, whole: PyTree) -> PyTree:
         """The whole tree with the kept leaves put in.
@@ -100,7 +105,7 @@ class TracedSieve:
           SelectionError: it has other leaves.
         """
         _, leaves, structure = entries(tree)
-        flags = aligned(self.frozen, tree, what)
+        flags: list[Any] = aligned(self.frozen, tree, what)
         # `where`, not a product: 0 * nan is nan.
         kept = [
             jnp.where(frozen, jnp.zeros_like(leaf), leaf)

@@ -86,24 +86,18 @@ def whole_update(
       given: key tuple to update, of the leaves that move; None for no such leaf.
 
     Returns:
-      A tree of the structure of `updates`; of `params`, where `updates` has holes in the place
-      of leaves.
+      A tree of the structure of `updates`.
 
     Example:
       >>> whole_update(None, {"a": jnp.float32(3), "b": 1.0}, {("b",): 2.0})["b"]
       2.0
     """
     keys, leaves, structure = entries(updates)
-    gradients = dict(zip(keys, leaves, strict=True))
-    values: Mapping[Keys, Any] = {}
-    if params is not None:
-        param_keys, param_leaves, param_structure = entries(params)
-        values = dict(zip(param_keys, param_leaves, strict=True))
-        if any(is_hole(gradients.get(key)) and not is_hole(leaf) for key, leaf in values.items()):
-            keys, structure = param_keys, param_structure
+    values = {} if params is None else by_keys(params)
     given = given or {}
     found = [
-        given[key] if key in given else still(values.get(key), gradients.get(key)) for key in keys
+        given[key] if key in given else still(values.get(key), gradient)
+        for key, gradient in zip(keys, leaves, strict=True)
     ]
     return jax.tree.unflatten(structure, found)
 
