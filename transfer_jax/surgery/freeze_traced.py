@@ -2,14 +2,16 @@
 
 from typing import Any
 
+import jax
+import jax.numpy as jnp
 import optax
 from jaxtyping import PyTree
 
 from transfer_jax.surgery.extra_arguments import sifted
 from transfer_jax.surgery.freeze import seen
 from transfer_jax.surgery.lookahead import fast_half, of_each_half, one_half
-from transfer_jax.surgery.masks import by_keys, spread
-from transfer_jax.surgery.sieve import TracedSieve
+from transfer_jax.surgery.masks import Keys, by_keys, entries, is_hole, spread
+from transfer_jax.surgery.sieve import TracedSieve, is_trainable
 from transfer_jax.surgery.still import updates_given, whole_update
 
 
@@ -19,7 +21,8 @@ def freeze_traced(
     """`freeze` with a mask that is data: one compiled program serves many masks.
 
     The step is that of the static form. The price is state and arithmetic for frozen leaves.
-    Leaves that are not of floating point stay as they are under any mask.
+    Leaves that are not of floating point stay as they are under any mask, and a hole in the
+    gradients counts as a gradient of zero.
 
     Args:
       tx: an optax transformation whose update of a leaf does not depend on how many other
@@ -35,7 +38,6 @@ def freeze_traced(
       SelectionError: at `init` and `update`, if the trees have other leaves than the mask.
 
     Example:
-      >>> import jax, jax.numpy as jnp
       >>> def step(frozen):
       ...     params = {"conv1": jnp.ones(2), "fc2": jnp.ones(2)}
       ...     tx = freeze_traced(optax.sgd(1.0), {"conv1": frozen, "fc2": ~frozen})
@@ -53,7 +55,7 @@ def freeze_traced(
     def update(
         updates: PyTree, state: optax.OptState, params: PyTree | None = None, **extra: Any
     ) -> tuple[PyTree, optax.OptState]:
-        updates = spread(updates, fast_half(params))
+        updates = _of_floats(spread(updates, fast_half(params)), fast_half(params))
         own, state = transform.update(
             sieve.keep(updates, "updates"),
             state,
@@ -68,3 +70,18 @@ def freeze_traced(
         return of_each_half(whole, params, own), state
 
     return optax.GradientTransformationExtraArgs(init, update)
+
+
+def _of_floats(updates: PyTree, params: PyTree | None) -> PyTree:
+    """A gradient wherever the parameter is of floating point, and nowhere else."""
+    known = {} if params is None else by_keys(params)
+    keys, leaves, structure = entries(updates)
+
+    def gradient(key: Keys, leaf: Any) -> Any:
+        if key not in known:
+            return leaf
+        if not is_trainable(known[key]):
+            return None
+        return jnp.zeros_like(known[key]) if is_hole(leaf) else leaf
+
+    return jax.tree.unflatten(structure, list(map(gradient, keys, leaves)))

@@ -11,6 +11,7 @@ from jaxtyping import PyTree
 
 from transfer_jax.surgery.masks import Keys, aligned, entries, is_array, is_hole
 from transfer_jax.surgery.selection import SelectionError
+from transfer_jax.surgery.still import NO_ZERO
 
 
 class Sieve(Protocol):
@@ -106,16 +107,14 @@ class TracedSieve:
         """
         _, leaves, structure = entries(tree)
         flags: list[Any] = aligned(self.frozen, tree, what)
-        # `where`, not a product: 0 * nan is nan.
-        kept = [
-            jnp.where(frozen, jnp.zeros_like(leaf), leaf)
-            if is_trainable(leaf)
-            else leaf
-            if is_hole(leaf)
-            else optax.MaskedNode()
-            for leaf, frozen in zip(leaves, flags, strict=True)
-        ]
-        return jax.tree.unflatten(structure, kept)
+
+        def kept(leaf: Any, frozen: Any) -> Any:
+            if not is_trainable(leaf):
+                return leaf if is_hole(leaf) else None
+            # `where`, not a product: 0 * nan is nan.
+            return jnp.where(frozen, jnp.zeros_like(leaf), leaf)
+
+        return jax.tree.unflatten(structure, list(map(kept, leaves, flags)))
 
     def fill(self, kept: PyTree, whole: PyTree) -> PyTree:
         """The kept tree, its frozen leaves from the whole one.
@@ -138,7 +137,7 @@ class TracedSieve:
 
 
 def is_trainable(leaf: Any) -> bool:
-    """Whether a leaf is of floating point, real or complex.
+    """Whether a leaf is of floating point, real or complex, and its dtype has a zero.
 
     Args:
       leaf: any leaf.
@@ -150,7 +149,10 @@ def is_trainable(leaf: Any) -> bool:
       >>> is_trainable(1.0), is_trainable(1)
       (True, False)
     """
-    return is_array(leaf) and jnp.issubdtype(jnp.result_type(leaf), jnp.inexact)
+    if not is_array(leaf):
+        return False
+    dtype = jnp.result_type(leaf)
+    return jnp.issubdtype(dtype, jnp.inexact) and dtype.name not in NO_ZERO
 
 
 def fits(sieve: Sieve, tree: PyTree) -> bool:
