@@ -8,7 +8,8 @@ if TYPE_CHECKING:
     from transfer_jax.grid import condition_grid
     from transfer_jax.results import Results
     from transfer_jax.surgery.diff import ChangeReport, diff
-    from transfer_jax.surgery.freeze import freeze, freeze_stats, thaw
+    from transfer_jax.surgery.freeze import freeze, on_trainable
+    from transfer_jax.surgery.freeze_stats import freeze_stats
     from transfer_jax.surgery.freeze_traced import freeze_traced
     from transfer_jax.surgery.gradients import value_and_grad
     from transfer_jax.surgery.graft import graft, reinitialise
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from transfer_jax.surgery.selection import SelectionError, first_layers, select
     from transfer_jax.surgery.stacking import stack, unstack
     from transfer_jax.surgery.summary import Summary, summary
+    from transfer_jax.surgery.thaw import thaw
     from transfer_jax.surgery.tree_files import TreeFileError, load_tree, save_tree
 
 __all__ = [
@@ -37,6 +39,7 @@ __all__ = [
     "graft",
     "graft_report",
     "load_tree",
+    "on_trainable",
     "partition",
     "reinitialise",
     "run",
@@ -55,8 +58,9 @@ _HOMES = {
     "ChangeReport": "transfer_jax.surgery.diff",
     "diff": "transfer_jax.surgery.diff",
     "freeze": "transfer_jax.surgery.freeze",
-    "freeze_stats": "transfer_jax.surgery.freeze",
-    "thaw": "transfer_jax.surgery.freeze",
+    "on_trainable": "transfer_jax.surgery.freeze",
+    "freeze_stats": "transfer_jax.surgery.freeze_stats",
+    "thaw": "transfer_jax.surgery.thaw",
     "freeze_traced": "transfer_jax.surgery.freeze_traced",
     "value_and_grad": "transfer_jax.surgery.gradients",
     "graft": "transfer_jax.surgery.graft",

@@ -136,7 +136,7 @@ def robustness(done: Finished) -> Iterator[ControlRow]:
         whole = done.looker.accuracy(trained, done.target_test)
         yield done.row(REINITIALISATION, cut.n, whole)
         for layer in done.layer_names:
-            changed = graft(trained, started, f"{layer}/**")
+            changed = graft(trained, started, f"{layer}/**", copy=False)
             accuracy = done.looker.accuracy(changed, done.target_test)
             yield done.row(REINITIALISATION, cut.n, accuracy, layer=layer)
 

@@ -7,7 +7,12 @@ import jax.numpy as jnp
 import optax
 from jaxtyping import PyTree
 
-from transfer_jax.surgery.freeze import check_structure
+from transfer_jax.surgery.extra_arguments import sifted
+from transfer_jax.surgery.freeze import seen
+from transfer_jax.surgery.lookahead import fast_half, of_each_half, one_half
+from transfer_jax.surgery.masks import Keys, by_keys, entries, is_hole, spread
+from transfer_jax.surgery.sieve import TracedSieve, is_trainable
+from transfer_jax.surgery.still import updates_given, whole_update
 
 
 def freeze_traced(
@@ -16,42 +21,67 @@ def freeze_traced(
     """`freeze` with a mask that is data: one compiled program serves many masks.
 
     The step is that of the static form. The price is state and arithmetic for frozen leaves.
+    Leaves that are not of floating point stay as they are under any mask, and a hole in the
+    gradients counts as a gradient of zero.
 
     Args:
       tx: an optax transformation whose update of a leaf does not depend on how many other
         leaves there are (added noise does).
       frozen_mask: a tree of boolean arrays, each scalar or broadcastable to its leaf, True at
-        frozen leaves; it may be traced, also by `vmap`.
+        frozen leaves; it may be traced, also by `vmap`. As for `freeze` it is about leaves by
+        path.
 
     Returns:
       A transformation of whole parameter trees.
 
     Raises:
-      SelectionError: at `init`, if the parameters have another structure than the mask.
+      SelectionError: at `init` and `update`, if the trees have other leaves than the mask.
 
     Example:
       >>> def step(frozen):
       ...     params = {"conv1": jnp.ones(2), "fc2": jnp.ones(2)}
       ...     tx = freeze_traced(optax.sgd(1.0), {"conv1": frozen, "fc2": ~frozen})
-      ...     return tx.update(params, tx.init(params), params)[0]["conv1"][0]
+      ...     updates, _ = tx.update(params, tx.init(params), params)
+      ...     return optax.apply_updates(params, updates)["conv1"][0]
       >>> jax.vmap(step)(jnp.array([True, False])).tolist()
-      [0.0, -1.0]
+      [1.0, 0.0]
     """
-    inner = optax.with_extra_args_support(tx)
-
-    def trainable(tree: PyTree) -> PyTree:
-        # `where`, not a product: 0 * nan is nan.
-        return jax.tree.map(lambda f, x: jnp.where(f, jnp.zeros_like(x), x), frozen_mask, tree)
+    transform = optax.with_extra_args_support(tx)
+    sieve = TracedSieve(by_keys(one_half(frozen_mask)))
 
     def init(params: PyTree) -> optax.OptState:
-        check_structure(params, frozen_mask, "parameters")
-        return inner.init(trainable(params))
+        return transform.init(seen(sieve, params))
 
     def update(
         updates: PyTree, state: optax.OptState, params: PyTree | None = None, **extra: Any
     ) -> tuple[PyTree, optax.OptState]:
-        own = None if params is None else trainable(params)
-        updates, state = inner.update(trainable(updates), state, own, **extra)
-        return trainable(updates), state
+        updates = _of_floats(spread(updates, fast_half(params)), fast_half(params))
+        own, state = transform.update(
+            sieve.keep(updates, "updates"),
+            state,
+            None if params is None else seen(sieve, params),
+            **sifted(extra, sieve, params),
+        )
+
+        def whole(params: PyTree | None, own: PyTree) -> PyTree:
+            updates_given(updates, own)  # else it is refused
+            return sieve.fill(own, whole_update(params, updates))
+
+        return of_each_half(whole, params, own), state
 
     return optax.GradientTransformationExtraArgs(init, update)
+
+
+def _of_floats(updates: PyTree, params: PyTree | None) -> PyTree:
+    """A gradient wherever the parameter is of floating point, and nowhere else."""
+    known = {} if params is None else by_keys(params)
+    keys, leaves, structure = entries(updates)
+
+    def gradient(key: Keys, leaf: Any) -> Any:
+        if key not in known:
+            return leaf
+        if not is_trainable(known[key]):
+            return None
+        return jnp.zeros_like(known[key]) if is_hole(leaf) else leaf
+
+    return jax.tree.unflatten(structure, list(map(gradient, keys, leaves)))

@@ -1,13 +1,14 @@
 """Grafting: replace leaves of a recipient by those of a donor."""
 
-from typing import Any, Literal
+from collections.abc import Iterable
+from typing import Literal
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 from jaxtyping import PyTree
 
 from transfer_jax.surgery.matching import GraftError, Match, Rename, match_leaves
+from transfer_jax.surgery.placement import copied, row, with_row
 from transfer_jax.surgery.selection import Where
 
 
@@ -19,11 +20,12 @@ def graft(
     rename: Rename | None = None,
     on_mismatch: Literal["error", "keep"] = "error",
     columns: tuple[int, int] | None = None,
+    copy: bool = True,
 ) -> PyTree:
     """A copy of the recipient with the selected leaves taken from the donor.
 
-    Donor leaves are copied, each where it lies, so that a step which donates the result's
-    buffers leaves the donor alive; the other leaves are the recipient's own arrays.
+    All leaves are copied, each where it lies, so that a step which donates the result's
+    buffers leaves recipient and donor alive.
 
     Args:
       recipient: the tree to graft onto.
@@ -35,6 +37,8 @@ def graft(
         "error", or "keep" the recipient's leaf.
       columns: for two trees stacked along a leading axis, (i, j): graft column j of the donor
         into column i of the recipient.
+      copy: False leaves the arrays of recipient and donor themselves in the result. That saves
+        the time and memory of a copy, and a step that donates the result deletes its inputs.
 
     Returns:
       A tree of the recipient's structure.
@@ -65,18 +69,27 @@ def graft(
             f"{m.path}: recipient has {m.recipient_is}, donor has {m.donor_is}" for m in odd
         )
         raise GraftError(f"the donor does not fit: {'; '.join(problems)}")
-    for i, match in fitting.items():
-        leaves[i] = _grafted(match, columns)
+    if columns is not None:
+        _check_columns(fitting.values(), columns)
+    for i, leaf in enumerate(leaves):
+        if columns is None:
+            new = fitting[i].donated if i in fitting else leaf
+            leaves[i] = copied(new) if copy else new
+        elif i in fitting:
+            leaves[i] = with_row(leaf, columns[0], row(fitting[i].donated, columns[1]))
+        elif copy:
+            leaves[i] = copied(leaf)
     return jax.tree.unflatten(structure, leaves)
 
 
-def reinitialise(params: PyTree, init_params: PyTree, where: Where) -> PyTree:
+def reinitialise(params: PyTree, init_params: PyTree, where: Where, *, copy: bool = True) -> PyTree:
     """A copy of the parameters with the selected leaves taken from a fresh tree.
 
     Args:
       params: the trained tree.
       init_params: a freshly initialised tree of the same leaves.
       where: what `select` takes, or a mask of the tree's structure.
+      copy: False leaves the arrays of both trees themselves in the result; see `graft`.
 
     Returns:
       A tree of the structure of `params`.
@@ -91,23 +104,13 @@ def reinitialise(params: PyTree, init_params: PyTree, where: Where) -> PyTree:
 
     Source: Yosinski et al. (2014), section 2: the layers above the cut start afresh.
     """
-    return graft(params, init_params, where)
+    return graft(params, init_params, where, copy=copy)
 
 
-def _grafted(match: Match, columns: tuple[int, int] | None) -> Any:
-    if columns is None:
-        return _copy(match.donated)
-    for tree, leaf, index in zip(
-        ("recipient", "donor"), (match.leaf, match.donated), columns, strict=True
-    ):
-        size = jnp.shape(leaf)[0] if jnp.ndim(leaf) else 0
-        if isinstance(index, int) and not -size <= index < size:
-            raise GraftError(f"{match.path}: no column {index}, the {tree} has {size}")
-    into, out_of = columns
-    return jnp.asarray(match.leaf).at[into].set(match.donated[out_of])
-
-
-def _copy(leaf: Any) -> Any:
-    if isinstance(leaf, jax.Array):
-        return jnp.copy(leaf)
-    return leaf.copy() if isinstance(leaf, np.ndarray) else leaf
+def _check_columns(matches: Iterable[Match], columns: tuple[int, int]) -> None:
+    for match in matches:
+        sides = (("recipient", match.leaf), ("donor", match.donated))
+        for (tree, leaf), index in zip(sides, columns, strict=True):
+            size = jnp.shape(leaf)[0] if jnp.ndim(leaf) else 0
+            if isinstance(index, int) and not -size <= index < size:
+                raise GraftError(f"{match.path}: no column {index}, the {tree} has {size}")

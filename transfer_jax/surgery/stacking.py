@@ -7,6 +7,7 @@ import jax.numpy as jnp
 from jaxtyping import PyTree
 
 from transfer_jax.surgery.paths import leaf_paths
+from transfer_jax.surgery.placement import row, stacked
 
 
 def stack(trees: Sequence[PyTree]) -> PyTree:
@@ -16,7 +17,8 @@ def stack(trees: Sequence[PyTree]) -> PyTree:
       trees: at least one tree; all of one structure, with leaves of equal shape and dtype.
 
     Returns:
-      One tree; a leaf of shape `s` becomes one of shape `(len(trees), *s)`.
+      One tree; a leaf of shape `s` becomes one of shape `(len(trees), *s)`. It is a copy, and
+      lies where the first tree's leaf lies; the new axis is not divided between devices.
 
     Raises:
       ValueError: there is no tree, or structures or shapes differ; the paths are named.
@@ -29,7 +31,7 @@ def stack(trees: Sequence[PyTree]) -> PyTree:
         raise ValueError("stack needs at least one tree, found none")
     for index, tree in enumerate(trees[1:], start=1):
         _check_alike(trees[0], tree, index)
-    return jax.tree.map(lambda *leaves: jnp.stack(leaves), *trees)
+    return jax.tree.map(lambda *leaves: stacked(leaves), *trees)
 
 
 def unstack(tree: PyTree) -> list[PyTree]:
@@ -39,7 +41,8 @@ def unstack(tree: PyTree) -> list[PyTree]:
       tree: a tree whose leaves share the size of their first axis.
 
     Returns:
-      One tree for each index of that axis.
+      One tree for each index of that axis; the leaves are copies, and lie where the stacked
+      leaf lies.
 
     Raises:
       ValueError: there is no leaf, or the leaves differ in the size of their first axis.
@@ -56,7 +59,7 @@ def unstack(tree: PyTree) -> list[PyTree]:
         )
         raise ValueError(f"unstack needs leaves with one common leading size; found: {found}")
     size = leaves[0].shape[0]
-    return [jax.tree.unflatten(structure, [leaf[i] for leaf in leaves]) for i in range(size)]
+    return [jax.tree.unflatten(structure, [row(leaf, i) for leaf in leaves]) for i in range(size)]
 
 
 def _check_alike(first: PyTree, other: PyTree, index: int) -> None:
