@@ -4,7 +4,6 @@ import re
 from collections.abc import Sequence
 from functools import lru_cache
 
-
 # Of a path's text: the rest of a key, whole keys, and anything; a backslash and the character
 # after it are never parted.
 REST_OF_KEY = r"[^/\\]*(?:\\.[^/\\]*)*"
