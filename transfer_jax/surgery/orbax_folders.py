@@ -1,4 +1,4 @@
-"""Folders that orbax wrote, on whatever devices: a tree, a step of a manager, or a manager's root."""
+"""Folders that orbax wrote, on whatever devices: a tree, or what a CheckpointManager keeps."""
 
 from pathlib import Path
 from typing import Any

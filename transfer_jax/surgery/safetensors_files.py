@@ -68,8 +68,7 @@ def write_safetensors(path: Path, leaves: Mapping[str, Any], metadata: Mapping[s
       >>> write_safetensors(Path("net.safetensors"), {"a": "text"}, {})
       Traceback (most recent call last):
       ...
-      transfer_jax.surgery.tree_file_error.TreeFileError: net.safetensors cannot hold this tree: a: \
-str of <U4 is no array of numbers
+      transfer_jax.surgery.tree_file_error.TreeFileError: net.safetensors cannot hold ... of numbers
     """
     words, stored = dict(metadata), {}
     for name, leaf in leaves.items():
