@@ -70,7 +70,7 @@ def layouts_of(
     _doubt_square_matrices(found, weights)
     _doubt_square_filters(found, weights)
     _doubt_flattened(found, weights, declared)
-    return found
+    return {**found, **declared}
 
 
 def _of_matrix(module: Module, leaves: Mapping[str, Shape]) -> Layout | Doubt:
@@ -136,16 +136,16 @@ def _doubt_flattened(
     The order of PyTorch's flattened features, channels first, is not that of channels last.
     """
     filters = [weight for weight in weights.values() if len(weight) > 2]
-    linear = {m: weights[m] for m in weights if found.get(m) == "linear"}
+    linear = {m: w for m, w in weights.items() if found.get(m) == "linear" and len(w) == 2}
     square = {outputs for outputs, inputs in linear.values() if outputs == inputs}
     sizes = {size for weight in filters for size in weight[:2]} - {1}
     sizes |= {weights[m][-1] for m in weights if found.get(m) == "embedding"}
     sizes |= {w[0] for w in weights.values() if len(w) == 1} - square
     sizes |= {w[0] for w in linear.values() if w[0] != w[1]}
-    sizes |= {weights[m][0] for m in declared if m in weights}
+    sizes |= {weights[m][0] for m in declared if weights.get(m)}
     for module, (_, inputs) in linear.items():
         multiple = any(weight[0] > 1 and inputs % weight[0] == 0 for weight in filters)
-        if multiple and inputs not in sizes and module not in declared:
+        if multiple and inputs not in sizes:
             found[module] = FLATTENED
 
 
