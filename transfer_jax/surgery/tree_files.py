@@ -124,17 +124,18 @@ def _read(path: Path) -> tuple[Any, bool]:
     if path.is_dir():
         found = read_folder(path, READERS)
         return (read_orbax(path), False) if found is None else (found[0], found[1] in FLAT)
-    if not path.is_file():
-        raise TreeFileError(f"{path} does not exist")
-    if path.name.endswith(INDEX):
-        arrays, suffix = read_index(path, READERS)
-        return arrays, suffix in FLAT
-    if path.suffix not in READERS:
+    index = path.name.endswith(INDEX)
+    if not index and path.suffix not in READERS:
         allowed = ", ".join(READERS)
         raise TreeFileError(
             f"{path} is no tree; allowed: {allowed}, an index of shards, or a folder of either "
             "or of orbax"
         )
+    if not path.is_file():
+        raise TreeFileError(f"{path} does not exist")
+    if index:
+        arrays, suffix = read_index(path, READERS)
+        return arrays, suffix in FLAT
     return READERS[path.suffix](path), path.suffix in FLAT
 
 
