@@ -133,8 +133,8 @@ def test_a_transposed_convolution_of_pytorch(tmp_path):
     import flax.linen as nn
 
     layer = torch.nn.ConvTranspose2d(3, 3, 2, stride=2)
-    safetensors_torch.save_file({"up.weight": layer.weight.detach(), "up.bias": layer.bias.detach()},
-                                tmp_path / "a.safetensors")  # fmt: skip
+    state = {f"up.{name}": tensor for name, tensor in layer.state_dict().items()}
+    safetensors_torch.save_file(state, tmp_path / "a.safetensors")
     with pytest.warns(UserWarning, match=r"up\.weight"):
         assert "kernel" not in tj.load_tree(tmp_path / "a.safetensors", torch=True)["up"]
     table = {"up": "conv_transpose"}

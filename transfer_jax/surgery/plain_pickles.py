@@ -122,6 +122,7 @@ class _Machine:
         self.spent = 0
 
     def step(self, opcode: str, argument: Any) -> None:
+        """Do what an opcode says."""
         if opcode in LITERALS:
             self.stack.append(argument)
         elif opcode in CONSTANTS:
@@ -136,35 +137,42 @@ class _Machine:
             raise PickleError(f"the opcode {opcode} is not allowed")
 
     def pop(self) -> Any:
+        """The object on top, above the last mark."""
         if len(self.stack) <= (self.marks[-1] if self.marks else 0):
             raise PickleError("its pickle is damaged: nothing on the stack")
         return self.stack.pop()
 
     def pop_mark(self) -> list[Any]:
+        """The objects above the last mark."""
         start = self.marks.pop()
         items = self.stack[start:]
         del self.stack[start:]
         return items
 
     def take(self, count: int) -> tuple[Any, ...]:
+        """The uppermost objects, in the order in which they came."""
         return tuple(reversed([self.pop() for _ in range(count)]))
 
     def name(self, text: str) -> None:
+        """A class or function is spoken of."""
         if not self.rules.names(text):
             raise PickleError(f"it asks for {text:.80}; allowed: tensors and plain data")
         self.stack.append(Name(text))
 
     def append(self, items: list[Any]) -> None:
+        """The list on top grows."""
         if type(self.stack[-1]) is not list:
             raise PickleError("it appends to something that is no list")
         self.stack[-1].extend(items)
 
     def set_items(self, items: list[Any]) -> None:
+        """The dictionary on top grows; keys and values in a row."""
         if type(self.stack[-1]) is not dict:
             raise PickleError("it sets items of something that is no dict")
         self.stack[-1].update(_dict_of_row(items))
 
     def call(self) -> None:
+        """A function is called, if the rules have it; its arguments' sizes are summed up."""
         function, arguments = self.take(2)
         text = function.text if isinstance(function, Name) else type(function).__name__
         if text not in self.rules.functions or type(arguments) is not tuple:
@@ -173,6 +181,7 @@ class _Machine:
         self.stack.append(self.rules.functions[text](*arguments))
 
     def build(self) -> None:
+        """Attributes are set: they are left out."""
         self.pop()
         if type(self.stack[-1]) not in self.rules.with_attributes:
             raise PickleError(f"it sets attributes of a {type(self.stack[-1]).__name__}")

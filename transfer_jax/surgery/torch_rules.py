@@ -92,10 +92,10 @@ def _of_filters(module: Module, shapes: Mapping[Module, Mapping[str, Shape]]) ->
         return TRANSPOSED
     if len(weight) > 5:
         return Doubt("no layer that is known")
-    sure = outputs is not None and weight[0] != weight[1] and len(weight) > 3
+    sure = outputs is not None and len(set(weight[:2])) == 2 and len(weight) > 3
     if sure or (_says(module, "conv") and not _says(module, "upwards")):
         return "conv"
-    return SQUARE if outputs else Doubt("a convolution, perhaps")
+    return SQUARE if outputs or _says(module, "upwards") else Doubt("a convolution, perhaps")
 
 
 def _doubt_square_matrices(

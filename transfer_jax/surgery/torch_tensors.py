@@ -34,7 +34,7 @@ class Storage(NamedTuple):
 
     key: str
     begin: int
-    count: int
+    size: int
     dtype: str
 
 
@@ -66,8 +66,8 @@ def storage_of(persistent_id: Any) -> Storage:
     """The storage that a persistent id speaks of.
 
     Args:
-      persistent_id: ("storage", class, key, device, count), and in the older format a sixth:
-        None, or (key, begin, count) of a part of the storage.
+      persistent_id: ("storage", class, key, device, size), and in the older format a sixth:
+        None, or (key, begin, size) of a part of the storage.
 
     Returns:
       The storage.
@@ -77,17 +77,18 @@ def storage_of(persistent_id: Any) -> Storage:
 
     Example:
       >>> storage_of(("storage", Name("torch.FloatStorage"), "0", "cpu", 4))
-      Storage(key='0', begin=0, count=4, dtype='float32')
+      Storage(key='0', begin=0, size=4, dtype='float32')
     """
     if type(persistent_id) is not tuple or len(persistent_id) not in (5, 6):
         raise PickleError("a storage makes no sense")
-    word, kind, key, _, count, part = (*persistent_id, None)[:6]
+    fields: list[Any] = [*persistent_id, None]
+    word, kind, key, _, size, part = fields[:6]
     kind = kind.text.rpartition(".")[2] if isinstance(kind, Name) else ""
-    _, begin, count = (None, 0, count) if part is None else part
-    sound = type(key) is str and type(begin) is type(count) is int and begin >= 0 <= count
+    _, begin, size = (None, 0, size) if part is None else part
+    sound = type(key) is str and type(begin) is type(size) is int and begin >= 0 <= size
     if word != "storage" or kind not in STORAGES or not sound:
         raise PickleError("a storage makes no sense")
-    return Storage(key, begin, count, STORAGES[kind])
+    return Storage(key, begin, size, STORAGES[kind])
 
 
 def array_of(tensor: Tensor, record: np.ndarray, swap: bool) -> np.ndarray:
@@ -111,11 +112,11 @@ def array_of(tensor: Tensor, record: np.ndarray, swap: bool) -> np.ndarray:
              [1, 3]], dtype=uint8)
     """
     storage, dtype = tensor.storage, jnp.dtype(tensor.dtype)
-    size = jnp.dtype(storage.dtype).itemsize
-    held = record[storage.begin * size : (storage.begin + storage.count) * size]
+    width = jnp.dtype(storage.dtype).itemsize
+    held = record[storage.begin * width : (storage.begin + storage.size) * width]
     steps = ((n - 1) * stride for n, stride in zip(tensor.shape, tensor.strides, strict=True))
     last = tensor.offset + sum(steps) if math.prod(tensor.shape) else -1
-    if len(held) < storage.count * size or (last + 1) * dtype.itemsize > len(held):
+    if len(held) < storage.size * width or (last + 1) * dtype.itemsize > len(held):
         raise PickleError("a tensor reaches beyond its storage")
     if last < 0:
         return np.zeros(tensor.shape, dtype)

@@ -15,6 +15,7 @@ from transfer_jax.surgery.safetensors_files import read_safetensors, write_safet
 from transfer_jax.surgery.sharded_files import INDEX, read_folder, read_index
 from transfer_jax.surgery.torch_checkpoints import read_torch
 from transfer_jax.surgery.torch_layouts import Layouts, from_torch, to_torch
+from transfer_jax.surgery.torch_rules import LAYOUTS
 from transfer_jax.surgery.tree_file_error import TreeFileError
 
 # Those whose arrays have names of whole paths, and PyTorch's, which hold trees.
@@ -145,7 +146,8 @@ def _doubts(path: Path, doubts: Mapping[str, str]) -> str:
     first = next(iter(doubts)).removesuffix(".weight")
     return (
         f"{path}: left in PyTorch's layout, because name and shape leave it open: {shown}{more}; "
-        f"say which it is, as in load_tree(..., torch=True, layouts={{'{first}': 'linear'}})"
+        f"say what it is, as in layouts={{'{first}': {LAYOUTS[0]!r}}}; allowed: "
+        f"{', '.join(LAYOUTS)}, or the (channels, rows, columns) of a flattened map"
     )
 
 
