@@ -154,7 +154,7 @@ def test_damage_anywhere_is_our_error_or_harmless(tmp_path, kind, cut, flips):
 
 @pytest.mark.parametrize(
     ("name", "message"),
-    [("none.safetensors", "does not exist"), ("net.pth", r"allowed: .safetensors, .npz")],
+    [("none.safetensors", "does not exist"), ("net.txt", r"allowed: .safetensors, .npz")],
 )
 def test_what_is_no_tree_is_told(tmp_path, name, message):
     with pytest.raises(TreeFileError, match=message):

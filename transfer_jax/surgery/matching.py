@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import jax.numpy as jnp
 from jaxtyping import PyTree
 
-from transfer_jax.surgery.paths import flatten_paths
+from transfer_jax.surgery.paths import flatten_paths, join_keys, split_path
 from transfer_jax.surgery.selection import Where, flags_of
 
 Rename = Mapping[str, str] | Callable[[str], str]
@@ -208,27 +208,33 @@ def describe(leaf: Any, stacked: bool = False) -> str:
 
 def _sources(donor_paths: Sequence[str], rename: Rename | None) -> dict[str, str]:
     """The recipient's name of each leaf of the donor to the donor's own, in the donor's order."""
-    sources = dict(zip(donor_paths, donor_paths, strict=True)) if rename is None else {}
-    if len(sources) == len(donor_paths):
-        return sources
-    sources = {}
+    if rename is None:
+        return dict(zip(donor_paths, donor_paths, strict=True))
+    new_path = _by_function(rename) if callable(rename) else _by_prefix(rename)
+    sources: dict[str, str] = {}
     for path in donor_paths:
-        new_path = path if rename is None else _new_path(path, rename)
-        if new_path in sources:
+        renamed = new_path(path)
+        if renamed in sources:
             raise GraftError(
-                f"two leaves of the donor, {sources[new_path]} and {path}, "
-                f"are renamed to {new_path}"
+                f"two leaves of the donor, {sources[renamed]} and {path}, are renamed to {renamed}"
             )
-        sources[new_path] = path
+        sources[renamed] = path
     return sources
 
 
-def _new_path(path: str, rename: Rename) -> str:
-    if callable(rename):
-        return rename(path)
-    keys = path.split("/")
-    for length in range(len(keys), 0, -1):
-        prefix = "/".join(keys[:length])
-        if prefix in rename:
-            return "/".join(filter(None, [rename[prefix], *keys[length:]]))
-    return path
+def _by_function(rename: Callable[[str], str]) -> Callable[[str], str]:
+    return lambda path: join_keys(split_path(rename(path)))
+
+
+def _by_prefix(rename: Mapping[str, str]) -> Callable[[str], str]:
+    """The longest first keys of a path that the mapping has are replaced."""
+    prefixes = {split_path(old): split_path(new) for old, new in rename.items()}
+
+    def new_path(path: str) -> str:
+        keys = split_path(path)
+        for length in range(len(keys), -1, -1):
+            if keys[:length] in prefixes:
+                return join_keys([*prefixes[keys[:length]], *keys[length:]])
+        return path
+
+    return new_path

@@ -1,21 +1,19 @@
 """Selections: which leaves of a tree, named by path or by depth."""
 
 import difflib
-import re
 from collections.abc import Callable, Mapping, Sequence
-from functools import lru_cache
 from typing import Any
 
 import jax
 import numpy as np
-from jax.tree_util import KeyPath
 from jaxtyping import PyTree
 
+from transfer_jax.surgery.globs import PatternError, any_of
 from transfer_jax.surgery.paths import (
     flatten_paths,
+    key_name,
     leaf_paths,
     natural_order,
-    path_string,
     span,
     unknown_layer,
 )
@@ -32,8 +30,9 @@ def select(tree: PyTree, where: Pattern, *, expect: int | None = None) -> PyTree
     """Mask of the leaves that a pattern, a list of patterns or a predicate names.
 
     In a pattern `*` stands for any run of characters within one key, `**` for any number of
-    keys, `?` and `[1-3]` for one character. In a list, a leaf is selected if one of the
-    patterns matches it and none of those that start with "!" does.
+    keys, `?` and `[1-3]` for one character, and a backslash before a character for itself. A
+    leaf's own path selects it, whatever characters it holds. In a list, a leaf is selected if
+    one of the patterns matches it and none of those that start with "!" does.
 
     Args:
       tree: any pytree.
@@ -85,13 +84,15 @@ def first_layers(params: PyTree, n: int, layer_names: Sequence[str] | None = Non
     if not 0 <= n <= len(names):
         raise SelectionError(f"n = {n} layers of a network of {len(names)}: {span(names)}")
     present = list(map(str, params))
+    if len(set(present)) < len(present):
+        raise SelectionError(f"layers of one name: {span(sorted(present, key=natural_order))}")
     for name in names:
         if name not in present:
             raise SelectionError(unknown_layer(name, present))
     first = set(names[:n])
     inside = {name: name in first for name in present}
     leaves, structure = jax.tree_util.tree_flatten_with_path(params)
-    flags = [inside[_top_key(path)] for path, _ in leaves]
+    flags = [inside[key_name(path[0])] for path, _ in leaves]
     return jax.tree.unflatten(structure, flags)
 
 
@@ -172,8 +173,11 @@ def _selected(
         flags = [bool(where(path, leaf)) for path, leaf in zip(paths, leaves, strict=True)]
     else:
         patterns = _patterns(where)
-        excluded = _any_of([p[1:] for p in patterns if p.startswith("!")]).fullmatch
-        included = _any_of([p for p in patterns if not p.startswith("!")] or ["**"]).fullmatch
+        try:
+            excluded = any_of([p[1:] for p in patterns if p.startswith("!")]).fullmatch
+            included = any_of([p for p in patterns if not p.startswith("!")] or ["**"]).fullmatch
+        except PatternError as error:
+            raise SelectionError(str(error)) from None
         flags = [included(path) is not None and excluded(path) is None for path in paths]
     _check_count(paths, flags, where, expect)
     return flags
@@ -205,43 +209,3 @@ def _patterns(where: Any) -> list[str]:
     raise TypeError(
         f"where is {type(where).__name__}; allowed: a pattern, a list of patterns, a function"
     )
-
-
-def _any_of(patterns: Sequence[str]) -> re.Pattern[str]:
-    """One regular expression for several globs; for none, one that matches nothing."""
-    return re.compile("|".join(f"(?:{_glob(pattern)})" for pattern in patterns) or r"(?!)")
-
-
-@lru_cache(maxsize=1024)
-def _glob(pattern: str) -> str:
-    tokens = re.split(r"(/?\*\*/?|\*|\?|\[[^\]]+\])", pattern)
-    expression = "".join(map(_regex_of_token, tokens))
-    try:
-        re.compile(expression)
-    except re.error as error:
-        raise SelectionError(f"'{pattern}' is not a pattern: {error}") from None
-    return expression
-
-
-def _regex_of_token(token: str) -> str:
-    match token:
-        case "**":
-            return ".*"
-        case "**/":
-            return "(?:.*/)?"
-        case "/**":
-            return "(?:/.*)?"
-        case "/**/":
-            return "/(?:.*/)?"
-        case "*":
-            return "[^/]*"
-        case "?":
-            return "[^/]"
-    if token.startswith("[") and token.endswith("]") and len(token) > 2:
-        inside = token[1:-1].replace("\\", "\\\\")
-        return f"[{'^' + inside[1:] if inside.startswith('!') else inside}]"
-    return re.escape(token)
-
-
-def _top_key(path: KeyPath) -> str:
-    return path_string(path[:1])

@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import PyTree
 
-from transfer_jax.surgery.paths import leaf_paths
+from transfer_jax.surgery.paths import join_keys, leaf_paths, split_path
 from transfer_jax.surgery.selection import Where, mask_of
 
 
@@ -80,7 +80,7 @@ def summary(tree: PyTree, frozen: Where | None = None, *, depth: int = 1) -> Sum
     flags = [False] * len(leaves) if frozen is None else jax.tree.leaves(mask_of(tree, frozen))
     layers: dict[str, list[int]] = {}
     for path, leaf, flag in zip(paths, leaves, flags, strict=True):
-        sums = layers.setdefault("/".join(path.split("/")[:depth]), [0, 0, 0])
+        sums = layers.setdefault(join_keys(split_path(path)[:depth]), [0, 0, 0])
         size, itemsize = _sizes(leaf)
         for i, more in enumerate((size, size * itemsize, size * bool(flag))):
             sums[i] += more

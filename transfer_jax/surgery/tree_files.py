@@ -1,164 +1,162 @@
-"""Trees in files: safetensors, npz without pickle, orbax folders. Strangers' files run no code."""
+"""Trees in files. Strangers' files run no code."""
 
 import os
-import zipfile
+import warnings
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from jaxtyping import PyTree
 
-from transfer_jax.surgery.paths import leaf_paths
+from transfer_jax.surgery.npz_files import read_npz
+from transfer_jax.surgery.orbax_folders import read_orbax
+from transfer_jax.surgery.paths import flatten_paths, split_path
+from transfer_jax.surgery.safetensors_files import read_safetensors, write_safetensors
+from transfer_jax.surgery.sharded_files import INDEX, read_folder, read_index
+from transfer_jax.surgery.torch_checkpoints import read_torch
+from transfer_jax.surgery.torch_layouts import Layouts, from_torch, to_torch
+from transfer_jax.surgery.torch_rules import LAYOUTS
+from transfer_jax.surgery.tree_file_error import TreeFileError
+
+# Those whose arrays have names of whole paths, and PyTorch's, which hold trees.
+FLAT = {".safetensors": read_safetensors, ".npz": read_npz}
+READERS = {**FLAT, ".pth": read_torch, ".pt": read_torch, ".bin": read_torch}
+NO_LAYOUTS: Layouts = {}
 
 
-class TreeFileError(ValueError):
-    """A file that holds no tree, or is damaged."""
-
-
-# PyTorch's last name and number of dimensions to Flax's last name and order of axes.
-TORCH_LAYOUT: Mapping[tuple[str, int], tuple[str, tuple[int, ...]]] = {
-    ("weight", 4): ("kernel", (2, 3, 1, 0)),  # convolution: OIHW to HWIO
-    ("weight", 3): ("kernel", (2, 1, 0)),  # convolution in one dimension: OIW to WIO
-    ("weight", 2): ("kernel", (1, 0)),  # linear: (out, in) to (in, out)
-    ("weight", 1): ("scale", (0,)),  # normalisation
-    ("running_mean", 1): ("mean", (0,)),
-    ("running_var", 1): ("var", (0,)),
-}
-
-
-def load_tree(path: str | os.PathLike[str], *, torch: bool = False) -> dict[str, Any]:
+def load_tree(
+    path: str | os.PathLike[str], *, torch: bool = False, layouts: Layouts = NO_LAYOUTS
+) -> Any:
     """Read a tree of arrays from a file or folder.
 
-    Nothing in the file is executed: there is no pickle, and sizes are checked before anything
-    is allocated.
+    Nothing in the file is executed: there is no unpickling, and sizes are checked before
+    anything is allocated.
 
     Args:
-      path: a `.safetensors` or `.npz` file, or a folder that orbax wrote.
-      torch: whether names and layouts are PyTorch's: keys are split at dots, and leaves are
-        renamed and transposed by `TORCH_LAYOUT`.
+      path: a `.safetensors` or `.npz` file; a checkpoint of PyTorch, `.pth`, `.pt` or `.bin`; a
+        folder of shards or its `.index.json`; a folder that orbax wrote, or one of a
+        CheckpointManager that leads to one tree.
+      torch: whether names and layouts are PyTorch's: names are split at dots, and leaves are
+        renamed and transposed to Flax's, as `save_tree` undoes with `torch=True`. A `weight`
+        whose layout is not certain is left as it is, and a warning says so.
+      layouts: for such weights, with `torch=True`: from names of PyTorch's layers, or patterns
+        over them, to "linear", "in_out" (a linear layer kept as Flax keeps it), "embedding",
+        "norm", "conv", "conv_transpose" or "as_is"; or, for a linear layer that reads a
+        flattened feature map, to that map's (channels, rows, columns).
 
     Returns:
-      Nested dicts of NumPy arrays.
+      Nested dicts of NumPy arrays (keys of `jax.random` where such were saved); a checkpoint
+      of PyTorch or orbax keeps its lists, numbers and text.
+
+    Warns:
+      UserWarning: weights were left as they are.
 
     Raises:
-      TreeFileError: there is no such file, it is damaged, or of another kind.
+      TreeFileError: there is no such file, it is damaged, of another kind, or holds several
+        trees; or `layouts` does not fit.
 
     Example:
-      >>> import tempfile
+      >>> import tempfile, numpy as np
       >>> file = Path(tempfile.mkdtemp()) / "net.safetensors"
       >>> save_tree(file, {"conv1": {"kernel": np.ones(2, np.float32)}})
       >>> load_tree(file)["conv1"]["kernel"].tolist()
       [1.0, 1.0]
     """
     path = Path(path)
-    if path.is_dir():
-        return _load_orbax(path)
-    readers = {".safetensors": _read_safetensors, ".npz": _read_npz}
-    if path.suffix not in readers:
-        raise TreeFileError(f"{path} is no tree; allowed: .safetensors, .npz, an orbax folder")
-    if not path.is_file():
-        raise TreeFileError(f"{path} does not exist")
-    return _nested(path, readers[path.suffix](path), "." if torch else "/", torch)
+    tree, flat = _read(path)
+    if not torch:
+        if layouts:
+            raise TreeFileError("layouts are PyTorch's: they go with torch=True")
+        return _nested(path, tree) if flat else tree
+    try:
+        tree, doubts = from_torch(tree, layouts)
+    except TreeFileError as error:
+        raise TreeFileError(f"{path}: {error}") from None
+    if doubts:
+        warnings.warn(_doubts(path, doubts), UserWarning, stacklevel=2)
+    return tree
 
 
-def save_tree(path: str | os.PathLike[str], tree: PyTree) -> None:
+def save_tree(
+    path: str | os.PathLike[str],
+    tree: PyTree,
+    *,
+    torch: bool = False,
+    layouts: Layouts = NO_LAYOUTS,
+) -> None:
     """Write a tree of arrays as safetensors, all of it or nothing.
 
     Args:
       path: the file; its name ends in `.safetensors`.
-      tree: any pytree of arrays; a leaf's name is its path, keys joined by "/".
+      tree: any pytree of arrays and random keys; a leaf's name is its path.
+      torch: whether to write PyTorch's names and layouts: the inverse of `load_tree` with
+        `torch=True`.
+      layouts: what `load_tree` was given.
 
     Raises:
-      TreeFileError: the name ends in something else, or a leaf cannot be stored.
+      TreeFileError: the name ends in something else, two leaves have one name, a leaf cannot
+        be stored, or the file cannot be written.
 
     Example:
       >>> save_tree("net.npz", {})
       Traceback (most recent call last):
       ...
-      transfer_jax.surgery.tree_files.TreeFileError: net.npz: the name must end in .safetensors
+      transfer_jax.surgery.tree_file_error.TreeFileError: net.npz: the name must end in .safetensors
     """
-    import jax
-    import safetensors
-    import safetensors.numpy
-
     path = Path(path)
     if path.suffix != ".safetensors":
         raise TreeFileError(f"{path}: the name must end in .safetensors")
-    names, leaves = leaf_paths(tree), jax.device_get(jax.tree.leaves(tree))
-    arrays = {n: np.asarray(a, order="C") for n, a in zip(names, leaves, strict=True)}
-    partial = path.with_name(f".{path.name}.partial")
+    if layouts and not torch:
+        raise TreeFileError("layouts are PyTorch's: they go with torch=True")
     try:
-        partial.write_bytes(safetensors.numpy.save(arrays))
-    except (KeyError, TypeError, ValueError, safetensors.SafetensorError) as error:
+        leaves = to_torch(tree, layouts) if torch else _named_leaves(tree)
+    except ValueError as error:
         raise TreeFileError(f"{path} cannot hold this tree: {error}") from None
-    partial.replace(path)
+    write_safetensors(path, leaves, {"format": "pt"} if torch else {})
 
 
-def _read_safetensors(path: Path) -> dict[str, np.ndarray]:
-    import safetensors
-    import safetensors.numpy
-
-    try:
-        return safetensors.numpy.load_file(path)
-    except (safetensors.SafetensorError, KeyError, ValueError, OSError, OverflowError) as error:
-        raise TreeFileError(f"{path} is damaged or no safetensors file: {error}") from None
+def _named_leaves(tree: PyTree) -> dict[str, Any]:
+    paths, leaves, _ = flatten_paths(tree)
+    return dict(zip(paths, leaves, strict=True))
 
 
-def _read_npz(path: Path) -> dict[str, np.ndarray]:
-    try:
-        with zipfile.ZipFile(path) as archive:
-            for member in archive.infolist():
-                _check_member(path, archive, member)
-        with np.load(path, allow_pickle=False) as arrays:
-            return {name: arrays[name] for name in arrays.files}
-    except TreeFileError:
-        raise
-    except (zipfile.BadZipFile, ValueError, OSError, EOFError, KeyError, RuntimeError,
-            NotImplementedError) as error:  # fmt: skip
-        raise TreeFileError(f"{path} is damaged or no npz file: {error}") from None
+def _read(path: Path) -> tuple[Any, bool]:
+    """What lies there, and whether its names are whole paths."""
+    if path.is_dir():
+        found = read_folder(path, READERS)
+        return (read_orbax(path), False) if found is None else (found[0], found[1] in FLAT)
+    index = path.name.endswith(INDEX)
+    if not index and path.suffix not in READERS:
+        allowed = ", ".join(READERS)
+        raise TreeFileError(
+            f"{path} is no tree; allowed: {allowed}, an index of shards, or a folder of either "
+            "or of orbax"
+        )
+    if not path.is_file():
+        raise TreeFileError(f"{path} does not exist")
+    if index:
+        arrays, suffix = read_index(path, READERS)
+        return arrays, suffix in FLAT
+    return READERS[path.suffix](path), path.suffix in FLAT
 
 
-def _check_member(path: Path, archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> None:
-    """Compare the array that a header promises with the bytes that are there."""
-    with archive.open(member) as file:
-        version = np.lib.format.read_magic(file)
-        read = {
-            (1, 0): np.lib.format.read_array_header_1_0,
-            (2, 0): np.lib.format.read_array_header_2_0,
-        }.get(version)
-        if read is None:
-            raise TreeFileError(f"{path}: {member.filename} has format {version}")
-        shape, _, dtype = read(file)
-        held = member.file_size - file.tell()
-    if dtype.hasobject:
-        raise TreeFileError(f"{path}: {member.filename} holds pickled objects, which are not read")
-    promised = int(np.prod(shape, dtype=object)) * dtype.itemsize
-    # Deflate packs at most 1032 to 1, so a larger claim is a lie.
-    if promised != held or member.file_size > 1100 * (member.compress_size + 64):
-        raise TreeFileError(f"{path}: {member.filename} promises {promised} bytes and holds {held}")
+def _doubts(path: Path, doubts: Mapping[str, str]) -> str:
+    shown = ", ".join(f"{name} ({reason})" for name, reason in list(doubts.items())[:8])
+    more = f" and {len(doubts) - 8} more" if len(doubts) > 8 else ""
+    first = next(iter(doubts)).removesuffix(".weight")
+    return (
+        f"{path}: left in PyTorch's layout, because name and shape leave it open: {shown}{more}; "
+        f"say what it is, as in layouts={{'{first}': {LAYOUTS[0]!r}}}; allowed: "
+        f"{', '.join(LAYOUTS)}, or the (channels, rows, columns) of a flattened map"
+    )
 
 
-def _load_orbax(path: Path) -> dict[str, Any]:
-    import orbax.checkpoint as ocp
-
-    try:
-        with ocp.StandardCheckpointer() as checkpointer:
-            return checkpointer.restore(path.absolute())
-    except Exception as error:  # orbax raises errors of many libraries
-        reason = " ".join(str(error).split())[:200]
-        raise TreeFileError(f"{path} holds no tree that orbax wrote: {reason}") from None
-
-
-def _nested(
-    path: Path, arrays: Mapping[str, np.ndarray], separator: str, torch: bool
-) -> dict[str, Any]:
+def _nested(path: Path, arrays: Mapping[str, Any]) -> Any:
+    if set(arrays) == {""}:
+        return arrays[""]  # a tree that is one leaf
     tree: dict[str, Any] = {}
     for name, array in arrays.items():
-        *keys, last = name.split(separator)
-        if torch:
-            last, axes = TORCH_LAYOUT.get((last, array.ndim), (last, tuple(range(array.ndim))))
-            array = np.asarray(array.transpose(axes), order="C")
+        *keys, last = split_path(name) or ("",)
         node = tree
         for key in keys:
             node = node.setdefault(key, {})

@@ -1,0 +1,110 @@
+"""Trees in several files: a folder of shards, and the index that says which array lies where."""
+
+import json
+import re
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from transfer_jax.surgery.tree_file_error import TreeFileError, brief
+
+INDEX = ".index.json"
+SHARD = re.compile(r"(.*)-(\d+)-of-(\d+)(\.\w+)")
+Reader = Callable[[Path], Any]
+
+
+def read_folder(path: Path, readers: Mapping[str, Reader]) -> tuple[Any, str] | None:
+    """The arrays of a folder of files.
+
+    Args:
+      path: a folder that holds an index, one file, or all shards of one tree; files of the
+        first kind in `readers` that is there are taken, and others left.
+      readers: from the end of a file's name to what reads it.
+
+    Returns:
+      The one file's tree, or name to array where there are several; and how the names of the
+      files end. None if the folder holds no such file.
+
+    Raises:
+      TreeFileError: the folder holds several trees, a shard is missing, or a file is damaged.
+
+    Example:
+      >>> import tempfile
+      >>> read_folder(Path(tempfile.mkdtemp()), {}) is None
+      True
+    """
+    for suffix, reader in readers.items():
+        indices = sorted(path.glob(f"*{suffix}{INDEX}"))
+        files = sorted(path.glob(f"*{suffix}"))
+        if len(indices) > 1 or (not indices and len(files) > 1 and not _are_shards(files)):
+            names = ", ".join(file.name for file in indices or files)
+            raise TreeFileError(f"{path} holds several trees; give one of them: {names}")
+        if indices:
+            return read_index(indices[0], readers)
+        if len(files) == 1:
+            return reader(files[0]), suffix
+        if files:
+            return _joined(path, {file: reader(file) for file in files}), suffix
+    return None
+
+
+def read_index(path: Path, readers: Mapping[str, Reader]) -> tuple[dict[str, Any], str]:
+    """The arrays that an index names.
+
+    Args:
+      path: the index, a file of JSON whose `weight_map` maps an array's name to a file's.
+      readers: from the end of a file's name to what reads it.
+
+    Returns:
+      Name to array; and how the names of the files end.
+
+    Raises:
+      TreeFileError: the index is damaged, or it and the files differ in the arrays they name.
+
+    Example:
+      >>> read_index(Path("model.safetensors.index.json"), {})
+      Traceback (most recent call last):
+      ...
+      transfer_jax.surgery.tree_file_error.TreeFileError: model.safetensors.index.json ...
+    """
+    try:
+        places = json.loads(path.read_bytes())["weight_map"]
+        names = sorted(set(places.values()))
+        odd = [
+            name for name in names if name != Path(name).name or Path(name).suffix not in readers
+        ]
+    except (ValueError, TypeError, KeyError, AttributeError, OSError, RecursionError) as error:
+        raise TreeFileError(f"{path} is no index of files: {brief(error)}") from None
+    if odd:
+        raise TreeFileError(f"{path} names {brief(odd[0])}; allowed: {' '.join(readers)} beside it")
+    files = {
+        path.with_name(name): readers[Path(name).suffix](path.with_name(name)) for name in names
+    }
+    found = _joined(path, files)
+    if lost := sorted(set(places) ^ set(found)):
+        where = places.get(lost[0], "no file")
+        raise TreeFileError(f"{path}: {lost[0]} lies in {where} for the index, not for the files")
+    return found, Path(names[0]).suffix if names else next(iter(readers))
+
+
+def _are_shards(files: list[Path]) -> bool:
+    """Whether names say that these are all the shards of one tree."""
+    found = [SHARD.fullmatch(file.name) for file in files]
+    if not all(found):
+        return False
+    parts = [match.groups() for match in found if match]
+    one_tree = len({(stem, total, suffix) for stem, _, total, suffix in parts}) == 1
+    return one_tree and [int(n) for _, n, _, _ in parts] == list(range(1, int(parts[0][2]) + 1))
+
+
+def _joined(path: Path, files: Mapping[Path, Any]) -> dict[str, Any]:
+    arrays: dict[str, Any] = {}
+    for file, held in files.items():
+        if not isinstance(held, dict):
+            raise TreeFileError(f"{file} holds no names of arrays")
+        if twice := sorted(map(str, set(held) & set(arrays))):
+            raise TreeFileError(
+                f"{path}: {twice[0]} is there twice, the second time in {file.name}"
+            )
+        arrays.update(held)
+    return arrays

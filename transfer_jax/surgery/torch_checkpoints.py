@@ -1,0 +1,143 @@
+"""Checkpoints of PyTorch: a zip of a pickle and records, or pickles and raw records in a row."""
+
+import io
+import math
+import mmap
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import jax.numpy as jnp
+import numpy as np
+
+from transfer_jax.surgery.plain_pickles import PickleError, read_pickle
+from transfer_jax.surgery.torch_tensors import (
+    STORAGES,
+    Tensor,
+    array_of,
+    checkpoint_rules,
+    unfold,
+)
+from transfer_jax.surgery.tree_file_error import TreeFileError, brief
+
+MAGIC = 0x1950A86A20F9469CFC6C
+PROTOCOL = 1001
+# How many bytes the arrays may have together for each byte of the file: storages may be shared
+# by several tensors, and one number may be spread over many.
+SPREADING = 8
+ALWAYS = 1 << 24
+
+
+def read_torch(path: Path) -> Any:
+    """The tree of a checkpoint.
+
+    No code of the file is run, whatever it asks for: only tensors and plain containers are
+    known, as with PyTorch's own `weights_only=True`. PyTorch is not needed.
+
+    Args:
+      path: the file.
+
+    Returns:
+      Dicts, lists, numbers and text as they were saved, with arrays in place of tensors.
+
+    Raises:
+      TreeFileError: the file is damaged, or holds or asks for something else.
+
+    Example:
+      >>> read_torch(Path("no_such_file.pth"))
+      Traceback (most recent call last):
+      ...
+      transfer_jax.surgery.tree_file_error.TreeFileError: no_such_file.pth is damaged or no \
+checkpoint of PyTorch: [Errno 2] No such file or directory: 'no_such_file.pth'
+    """
+    try:
+        with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as held:
+            if held[257:262] == b"ustar":
+                raise PickleError("it is a tar file of PyTorch before 0.2; save it again")
+            return _read_zip(path) if held[:4] == b"PK\3\4" else _read_row(held)
+    except Exception as error:  # damage is told by zipfile and NumPy in many ways
+        reason = brief(error)
+        raise TreeFileError(f"{path} is damaged or no checkpoint of PyTorch: {reason}") from None
+
+
+def _read_zip(path: Path) -> Any:
+    size = path.stat().st_size
+    with zipfile.ZipFile(path) as archive:
+        members = {member.filename: member for member in archive.infolist()}
+        pickles = [name for name in members if name.endswith("/data.pkl")]
+        if len(pickles) != 1 or len(members) < len(archive.infolist()):
+            raise PickleError(f"it holds {len(pickles)} pickles, one is needed")
+        root = pickles[0].removesuffix("data.pkl")
+        if root + "constants.pkl" in members:
+            raise PickleError("it is a program of TorchScript; save its state_dict instead")
+        left = size
+
+        def read(name: str) -> bytes:
+            nonlocal left
+            if root + name not in members:
+                raise PickleError(f"{name:.80} is missing")
+            member = members[root + name]
+            left -= member.file_size
+            if member.compress_type != zipfile.ZIP_STORED or left < 0:
+                raise PickleError(f"{name:.80} promises more than the file holds")
+            return archive.read(member)
+
+        order = read("byteorder") if root + "byteorder" in members else b"little"
+        tree, operations = read_pickle(io.BytesIO(read("data.pkl")), checkpoint_rules())
+
+        def record(key: str) -> np.ndarray:
+            return np.frombuffer(read(f"data/{key}"), np.uint8)
+
+        return _with_arrays(tree, operations, record, order.strip() == b"big", size)
+
+
+def _read_row(file: mmap.mmap) -> Any:
+    """The format before PyTorch 1.6: five pickles, then a count and the bytes of each storage."""
+    rules = checkpoint_rules()
+    if read_pickle(file)[0] != MAGIC or read_pickle(file)[0] != PROTOCOL:
+        raise PickleError("it begins like no checkpoint that is known")
+    read_pickle(file)  # sizes of C types on the machine that wrote it
+    sizes: dict[str, int] = {}
+
+    def persistent(identity: Any) -> Any:
+        storage = rules.persistent(identity)
+        kind = identity[1].text.rpartition(".")[2]
+        sizes[storage.key] = jnp.dtype(STORAGES[kind]).itemsize
+        return storage
+
+    tree, operations = read_pickle(file, rules._replace(persistent=persistent))
+    keys, _ = read_pickle(file)
+    places: dict[str, tuple[int, int]] = {}
+    for key in keys:
+        count = int.from_bytes(file.read(8), "little")
+        begin, nbytes = file.tell(), count * sizes[key]
+        if begin + nbytes > len(file) or key in places:
+            raise PickleError("a storage promises more than the file holds")
+        places[key] = begin, nbytes
+        file.seek(begin + nbytes)
+
+    def record(key: str) -> np.ndarray:
+        begin, nbytes = places[key]
+        return np.frombuffer(file[begin : begin + nbytes], np.uint8)
+
+    return _with_arrays(tree, operations, record, False, len(file))
+
+
+def _with_arrays(
+    tree: Any, operations: int, record: Callable[[str], np.ndarray], swap: bool, size: int
+) -> Any:
+    left = SPREADING * size + ALWAYS
+    records: dict[str, np.ndarray] = {}
+
+    def array(tensor: Tensor) -> np.ndarray:
+        nonlocal left
+        left -= math.prod(tensor.shape) * jnp.dtype(tensor.dtype).itemsize
+        if left < 0:
+            raise PickleError("its tensors are much larger than the file")
+        key = tensor.storage.key
+        if key not in records:
+            records[key] = record(key)
+        return array_of(tensor, records[key], swap)
+
+    return unfold(tree, operations, array)
