@@ -5,6 +5,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from rich.cells import cell_len
 
 from tests.conftest import TINY
 
@@ -38,6 +39,18 @@ def test_a_run_says_what_it_made_and_what_to_do_next(finished):
     assert "95% interval over 2 seeds" in out
     assert f"Next: open {workdir}/report.html" in out.replace("\n", "")
     assert "conditions: step 80/80" in out
+
+
+def test_what_is_printed_fits_80_columns(finished):
+    """But for lines that are made to be copied, which a terminal wraps itself."""
+    workdir, out = finished
+    outs = [command(verb, str(workdir)).stdout for verb in ("status", "report")]
+    outs.append(command("plan", *TINY).stdout)
+    for text in (out, *outs):
+        assert text
+        for line in text.splitlines():
+            whole = str(workdir) in line or line.startswith("Next: ")
+            assert whole or cell_len(line) <= 80, line
 
 
 def test_the_same_command_again_sees_the_work_done(finished):
