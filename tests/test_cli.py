@@ -5,6 +5,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from rich.cells import cell_len
 
 from tests.conftest import TINY
 
@@ -40,6 +41,18 @@ def test_a_run_says_what_it_made_and_what_to_do_next(finished):
     assert "conditions: step 80/80" in out
 
 
+def test_what_is_printed_fits_80_columns(finished):
+    """But for lines that are made to be copied, which a terminal wraps itself."""
+    workdir, out = finished
+    outs = [command(verb, str(workdir)).stdout for verb in ("status", "report")]
+    outs.append(command("plan", *TINY).stdout)
+    for text in (out, *outs):
+        assert text
+        for line in text.splitlines():
+            whole = str(workdir) in line or line.startswith("Next: ")
+            assert whole or cell_len(line) <= 80, line
+
+
 def test_the_same_command_again_sees_the_work_done(finished):
     workdir, _ = finished
     again = command("run", "--config=configs/fashion_mnist.py", f"--workdir={workdir}", *TINY)
@@ -64,36 +77,10 @@ def test_a_plan_trains_nothing(tmp_path):
 
 
 def refused(done: subprocess.CompletedProcess[str], message: str) -> None:
-    assert done.returncode not in (0, None)
+    assert done.returncode == 1
     assert "Traceback" not in done.stderr
     assert len(done.stderr.strip().splitlines()) == 1, done.stderr
     assert message in done.stderr
-
-
-@pytest.mark.parametrize(
-    ("arguments", "message"),
-    [
-        (
-            ["--config=configs/none.py"],
-            "no config 'configs/none.py'; configs: cifar100",
-        ),
-        (["--config.sedes=3"], "no field 'sedes' in this config; nearest: seeds"),
-        (["--config.seeds=many"], "seeds is 'many'; allowed: whole numbers from 1 to 1000"),
-        (["--config.cuts=(0,)"], "n = 0 is no cut of a network of 6 layers; allowed: 1 ... 5"),
-        (["--config.cuts=(6,)"], "n = 6 is no cut"),
-        (["--config.named_splits.distant.A=()"], "task A has no classes"),
-        (["--config.named_splits.distant.A=('Bag',)"], "tasks A and B overlap in Bag"),
-        (["--config.named_splits.distant.A=('Sock',)"], "no class 'Sock' in this dataset"),
-        (["--workdir=/dev/null/a"], "/dev/null/a cannot be written"),
-        (["--config.devices_per_column=3"], "devices_per_column is 3; it must divide the"),
-        (["--config.packing=both"], "packing is 'both'; allowed: unroll, vmap"),
-        (["--processes=2"], "several processes need --coordinator, --process too"),
-        (["--coordinator=a:1", "--processes=2", "--process=2"], "process is 2; allowed: 0 ... 1"),
-        (["--wokdir=a"], "unknown argument '--wokdir=a'"),
-    ],
-)
-def test_bad_input_is_one_line_and_a_non_zero_exit(arguments, message, tmp_path):
-    refused(command("run", *arguments, folder=tmp_path), message)
 
 
 def test_another_configs_workdir_is_refused_and_left_as_it_is(finished):
@@ -118,10 +105,3 @@ def test_a_results_file_cut_in_half_is_no_end_of_a_run_but_a_report_still_comes(
         assert tables[1].strip() in tables[0]
     finally:
         results.write_text(content)
-
-
-def test_help_names_the_commands():
-    done = command("--help")
-    assert done.returncode == 0
-    for verb in ("run", "plan", "report"):
-        assert verb in done.stdout

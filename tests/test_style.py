@@ -2,6 +2,8 @@
 
 import ast
 import re
+import shutil
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,6 +13,12 @@ import pytest
 ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "transfer_jax"
 SOURCES = sorted(PACKAGE.rglob("*.py"))
+
+# What a person sees first of the repository: nothing else lies there.
+TOP_LEVEL = {
+    ".ci", ".gitignore", "LICENSE", "MANIFEST.in", "README.md", "configs", "docs", "experiments",
+    "pyproject.toml", "setup.py", "tests", "transfer_jax",
+}  # fmt: skip
 
 # Data goes one way: a room imports only rooms above it.
 ROOMS = [
@@ -151,3 +159,27 @@ def test_the_analysis_knows_nothing_of_the_engine():
 
 def test_no_room_is_a_drawer():
     assert not [path for path in SOURCES if path.stem in ("utils", "helpers", "common", "misc")]
+
+
+def test_nothing_else_lies_in_the_repository():
+    if not (ROOT / ".git").exists() or not shutil.which("git"):
+        pytest.skip("no checkout of git")
+    # Of files that are new, too; and of a checkout that is another user's.
+    command = ("git", "-c", "safe.directory=*", "ls-files", "--cached", "--others", "-z",
+               "--exclude-standard")  # fmt: skip
+    listed = subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True).stdout
+    files = [name for name in listed.split("\0") if name and (ROOT / name).exists()]
+    assert {name.split("/")[0] for name in files} == TOP_LEVEL
+    # A name that some file system does not take, or that was an address once.
+    assert not [name for name in files if re.search(r"[^\w./-]", name, re.ASCII)]
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_only_places_turn_what_people_write_into_paths(path):
+    """An address taken for a path becomes a local folder of its name."""
+    # Surgery reads and writes single files, and makes no folder.
+    if path.name == "places.py" or path.parent.name == "surgery":
+        return
+    code = "\n".join(line for line in path.read_text().splitlines() if ">>>" not in line)
+    assert not re.search(r'"://"|\.absolute\(\)|\.resolve\(\)', code)
+    assert not re.search(r"Path\((arguments|config|plan)\.|Path\(workdir\)", code)

@@ -34,7 +34,7 @@ class RunProgress:
         self.last_file = float("-inf")
         self.facts: dict[str, Any] = {"wave": "", "column": "", "diverged": []}
         self.bar = Progress(
-            TextColumn("{task.description}"),
+            TextColumn("{task.description}", markup=False),
             BarColumn(bar_width=8),
             TextColumn("{task.completed}/{task.total}"),
             TextColumn("{task.fields[metrics]}"),

@@ -68,9 +68,8 @@ def _column(name: str, cells: list[str]) -> _Column:
 def _blocks(columns: list[_Column], room: int) -> Iterator[list[_Column]]:
     """The columns in as many tables as it takes; each begins with the first one."""
     first, *others = columns
-    widest = max((column.width + AROUND for column in others), default=0)
-    most = max(WORD, room - widest - AROUND)
-    first = first._replace(width=min(first.width, most))
+    beside = room - AROUND - sum(column.width + AROUND for column in others)
+    first = first._replace(width=min(first.width, max(WORD, beside)))
     block, left = [first], room - first.width - AROUND
     for column in others:
         if column.width + AROUND > left and len(block) > 1:

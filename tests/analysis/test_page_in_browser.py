@@ -16,9 +16,9 @@ from transfer_jax.results import write_rows
 
 from .test_report import rows
 
-BROWSER = next(
-    filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), ""
-)
+BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome",
+            "microsoft-edge", "msedge")  # fmt: skip
+BROWSER = next(filter(None, map(shutil.which, BROWSERS)), "")
 needs_browser = pytest.mark.skipif(not BROWSER, reason="no Chromium on this machine")
 FLAGS = (
     "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",

@@ -6,6 +6,7 @@ from typing import Any
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from transfer_jax.analysis.letters import legible
 from transfer_jax.conditions import Treatment
 
 # Paths, not fonts, so that the SVG looks the same everywhere; no random ids in it.
@@ -61,7 +62,7 @@ def room_for(names: Iterable[str], size: float = 13) -> float:
     Returns:
       Inches, on the safe side.
     """
-    letters = max((len(line) for name in names for line in name.split("\n")), default=0)
+    letters = max((len(line) for name in names for line in legible(name).split("\n")), default=0)
     return 0.15 + letters * 0.62 * size / 72
 
 

@@ -1,6 +1,7 @@
 """The numbers of a report for other programs and for papers."""
 
 import io
+import re
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
@@ -13,8 +14,9 @@ from transfer_jax.results import Results
 if TYPE_CHECKING:
     import pandas as pd
 
-LATEX = {"&": r"\&", "%": r"\%", "_": r"\_", "#": r"\#", "$": r"\$", "±": r"$\pm$", "−": "$-$",
-         "<": "$<$", ">": "$>$"}  # fmt: skip
+LATEX = {"\\": r"\textbackslash{}", "{": r"\{", "}": r"\}", "~": r"\textasciitilde{}",
+         "^": r"\textasciicircum{}", "\n": " ", "&": r"\&", "%": r"\%", "_": r"\_", "#": r"\#",
+         "$": r"\$", "±": r"$\pm$", "−": "$-$", "<": "$<$", ">": "$>$"}  # fmt: skip
 
 
 def effects_frame(found: Sequence[Effects]) -> "pd.DataFrame":
@@ -60,8 +62,8 @@ def export(results: Results, found: Sequence[Effects], tables: Sequence[Table]) 
     return {
         "effects.csv": files["effects"].to_csv(index=False, lineterminator="\n").encode(),
         **held,
-        "tables.tex": "\n".join(map(latex, tables)).encode(),
-        "tables.md": "\n".join(map(markdown, tables)).encode(),
+        "tables.tex": "\n".join(map(latex, tables)).encode(errors="backslashreplace"),
+        "tables.md": "\n".join(map(markdown, tables)).encode(errors="backslashreplace"),
     }
 
 
@@ -110,13 +112,19 @@ def markdown(table: Table) -> str:
       >>> print(markdown(Table("gain", ("n", "AnB"), (("1", "+1.0"),))).splitlines()[2])
       | n | AnB |
     """
-    rows = [table.header, ("--:",) * len(table.header), *table.rows]
-    lines = ["| " + " | ".join(cell.replace("|", r"\|") for cell in row) + " |" for row in rows]
-    return "\n".join([f"### {table.title}", "", *lines, ""])
+    head, *body = ([_plain(cell) for cell in row] for row in (table.header, *table.rows))
+    rows = [head, ["--:"] * len(head), *body]
+    lines = ["| " + " | ".join(row) + " |" for row in rows]
+    return "\n".join([f"### {_plain(table.title)}", "", *lines, ""])
 
 
 def _escaped(text: str) -> str:
     return "".join(LATEX.get(letter, letter) for letter in text)
+
+
+def _plain(text: str) -> str:
+    """Text in which Markdown finds nothing to format."""
+    return re.sub(r"([\\|<>`*_\[\]#$~])", r"\\\1", " ".join(text.split("\n")))
 
 
 def _parquet(frame: "pd.DataFrame") -> bytes:

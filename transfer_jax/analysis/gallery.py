@@ -16,6 +16,7 @@ from transfer_jax.analysis.figures import (
     points_of_networks,
     transfer_curves,
 )
+from transfer_jax.analysis.letters import make_legible
 from transfer_jax.analysis.page import picture
 from transfer_jax.analysis.paper_figures import paper_figures
 from transfer_jax.analysis.pictures import filters, learning_curves, split_images
@@ -132,6 +133,7 @@ def saved(figures: Mapping[str, Figure]) -> dict[str, bytes]:
     with matplotlib.rc_context(RC):
         for name, figure in figures.items():
             png, svg = io.BytesIO(), io.BytesIO()
+            make_legible(figure)
             figure.savefig(svg, format="svg", dpi=150, metadata={"Date": None})
             # What was laid out once is not laid out again.
             figure.set_layout_engine("none")

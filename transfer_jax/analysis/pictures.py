@@ -13,6 +13,7 @@ from matplotlib.figure import Figure
 from transfer_jax.analysis.crossing import Group
 from transfer_jax.analysis.drawing import CUT_MAP, Ends, label_ends, tidy
 from transfer_jax.analysis.evidence import Evidence
+from transfer_jax.analysis.letters import legible
 from transfer_jax.analysis.tables import heading
 from transfer_jax.conditions import Treatment
 from transfer_jax.curves import Curve
@@ -119,7 +120,7 @@ def split_images(evidence: Evidence) -> Figure | None:
         axis.set_xlim(-0.5, across * (width + gap) - 0.5)
         for place, (name, _) in enumerate(own):
             middle = place * (width + gap) + width / 2
-            text = name.split(",")[0][:14]
+            text = legible(name.split(",")[0])[:14]
             axis.text(middle, -0.06 * height, text, ha="center", va="bottom", fontsize=11)
         axis.set_ylabel(task, rotation=0, ha="right", va="center")
         axis.set(xticks=[], yticks=[])

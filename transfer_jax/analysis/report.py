@@ -139,7 +139,9 @@ def write_report(
     )
     results = Results(evidence.rows, str(evidence.folder))
     files = drawn | export(results, found, [*tables, *claims])
-    return write_files(evidence.folder, files | {"report.html": page.encode()})
+    return write_files(
+        evidence.folder, files | {"report.html": page.encode(errors="backslashreplace")}
+    )
 
 
 def write_reference(folder: epath.Path) -> list[epath.Path]:
@@ -199,7 +201,7 @@ def write_page(
     ]
     page = render_page(title, paragraphs(introduction), sections)
     folder.mkdir(parents=True, exist_ok=True)
-    return write_files(folder, drawn | {f"{name}.html": page.encode()})
+    return write_files(folder, drawn | {f"{name}.html": page.encode(errors="backslashreplace")})
 
 
 def write_files(folder: epath.Path, files: Mapping[str, bytes]) -> list[epath.Path]:
