@@ -63,6 +63,12 @@ def test_parts_that_are_there_stay():
     np.testing.assert_array_equal(none.subset, TRAIN)
 
 
+@pytest.mark.parametrize("share", [-0.1, 1.0, 20, float("nan")])
+def test_a_share_that_is_none_is_refused(share):
+    with pytest.raises(ValueError, match=r"test_share is .*; allowed: from 0 to below 1"):
+        with_held_out(image_set({"a": 20, "b": 20}), validation_share=0.1, test_share=share)
+
+
 def test_the_embedded_images_are_900_100_and_1000_a_class():
     images = load_images("fashion_mnist")
     for subset, count in ((TRAIN, 900), (VALIDATION, 100), (TEST, 1000)):
