@@ -225,7 +225,7 @@ def test_a_class_without_test_images_is_named(tmp_path, capsys):
     write_classes(tmp_path / "d" / "test", count=2)
     assert prepare_folder(tmp_path / "d", tmp_path / "out") == 0
     out = capsys.readouterr().out
-    assert "class without test images; add some, or set data.test_share: bird\n" in out
+    assert "class without test images; add some, or take it out: bird\n" in out
 
 
 def test_a_part_holds_whole_classes_or_a_share_of_one(tmp_path):

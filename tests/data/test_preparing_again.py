@@ -269,6 +269,41 @@ def test_records_of_another_version_are_refused(version, root, out, capsys):
         open_records(out, stream=True)
 
 
+def delete_shard(out: Path) -> None:
+    next(out.glob("train-*.array_record")).unlink()
+
+
+def cut_shard(out: Path) -> None:
+    path = next(out.glob("train-*.array_record"))
+    path.write_bytes(path.read_bytes()[:-10])
+
+
+def delete_sums(out: Path) -> None:
+    next(out.glob("*.sums.npz")).unlink()
+
+
+def damage_manifest(out: Path) -> None:
+    path = out / "dataset.json"
+    path.write_text(path.read_text()[:100])
+
+
+@pytest.mark.parametrize("damage", [delete_shard, cut_shard, delete_sums, damage_manifest])
+def test_what_is_missing_or_damaged_is_made_anew(damage, root, out, capsys):
+    digest = check_exact(out, root).digest
+    damage(out)
+    assert prepare_folder(root, out, "--check") == 1
+    assert prepare_folder(root, out) == 0
+    assert "Brought up to date" not in capsys.readouterr().out
+    assert check_exact(out, root).digest == digest
+    assert prepare_folder(root, out, "--check") == 0
+
+
+def test_a_place_within_the_originals_is_refused(root, capsys):
+    assert prepare_folder(root, root / "prepared") == 1
+    assert f"is within {root}, the originals" in capsys.readouterr().err
+    assert not (root / "prepared").exists()
+
+
 def test_the_check_says_when_the_originals_are_not_there(root, out, capsys):
     shutil.rmtree(root)
     assert prepare_folder(root, out, "--check") == 0

@@ -38,6 +38,12 @@ def claim(
       RecordsError: the folder holds something else; the difference is named.
     """
     path = folder / SETTINGS
+    # What is prepared would be found among the classes.
+    if not originals.fixed_classes and Path(originals.place) in folder.resolve().parents:
+        raise RecordsError(
+            f"{folder} is within {readable(originals.place)}, the originals; choose a data.folder "
+            "outside of it"
+        )
     if not path.exists():
         _check_empty(folder)
     else:
@@ -103,9 +109,11 @@ def _fields(record: dict[str, Any], like: dict[str, Any]) -> list[tuple[str, Any
 
 def _check_classes(folder: Path, originals: Originals) -> None:
     """The same place with other classes throughout is another dataset."""
-    if not (folder / MANIFEST).exists():
+    try:
+        held = Manifest.read(folder, whole=False).class_names
+    except RecordsError:
+        # There is none, or it is damaged: it will be made anew.
         return
-    held = Manifest.read(folder).class_names
     if set(held).isdisjoint(originals.class_names):
         raise RecordsError(
             f"{folder} holds another dataset: none of its classes, {held[0]} to {held[-1]}, is in "

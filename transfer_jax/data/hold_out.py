@@ -26,6 +26,9 @@ def with_held_out(
     Returns:
       The same images; none is in two parts.
 
+    Raises:
+      ValueError: a share is not from 0 to below 1.
+
     Example:
       >>> grey = np.zeros((20, 2, 2, 1), np.uint8)
       >>> labels, subset = np.arange(20) % 2, np.zeros(20, np.int8)
@@ -35,6 +38,9 @@ def with_held_out(
       >>> np.bincount(found.subset).tolist()
       [8, 2, 10]
     """
+    for name, share in (("validation_share", validation_share), ("test_share", test_share)):
+        if not 0 <= share < 1:
+            raise ValueError(f"data.{name} is {share}; allowed: from 0 to below 1")
     subset = images.subset.copy()
     for into, share in ((TEST, test_share), (VALIDATION, validation_share)):
         if share and not (subset == into).any():

@@ -6,9 +6,9 @@ from typing import NamedTuple
 
 from transfer_jax.data.image_set import SUBSETS
 from transfer_jax.data.in_processes import in_processes
-from transfer_jax.data.manifest import MANIFEST, Manifest, RecordsError
+from transfer_jax.data.manifest import Manifest, RecordsError
 from transfer_jax.data.originals.part import Originals, Part, readable
-from transfer_jax.data.prepared_part import digest_of, finished
+from transfer_jax.data.prepared_part import digest_of, record_of
 
 SHOWN = 3
 
@@ -31,20 +31,17 @@ def recorded(folder: Path) -> Images:
 
     Returns:
       (subset, name) of every image that was read, to its class and checksum; nothing where no
-      dataset is.
-
-    Raises:
-      RecordsError: it is damaged.
+      dataset is, or of what is damaged.
     """
-    if not (folder / MANIFEST).exists():
+    try:
+        shards = Manifest.read(folder, whole=False).shards
+    except RecordsError:
         return {}
     found: Images = {}
-    for shard in Manifest.read(folder).shards:
+    for shard in shards:
         stem = Path(shard.file).stem
-        part = finished(folder, stem)
-        if part is None:
-            raise RecordsError(f"{folder / stem}.json is missing or damaged; prepare again")
-        for name, class_name, _, digest in part.originals:
+        part = record_of(folder, stem)
+        for name, class_name, _, digest in part.originals if part else ():
             found[stem.partition("-")[0], name] = Seen(class_name, digest)
     return found
 

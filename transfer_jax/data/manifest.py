@@ -79,8 +79,11 @@ class Manifest:
         return json.dumps(asdict(self))
 
     @classmethod
-    def read(cls, folder: Path) -> "Manifest":
-        """The manifest of a dataset; RecordsError where it is missing, damaged or of old."""
+    def read(cls, folder: Path, *, whole: bool = True) -> "Manifest":
+        """The manifest of a dataset; RecordsError where it is missing, damaged or of old.
+
+        Its files must be there, too, unless it is read to mend them (`whole` is False).
+        """
         path = folder / MANIFEST
         try:
             found: dict[str, Any] = json.loads(path.read_text())
@@ -97,7 +100,7 @@ class Manifest:
             raise RecordsError(f"{path} is damaged: {error}; prepare again") from None
         if manifest.encoding not in ENCODINGS:
             raise RecordsError(f"{path} is damaged: encoding '{manifest.encoding}'; prepare again")
-        for shard in manifest.shards:
+        for shard in manifest.shards if whole else ():
             _check_shard(folder, shard, len(names))
         return manifest
 

@@ -96,24 +96,39 @@ def stem_of(part: Part, stamp: str) -> str:
     return f"{SUBSETS[part.subset]}-{stamp[:STAMP_SHOWN]}"
 
 
-def finished(folder: Path, stem: str, stamp: str | None = None) -> PreparedPart | None:
+def finished(folder: Path, stem: str, stamp: str) -> PreparedPart | None:
     """A part that is prepared already.
 
     Args:
       folder: the dataset's folder.
       stem: what its files are called.
-      stamp: what it must have been made from; None for anything.
+      stamp: what it must have been made from.
 
     Returns:
       Its record, if its files are there and have their size.
     """
+    part = record_of(folder, stem)
+    if part is None or part.stamp != stamp:
+        return None
+    path, sums = folder / part.file, folder / statistics_file(part.file)
+    whole = path.is_file() and path.stat().st_size == part.bytes
+    return part if whole and (not part.sums_sha256 or sums.is_file()) else None
+
+
+def record_of(folder: Path, stem: str) -> PreparedPart | None:
+    """What was recorded of a part, whether its files are there or not.
+
+    Args:
+      folder: the dataset's folder.
+      stem: what its files are called.
+
+    Returns:
+      The record; None where it is missing or damaged.
+    """
     try:
-        part = PreparedPart(**json.loads((folder / f"{stem}.json").read_text()))
-        whole = (folder / part.file).stat().st_size == part.bytes
-        summed = not part.sums_sha256 or (folder / statistics_file(part.file)).is_file()
+        return PreparedPart(**json.loads((folder / f"{stem}.json").read_text()))
     except (OSError, ValueError, TypeError):
         return None
-    return part if whole and summed and stamp in (None, part.stamp) else None
 
 
 def prepare_part(

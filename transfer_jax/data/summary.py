@@ -84,11 +84,12 @@ def _row(name: str, cells: Sequence[str | int]) -> str:
 
 def _too_few(names: Sequence[str], counts: Int[np.ndarray, "class subset"]) -> Iterator[str]:
     train, validation, test = counts.T
+    mend = "add some, or take it out" if test.any() else "data.test_share holds some out"
     several = (counts.sum(axis=1) > 1) & (train > 0)
     for wrong, said in (
         (train == 0, "without training images, so in no task; add images"),
         ((counts.sum(axis=1) == 1) & (train == 1), "of one image, so not to be tested; add images"),
-        (several & (test == 0), "without test images; add some, or set data.test_share"),
+        (several & (test == 0), f"without test images; {mend}"),
         (several & (test > 0) & (validation == 0) & validation.any(), "without validation images"),
     ):
         if wrong.any():

@@ -4,8 +4,6 @@ from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
 
-from PIL import Image
-
 from transfer_jax.data.image_set import SUBSETS, TEST, TRAIN, VALIDATION
 from transfer_jax.data.originals.listing import entries, folders
 from transfer_jax.data.originals.part import OriginalsError, readable
@@ -21,6 +19,7 @@ SAYING = (
     "train (links will do)"
 )
 SHOWN = 4
+ENDINGS = (".jpg", ".jpeg", ".png", ".gif", ".bmp", ".tif", ".tiff", ".webp", ".ppm", ".pgm")
 
 
 def subset_called(name: str) -> int | None:
@@ -135,9 +134,7 @@ def _of_classes(root: Path, inside: dict[str, list[str]], named: list[str]) -> P
 
 def _images(root: Path, name: str) -> bool:
     """Whether a folder holds files with the names of images."""
-    Image.init()
-    files = entries(root / name, Counter())
-    return any(Path(file.name).suffix.lower() in Image.EXTENSION for file in files)
+    return any(file.name.lower().endswith(ENDINGS) for file in entries(root / name, Counter()))
 
 
 def _alike(groups: list[list[str]]) -> bool:
