@@ -40,6 +40,7 @@ ROOMS = [
     "config_text",
     "components",
     "plan",
+    "plan_notes",
     "next_run",
     "workdir",
     "networks",

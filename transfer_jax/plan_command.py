@@ -16,6 +16,7 @@ from transfer_jax.durations import duration
 from transfer_jax.engine.cpu import keep_freed_memory, spread_over_cores
 from transfer_jax.estimate import ProgramCost, estimate
 from transfer_jax.plan import Plan, make_plan
+from transfer_jax.plan_notes import plan_notes
 
 # Images that are read from disk are for networks that this machine need not be able to train.
 ASSUMED = "h100"
@@ -65,7 +66,7 @@ def plan_command(arguments: argparse.Namespace, overrides: list[str], console: C
                 "--config.devices_per_column, or choose fewer --config.cuts."
             )
     flags = shlex.join([f"--config={arguments.config}", *overrides])
-    for note in (*notes, f"Next: transfer-jax run {flags}"):
+    for note in (*plan_notes(plan), *notes, f"Next: transfer-jax run {flags}"):
         console.print(note, highlight=False, soft_wrap=True)
 
 
