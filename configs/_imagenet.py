@@ -16,7 +16,7 @@ def imagenet_config(name: str, reference: str) -> ConfigDict:
     config = ConfigDict({"name": name, "reference": reference, "scales": {"tiny": _tiny()}})
     config.data = {
         "source": "imagenet2012",
-        "form": {"size": 256, "resize": "warp", "encoding": "jpeg"},
+        "form": {"size": 256, "encoding": "jpeg"},
         "stream": True,
         "validation_share": 0.0,  # as the original, which trained on all training images
         "mirror": True,

@@ -50,6 +50,7 @@ ROOMS = [
     "components",
     "recipes",
     "plan",
+    "plan_notes",
     "next_run",
     "versions",
     "workdir",

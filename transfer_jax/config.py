@@ -169,6 +169,8 @@ def _nearest(name: str, known: Sequence[str]) -> str:
         both = difflib.SequenceMatcher(None, name, other).ratio()
         return max(last, both), both
 
+    if (part := name.rpartition(".")[0]) in known:
+        return part
     return max(known, key=likeness)
 
 

@@ -14,6 +14,7 @@ from transfer_jax.engine.processes import is_first, wait_for_all
 from transfer_jax.keepsakes import keep_split_images
 from transfer_jax.lock import Lock
 from transfer_jax.plan import Plan, check_devices, make_plan
+from transfer_jax.plan_notes import plan_notes
 from transfer_jax.results import Results, check_complete, read_rows, write_rows
 from transfer_jax.schema import Config
 from transfer_jax.stopping import StopRequest
@@ -54,6 +55,8 @@ def run(
     plan = make_plan(config)
     check_prepared(plan.recipe.images, plan.config.data.source, plan.config.data.folder)
     check_devices(plan)
+    for note in plan_notes(plan):
+        console.print(note, highlight=False, soft_wrap=True, markup=False)
     if is_first():
         folder.open()
     wait_for_all("the workdir")

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from transfer_jax.fields import ConfigError
 from transfer_jax.plan import make_plan
+from transfer_jax.plan_notes import plan_notes
 from transfer_jax.recipes import smallest_task
 from transfer_jax.schema import Config
 
@@ -18,8 +19,8 @@ def next_run(config: Config, flags: Sequence[str]) -> list[str]:
       flags: the arguments that it was given by.
 
     Returns:
-      Lines: the command, with a smaller batch where the dataset has too few images; or what has to
-      be changed before there is one.
+      Lines: what is odd, and the command, with a smaller batch where a task has too few images; or
+      what has to be changed before there is one.
     """
     # Pixels are of no matter here.
     config = dataclasses.replace(config, data=dataclasses.replace(config.data, stream=True))
@@ -28,7 +29,7 @@ def next_run(config: Config, flags: Sequence[str]) -> list[str]:
         if config.batch_size > most:
             config = dataclasses.replace(config, batch_size=most)
             flags = [*flags, f"--config.batch_size={most}"]
-        make_plan(config)
+        notes = plan_notes(make_plan(config))
     except ConfigError as error:
         return [f"Before a run: {' '.join(str(error).split())}"]
-    return [f"Next: transfer-jax run {shlex.join(flags)}"]
+    return [*notes, f"Next: transfer-jax run {shlex.join(flags)}"]

@@ -15,6 +15,7 @@ from transfer_jax.engine.cpu import keep_freed_memory, spread_over_cores
 from transfer_jax.estimate import ProgramCost, estimate
 from transfer_jax.places import place
 from transfer_jax.plan import Plan, make_plan
+from transfer_jax.plan_notes import plan_notes
 from transfer_jax.terminal import print_table
 
 # Images that are read from disk are for networks that this machine need not be able to train.
@@ -67,9 +68,8 @@ def plan_command(arguments: argparse.Namespace, overrides: list[str], console: C
             )
     workdir = [f"--workdir={arguments.workdir}"] if arguments.workdir else []
     flags = shlex.join([f"--config={arguments.config}", *workdir, *overrides])
-    for note in notes:
-        console.print(note, highlight=False)
-    console.print(f"Next: transfer-jax run {flags}", highlight=False, soft_wrap=True)
+    for note in (*plan_notes(plan), *notes, f"Next: transfer-jax run {flags}"):
+        console.print(note, highlight=False, soft_wrap=True)
 
 
 def _plain(plan: Plan) -> Plan:

@@ -106,7 +106,9 @@ class Sgd:
 
     name: str = setting("sgd", "sgd, or caffe: Caffe's, which falls in steps")
     learning_rate: float = setting(0.03, "the highest rate", above=0.0, affects=STATE)
-    warmup_steps: int = setting(30, "steps in which the rate rises; less than steps", low=0)
+    warmup_steps: int = setting(
+        30, "steps in which the rate rises; less than steps", low=0, high=10**8
+    )
     momentum: float = setting(0.9, "share of the velocity that is kept", low=0.0, below=1.0)
     weight_decay: float = setting(
         5e-4, "factor of a parameter that is added to its gradient", low=0.0, affects=STATE
@@ -119,7 +121,7 @@ class Caffe:
 
     name: str = setting("caffe", "caffe, or sgd, which falls along a cosine")
     learning_rate: float = setting(0.01, "the first rate", above=0.0, affects=STATE)
-    step_every: int = setting(100_000, "steps after which the rate falls", low=1)
+    step_every: int = setting(100_000, "steps after which the rate falls", low=1, high=10**8)
     step_factor: float = setting(0.1, "what it is multiplied by then", low=0.0, below=1.0)
     momentum: float = setting(0.9, "share of the velocity that is kept", low=0.0, below=1.0)
     weight_decay: float = setting(
