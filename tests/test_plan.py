@@ -33,7 +33,10 @@ def test_the_default_plan_is_the_papers_grid_twice_over_four_seeds():
         ("seeds=0", "seeds is 0; allowed: whole numbers from 1"),
         ("steps=-1", "steps is -1"),
         ("batch_size=100000", "batch_size is 100000, but task A has 50 training examples"),
-        ("data.train_per_class=901", "class 0 has 900 images, 901 are asked for"),
+        (
+            "data.train_per_class=901",
+            "class 'T-shirt/top' has 900 training images, 901 are asked for",
+        ),
         ("data.source=cifar", "no dataset 'cifar'"),
         ("data.shift=-1", "data.shift is -1"),
         ("optimizer.learning_rate=0.0", "optimizer.learning_rate is 0.0"),

@@ -45,7 +45,8 @@ def largest_task(splits: dict[str, Split]) -> int:
 
 def _training(config: Config, images: ImageSet, task: Task) -> np.ndarray:
     per_class = config.data.train_per_class or None
-    return first_examples(images.labels, images.is_train, task, per_class)
+    what = {"names": images.class_names, "what": "training images"}
+    return first_examples(images.labels, images.is_train, task, per_class, **what)
 
 
 def make_recipe(config: Config, images: ImageSet, splits: dict[str, Split]) -> Recipe:
@@ -65,8 +66,9 @@ def make_recipe(config: Config, images: ImageSet, splits: dict[str, Split]) -> R
     """
     tasks = _tasks(splits)
     test = config.data.test_per_class or None
+    what = {"names": images.class_names, "what": "test images"}
     test_examples = max(
-        len(first_examples(images.labels, images.is_test, task, test)) for task in tasks
+        len(first_examples(images.labels, images.is_test, task, test, **what)) for task in tasks
     )
     crop = config.data.crop
     if crop > min(images.images.shape[1:3]):

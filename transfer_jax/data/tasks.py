@@ -120,6 +120,8 @@ def first_examples(
     per_class: int | None,
     *,
     at_most: bool = False,
+    names: Sequence[str] = (),
+    what: str = "images",
 ) -> Int[np.ndarray, " example"]:
     """Indices of the first k images of each class of a task, in the dataset's order.
 
@@ -129,6 +131,8 @@ def first_examples(
       task: the task.
       per_class: k; None takes all.
       at_most: whether a class that has fewer than k gives what it has.
+      names: names of the classes, for the error.
+      what: what the candidates are, for the error.
 
     Returns:
       Indices in ascending order.
@@ -150,8 +154,9 @@ def first_examples(
     wanted = 1 if per_class is None or at_most else per_class
     for label in task.classes:
         if counts[label] < wanted:
+            name = f"'{names[label]}'" if names else label
             raise ValueError(
-                f"class {label} has {counts[label]} images, {wanted} {_are(wanted)} asked for"
+                f"class {name} has {counts[label]} {what}, {wanted} {_are(wanted)} asked for"
             )
     if per_class is not None:
         by_class = found[np.argsort(labels[found], kind="stable")]
