@@ -29,10 +29,12 @@ def save(path: epath.PathLike, tree: PyTree) -> None:
 
     Raises:
       OSError: it cannot be written.
+      PlaceError: the folder is some other address than a bucket's.
     """
+    folder = rooted(path)
     with ocp.StandardCheckpointer(multiprocessing_options=alone()) as checkpointer:
         try:
-            checkpointer.save(rooted(path), tree, force=True)
+            checkpointer.save(folder, tree, force=True)
             checkpointer.wait_until_finished()
         except Exception as error:
             raise write_error(path, error) from None
@@ -80,11 +82,13 @@ def restore(path: epath.PathLike, like: PyTree) -> PyTree:
 
     Raises:
       CheckpointError: there is no checkpoint, or structure, shapes or dtypes differ.
+      PlaceError: the folder is some other address than a bucket's.
     """
+    folder = rooted(path)
     abstract = jax.tree.map(lambda leaf: np.zeros(leaf.shape, leaf.dtype), like)
     try:
         with ocp.StandardCheckpointer() as checkpointer:
-            tree = checkpointer.restore(rooted(path), abstract)
+            tree = checkpointer.restore(folder, abstract)
     except (OSError, ValueError, KeyError) as error:
         reason = " ".join(str(error).split())[:200]
         raise CheckpointError(f"{path} holds no network of this shape: {reason}") from error

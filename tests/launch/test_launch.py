@@ -15,6 +15,7 @@ from tests.running.commands import SMALL, assert_same, run, what_it_made
 from transfer_jax.cli import main
 from transfer_jax.launch import gcluster, queued_resource, skypilot
 from transfer_jax.launch.job import Job, LaunchError, check
+from transfer_jax.launch.local import run_all
 from transfer_jax.launch_command import launch_command
 
 GOLDEN = Path(__file__).parent / "golden"
@@ -115,3 +116,10 @@ def test_two_local_processes_really_run(tmp_path):
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     assert_same(tmp_path / "two", what_it_made(tmp_path / "one"))
+
+
+def test_a_terminals_ctrl_c_reaches_each_process_once(capfd):
+    """Through the one that started them: a second one would end them without a checkpoint."""
+    code = "import os; print(os.getpgrp() == os.getpgid(os.getppid()))"
+    assert run_all([[sys.executable, "-c", code]] * 2) == 0
+    assert capfd.readouterr().out.split() == ["False", "False"]
