@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from tests.data.test_tfds import data_dir  # noqa: F401
 from transfer_jax.cli import main
 from transfer_jax.config import load_config
 
@@ -63,6 +64,16 @@ def test_the_folder_of_a_dataset_has_a_default(tmp_path, capsys, monkeypatch):
         data = load_config("fashion_mnist", [f"--config.data.source={source}"]).data
         assert data.folder == f"data/{folder}"
     assert load_config("fashion_mnist").data.folder == ""
+
+
+def test_a_dataset_of_tfds_needs_its_name_alone(data_dir, tmp_path, capsys, monkeypatch):  # noqa: F811
+    monkeypatch.chdir(tmp_path)
+    source = "--config.data.source=tfds:cifar100"
+    assert main(["prepare", source, f"--data_dir={data_dir}", "--workers=1"]) == 0
+    program, *arguments = shlex.split(last_line(capsys).removeprefix("Next: "))
+    assert program == "transfer-jax" and arguments[0] == "run"
+    assert main([*arguments, *(f"--config.{field}" for field in SMALL)]) == 0
+    assert (tmp_path / "runs" / "cifar100" / "report.html").stat().st_size > 0
 
 
 def test_what_cannot_be_trained_is_said_after_preparing(tmp_path, capsys, monkeypatch):

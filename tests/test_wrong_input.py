@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from ml_collections import ConfigDict
+from ml_collections.config_dict import required_placeholder
 
 import transfer_jax as tj
 from transfer_jax.cli import main
@@ -17,6 +18,7 @@ from transfer_jax.fields import ConfigError
 from transfer_jax.workdir import WorkdirError, as_json
 
 HUGE = 10**10
+FOLDER = "--config.data.source=folder --config.data.folder=none"
 BASE = {"named_splits": {"distant": {"A": ("Coat",), "B": ("Bag",)}}}
 FILE = f"""
 from ml_collections import ConfigDict
@@ -123,6 +125,10 @@ ONLY = [
     wrong("file", "c.scales = 3", "scales is 3"),
     wrong("file", "c.data.crop = 3", "cannot be loaded: AttributeError"),
     wrong("file", "c = {}", "get_config() returns dict, not ConfigDict"),
+    wrong("run", {"seeds": required_placeholder(int)}, "seeds has no value"),
+    wrong("line", f"plan {FOLDER} --config.seeds=0", "seeds is 0"),
+    wrong("line", f"plan {FOLDER} --config.cuts=(9,)", "n = 9 is no cut of a network of 6 layers"),
+    wrong("line", f"plan {FOLDER}", "folder is not prepared in 'none'"),
     wrong("file", "1 / 0", "cannot be loaded: ZeroDivisionError"),
     wrong("json", [], "holds no fields"),
     wrong("line", "run --config.seeds", "'--config.seeds' has no value"),

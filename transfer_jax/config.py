@@ -80,10 +80,17 @@ def _plain(config: Any, depth: int = 0) -> Any:
     if dataclasses.is_dataclass(config):
         return plain(config)
     if isinstance(config, ConfigDict | Mapping):
-        return {str(name): _plain(value, depth + 1) for name, value in config.items()}
+        return {str(name): _plain(_held(config, name), depth + 1) for name in config}
     if depth == 0:
         raise ConfigError(f"a config is {type(config).__name__}; allowed: ConfigDict")
     return config
+
+
+def _held(config: Any, name: str) -> Any:
+    try:
+        return config[name]
+    except Exception as error:  # A reference of ml_collections may have no value.
+        raise ConfigError(f"{name} has no value: {error}") from None
 
 
 def _asked(overrides: Sequence[str]) -> Stated:
