@@ -70,7 +70,7 @@ def graft_rivals(recipient: Tree, donor: Tree) -> Rivals:
         return jax.tree_util.tree_map_with_path(chosen, recipient, donor)
 
     def flax() -> Any:
-        old = traverse_util.flatten_dict(recipient, sep="/")
+        old: Any = traverse_util.flatten_dict(recipient, sep="/")
         new: Any = traverse_util.flatten_dict(donor, sep="/")
         merged = {
             name: jnp.copy(new[name] if fnmatch.fnmatch(name, PATTERN) else leaf)
