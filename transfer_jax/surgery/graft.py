@@ -71,14 +71,11 @@ def graft(
         raise GraftError(f"the donor does not fit: {'; '.join(problems)}")
     if columns is not None:
         _check_columns(fitting.values(), columns)
-    for i, leaf in enumerate(leaves):
-        if columns is None:
-            new = fitting[i].donated if i in fitting else leaf
-            leaves[i] = copied(new) if copy else new
-        elif i in fitting:
-            leaves[i] = with_row(leaf, columns[0], row(fitting[i].donated, columns[1]))
-        elif copy:
-            leaves[i] = copied(leaf)
+    for i, match in fitting.items():
+        leaves[i] = match.donated if columns is None else _with_column(match, columns)
+    if copy:  # what got a column is a copy already
+        new = fitting if stacked else {}
+        leaves = [leaf if i in new else copied(leaf) for i, leaf in enumerate(leaves)]
     return jax.tree.unflatten(structure, leaves)
 
 
@@ -105,6 +102,11 @@ def reinitialise(params: PyTree, init_params: PyTree, where: Where, *, copy: boo
     Source: Yosinski et al. (2014), section 2: the layers above the cut start afresh.
     """
     return graft(params, init_params, where, copy=copy)
+
+
+def _with_column(match: Match, columns: tuple[int, int]) -> jax.Array:
+    into, out_of = columns
+    return with_row(match.leaf, into, row(match.donated, out_of))
 
 
 def _check_columns(matches: Iterable[Match], columns: tuple[int, int]) -> None:
