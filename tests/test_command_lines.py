@@ -17,7 +17,7 @@ from transfer_jax.parser import COMMANDS, make_parser
 REQUIRED = {"sweep": ["--over=a=1"], "launch": ["--on=local"], "status": ["a"]}
 WRONG_USAGE = [
     # Commands.
-    ("rnu", "COMMAND: 'rnu' is none of run, plan"),
+    ("rnu", "COMMAND is 'rnu'; allowed: run, plan"),
     ("rnu", "; nearest: run;"),
     ("--wokdir=a", "unknown argument '--wokdir=a'"),
     ("--config=fashion_mnist plan", "unknown argument '--config=fashion_mnist'"),
@@ -30,8 +30,8 @@ WRONG_USAGE = [
     ("report --config.seeds=3 a", "unknown argument '--config.seeds=3'"),
     ("--config.seeds=3 status a", "unknown argument '--config.seeds=3'"),
     # Values that are missing.
-    ("run --config", "--config: expected one argument"),
-    ("run --workdir --config.seeds=3", "--workdir: expected one argument"),
+    ("run --config", "--config expected one argument"),
+    ("run --workdir --config.seeds=3", "--workdir expected one argument"),
     ("run --config.seeds", "'--config.seeds' has no value; write --config.seeds=VALUE"),
     ("run --config.seeds 5", "'--config.seeds' has no value; write --config.seeds=VALUE"),
     ("--config.seeds plan", "'--config.seeds' has no value; write --config.seeds=VALUE"),
@@ -40,19 +40,19 @@ WRONG_USAGE = [
     ("status", "required: workdir"),
     ("report", "report needs the folder of a run, or --reference"),
     # Empty ones.
-    ("run --config=", "--config: is empty"),
-    ("run --workdir=", "--workdir: is empty"),
-    ("sweep --workdir= --over seeds=1,2", "--workdir: is empty"),
-    ("report --to= .", "--to: is empty"),
-    ("prepare --manual_dir=", "--manual_dir: is empty"),
-    ("launch --on=local --name=", "--name: is empty"),
+    ("run --config=", "--config is empty"),
+    ("run --workdir=", "--workdir is empty"),
+    ("sweep --workdir= --over seeds=1,2", "--workdir is empty"),
+    ("report --to= .", "--to is empty"),
+    ("prepare --manual_dir=", "--manual_dir is empty"),
+    ("launch --on=local --name=", "--name is empty"),
     # Values of the wrong kind.
-    ("launch --on=slurm", "--on: 'slurm' is none of skypilot, queued-resource, gcluster, local"),
-    ("report --every=0 a", "--every: '0' is no whole number from 1"),
-    ("report --every=soon a", "--every: 'soon' is no whole number from 1"),
-    ("prepare --workers=-1", "--workers: '-1' is no whole number from 1"),
-    ("run --processes=two", "--processes: 'two' is no whole number from 1"),
-    ("run --process=x", "--process: invalid int value: 'x'"),
+    ("launch --on=slurm", "--on is 'slurm'; allowed: skypilot, queued-resource, gcluster, local"),
+    ("report --every=0 a", "--every is 0; allowed: whole numbers from 1"),
+    ("report --every=soon a", "--every is 'soon'; allowed: whole numbers from 1"),
+    ("prepare --workers=-1", "--workers is -1; allowed: whole numbers from 1"),
+    ("run --processes=two", "--processes is 'two'; allowed: whole numbers from 1"),
+    ("run --process=x", "--process is 'x'; allowed: whole numbers from 0"),
     # Arguments that do not go together.
     ("run --processes=2", "several processes need --coordinator, --process too"),
     ("report --watch . .", "--watch follows one run; give one folder"),

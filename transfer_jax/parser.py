@@ -5,7 +5,7 @@ from collections.abc import Callable
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from transfer_jax.usage import Parser, given, whole
+from transfer_jax.usage import Parser, given, number, whole
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -87,7 +87,7 @@ def _add_run_arguments(parser: Parser) -> None:
     )
     group.add_argument("--coordinator", metavar="HOST:PORT", type=given, help="of process 0")
     group.add_argument("--processes", type=whole, help="number of processes")
-    group.add_argument("--process", type=int, help="number of this process, from 0")
+    group.add_argument("--process", type=number, help="number of this process, from 0")
 
 
 def _add_plan_arguments(parser: Parser) -> None:

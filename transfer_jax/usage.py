@@ -29,7 +29,7 @@ class Parser(argparse.ArgumentParser):
         Returns:
           Never.
         """
-        told = re.sub(r"^argument ", "", " ".join(message.split()))
+        told = re.sub(r"^argument (\S+): ", r"\1 ", " ".join(message.split()))
         print(f"{self.prog}: {told}; see {self.prog} --help", file=sys.stderr)
         sys.exit(STATUS)
 
@@ -50,7 +50,7 @@ class Parser(argparse.ArgumentParser):
         if action.choices is None or value in action.choices:
             return
         allowed = list(map(str, action.choices))
-        told = f"'{value}' is none of {', '.join(allowed)}{nearest(str(value), allowed)}"
+        told = f"is '{value}'; allowed: {', '.join(allowed)}{nearest(str(value), allowed)}"
         raise argparse.ArgumentError(action, told)
 
 
@@ -105,6 +105,30 @@ def whole(text: str) -> int:
       >>> whole("30")
       30
     """
-    if not re.fullmatch(r"0*[1-9]\d{0,8}", text, re.ASCII):
-        raise argparse.ArgumentTypeError(f"'{text}' is no whole number from 1")
-    return int(text)
+    return _number(text, 1)
+
+
+def number(text: str) -> int:
+    """A whole number from 0.
+
+    Args:
+      text: how it is written.
+
+    Returns:
+      The number.
+
+    Raises:
+      ArgumentTypeError: it is none.
+
+    Example:
+      >>> number("0")
+      0
+    """
+    return _number(text, 0)
+
+
+def _number(text: str, least: int) -> int:
+    if re.fullmatch(r"\d{1,9}", text, re.ASCII) and int(text) >= least:
+        return int(text)
+    found = text if re.fullmatch(r"-?\d+", text) else repr(text)
+    raise argparse.ArgumentTypeError(f"is {found}; allowed: whole numbers from {least}")

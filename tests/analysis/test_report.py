@@ -325,7 +325,7 @@ def test_a_watched_run_is_reported_until_it_is_finished(tmp_path, monkeypatch, c
     [
         ([], 2, "report needs the folder of a run, or --reference"),
         (["nowhere"], 1, "nowhere is not there"),
-        (["--every=0", "."], 2, "--every: '0' is no whole number from 1"),
+        (["--every=0", "."], 2, "--every is 0; allowed: whole numbers from 1"),
     ],
 )
 def test_bad_arguments_are_one_line(arguments, status, words, capsys):
