@@ -10,6 +10,7 @@ from jax.core import Tracer
 from jax.tree_util import default_registry
 from jaxtyping import PyTree
 
+from transfer_jax.surgery.paths import join_keys
 from transfer_jax.surgery.selection import SelectionError, is_flag
 
 Keys = tuple[Any, ...]
@@ -177,13 +178,13 @@ def key_text(keys: Keys) -> str:
       keys: plain keys.
 
     Returns:
-      The keys joined by "/".
+      The keys as paths have them.
 
     Example:
       >>> key_text(("layers", 0))
       'layers/0'
     """
-    return "/".join(map(str, keys))
+    return join_keys(map(str, keys))
 
 
 def _listed(keys: Sequence[Keys] | Mapping[Keys, Any]) -> str:
