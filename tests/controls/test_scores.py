@@ -235,3 +235,15 @@ def test_cka_of_one_example_or_of_unequal_numbers():
 def test_cka_with_fewer_examples_than_features_is_too_high_as_documented():
     few, many = ((RANDOM.normal(size=(n, 200)), RANDOM.normal(size=(n, 200))) for n in (10, 2000))
     assert linear_cka(*few) > 0.8 > 0.2 > linear_cka(*many)
+
+
+def test_leep_depends_on_which_labels_are_alike_not_on_their_names():
+    source = RANDOM.dirichlet(np.ones(4), size=30)
+    labels = RANDOM.integers(0, 3, 30)
+    for renamed in (
+        labels - 2,
+        labels * 10**12,
+        labels.astype(float),
+        np.array(list("abc"))[labels],
+    ):
+        assert leep(source, renamed) == pytest.approx(leep(source, labels))

@@ -53,3 +53,26 @@ def test_nan_gradients_of_frozen_leaves_do_no_harm():
 def test_a_mask_of_another_structure_is_refused():
     with pytest.raises(SelectionError, match="fc2/kernel"):
         freeze_traced(optax.sgd(0.1), {"conv1": {"kernel": jnp.array(True)}}).init(PARAMS)
+
+
+@pytest.mark.parametrize("flag", [1, jnp.float32(1), jnp.int32(1), "frozen", jnp.nan])
+def test_a_mask_of_something_else_than_booleans_is_refused(flag):
+    with pytest.raises(TypeError, match=r"the mask holds .* at a; allowed: bool"):
+        freeze_traced(optax.sgd(0.1), {"a": flag})
+
+
+@pytest.mark.parametrize("shape", [(3, 2), (3,), (1, 2)])
+def test_flags_that_do_not_broadcast_to_their_leaf_are_refused(shape):
+    params = {"a": jnp.ones(2)}
+    tx = freeze_traced(optax.sgd(0.1), {"a": jnp.ones(shape, bool)})
+    with pytest.raises(SelectionError, match=r"a: a mask of \(.*\) does not fit \(2,\)"):
+        tx.init(params)
+
+
+def test_narrow_floats_with_wide_gradients():
+    params = {"a": jnp.arange(4).astype(jnp.float8_e4m3fn), "b": jnp.ones(2)}
+    tx = freeze_traced(optax.sgd(0.1), {"a": jnp.array(True), "b": jnp.array(False)})
+    grads = {"a": jnp.ones(4), "b": jnp.ones(2)}
+    updates, _ = tx.update(grads, tx.init(params), params)
+    after = optax.apply_updates(params, updates)
+    assert after["a"].tobytes() == params["a"].tobytes() and after["a"].dtype == params["a"].dtype

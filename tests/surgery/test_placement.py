@@ -51,6 +51,8 @@ SETUP = """
             assert a.sharding.is_equivalent_to(b.sharding, a.ndim), (a.sharding, b.sharding)
             assert a.sharding.memory_kind == b.sharding.memory_kind
             assert a.committed == b.committed
+            if isinstance(a.sharding, NamedSharding):  # explicit axes stay explicit
+                assert a.sharding.mesh == b.sharding.mesh
 """
 
 GRAFT = """
@@ -86,6 +88,7 @@ STACK = """
             if isinstance(home, NamedSharding):
                 spec = P(None, *home.spec)
                 home = NamedSharding(home.mesh, spec, memory_kind=home.memory_kind)
+                assert whole.sharding.mesh == home.mesh
             assert whole.sharding.is_equivalent_to(home, 3), (whole.sharding, home)
         lie_alike(tj.unstack(tj.stack([tree, tree]))[1], tree)
         assert not tj.diff(tj.unstack(tj.stack([tree, tree]))[1], tree)

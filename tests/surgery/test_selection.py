@@ -1,7 +1,12 @@
+from collections import OrderedDict
+
+import flax
 import jax
 import jax.numpy as jnp
 import pytest
+from flax import nnx
 
+import transfer_jax as tj
 from transfer_jax.surgery.paths import leaf_paths
 from transfer_jax.surgery.selection import SelectionError, first_layers, mask_of, select
 
@@ -77,3 +82,25 @@ def test_a_mask_must_fit():
         mask_of({"a": 1, "b": 2}, {"a": True})
     with pytest.raises(SelectionError, match="mask and tree differ"):
         mask_of({"a": 1}, {"a": jnp.array(1.0)})
+
+
+@pytest.mark.parametrize("nothing", [[], ()])
+def test_an_empty_list_selects_nothing(nothing):
+    with pytest.raises(SelectionError, match="an empty list selects 0 leaves"):
+        select(TREE, nothing)
+    assert selected(nothing, expect=0) == []
+
+
+def test_a_mask_is_about_leaves_by_path_whatever_holds_them():
+    mask = select(TREE, "conv1/*")
+    frozen = flax.core.freeze(TREE)
+    assert jax.tree.leaves(mask_of(frozen, mask)) == jax.tree.leaves(mask)
+    assert type(mask_of(frozen, mask)) is flax.core.FrozenDict
+    ordered = OrderedDict((name, TREE[name]) for name in ("head", "conv2", "conv1"))  # its order
+    assert mask_of(ordered, mask)["conv1"] == {"kernel": True, "bias": True}
+    assert not any(jax.tree.leaves([mask_of(ordered, mask)[name] for name in ("head", "conv2")]))
+    state = nnx.State({"a": {"w": nnx.Param(jnp.zeros(2))}, "b": nnx.Param(jnp.zeros(2))})
+    plain = {"a": {"w": True}, "b": False}
+    donor = {"a": {"w": jnp.ones(2)}, "b": jnp.ones(2)}
+    assert sorted(tj.diff(state, tj.graft(state, donor, plain)).moved) == ["a/w"]
+    assert [layer.frozen for layer in tj.summary(frozen, mask).layers] == [2, 0, 0]

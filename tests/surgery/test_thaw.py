@@ -81,3 +81,15 @@ def test_a_thaw_that_forgets_a_group_is_refused():
 def test_a_leaf_cannot_be_frozen_and_thawed():
     with pytest.raises(SelectionError, match="conv1/kernel is frozen and thawed"):
         freeze(optax.sgd(LR), FROZEN, thawed=[FROZEN])
+
+
+def test_a_state_of_another_shape_or_optimizer_is_refused():
+    params = {name: {"kernel": jnp.ones(2)} for name in ("a", "b", "c")}
+    state = freeze(optax.adam(LR), layer("a", "b")).init(params)
+    tx = freeze(optax.adam(LR), layer("a"), thawed=[layer("b")])
+    other = {**params, "c": {"kernel": jnp.ones(3)}}
+    with pytest.raises(ValueError, match=r"mu/c/kernel of group 'trainable' .*\(3,\), had \(2,\)"):
+        thaw(state, tx, other)
+    scheduled = freeze(optax.adam(lambda count: LR), layer("a"), thawed=[layer("b")])
+    with pytest.raises(ValueError, match="keep the optimizer; not in both: inner_state/1/count"):
+        thaw(state, scheduled, params)

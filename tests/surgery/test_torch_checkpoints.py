@@ -336,3 +336,60 @@ def test_any_row_of_opcodes_is_our_error_or_harmless(tmp_path, row):
         load(tmp_path / "net.pth", zipped(Raw(b"".join(row)), RECORDS))
     except tj.TreeFileError as error:
         assert "net.pth" in str(error)
+
+
+def with_metadata(kind: str, numbers: np.ndarray, metadata: Any) -> bytes:
+    held, hooks = storage(kind, "0", len(numbers)), call(named("collections", "OrderedDict"))
+    rebuild = named("torch._utils", "_rebuild_tensor_v2")
+    viewed = call(rebuild, held, 0, (len(numbers),), (1,), False, hooks, metadata)
+    return zipped({"a": viewed}, {"0": numbers.tobytes()})
+
+
+def test_conjugated_and_negated_views(tmp_path):
+    numbers = np.array([1 + 2j, 3 - 4j], np.complex64)
+    path = tmp_path / "net.pth"
+    for metadata, expected in (
+        ({"conj": True}, [1 - 2j, 3 + 4j]),
+        ({"neg": True}, [-1 - 2j, -3 + 4j]),
+        ({"conj": True, "neg": True}, [-1 + 2j, -3 - 4j]),
+        ({"conj": False}, [1 + 2j, 3 - 4j]),
+        (None, [1 + 2j, 3 - 4j]),
+    ):
+        path.write_bytes(with_metadata("ComplexFloat", numbers, metadata))
+        assert tj.load_tree(path)["a"].tolist() == expected
+    path.write_bytes(with_metadata("ComplexFloat", numbers, {"folded": True}))
+    with pytest.raises(tj.TreeFileError, match="metadata that is not known"):
+        tj.load_tree(path)
+
+
+def test_counters_and_complex_numbers_are_plain_data(tmp_path):
+    counter = call(named("collections", "Counter"), {30: 1, 60: 2})  # milestones of a schedule
+    number = call(
+        named("__builtin__", "complex"), Raw(pickle.dumps(1.5, 2)[2:-1]), Raw(b"G" + bytes(8))
+    )
+    (tmp_path / "net.pth").write_bytes(zipped({"milestones": counter, "c": number}, {}))
+    assert tj.load_tree(tmp_path / "net.pth") == {"milestones": {30: 1, 60: 2}, "c": 1.5 + 0j}
+    for odd in (
+        call(named("collections", "Counter"), 3),
+        call(named("builtins", "complex"), "x", 1),
+    ):
+        (tmp_path / "net.pth").write_bytes(zipped({"a": odd}, {}))
+        with pytest.raises(tj.TreeFileError, match="makes no sense"):
+            tj.load_tree(tmp_path / "net.pth")
+
+
+def test_a_tuple_is_a_tree_and_a_number_is_none(tmp_path):
+    path = tmp_path / "net.pth"
+    weight, bias = tensor(FLOATS, 0, (3, 4), (4, 1)), tensor(FLOATS, 0, (3,), (1,))
+    path.write_bytes(zipped(({"fc.weight": weight, "fc.bias": bias}, {"step": (1, 2)}), RECORDS))
+    state, rest = tj.load_tree(path, torch=True)
+    np.testing.assert_array_equal(state["fc"]["kernel"], NUMBERS.reshape(3, 4).T)
+    assert rest == {"step": (1, 2)}
+    for leaf in (3, None, "text"):
+        path.write_bytes(zipped(leaf, {}))
+        assert tj.load_tree(path, torch=True) == leaf
+    path.write_bytes(zipped(bias, RECORDS))
+    bare = tj.load_tree(path, torch=True)
+    np.testing.assert_array_equal(bare, NUMBERS[:3])
+    with pytest.raises(tj.TreeFileError, match="a bare leaf has no name in PyTorch"):
+        tj.save_tree(tmp_path / "net.safetensors", bare, torch=True)

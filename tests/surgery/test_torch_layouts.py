@@ -219,3 +219,30 @@ def test_two_leaves_of_one_name_in_pytorch_are_refused(tmp_path):
     with pytest.raises(tj.TreeFileError, match="a/kernel: no layer of PyTorch has a kernel of 1"):
         tj.save_tree(tmp_path / "a.safetensors", {"a": {"kernel": np.ones(1)}}, torch=True)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_decoder_that_unflattens_is_reported():
+    encoder = {"enc__0__weight": (8, 1, 3, 3), "enc__0__bias": (8,)}
+    encoder |= {"enc__3__weight": (16, 128), "enc__3__bias": (16,)}
+    decoder = {"dec__0__weight": (128, 16), "dec__0__bias": (128,)}
+    decoder |= {"dec__2__weight": (8, 1, 4, 4), "dec__2__bias": (1,)}
+    _, doubts = convert(**encoder, **decoder)
+    for layer in ("dec.0", "enc.3"):
+        assert "read or write a flattened feature map" in doubts[f"{layer}.weight"]
+    said = {"dec.0": "linear", "enc.3": (8, 4, 4), "dec.2": "conv_transpose"}
+    tree, doubts = convert(said, **encoder, **decoder)
+    assert not doubts and tree["dec"]["0"]["kernel"].shape == (16, 128)
+
+
+def test_a_layer_that_works_channel_by_channel_may_be_transposed():
+    by_channel = {"x__weight": (8, 1, 4, 4), "x__bias": (8,)}  # ConvTranspose2d(8, 8, 4, groups=8)
+    _, doubts = convert(**by_channel)
+    assert list(doubts) == ["x.weight"]
+    assert not convert(conv__weight=(8, 1, 4, 4), conv__bias=(8,))[1]  # its name says what it is
+    assert not convert(x__weight=(8, 1, 3, 3), x__bias=(8,))[1]
+
+
+@pytest.mark.parametrize("layout", ["embedding", "norm", "as_is"])
+def test_a_scalar_weight_may_be_declared(layout):
+    tree, _ = convert({"gain": layout}, gain__weight=(), conv__weight=(3, 2, 3, 3))
+    assert to_torch(tree, {"gain": layout})["gain.weight"].shape == ()

@@ -171,3 +171,10 @@ def test_what_cannot_be_stored_is_told_and_leaves_no_file(tmp_path):
     with pytest.raises(TreeFileError, match="cannot hold this tree"):
         save_tree(tmp_path / "net.safetensors", {"a": np.array(["text"])})
     assert list(tmp_path.iterdir()) == []
+
+
+def test_numbers_of_a_big_endian_machine_come_in_this_machines_order(tmp_path):
+    np.savez(tmp_path / "net.npz", a=np.arange(3, dtype=">f4"), b=np.arange(3, dtype=">i2"))
+    tree = tj.load_tree(tmp_path / "net.npz")
+    assert [tree[name].dtype for name in "ab"] == [np.float32, np.int16]
+    assert tree["a"].dtype.isnative and tree["a"].tolist() == [0.0, 1.0, 2.0]

@@ -87,8 +87,19 @@ def test_several_trees_in_a_folder_are_named(tmp_path):
     missing = tmp_path / "missing"
     missing.mkdir()
     shards(missing, files=["m-00001-of-00003.safetensors", "m-00003-of-00003.safetensors"])
-    with pytest.raises(tj.TreeFileError, match="holds several trees"):
+    with pytest.raises(tj.TreeFileError, match="shard 2 of 3 is missing; there is m-00001"):
         tj.load_tree(missing)
+
+
+def test_a_part_of_the_shards_is_no_tree(tmp_path):
+    last = "model-00003-of-00003.safetensors"
+    save_file({"a": np.ones(2)}, tmp_path / last)
+    with pytest.raises(tj.TreeFileError, match="shard 1 of 3 is missing"):
+        tj.load_tree(tmp_path)
+    assert sorted(tj.load_tree(tmp_path / last)) == ["a"]  # the file itself was asked for
+    (tmp_path / "model.safetensors.index.json").write_text(json.dumps({"weight_map": {"a": last}}))
+    with pytest.raises(tj.TreeFileError, match="shard 1 of 3 is missing"):
+        tj.load_tree(tmp_path)
 
 
 def test_a_name_in_two_shards_is_told(tmp_path):

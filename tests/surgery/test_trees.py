@@ -82,3 +82,32 @@ def test_diff_sees_every_kind_of_change():
 def test_diff_is_to_the_bit():
     assert diff({"a": jnp.array(0.0)}, {"a": jnp.array(-0.0)})
     assert not diff({"a": jnp.array(jnp.nan)}, {"a": jnp.array(jnp.nan)})
+
+
+def test_a_stack_keeps_dtypes_or_says_that_it_cannot():
+    for left, right in ((jnp.int8(3), jnp.int32(300)), (1, 1.5), (jnp.bfloat16(1), jnp.ones(()))):
+        with pytest.raises(ValueError, match=r"a: tree 1 has .*, tree 0 has "):
+            stack([{"a": left}, {"a": right}])
+    with pytest.raises(ValueError, match=r"a/act is .*; allowed: arrays and numbers"):
+        stack([{"a": {"act": jnp.tanh}}] * 2)
+
+
+def test_a_receipt_of_what_has_no_distance():
+    for before, after in (
+        (np.array(["a", "b"]), np.array(["a", "c"])),
+        (np.array([1, "b"], object), np.array([1, "c"], object)),
+        (jnp.tanh, jnp.sin),
+        (jnp.array([jnp.inf]), jnp.array([-jnp.nan])),
+    ):
+        assert not diff({"a": before}, {"a": before})
+        assert np.isnan(diff({"a": before}, {"a": after}).moved["a"])
+    mixed = np.array([1, "".join(["b", "c"])], object)  # equal, and elsewhere in memory
+    assert not diff({"a": mixed}, {"a": np.array([1, "".join(["b", "c"])], object)})
+
+
+def test_a_number_of_python_is_what_jax_takes_it_for():
+    for number in (3, 2.1, 1 + 2j, True):
+        assert not diff({"a": number}, {"a": jnp.asarray(number)})
+    assert diff({"a": 2.1}, {"a": 2.1 + 1e-12}).moved
+    assert diff({"a": 3}, {"a": jnp.asarray(4)}).moved == {"a": 1.0}
+    assert diff({"a": 0.0}, {"a": -0.0}).moved == {"a": 0.0}

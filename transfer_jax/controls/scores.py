@@ -33,7 +33,8 @@ def leep(
     source = np.asarray(source).astype(np.float64)
     if not (len(labels) and all_finite(source)):
         return float("nan")
-    onehot = np.eye(labels.max() + 1)[labels]
+    classes, labels = np.unique(labels, return_inverse=True)
+    onehot = np.eye(len(classes))[labels]
     joint = onehot.T @ source / len(labels)
     conditional = joint / np.maximum(joint.sum(axis=0, keepdims=True), 1e-300)
     likely = (source @ conditional.T)[np.arange(len(labels)), labels]

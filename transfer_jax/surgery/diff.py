@@ -8,6 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import PyTree
 
+from transfer_jax.surgery.masks import is_array
 from transfer_jax.surgery.matching import alike, describe
 from transfer_jax.surgery.paths import flatten_paths, leaf_paths
 
@@ -95,15 +96,27 @@ def _change(old: Any, new: Any) -> float | None:
         return None
     if isinstance(old, jax.ShapeDtypeStruct):
         return None
-    if not hasattr(old, "dtype") and not isinstance(old, bool | int | float | complex):
+    if not is_array(old):
         return None if old == new else float("nan")
     left, right = _host(old), _host(new)
+    if left.dtype.hasobject or right.dtype.hasobject:  # bytes of these say where an object lies
+        return None if np.array_equal(left, right) else float("nan")
+    if left.dtype != right.dtype:  # a number of Python, which is wider than JAX takes it for
+        left, right = (x.astype(jnp.result_type(old)) for x in (left, right))
     small = left.nbytes <= SMALL
     same = left.tobytes() == right.tobytes() if small else np.array_equal(_bits(left), _bits(right))
     if same:
         return None
+    return _distance(left, right)
+
+
+def _distance(left: np.ndarray, right: np.ndarray) -> float:
     wide = np.complex128 if np.iscomplexobj(left) else np.float64
-    return float(np.linalg.norm((right.astype(wide) - left.astype(wide)).ravel()))
+    try:
+        with np.errstate(all="ignore"):  # infinities have no distance
+            return float(np.linalg.norm((right.astype(wide) - left.astype(wide)).ravel()))
+    except (TypeError, ValueError):  # nor have texts
+        return float("nan")
 
 
 def _host(leaf: Any) -> np.ndarray:

@@ -10,7 +10,7 @@ from jaxtyping import PyTree
 from transfer_jax.surgery.extra_arguments import sifted
 from transfer_jax.surgery.freeze import seen
 from transfer_jax.surgery.lookahead import fast_half, of_each_half, one_half
-from transfer_jax.surgery.masks import Keys, by_keys, entries, is_hole, spread
+from transfer_jax.surgery.masks import Keys, by_keys, entries, is_array, is_hole, key_text, spread
 from transfer_jax.surgery.sieve import TracedSieve, is_trainable
 from transfer_jax.surgery.still import updates_given, whole_update
 
@@ -35,7 +35,9 @@ def freeze_traced(
       A transformation of whole parameter trees.
 
     Raises:
-      SelectionError: at `init` and `update`, if the trees have other leaves than the mask.
+      TypeError: the mask holds something else than booleans.
+      SelectionError: at `init` and `update`, if the trees have other leaves than the mask, or one
+        that its flags do not broadcast to.
 
     Example:
       >>> def step(frozen):
@@ -47,7 +49,7 @@ def freeze_traced(
       [1.0, 0.0]
     """
     transform = optax.with_extra_args_support(tx)
-    sieve = TracedSieve(by_keys(one_half(frozen_mask)))
+    sieve = TracedSieve(_booleans(frozen_mask))
 
     def init(params: PyTree) -> optax.OptState:
         return transform.init(seen(sieve, params))
@@ -70,6 +72,15 @@ def freeze_traced(
         return of_each_half(whole, params, own), state
 
     return optax.GradientTransformationExtraArgs(init, update)
+
+
+def _booleans(mask: PyTree) -> dict[Keys, Any]:
+    flags = by_keys(one_half(mask))
+    for key, flag in flags.items():
+        if not is_array(flag) or jnp.result_type(flag) != jnp.bool_:
+            found = getattr(flag, "dtype", type(flag).__name__)
+            raise TypeError(f"the mask holds {found} at {key_text(key)}; allowed: bool")
+    return flags
 
 
 def _of_floats(updates: PyTree, params: PyTree | None) -> PyTree:

@@ -30,7 +30,7 @@ def graft(
     Args:
       recipient: the tree to graft onto.
       donor: the tree to graft from; it may have other leaves besides, and another structure.
-      where: what `select` takes, or a mask of the recipient's structure.
+      where: what `select` takes, or a mask of the recipient's leaves.
       rename: from a donor's path, or the first keys of one, to the recipient's: a mapping or
         a function of the whole path.
       on_mismatch: what to do where the donor lacks a leaf or has another shape or dtype:
@@ -85,7 +85,7 @@ def reinitialise(params: PyTree, init_params: PyTree, where: Where, *, copy: boo
     Args:
       params: the trained tree.
       init_params: a freshly initialised tree of the same leaves.
-      where: what `select` takes, or a mask of the tree's structure.
+      where: what `select` takes, or a mask of the tree's leaves.
       copy: False leaves the arrays of both trees themselves in the result; see `graft`.
 
     Returns:

@@ -10,7 +10,7 @@ from jax.core import Tracer
 from jax.tree_util import default_registry
 from jaxtyping import PyTree
 
-from transfer_jax.surgery.paths import join_keys
+from transfer_jax.surgery.paths import join_keys, span
 from transfer_jax.surgery.selection import SelectionError, is_flag
 
 Keys = tuple[Any, ...]
@@ -178,19 +178,17 @@ def key_text(keys: Keys) -> str:
       keys: plain keys.
 
     Returns:
-      The keys as paths have them.
+      The path, as `leaf_paths` writes it; words for that of a bare leaf, which has no keys.
 
     Example:
-      >>> key_text(("layers", 0))
-      'layers/0'
+      >>> key_text(("layers", 0)), key_text(())
+      ('layers/0', 'a bare leaf')
     """
-    return join_keys(map(str, keys))
+    return join_keys(map(str, keys)) or "a bare leaf"
 
 
 def _listed(keys: Sequence[Keys] | Mapping[Keys, Any]) -> str:
-    names = [key_text(key) for key in keys]
-    shown = ", ".join(names) if len(names) <= 4 else f"{names[0]} ... {names[-1]}"
-    return shown or "no leaf"
+    return span([key_text(key) for key in keys]) or "no leaf"
 
 
 def _the_hole(keys: Keys, holes: set[Keys]) -> Keys | None:

@@ -102,7 +102,7 @@ def match_leaves(
     Args:
       recipient: the tree to graft onto.
       donor: the tree to graft from.
-      where: what `select` takes, or a mask of the recipient's structure.
+      where: what `select` takes, or a mask of the recipient's leaves.
       rename: from a donor's path, or the first keys of one, to the recipient's.
       stacked: compare shapes without their first axis.
 
@@ -134,7 +134,7 @@ def graft_report(
     Args:
       recipient: the tree to graft onto; shapes are enough.
       donor: the tree to graft from; shapes are enough.
-      where: what `select` takes, or a mask of the recipient's structure.
+      where: what `select` takes, or a mask of the recipient's leaves.
       rename: from a donor's path, or the first keys of one, to the recipient's.
 
     Returns:

@@ -35,11 +35,16 @@ def read_npz(path: Path) -> dict[str, np.ndarray]:
         with np.load(path, allow_pickle=False) as arrays:
             if len(set(arrays.files)) < len(members):
                 raise ValueError("an array is there twice")
-            return {name: arrays[name] for name in arrays.files}
+            return {name: _native(arrays[name]) for name in arrays.files}
     except TreeFileError:
         raise
     except Exception as error:  # damage is told by zipfile, zlib and NumPy in many ways
         raise TreeFileError(f"{path} is damaged or no npz file: {brief(error)}") from None
+
+
+def _native(array: np.ndarray) -> np.ndarray:
+    """The same numbers in the machine's order of bytes, which is the only one that JAX takes."""
+    return array.astype(array.dtype.newbyteorder("="), copy=False)
 
 
 def _check_member(path: Path, archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> None:

@@ -162,6 +162,4 @@ def _back(found: Any, like: Any, spec_of: Callable[[Spec], Spec] = tuple) -> Any
     if isinstance(home, NamedSharding):
         spec = PartitionSpec(*spec_of(tuple(home.spec)))
         home = NamedSharding(home.mesh, spec, memory_kind=home.memory_kind)
-    in_place = found.sharding.is_equivalent_to(home, found.ndim)
-    in_memory = found.sharding.memory_kind == home.memory_kind
-    return found if in_place and in_memory else jax.device_put(found, home)
+    return found if found.sharding == home else jax.device_put(found, home)

@@ -32,7 +32,8 @@ def select(tree: PyTree, where: Pattern, *, expect: int | None = None) -> PyTree
     In a pattern `*` stands for any run of characters within one key, `**` for any number of
     keys, `?` and `[1-3]` for one character, and a backslash before a character for itself. A
     leaf's own path selects it, whatever characters it holds. In a list, a leaf is selected if
-    one of the patterns matches it and none of those that start with "!" does.
+    one of the patterns matches it and none of those that start with "!" does; where all of them
+    do, they leave the rest of the tree. An empty list selects nothing.
 
     Args:
       tree: any pytree.
@@ -101,13 +102,13 @@ def mask_of(tree: PyTree, where: Where) -> PyTree[bool]:
 
     Args:
       tree: any pytree.
-      where: what `select` takes, or a tree of booleans of the structure of `tree`.
+      where: what `select` takes, or a tree of booleans for the same leaves by path.
 
     Returns:
       A tree of booleans.
 
     Raises:
-      SelectionError: a ready mask has another structure than the tree.
+      SelectionError: a ready mask has other leaves than the tree.
 
     Example:
       >>> mask_of({"a": 1, "b": 2}, {"a": True, "b": False})
@@ -132,7 +133,7 @@ def flags_of(
       One flag a leaf.
 
     Raises:
-      SelectionError: a ready mask has another structure than the tree.
+      SelectionError: a ready mask has other leaves than the tree.
 
     Example:
       >>> flags_of("a", *flatten_paths({"a": 1, "b": 2}))
@@ -144,8 +145,12 @@ def flags_of(
     patterns: Any = where
     if callable(where) or (flags and all(isinstance(flag, str) for flag in flags)):
         return _selected(paths, leaves, patterns, None)
+    names = leaf_paths(where)
+    by_path = dict(zip(names, flags, strict=True))
+    if all(map(is_flag, flags)) and by_path.keys() == set(paths):  # in other containers
+        return [by_path[path] for path in paths]
     raise SelectionError(
-        f"mask and tree differ: the mask's leaves are {span(leaf_paths(where))}, "
+        f"mask and tree differ: the mask's leaves are {span(names)}, "
         f"the tree's {span(paths)}; a mask's leaves are True or False"
     )
 
@@ -175,12 +180,18 @@ def _selected(
         patterns = _patterns(where)
         try:
             excluded = any_of([p[1:] for p in patterns if p.startswith("!")]).fullmatch
-            included = any_of([p for p in patterns if not p.startswith("!")] or ["**"]).fullmatch
+            included = any_of(_included(patterns)).fullmatch
         except PatternError as error:
             raise SelectionError(str(error)) from None
         flags = [included(path) is not None and excluded(path) is None for path in paths]
     _check_count(paths, flags, where, expect)
     return flags
+
+
+def _included(patterns: Sequence[str]) -> list[str]:
+    """The patterns that do not exclude; where all do, the rest is everything."""
+    included = [pattern for pattern in patterns if not pattern.startswith("!")]
+    return included or (["**"] if patterns else [])
 
 
 def _check_count(
@@ -195,7 +206,7 @@ def _check_count(
     else:
         patterns = _patterns(where)
         near = [p for g in patterns for p in difflib.get_close_matches(g, paths, cutoff=0.3)]
-        shown = ", ".join(map(repr, patterns))
+        shown = ", ".join(map(repr, patterns)) or "an empty list"
     raise SelectionError(
         f"{shown} selects {found} leaves, expected {wanted}; "
         f"nearest paths: {span(near or list(paths))}; the tree has {len(paths)} leaves"

@@ -36,11 +36,11 @@ def read_folder(path: Path, readers: Mapping[str, Reader]) -> tuple[Any, str] | 
     for suffix, reader in readers.items():
         indices = sorted(path.glob(f"*{suffix}{INDEX}"))
         files = sorted(path.glob(f"*{suffix}"))
-        if len(indices) > 1 or (not indices and len(files) > 1 and not _are_shards(files)):
+        if len(indices) == 1:
+            return read_index(indices[0], readers)
+        if indices or (not _all_there(path, files) and len(files) > 1):
             names = ", ".join(file.name for file in indices or files)
             raise TreeFileError(f"{path} holds several trees; give one of them: {names}")
-        if indices:
-            return read_index(indices[0], readers)
         if len(files) == 1:
             return reader(files[0]), suffix
         if files:
@@ -59,7 +59,8 @@ def read_index(path: Path, readers: Mapping[str, Reader]) -> tuple[dict[str, Any
       Name to array; and how the names of the files end.
 
     Raises:
-      TreeFileError: the index is damaged, or it and the files differ in the arrays they name.
+      TreeFileError: the index is damaged, a shard is missing, or index and files differ in the
+        arrays they name.
 
     Example:
       >>> read_index(Path("model.safetensors.index.json"), {})
@@ -84,17 +85,21 @@ def read_index(path: Path, readers: Mapping[str, Reader]) -> tuple[dict[str, Any
     if lost := sorted(set(places) ^ set(found)):
         where = places.get(lost[0], "no file")
         raise TreeFileError(f"{path}: {lost[0]} lies in {where} for the index, not for the files")
+    _all_there(path, list(files))
     return found, Path(names[0]).suffix if names else next(iter(readers))
 
 
-def _are_shards(files: list[Path]) -> bool:
-    """Whether names say that these are all the shards of one tree."""
-    found = [SHARD.fullmatch(file.name) for file in files]
-    if not all(found):
+def _all_there(path: Path, files: list[Path]) -> bool:
+    """Whether names say that these are the shards of one tree; if so, none may be missing."""
+    found = [match.groups() for file in files if (match := SHARD.fullmatch(file.name))]
+    if len(found) < len(files) or len({(stem, total, end) for stem, _, total, end in found}) != 1:
         return False
-    parts = [match.groups() for match in found if match]
-    one_tree = len({(stem, total, suffix) for stem, _, total, suffix in parts}) == 1
-    return one_tree and [int(n) for _, n, _, _ in parts] == list(range(1, int(parts[0][2]) + 1))
+    numbers = {int(number) for _, number, _, _ in found}
+    total = int(found[0][2])
+    if lost := next((n for n in range(1, total + 1) if n not in numbers), None):
+        names = ", ".join(file.name for file in files[:4])
+        raise TreeFileError(f"{path}: shard {lost} of {total} is missing; there is {names}")
+    return len(files) == total
 
 
 def _joined(path: Path, files: Mapping[Path, Any]) -> dict[str, Any]:

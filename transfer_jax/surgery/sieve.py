@@ -6,10 +6,11 @@ from typing import Any, Protocol
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 import optax
 from jaxtyping import PyTree
 
-from transfer_jax.surgery.masks import Keys, aligned, entries, is_array, is_hole
+from transfer_jax.surgery.masks import Keys, aligned, entries, is_array, is_hole, key_text
 from transfer_jax.surgery.selection import SelectionError
 from transfer_jax.surgery.still import NO_ZERO
 
@@ -105,16 +106,19 @@ class TracedSieve:
         Raises:
           SelectionError: it has other leaves.
         """
-        _, leaves, structure = entries(tree)
+        keys, leaves, structure = entries(tree)
         flags: list[Any] = aligned(self.frozen, tree, what)
 
-        def kept(leaf: Any, frozen: Any) -> Any:
+        def kept(key: Keys, leaf: Any, frozen: Any) -> Any:
             if not is_trainable(leaf):
                 return leaf if is_hole(leaf) else None
+            if not _broadcasts(jnp.shape(frozen), jnp.shape(leaf)):
+                found, own = jnp.shape(frozen), jnp.shape(leaf)
+                raise SelectionError(f"{key_text(key)}: a mask of {found} does not fit {own}")
             # `where`, not a product: 0 * nan is nan.
             return jnp.where(frozen, jnp.zeros_like(leaf), leaf)
 
-        return jax.tree.unflatten(structure, list(map(kept, leaves, flags)))
+        return jax.tree.unflatten(structure, list(map(kept, keys, leaves, flags)))
 
     def fill(self, kept: PyTree, whole: PyTree) -> PyTree:
         """The kept tree, its frozen leaves from the whole one.
@@ -130,10 +134,26 @@ class TracedSieve:
         own = {k: leaf for k, leaf in zip(keys, leaves, strict=True) if not is_hole(leaf)}
         keys, leaves, structure = entries(whole)
         filled = [
-            jnp.where(self.frozen[key], leaf, own[key]) if key in own else leaf
+            _either(self.frozen[key], leaf, own[key]) if key in own else leaf
             for key, leaf in zip(keys, leaves, strict=True)
         ]
         return jax.tree.unflatten(structure, filled)
+
+
+def _either(frozen: Any, leaf: Any, own: Any) -> Any:
+    """Where it is frozen the leaf, else its own; in the leaf's dtype if they share none."""
+    try:
+        jnp.promote_types(jnp.result_type(leaf), jnp.result_type(own))
+    except jax.dtypes.TypePromotionError:
+        own = own.astype(leaf.dtype)
+    return jnp.where(frozen, leaf, own)
+
+
+def _broadcasts(shape: tuple[int, ...], to: tuple[int, ...]) -> bool:
+    try:
+        return np.broadcast_shapes(shape, to) == to
+    except ValueError:
+        return False
 
 
 def is_trainable(leaf: Any) -> bool:

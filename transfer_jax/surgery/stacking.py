@@ -6,6 +6,8 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import PyTree
 
+from transfer_jax.surgery.masks import is_array
+from transfer_jax.surgery.matching import alike, describe
 from transfer_jax.surgery.paths import leaf_paths
 from transfer_jax.surgery.placement import row, stacked
 
@@ -21,7 +23,8 @@ def stack(trees: Sequence[PyTree]) -> PyTree:
       lies where the first tree's leaf lies; the new axis is not divided between devices.
 
     Raises:
-      ValueError: there is no tree, or structures or shapes differ; the paths are named.
+      ValueError: there is no tree, a leaf is no array, or structures, shapes or dtypes differ;
+        the paths are named.
 
     Example:
       >>> stack([{"a": jnp.zeros(3)}, {"a": jnp.ones(3)}])["a"].shape
@@ -29,6 +32,9 @@ def stack(trees: Sequence[PyTree]) -> PyTree:
     """
     if not trees:
         raise ValueError("stack needs at least one tree, found none")
+    for path, leaf in zip(leaf_paths(trees[0]), jax.tree.leaves(trees[0]), strict=True):
+        if not is_array(leaf):
+            raise ValueError(f"{path} is {describe(leaf)}; allowed: arrays and numbers")
     for index, tree in enumerate(trees[1:], start=1):
         _check_alike(trees[0], tree, index)
     return jax.tree.map(lambda *leaves: stacked(leaves), *trees)
@@ -68,5 +74,6 @@ def _check_alike(first: PyTree, other: PyTree, index: int) -> None:
         raise ValueError(f"tree {index} has another structure than tree 0; not in both: {odd}")
     pairs = zip(leaf_paths(first), jax.tree.leaves(first), jax.tree.leaves(other), strict=True)
     for path, left, right in pairs:
-        if (left_shape := jnp.shape(left)) != (right_shape := jnp.shape(right)):
-            raise ValueError(f"{path}: tree {index} has {right_shape}, tree 0 has {left_shape}")
+        if not alike(left, right):
+            of = describe if jnp.shape(left) == jnp.shape(right) else jnp.shape
+            raise ValueError(f"{path}: tree {index} has {of(right)}, tree 0 has {of(left)}")

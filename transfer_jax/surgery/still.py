@@ -70,7 +70,7 @@ def updates_given(updates: PyTree, *results: PyTree) -> dict[Keys, Any]:
     for result in results:
         given |= by_keys(result)
     if strange := given.keys() - set(entries(updates)[0]):
-        names = ", ".join(sorted(key_text(key) or "a bare leaf" for key in strange))
+        names = ", ".join(sorted(map(key_text, strange)))
         raise ValueError(f"the optimizer returns updates of {names}, which it was not given")
     return given
 

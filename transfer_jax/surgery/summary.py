@@ -59,7 +59,7 @@ def summary(tree: PyTree, frozen: Where | None = None, *, depth: int = 1) -> Sum
 
     Args:
       tree: any tree of arrays or `jax.ShapeDtypeStruct`; leaves that are no arrays count 0.
-      frozen: a mask of the tree's structure, True at frozen leaves, or what `select` takes;
+      frozen: a mask of the tree's leaves, True at frozen leaves, or what `select` takes;
         None for nothing frozen.
       depth: how many keys of a path name a layer.
 

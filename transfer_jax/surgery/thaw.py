@@ -3,11 +3,13 @@
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import optax
 from jaxtyping import PyTree
 
 from transfer_jax.surgery.freeze import FROZEN
-from transfer_jax.surgery.masks import entries, is_hole
+from transfer_jax.surgery.masks import entries, is_hole, key_text
+from transfer_jax.surgery.paths import span
 from transfer_jax.surgery.placement import copied
 
 
@@ -37,8 +39,8 @@ def thaw(
       A state for `tx`, of the structure that `tx.init(params)` has.
 
     Raises:
-      ValueError: the state is not that of a frozen optimizer, or a leaf that was training
-        has moved to another group.
+      ValueError: the state is not that of a frozen optimizer, or of another one; or a leaf that
+        was training has moved to another group, or has another shape.
 
     Example:
       >>> from transfer_jax.surgery.freeze import freeze
@@ -69,10 +71,16 @@ def _carried_over(name: str, old: PyTree, fresh: PyTree, copy: bool) -> PyTree:
     old_keys, old_leaves, _ = entries(old)
     keys, leaves, structure = entries(fresh)
     own = {k: leaf for k, leaf in zip(old_keys, old_leaves, strict=True) if not is_hole(leaf)}
-    if {k for k, leaf in zip(keys, leaves, strict=True) if not is_hole(leaf)} != set(own):
+    new = {k: leaf for k, leaf in zip(keys, leaves, strict=True) if not is_hole(leaf)}
+    if odd := sorted(key_text(key) for key in new.keys() ^ own.keys()):
         raise ValueError(
             f"the leaves of group '{name}' are not those it had: list what is set free in "
-            "one more mask of `thawed`"
+            f"one more mask of `thawed`, and keep the optimizer; not in both: {span(odd)}"
         )
+    for key, leaf in new.items():
+        if jnp.shape(leaf) != (had := jnp.shape(own[key])):
+            raise ValueError(
+                f"{key_text(key)} of group '{name}' has the shape {jnp.shape(leaf)}, had {had}"
+            )
     kept = [own.get(key, leaf) for key, leaf in zip(keys, leaves, strict=True)]
     return jax.tree.unflatten(structure, [copied(leaf) if copy else leaf for leaf in kept])

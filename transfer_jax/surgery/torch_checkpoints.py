@@ -11,14 +11,9 @@ from typing import Any
 import jax.numpy as jnp
 import numpy as np
 
-from transfer_jax.surgery.plain_pickles import PickleError, read_pickle
-from transfer_jax.surgery.torch_tensors import (
-    STORAGES,
-    Tensor,
-    array_of,
-    checkpoint_rules,
-    unfold,
-)
+from transfer_jax.surgery.plain_pickles import Name, PickleError, read_pickle
+from transfer_jax.surgery.torch_allow_list import FUNCTIONS, checkpoint_rules
+from transfer_jax.surgery.torch_tensors import STORAGES, Storage, Tensor, array_of
 from transfer_jax.surgery.tree_file_error import TreeFileError, brief
 
 MAGIC = 0x1950A86A20F9469CFC6C
@@ -27,6 +22,10 @@ PROTOCOL = 1001
 # by several tensors, and one number may be spread over many.
 SPREADING = 8
 ALWAYS = 1 << 24
+# How deep a tree may be, and how much larger than its pickle: branches that are shared are
+# written once and unfold to many.
+DEPTH = 64
+UNFOLDING = 16
 
 
 def read_torch(path: Path) -> Any:
@@ -141,3 +140,44 @@ def _with_arrays(
         return array_of(tensor, records[key], swap)
 
     return unfold(tree, operations, array)
+
+
+def unfold(tree: Any, operations: int, array_of: Callable[[Tensor], Any]) -> Any:
+    """A tree with arrays in place of its tensors.
+
+    Args:
+      tree: what a pickle holds.
+      operations: how many opcodes it was made by.
+      array_of: from a tensor to its array.
+
+    Returns:
+      A tree of new containers; kinds of numbers are given by their names.
+
+    Raises:
+      PickleError: the tree holds itself, or unfolds to much more than was written.
+
+    Example:
+      >>> unfold({"a": (1, [Name("torch.float32")])}, 9, array_of=None)
+      {'a': (1, ['torch.float32'])}
+    """
+    left = UNFOLDING * operations
+
+    def walk(node: Any, depth: int) -> Any:
+        nonlocal left
+        left -= 1
+        if depth > DEPTH or left < 0:
+            raise PickleError("it is nested too deeply, or unfolds without end")
+        if isinstance(node, Tensor):
+            return array_of(node)
+        if isinstance(node, dict):
+            return {key: walk(value, depth + 1) for key, value in node.items()}
+        if isinstance(node, list):
+            return [walk(child, depth + 1) for child in node]
+        if type(node) is tuple:
+            return tuple(walk(child, depth + 1) for child in node)
+        if (isinstance(node, Name) and node.text in FUNCTIONS) or isinstance(node, Storage):
+            what = node.text if isinstance(node, Name) else "a storage"
+            raise PickleError(f"it holds {what:.80} bare, which is no data")
+        return node.text if isinstance(node, Name) else node
+
+    return walk(tree, 0)

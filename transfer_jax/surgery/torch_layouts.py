@@ -79,6 +79,8 @@ def to_torch(tree: PyTree, layouts: Layouts) -> dict[str, Any]:
     """
     paths, leaves, _ = flatten_paths(tree)
     keys = [split_path(path) for path in paths]
+    if () in keys:
+        raise TreeFileError("a bare leaf has no name in PyTorch")
     declared = _declared(layouts, list(dict.fromkeys(path[:-1] for path in keys)))
     found: dict[str, Any] = {}
     for path, (*module, last), leaf in zip(paths, keys, leaves, strict=True):
@@ -93,10 +95,10 @@ def to_torch(tree: PyTree, layouts: Layouts) -> dict[str, Any]:
 def _split(tree: Any) -> Any:
     """Names of arrays split at their dots, at any depth."""
     if not isinstance(tree, dict):
-        return [_split(child) for child in tree] if isinstance(tree, list) else tree
+        return type(tree)(map(_split, tree)) if isinstance(tree, list | tuple) else tree
     found: dict[Any, Any] = {}
     for key, value in tree.items():
-        split = isinstance(key, str) and not isinstance(value, dict | list)
+        split = isinstance(key, str) and not isinstance(value, dict | list | tuple)
         *above, last = key.split(".") if split else [key]
         node = found
         for part in above:
@@ -116,17 +118,18 @@ def _split(tree: Any) -> Any:
 
 def _gather(node: Any, path: Module, modules: dict[Module, dict[str, Any]]) -> None:
     """The own arrays of each module."""
-    items = node.items() if isinstance(node, dict) else enumerate(node)
-    for key, value in items:
-        if isinstance(value, dict | list):
-            _gather(value, (*path, str(key)), modules)
-        elif isinstance(value, np.ndarray) and isinstance(key, str):
+    if isinstance(node, list | tuple):
+        node = dict(enumerate(node))
+    for key, value in node.items() if isinstance(node, dict) else ():
+        if isinstance(value, np.ndarray) and isinstance(key, str):
             modules.setdefault(path, {})[key] = value
+        else:
+            _gather(value, (*path, str(key)), modules)
 
 
 def _renamed(node: Any, path: Module, chosen: Mapping[Module, Layout | Doubt]) -> Any:
-    if isinstance(node, list):
-        return [_renamed(child, (*path, str(i)), chosen) for i, child in enumerate(node)]
+    if isinstance(node, list | tuple):
+        return type(node)(_renamed(v, (*path, str(i)), chosen) for i, v in enumerate(node))
     if not isinstance(node, dict):
         return node
     found = {}

@@ -26,6 +26,7 @@ class Doubt(NamedTuple):
 
 TABLE_OR_LINEAR = Doubt("a table or a linear layer")
 FLATTENED = Doubt("a linear layer that may read a flattened feature map")
+UNFLATTENED = Doubt("a linear layer that may read or write a flattened feature map")
 SQUARE = Doubt("a convolution or a transposed one")
 TRANSPOSED = Doubt("a transposed convolution, it seems")
 IN_OUT = Doubt("a linear layer of (inputs, outputs), it seems")
@@ -69,6 +70,7 @@ def layouts_of(
             found[module] = _of_filters(module, shapes)
     _doubt_square_matrices(found, weights)
     _doubt_square_filters(found, weights)
+    _doubt_unflattened(found, weights, declared)
     _doubt_flattened(found, weights, declared)
     return {**found, **declared}
 
@@ -92,7 +94,9 @@ def _of_filters(module: Module, shapes: Mapping[Module, Mapping[str, Shape]]) ->
         return TRANSPOSED
     if len(weight) > 5:
         return Doubt("no layer that is known")
-    sure = outputs is not None and len(set(weight[:2])) == 2 and len(weight) > 3
+    # Channel by channel with an even window: a transposed one that doubles the size is so too.
+    doubling = weight[1:2] == (1,) and all(size % 2 == 0 for size in weight[2:])
+    sure = outputs is not None and len(set(weight[:2])) == 2 and len(weight) > 3 and not doubling
     if sure or (_says(module, "conv") and not _says(module, "upwards")):
         return "conv"
     return SQUARE if outputs or _says(module, "upwards") else Doubt("a convolution, perhaps")
@@ -126,6 +130,23 @@ def _doubt_square_filters(
             found[module] = SQUARE if _says(module, "upwards") else "conv"
 
 
+def _doubt_unflattened(
+    found: dict[Module, Layout | Doubt],
+    weights: Mapping[Module, Shape],
+    declared: Mapping[Module, Layout],
+) -> None:
+    """A linear layer whose outputs are a multiple of a transposed convolution's inputs: a decoder
+    reads them as a feature map, channels first.
+    """
+    transposed = [m for m, kind in found.items() if kind in ("conv_transpose", TRANSPOSED)]
+    inputs = {size for m in transposed for size in weights[m][:1] if size > 1}
+    for module, kind in found.items():
+        if kind == "linear" and module not in declared and len(weights[module]) == 2:
+            outputs = weights[module][0]
+            if any(outputs > channels and outputs % channels == 0 for channels in inputs):
+                found[module] = UNFLATTENED
+
+
 def _doubt_flattened(
     found: dict[Module, Layout | Doubt],
     weights: Mapping[Module, Shape],
@@ -139,7 +160,7 @@ def _doubt_flattened(
     linear = {m: w for m, w in weights.items() if found.get(m) == "linear" and len(w) == 2}
     square = {outputs for outputs, inputs in linear.values() if outputs == inputs}
     sizes = {size for weight in filters for size in weight[:2]} - {1}
-    sizes |= {weights[m][-1] for m in weights if found.get(m) == "embedding"}
+    sizes |= {n for m, w in weights.items() if found.get(m) == "embedding" for n in w[-1:]}
     sizes |= {w[0] for w in weights.values() if len(w) == 1} - square
     sizes |= {w[0] for w in linear.values() if w[0] != w[1]}
     sizes |= {weights[m][0] for m in declared if weights.get(m)}
