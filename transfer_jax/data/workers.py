@@ -4,14 +4,14 @@ import contextlib
 import multiprocessing
 import os
 import signal
+import subprocess
 import threading
-from collections import deque
-from collections.abc import Iterator
-from multiprocessing import connection, resource_tracker, shared_memory
+from collections.abc import Iterator, Sequence
+from multiprocessing import connection, resource_tracker, util
 
 STOPPING = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
-# More arrays than a worker has in memory at a time.
-REMEMBERED = 50_000
+# Kept, since Python warns of a process that is forgotten while it runs.
+_apart: list[subprocess.Popen[bytes]] = []
 
 
 @contextlib.contextmanager
@@ -25,38 +25,48 @@ def signals_left_to_this_process() -> Iterator[None]:
     before = signal.pthread_sigmask(signal.SIG_BLOCK, ())
     try:
         signal.pthread_sigmask(signal.SIG_BLOCK, STOPPING)
-        # It frees shared memory that nobody else freed. Starting it unblocks what it ignores.
-        resource_tracker.ensure_running()
+        _start_tracker()
+        # Starting it has unblocked what it ignores.
         signal.pthread_sigmask(signal.SIG_BLOCK, STOPPING)
         yield
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
-def end_with_parent(_index: int, _count: int) -> None:
-    """Begin a worker: however its parent ends, it ends too, and so does its shared memory.
+def _start_tracker() -> None:
+    """Start the process that frees shared memory and semaphores when all others have ended.
 
-    In a group of its own it is there to see to that when the whole group is killed.
+    In a session of its own it is still there when the whole group is killed.
     """
-    os.setsid()
-    made: deque[str] = deque(maxlen=REMEMBERED)
-    register = resource_tracker.register
-
-    def remember(name: str, kind: str) -> None:
-        if kind == "shared_memory":
-            made.append(name)
-        register(name, kind)
-
-    resource_tracker.register = remember
-    threading.Thread(target=_wait_for_parent, args=(made,), daemon=True).start()
+    usual = util.spawnv_passfds
+    util.spawnv_passfds = _spawn_apart
+    try:
+        resource_tracker.ensure_running()
+    finally:
+        util.spawnv_passfds = usual
 
 
-def _wait_for_parent(made: deque[str]) -> None:
+def _spawn_apart(path: bytes, arguments: Sequence[str], files: Sequence[int]) -> int:
+    # That a run which was stopped left something is no news.
+    command = [arguments[0], "-Wignore::UserWarning", *arguments[1:]]
+    _apart.append(
+        subprocess.Popen(command, executable=path, pass_fds=files, start_new_session=True)
+    )
+    return _apart[-1].pid
+
+
+def end_with_parent(_index: int, _count: int) -> None:
+    """Begin a worker: it ends when its parent does, in whatever way.
+
+    Args:
+      _index: its number among the workers.
+      _count: how many there are.
+    """
+    threading.Thread(target=_wait_for_parent, daemon=True).start()
+
+
+def _wait_for_parent() -> None:
     parent = multiprocessing.parent_process()
     assert parent is not None
     connection.wait([parent.sentinel])
-    for name in list(made):
-        # Most were freed when their batch had been used.
-        with contextlib.suppress(OSError):
-            shared_memory.SharedMemory(name.lstrip("/")).unlink()
     os._exit(1)
