@@ -1,8 +1,8 @@
 """Signals to one process, to all of them, at bad moments: a checkpoint is kept, nothing is left."""
 
-import fcntl
 import os
 import pty
+import select
 import signal
 import subprocess
 import sys
@@ -212,25 +212,30 @@ def test_a_closed_terminal_stops_a_run_after_a_checkpoint(tmp_path):
         [*leads, "run", f"--workdir={workdir}", *LONG], stdin=end, stdout=end, stderr=end
     )
     os.close(end)
-    threading.Thread(target=_read_all, args=(os.dup(terminal),), daemon=True).start()
-    wait_for("training", trains(workdir), process)  # pyright: ignore
-    _hang_up(terminal)
-    assert process.wait(60) == 129
+    closed = threading.Event()
+    reader = threading.Thread(target=_show, args=(terminal, closed))
+    reader.start()
+    try:
+        wait_for("training", trains(workdir), process)  # pyright: ignore
+        closed.set()
+        assert process.wait(60) == 129
+    finally:
+        closed.set()
+        process.kill()
+        process.wait()
+        reader.join()
     assert list(workdir.glob("checkpoints/*/*"))
     assert not (workdir / "lock.json").exists()
 
 
-def _read_all(terminal: int) -> None:
-    try:
-        while os.read(terminal, 4096):
-            pass
-    except OSError:
-        os.close(terminal)
-
-
-def _hang_up(terminal: int) -> None:
-
-    fcntl.ioctl(terminal, 0x5437)  # TIOCVHANGUP
+def _show(terminal: int, closed: threading.Event) -> None:
+    """What a terminal does, until its window is closed."""
+    while not closed.is_set():
+        if select.select([terminal], [], [], 0.1)[0]:
+            try:
+                os.read(terminal, 4096)
+            except OSError:
+                break
     os.close(terminal)
 
 
