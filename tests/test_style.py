@@ -57,6 +57,8 @@ ROOMS = [
     "networks",
     "bases",
     "controls",
+    "whereabouts",
+    "lock_file",
     "lock",
     "stopping",
     "logs",

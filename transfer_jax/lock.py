@@ -1,24 +1,24 @@
 """One run a folder: a lock that its owner keeps fresh, and that is recognised when it is stale."""
 
-import fcntl
-import json
-import os
-import socket
 import threading
 import time
 import uuid
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from pathlib import Path
+from collections.abc import Callable
 from typing import Any, Self
 
 from etils import epath
 
+from transfer_jax.lock_file import Look, look, make, remove, renew
 from transfer_jax.places import in_bucket
-from transfer_jax.whole_file import read_json, write_whole
+from transfer_jax.whereabouts import fate, this_process
+from transfer_jax.whole_file import read_json
 
 BEAT = 10.0
 WATCH = 2.5 * BEAT
+# Two that take over the same stale lock at once have both written theirs within this time.
+SETTLE = 1.0
+# A file is gone if it is missing so often in a row: network file systems fail now and then.
+MISSING = 3
 
 
 class LockError(ValueError):
@@ -28,8 +28,8 @@ class LockError(ValueError):
 class Lock:
     """Held while a run is trained. Its file says who holds it, and changes every ten seconds.
 
-    On the owner's own machine its process is looked up. From another machine a file that does
-    not change for 25 s is stale; no clock is compared with another's.
+    A process that can be looked up is looked up. Of any other, as of another machine or another
+    container, a file that does not change for 25 s is stale; no clock is compared with another's.
 
     Args:
       path: the file.
@@ -38,14 +38,10 @@ class Lock:
 
     def __init__(self, path: epath.Path, say: Callable[[str], None] = lambda _: None) -> None:
         self.path, self.say = path, say
-        self.record = {
-            "host": socket.gethostname(),
-            "pid": os.getpid(),
-            "process": _process(os.getpid()),
-            "token": uuid.uuid4().hex,
-            "beat": 0,
-        }
+        self.record = {**this_process(), "token": uuid.uuid4().hex, "beat": 0}
         self.lost = ""
+        self._renewed, self._missing_since = _now(), float("inf")
+        self._renewing = threading.Lock()
         self._end = threading.Event()
 
     def __enter__(self) -> Self:
@@ -54,8 +50,11 @@ class Lock:
         Raises:
           LockError: another process holds it; which one is said.
         """
-        while not self._take():
-            self._look_at(read_json(self.path))
+        # In a bucket two may make it at once.
+        contested = in_bucket(self.path)
+        while not self._take(contested):
+            contested |= self._is_stale()
+        self._renewed = _now()
         self._beats = threading.Thread(target=self._keep_fresh, daemon=True)
         self._beats.start()
         return self
@@ -63,7 +62,7 @@ class Lock:
     def __exit__(self, *_: object) -> None:
         self._end.set()
         self._beats.join()
-        if read_json(self.path).get("token") == self.record["token"]:
+        if self._is_ours(read_json(self.path)):
             self.path.unlink(missing_ok=True)
 
     def check(self) -> None:
@@ -72,56 +71,70 @@ class Lock:
         Raises:
           LockError: it is gone, or another process took it while this one slept.
         """
+        # The thread that keeps it fresh slept too, with the machine or in a stopped process.
+        while not self.lost and _now() - self._renewed > 2 * BEAT:
+            if not self._renew():
+                time.sleep(BEAT / 10)
         if self.lost:
             raise LockError(self.lost)
 
-    def _take(self) -> bool:
-        with _one_at_a_time(self.path.parent):
-            if self.path.exists():
-                return False
-            write_whole(self.path, json.dumps(self.record))
-        return read_json(self.path).get("token") == self.record["token"]
+    def _take(self, contested: bool) -> bool:
+        if not make(self.path, self.record):
+            return False
+        if contested:
+            time.sleep(SETTLE)
+            return self._is_ours(read_json(self.path))
+        return True
 
-    def _look_at(self, found: dict[str, Any]) -> None:
-        """Return where the lock was stale, and is gone."""
-        who = f"process {found.get('pid', '?')} on {found.get('host', '?')}"
-        if self._is_alive(found, who):
+    def _is_ours(self, found: dict[str, Any]) -> bool:
+        return found.get("token") == self.record["token"]
+
+    def _is_stale(self) -> bool:
+        """Whether a lock was there, and was removed since its owner is gone."""
+        found = look(self.path)
+        if found is None:
+            return False
+        who = _who(found.record)
+        known = fate(found.record)
+        if known == "unknown":
+            self.say(f"the lock of {who} is there: watching it for {WATCH:g} s")
+        if known == "alive" or (known == "unknown" and self._changes(found)):
+            now = look(self.path) or found
             raise LockError(
-                f"{self.path.parent} is in use by {who}; wait for it, stop it, or choose another "
-                "--workdir"
+                f"{self.path.parent} is in use by {_who(now.record)}; wait for it, stop it, or "
+                "choose another --workdir"
             )
-        with _one_at_a_time(self.path.parent):
-            if read_json(self.path) == found:
-                self.path.unlink(missing_ok=True)
-                self.say(f"{who} is gone; its lock is taken over")
+        if removed := remove(self.path, found):
+            self.say(f"{who} is gone; its lock is taken over")
+        return removed
 
-    def _is_alive(self, found: dict[str, Any], who: str) -> bool:
-        if found.get("host") == self.record["host"] and "process" in found:
-            return _process(found.get("pid", 0)) == found["process"]
-        self.say(f"the lock of {who} is there: watching it for {WATCH:g} s")
-        end = time.monotonic() + WATCH
-        while time.monotonic() < end:
+    def _changes(self, found: Look) -> bool:
+        end, missing = time.monotonic() + WATCH, 0
+        while time.monotonic() < end and missing < MISSING:
             time.sleep(min(1.0, WATCH / 10))
-            if read_json(self.path) != found:
-                return self.path.exists()
+            now = look(self.path)
+            if now is not None and now != found:
+                return True
+            missing = missing + 1 if now is None else 0
         return False
 
     def _keep_fresh(self) -> None:
-        missing = 0
-        while not self._end.wait(BEAT):
-            held = read_json(self.path)
-            missing = 0 if held else missing + 1
-            if missing == 1:
-                continue  # Network file systems fail now and then.
-            if held.get("token") != self.record["token"]:
-                who = f"process {held.get('pid')} on {held.get('host')}"
-                self.lost = f"{self.path} is {f'held by {who}' if held else 'gone'}; stopped"
-                return
+        while not self.lost and not self._end.wait(BEAT):
+            self._renew()
+
+    def _renew(self) -> bool:
+        """Whether the file could be read; it is lost if another's, or if missing for a while."""
+        with self._renewing:
             self.record["beat"] += 1
-            try:
-                write_whole(self.path, json.dumps(self.record))
-            except OSError:
-                continue  # A full disk is told of where results are written.
+            held, now = renew(self.path, self.record), _now()
+            self._missing_since = float("inf") if held else min(self._missing_since, now)
+            if held and not self._is_ours(held):
+                self.lost = f"{self.path} is held by {_who(held)}; stopped"
+            elif now - self._missing_since > BEAT / 2:
+                self.lost = f"{self.path} is gone; stopped"
+            elif held:
+                self._renewed = now
+            return bool(held)
 
 
 def holder(path: epath.Path) -> str:
@@ -131,51 +144,16 @@ def holder(path: epath.Path) -> str:
       path: the file.
 
     Returns:
-      `process 12 on host`; empty where nobody does, or a process of this machine that is gone.
+      `process 12 on host`; empty where nobody does, or a process that is known to be gone.
     """
     found = read_json(path)
-    if not found:
-        return ""
-    here = found.get("host") == socket.gethostname()
-    if here and _process(found.get("pid")) != found.get("process"):
-        return ""
-    return f"process {found.get('pid')} on {found.get('host')}"
+    return "" if not found or fate(found) == "gone" else _who(found)
 
 
-def _process(pid: object) -> str:
-    """What tells a process from a later one of the same number; empty if there is none."""
-    if not isinstance(pid, int):
-        return ""
-    if not Path("/proc/self/stat").exists():
-        return f"{pid}" if _exists(pid) else ""
-    try:
-        boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
-        state, *rest = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    except OSError:
-        return ""
-    # A zombie is a process that has ended and whose parent has not asked.
-    return "" if state == "Z" else f"{boot} {rest[18]}"
+def _who(record: dict[str, Any]) -> str:
+    return f"process {record.get('pid', '?')} on {record.get('host', '?')}"
 
 
-def _exists(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except (ProcessLookupError, OverflowError):
-        return False
-    except PermissionError:
-        pass  # another user's
-    return True
-
-
-@contextmanager
-def _one_at_a_time(folder: epath.Path) -> Iterator[None]:
-    """Processes of one machine come here one after the other."""
-    if in_bucket(folder):
-        yield
-        return
-    held = os.open(folder, os.O_RDONLY)
-    try:
-        fcntl.flock(held, fcntl.LOCK_EX)
-        yield
-    finally:
-        os.close(held)
+def _now() -> float:
+    """Seconds on a clock that nobody sets, and that goes on while the machine sleeps."""
+    return time.clock_gettime(getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC))

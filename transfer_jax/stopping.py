@@ -1,18 +1,22 @@
-"""SIGTERM and SIGINT: the run stops at its next pause, after a checkpoint, within a grace time."""
+"""Signals that stop a run: it stops at its next pause, after a checkpoint, within a grace time."""
 
 import os
 import signal
 import socket
-import sys
 import threading
+import time
 from types import FrameType
 from typing import Self
 
-SIGNALS = (signal.SIGTERM, signal.SIGINT)
+SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+# A scheduler signals the whole group and a launcher passes it on: that is one request.
+SAME = 0.5
+# What a second request leaves for tidying up.
+AT_ONCE = 5.0
 
 
-class Stopped(Exception):
-    """A run that was asked to stop, and did.
+class Stopped(BaseException):
+    """A run that was asked to stop, and did; like Ctrl-C, no error that a library might handle.
 
     Attributes:
       signal: the number of the signal.
@@ -27,7 +31,7 @@ class StopRequest:
     """Whether the process was asked to stop; without `listen` it never is.
 
     A second signal, or the end of the grace time, ends the process at once: what is on disk then
-    is what the run goes on from.
+    is what the run goes on from. A signal that was ignored before, as by `nohup`, still is.
 
     Args:
       grace: seconds from the signal to the end at the latest.
@@ -36,6 +40,7 @@ class StopRequest:
     def __init__(self, grace: float = 25.0) -> None:
         self.grace = grace
         self.signal = 0
+        self._heard_at = float("inf")
         self._previous: dict[int, object] = {}
 
     def __enter__(self) -> Self:
@@ -45,7 +50,8 @@ class StopRequest:
         # A handler in Python waits for compiled code to return; a byte in a socket does not.
         self._previous_fd = signal.set_wakeup_fd(self._written.fileno(), warn_on_full_buffer=False)
         for number in SIGNALS:
-            self._previous[number] = signal.signal(number, self._handle)
+            if signal.getsignal(number) != signal.SIG_IGN:
+                self._previous[number] = signal.signal(number, self._handle)
         self._watch = threading.Thread(target=self._watch_grace, daemon=True)
         self._watch.start()
         return self
@@ -59,30 +65,46 @@ class StopRequest:
         self._heard.close()
 
     def _handle(self, number: int, _: FrameType | None) -> None:
-        if self.signal:
+        now = time.monotonic()
+        if not self.signal:
+            self.signal, self._heard_at = number, now
+            name = signal.Signals(number).name
+            _say(f"\n{name}: stopping after a checkpoint; once more stops at once")
+        elif now - self._heard_at > SAME:
             raise Stopped(number, "stopped at once")
-        self.signal = number
-        name = signal.Signals(number).name
-        # Not print: the signal may have come in the middle of one.
-        text = f"\n{name}: stopping after a checkpoint; once more stops at once\n"
-        os.write(sys.stderr.fileno(), text.encode())
 
     def _watch_grace(self) -> None:
-        heard = 0
-        while heard not in SIGNALS:
-            received = self._heard.recv(1)
-            if not received:
-                return
-            heard = received[0]
-        self._heard.settimeout(self.grace)
+        """End the process where the main thread does not come to it."""
+        if not (number := self._hear(None)):
+            return
+        asked = time.monotonic()
+        ends, why = asked + self.grace, f"no pause within {self.grace:g} s"
         try:
-            while self._heard.recv(1):
-                pass
+            while again := self._hear(ends):
+                if time.monotonic() - asked > SAME:
+                    ends, why = min(ends, time.monotonic() + AT_ONCE), "asked twice"
+                    number = again
         except TimeoutError:
-            print(
-                f"{signal.Signals(heard).name}: no pause within {self.grace:g} s; stopped; "
-                "the same command goes on from the last checkpoint",
-                file=sys.stderr,
-                flush=True,
-            )
-            os._exit(128 + heard)
+            name = signal.Signals(number).name
+            _say(f"{name}: {why}; stopped; the same command goes on from the last checkpoint")
+            os._exit(128 + number)
+
+    def _hear(self, until: float | None) -> int:
+        """The next signal that stops; 0 where none is to come."""
+        while True:
+            left = None if until is None else max(until - time.monotonic(), 1e-6)
+            self._heard.settimeout(left)
+            received = self._heard.recv(1)
+            if not received or received[0] in SIGNALS:
+                return received[0] if received else 0
+
+
+def _say(line: str) -> None:
+    """Not by print: a signal may come in the middle of one, and its terminal may be gone."""
+    for output in (1, 2):
+        try:
+            os.write(output, b"")
+        except OSError:
+            # All that is still printed would be an error, before the checkpoint.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), output)
+    os.write(2, f"{line}\n".encode())

@@ -1,8 +1,9 @@
 """Batches read from disk as training goes on, by Grain: in order, ahead of time, from any step."""
 
 from collections.abc import Iterator
+from contextlib import nullcontext
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 from absl import flags
@@ -11,7 +12,11 @@ from jaxtyping import Int, UInt8
 from transfer_jax.data.image_set import ImageSet
 from transfer_jax.data.pipeline import BatchOrder
 from transfer_jax.data.records import StoredImages
+from transfer_jax.data.workers import end_with_parent, signals_left_to_this_process
 from transfer_jax.fields import setting
+
+if TYPE_CHECKING:  # It takes seconds to import, and only a stream needs it.
+    from grain import DatasetIterator
 
 
 class StreamError(ValueError):
@@ -104,19 +109,26 @@ def stream(source: BatchSource, reading: Reading, start: int = 0) -> Iterator[Ho
         # Grain asks for flags that only a program of absl's own parses.
         flags.FLAGS.mark_as_parsed()
         batches = batches.mp_prefetch(
-            grain.multiprocessing.MultiprocessingOptions(reading.workers, reading.ahead)
+            grain.multiprocessing.MultiprocessingOptions(reading.workers, reading.ahead),
+            end_with_parent,
         )
-    return _told(iter(batches))
+    return _told(iter(batches), bool(reading.workers))
 
 
-def _told(batches: Iterator[HostBatch]) -> Iterator[HostBatch]:
+def _told(batches: "DatasetIterator[HostBatch]", workers: bool) -> Iterator[HostBatch]:
     """The batches; whatever a worker or a library raises becomes one line."""
-    while True:
-        try:
+    # The first batch starts the workers.
+    starting = signals_left_to_this_process() if workers else nullcontext()
+    try:
+        with starting:
             batch = next(batches)
-        except StopIteration:
-            return
-        except Exception as error:
-            said = str(error).strip().partition("\n")[0]
-            raise StreamError(f"the images cannot be read on: {said}") from None
-        yield batch
+        while True:
+            yield batch
+            batch = next(batches)
+    except StopIteration:
+        return
+    except Exception as error:
+        said = str(error).strip().partition("\n")[0]
+        raise StreamError(f"the images cannot be read on: {said}") from None
+    finally:
+        batches.close()

@@ -4,10 +4,12 @@ import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from types import FrameType
+from typing import Any
 
 from transfer_jax.launch.job import LaunchError
+from transfer_jax.stopping import SIGNALS
 
 
 def commands(arguments: Sequence[str], processes: int) -> list[list[str]]:
@@ -46,18 +48,32 @@ def run_all(started: Sequence[Sequence[str]]) -> int:
     Returns:
       The exit status of the first that failed; 0 where none did.
     """
-    # In groups of their own: a terminal's Ctrl-C reaches each of them once, through this process.
-    processes = [subprocess.Popen(command, process_group=0) for command in started]
+    processes: list[subprocess.Popen[bytes]] = []
+    early: list[int] = []
 
     def forward(number: int, _: FrameType | None) -> None:
         for process in processes:
             process.send_signal(number)
 
-    previous = {n: signal.signal(n, forward) for n in (signal.SIGTERM, signal.SIGINT)}
+    # What comes before all have started is passed on when they have.
+    previous = _listen(lambda number, _: early.append(number))
     try:
+        for command in started:
+            # In sessions of their own: what a terminal sends to its group, when Ctrl-C is pressed
+            # or it is closed, reaches each of them once, through this process.
+            processes.append(subprocess.Popen(command, start_new_session=True))
+        _listen(forward)
+        for number in early[:1]:
+            forward(number, None)
         codes = [process.wait() for process in processes]
     finally:
         for number, handler in previous.items():
             signal.signal(number, handler)
     failed = [code if code > 0 else 128 - code for code in codes if code]
     return failed[0] if failed else 0
+
+
+def _listen(handler: Callable[[int, FrameType | None], object]) -> dict[int, Any]:
+    """Handle what stops a run, but for what is ignored, as by `nohup`; the handlers before."""
+    heard = [number for number in SIGNALS if signal.getsignal(number) != signal.SIG_IGN]
+    return {number: signal.signal(number, handler) for number in heard}

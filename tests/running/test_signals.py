@@ -1,0 +1,339 @@
+"""Signals to one process, to all of them, at bad moments: a checkpoint is kept, nothing is left."""
+
+import os
+import pty
+import select
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from transfer_jax.cli import main
+
+from .commands import SMALL, assert_same, run, start, wait_for, what_it_made
+
+SIGNALS = [signal.SIGTERM, signal.SIGINT, signal.SIGHUP]
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory) -> Path:
+    """Prepared images of four classes."""
+    root = tmp_path_factory.mktemp("images")
+    rng = np.random.default_rng(0)
+    for name in "abcd":
+        (root / name).mkdir()
+        for i in range(20):
+            pixels = rng.integers(0, 255, (28, 28, 3), dtype=np.uint8)
+            Image.fromarray(pixels).save(root / name / f"{i}.png")
+    folder = root.with_name("prepared")
+    assert not main(["prepare", "--config=cifar100", "--config.data.source=folder",
+                     f"--config.data.folder={folder}", f"--manual_dir={root}",
+                     "--workers=1"])  # fmt: skip
+    return folder
+
+
+def streamed(data: Path, steps: int) -> list[str]:
+    return ["--config=cifar100", "--config.data.source=folder", f"--config.data.folder={data}",
+            "--config.data.stream=True", "--config.reading.workers=2", "--config.seeds=1",
+            "--config.cuts=(1,)", "--config.splits=('random-0',)", "--config.treatments=('AnB',)",
+            "--config.network.widths=(2,2,2,2)", "--config.network.dense_widths=(4,)",
+            "--config.optimizer.warmup_steps=1", f"--config.steps={steps}",
+            "--config.batch_size=4", "--config.test_batch_size=4",
+            "--config.checkpoint.minutes=0.0"]  # fmt: skip
+
+
+def trains(workdir: Path) -> Callable[[], bool]:
+    return lambda: any(f.stat().st_size > 500 for f in workdir.glob("metrics/*.jsonl"))
+
+
+class Room:
+    """Shared memory of its own, and all processes that have it."""
+
+    def __init__(self) -> None:
+        mount = "mount -t tmpfs tmpfs /dev/shm && echo there && exec sleep 1000"
+        self.keeper = subprocess.Popen(
+            ["unshare", "--mount", "sh", "-c", mount], stdout=subprocess.PIPE, text=True
+        )
+        assert self.keeper.stdout is not None
+        self.works = self.keeper.stdout.readline() == "there\n"
+
+    def start(self, *command: str) -> subprocess.Popen[str]:
+        enter = ["nsenter", f"--mount=/proc/{self.keeper.pid}/ns/mnt", f"--wd={Path.cwd()}"]
+        return subprocess.Popen(
+            [*enter, sys.executable, "-m", "transfer_jax", *command],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            start_new_session=True,
+        )
+
+    def processes(self) -> list[int]:
+        own = Path(f"/proc/{self.keeper.pid}/ns/mnt").readlink()
+        found = []
+        for process in Path("/proc").glob("[0-9]*"):
+            try:
+                if (process / "ns" / "mnt").readlink() == own:
+                    found.append(int(process.name))
+            except OSError:
+                continue
+        return [pid for pid in found if pid != self.keeper.pid]
+
+    def memory(self) -> list[str]:
+        return [f.name for f in Path(f"/proc/{self.keeper.pid}/root/dev/shm").iterdir()]
+
+
+@pytest.fixture
+def room() -> Iterator[Room]:
+    if os.geteuid():
+        pytest.skip("shared memory of its own takes root")
+    room = Room()
+    try:
+        if not room.works:
+            pytest.skip("a tmpfs cannot be mounted here")
+        yield room
+    finally:
+        for pid in room.processes():
+            os.kill(pid, signal.SIGKILL)
+        room.keeper.kill()
+        room.keeper.communicate()
+
+
+def to_group(number: int) -> Callable[[int], None]:
+    return lambda pid: os.killpg(pid, number)
+
+
+def to_process(number: int) -> Callable[[int], None]:
+    return lambda pid: os.kill(pid, number)
+
+
+ENDS = {
+    "SIGTERM to the group": (to_group(signal.SIGTERM), 143, []),
+    "SIGINT to the group": (to_group(signal.SIGINT), 130, []),
+    "SIGHUP to the process": (to_process(signal.SIGHUP), 129, []),
+    "the end of the grace": (to_group(signal.SIGTERM), 143, ["--config.checkpoint.grace=0.0001"]),
+    "SIGKILL to the process": (to_process(signal.SIGKILL), -9, []),
+    "SIGKILL to the group": (to_group(signal.SIGKILL), -9, []),
+}
+
+
+@pytest.mark.parametrize("end", ENDS)
+def test_nothing_is_left_of_a_run_that_reads_with_workers(end, data, room, tmp_path):
+    signalled, status, flags = ENDS[end]
+    workdir = tmp_path / "run"
+    process = room.start("run", *streamed(data, 60_000), f"--workdir={workdir}", *flags)
+    wait_for("training", trains(workdir), process)
+    wait_for("batches in shared memory", room.memory, process)
+    assert len(room.processes()) >= 3
+    signalled(process.pid)
+    output = process.communicate(timeout=60)[0]
+    assert process.returncode == status, output
+    assert "Traceback" not in output and "Warning" not in output, output
+    patient = time.monotonic() + 15
+    while (room.processes() or room.memory()) and time.monotonic() < patient:
+        time.sleep(0.1)
+    assert not room.processes() and not room.memory()
+    if status > 0 and not flags:
+        assert list(workdir.glob("checkpoints/*/*")), output
+        assert "the same command goes on" in output
+
+
+def test_nothing_is_left_of_a_run_that_ends_by_itself(data, room, tmp_path):
+    process = room.start("run", *streamed(data, 30), f"--workdir={tmp_path / 'run'}")
+    output = process.communicate(timeout=200)[0]
+    assert process.returncode == 0, output
+    assert "Warning" not in output
+    assert not room.processes() and not room.memory()
+
+
+MOMENTS = {
+    "compiling": lambda w: (w / "progress.json").exists(),
+    "a checkpoint": lambda w: any((w / "checkpoints").glob("*/*")),
+    "the report": lambda w: len(list((w / "columns").glob("*.csv"))) == 8,
+}
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory) -> dict[str, object]:
+    workdir = tmp_path_factory.mktemp("whole") / "run"
+    run(workdir, *SMALL)
+    return what_it_made(workdir)
+
+
+@pytest.mark.parametrize("moment", MOMENTS)
+def test_a_signal_at_a_bad_moment_loses_nothing(moment, whole, tmp_path):
+    workdir = tmp_path / "run"
+    compiled_here = {"JAX_COMPILATION_CACHE_DIR": str(tmp_path / "compiled")}
+    process = start(workdir, *SMALL, **(compiled_here if moment == "compiling" else {}))
+    wait_for(moment, lambda: MOMENTS[moment](workdir), process)
+    process.send_signal(signal.SIGTERM)
+    output = process.communicate(timeout=60)[0]
+    # Whose last column is written finishes its report: nothing is left to go on with.
+    assert process.returncode == (0 if (workdir / "results.csv").exists() else 143), output
+    assert "SIGTERM: stopping" in output and "Traceback" not in output
+    assert moment == "the report" or not (workdir / "results.csv").exists()
+    run(workdir, *SMALL)
+    assert_same(workdir, whole)
+
+
+def test_a_signal_while_controls_are_measured_loses_no_finished_column(tmp_path):
+    flags = [*SMALL, "--config.controls=('cka','stitching')"]
+    workdir = tmp_path / "run"
+    process = start(workdir, *flags)
+    assert process.stdout is not None
+    for line in process.stdout:
+        if line.startswith("measuring"):
+            break
+    before = {path.name for path in (workdir / "columns").glob("*.csv")}
+    process.send_signal(signal.SIGTERM)
+    output = process.communicate(timeout=60)[0]
+    assert process.returncode == 143 and "the same command goes on" in output, output
+    assert {path.name for path in (workdir / "columns").glob("*.csv")} >= before
+    assert before
+    assert "networks, " in run(workdir, *flags)
+
+
+LONG = [*(flag for flag in SMALL if "steps=" not in flag), "--config.steps=100000",
+        "--config.checkpoint.minutes=0.0"]  # fmt: skip
+
+
+def test_a_closed_terminal_stops_a_run_after_a_checkpoint(tmp_path):
+    """Nothing can be printed any more; that is no reason to lose the checkpoint."""
+    workdir = tmp_path / "run"
+    terminal, end = pty.openpty()
+    leads = ["setsid", "--ctty", sys.executable, "-m", "transfer_jax"]
+    process = subprocess.Popen(
+        [*leads, "run", f"--workdir={workdir}", *LONG], stdin=end, stdout=end, stderr=end
+    )
+    os.close(end)
+    closed = threading.Event()
+    reader = threading.Thread(target=_show, args=(terminal, closed))
+    reader.start()
+    try:
+        wait_for("training", trains(workdir), process)  # pyright: ignore
+        closed.set()
+        assert process.wait(60) == 129
+    finally:
+        closed.set()
+        process.kill()
+        process.wait()
+        reader.join()
+    assert list(workdir.glob("checkpoints/*/*"))
+    assert not (workdir / "lock.json").exists()
+
+
+def _show(terminal: int, closed: threading.Event) -> None:
+    """What a terminal does, until its window is closed."""
+    while not closed.is_set():
+        if select.select([terminal], [], [], 0.1)[0]:
+            try:
+                os.read(terminal, 4096)
+            except OSError:
+                break
+    os.close(terminal)
+
+
+BUSY = """
+import sys, hashlib
+from transfer_jax.stopping import StopRequest
+with StopRequest(60) as stop:
+    print("ready", flush=True)
+    hashlib.pbkdf2_hmac("sha256", b"a", b"b", 2_000_000_000)  # minutes, in compiled code
+"""
+
+
+def test_a_second_signal_ends_a_process_that_is_in_compiled_code():
+    process = subprocess.Popen([sys.executable, "-c", BUSY], stdout=subprocess.PIPE,
+                               stderr=subprocess.PIPE, text=True)  # fmt: skip
+    assert process.stdout and process.stdout.readline() == "ready\n"
+    for _ in range(2):
+        process.send_signal(signal.SIGTERM)
+        time.sleep(1)
+    said = process.communicate(timeout=20)[1]
+    assert process.returncode == 143
+    assert "SIGTERM: asked twice; stopped; the same command goes on" in said
+
+
+PATIENT = """
+import sys, time
+from transfer_jax.stopping import StopRequest, Stopped
+try:
+    with StopRequest(30) as stop:
+        print("ready", flush=True)
+        while not stop.signal: time.sleep(0.01)
+        end = time.monotonic() + 2
+        while time.monotonic() < end: time.sleep(0.01)
+        print("kept", stop.signal, flush=True)
+except Stopped:
+    print("at once", flush=True)
+"""
+
+
+def patient(*within: str) -> subprocess.Popen[str]:
+    process = subprocess.Popen([*within, sys.executable, "-c", PATIENT], stdout=subprocess.PIPE,
+                               stderr=subprocess.DEVNULL, text=True)  # fmt: skip
+    assert process.stdout and process.stdout.readline() == "ready\n"
+    return process
+
+
+@pytest.mark.parametrize("numbers", [(15, 15), (15, 1), (2, 15)])
+def test_a_signal_that_comes_by_two_ways_is_one(numbers):
+    """A scheduler signals the group, and a launcher passes it on."""
+    process = patient()
+    process.send_signal(numbers[0])
+    time.sleep(0.1)
+    process.send_signal(numbers[1])
+    assert process.communicate(timeout=20)[0].startswith("kept")
+
+
+def test_a_second_request_stops_at_once():
+    process = patient()
+    process.send_signal(signal.SIGINT)
+    time.sleep(1)
+    process.send_signal(signal.SIGINT)
+    assert process.communicate(timeout=20)[0] == "at once\n"
+
+
+def test_what_nohup_ignores_stays_ignored():
+    process = patient("nohup")
+    process.send_signal(signal.SIGHUP)
+    time.sleep(0.5)
+    process.send_signal(signal.SIGTERM)
+    assert process.communicate(timeout=20)[0] == "kept 15\n"
+
+
+@pytest.mark.parametrize("number", SIGNALS, ids=lambda n: n.name)
+def test_a_local_launch_passes_each_signal_on_once(number):
+    code = (
+        "import sys\nfrom transfer_jax.launch.local import run_all\n"
+        f"sys.exit(run_all([[sys.executable, '-c', {PATIENT!r}]] * 2))"
+    )
+    launch = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE,
+                              stderr=subprocess.DEVNULL, text=True,
+                              start_new_session=True)  # fmt: skip
+    assert launch.stdout is not None
+    assert [launch.stdout.readline() for _ in range(2)] == ["ready\n"] * 2
+    os.killpg(launch.pid, number)
+    assert launch.communicate(timeout=30)[0] == f"kept {int(number)}\n" * 2
+    assert launch.returncode == 0
+
+
+def test_a_signal_while_a_local_launch_starts_reaches_all(tmp_path):
+    code = (
+        "import os, signal, sys, subprocess\nfrom transfer_jax.launch import local\n"
+        "started = subprocess.Popen\n"
+        "def start(*a, **k):\n"
+        "    process = started(*a, **k)\n"
+        "    os.kill(os.getpid(), signal.SIGTERM)\n"
+        "    return process\n"
+        "local.subprocess.Popen = start\n"
+        "sys.exit(local.run_all([['sleep', '60']] * 2))"
+    )
+    launch = subprocess.run([sys.executable, "-c", code], timeout=30, check=False)
+    assert launch.returncode == 143
