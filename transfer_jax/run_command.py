@@ -73,7 +73,7 @@ def join_processes(arguments: argparse.Namespace) -> None:
     """Connect with the other processes, if this is one of several.
 
     Args:
-      arguments: `coordinator`, `processes` and `process`; where none is given, a TPU's or Slurm's
+      arguments: `coordinator`, `processes` and `process`; where none is given, the
         environment says them.
 
     Raises:
@@ -81,14 +81,13 @@ def join_processes(arguments: argparse.Namespace) -> None:
     """
     given = {name: getattr(arguments, name) for name in ("coordinator", "processes", "process")}
     missing = [f"--{name}" for name, value in given.items() if value is None]
-    from transfer_jax.engine.processes import Place, cluster, join, join_cluster
-
-    if not missing:
-        join(Place(**given))
-    elif len(missing) < len(given):
+    if 0 < len(missing) < len(given):
         raise UsageError(f"several processes need {', '.join(missing)} too")
-    elif cluster():
-        join_cluster()
+    from transfer_jax.engine.cluster import Place
+    from transfer_jax.engine.processes import join, own_place
+
+    if where := own_place() if missing else Place(**given):
+        join(where)
 
 
 def sweep_command(arguments: argparse.Namespace, overrides: list[str], console: Console) -> None:

@@ -1,4 +1,4 @@
-"""Several processes: found from the environment; one that dies ends the others."""
+"""Several processes, placed by the environment; one that dies ends the others."""
 
 import os
 import signal
@@ -8,8 +8,6 @@ import time
 from pathlib import Path
 
 import pytest
-
-from transfer_jax.engine.processes import SLURM, cluster
 
 from .commands import SMALL, assert_same, run, start, wait_for, what_it_made
 
@@ -66,10 +64,3 @@ def test_a_signal_to_one_process_stops_both(alone, tmp_path):
     assert [process.returncode for process in processes] == [143, 143], outputs
     run(workdir, *FLAGS)
     assert_same(workdir, alone)
-
-
-def test_a_job_of_one_task_is_a_process_of_its_own():
-    assert cluster(dict.fromkeys(SLURM, "1")) == ""
-    assert cluster({"SLURM_NTASKS": "4"}) == ""
-    assert cluster({"TPU_WORKER_HOSTNAMES": "a,b"}) == "tpu"
-    assert cluster({"TPU_WORKER_HOSTNAMES": "localhost"}) == ""

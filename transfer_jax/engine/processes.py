@@ -1,34 +1,39 @@
 """Several processes that train one grid together."""
 
-import importlib.util
 import os
+import re
 from collections.abc import Mapping
-from dataclasses import dataclass
-from pathlib import Path
 
 import jax
 import numpy as np
 from jax.experimental import multihost_utils
 
+from transfer_jax.engine.cluster import ClusterError, Place, place_in_cluster
+from transfer_jax.engine.tpu_machine import computes_on_tpu, with_metadata
+
 # A process that has not been heard of for so long ends the others.
 HEARTBEAT_SECONDS = 30
-SLURM = ("SLURM_JOB_ID", "SLURM_STEP_NODELIST", "SLURM_NTASKS", "SLURM_PROCID", "SLURM_LOCALID")
-TPU_HOSTS = ("TPU_WORKER_HOSTNAMES", "TPU_PROCESS_ADDRESSES")
+# What JAX itself reads from the environment, and would only call no number.
+NUMBERS = ("JAX_COORDINATOR_PORT", "JAX_LOCAL_DEVICE_IDS", "JAX_PARTITION_INDEX", "JAX_SLICE_INDEX")
 
 
-@dataclass(frozen=True)
-class Place:
-    """Where a process stands among the others.
+def own_place(environment: Mapping[str, str] = os.environ) -> Place | None:
+    """Where the scheduler has put this process, if it started several.
 
-    Attributes:
-      coordinator: `host:port` of process 0.
-      processes: number of processes.
-      process: number of this one, from 0.
+    Args:
+      environment: the environment variables.
+
+    Returns:
+      The place; None for a process of its own.
+
+    Raises:
+      ClusterError: this TPU is one of several, and its place among them is not known.
+
+    Example:
+      >>> own_place({})
     """
-
-    coordinator: str
-    processes: int
-    process: int
+    on_tpu = computes_on_tpu(environment)
+    return place_in_cluster(with_metadata(environment) if on_tpu else environment, on_tpu)
 
 
 def join(place: Place) -> None:
@@ -38,46 +43,26 @@ def join(place: Place) -> None:
       place: where this process stands.
 
     Raises:
-      ValueError: the number of this process is not below the number of processes.
+      ClusterError: the number of this process is not below the number of processes.
     """
     if not 0 <= place.process < place.processes:
-        raise ValueError(
+        raise ClusterError(
             f"process is {place.process}; allowed: 0 ... {place.processes - 1}, "
             f"since processes is {place.processes}"
         )
+    for name in NUMBERS:
+        if not re.fullmatch(r"(\d+(,\d+)*)?", os.environ.get(name, ""), re.ASCII):
+            raise ClusterError(f"{name} is {os.environ[name]!r}; allowed: whole numbers")
+    asked = bool(os.environ.get("JAX_LOCAL_DEVICE_IDS"))
     jax.distributed.initialize(
         place.coordinator,
         place.processes,
         place.process,
+        None if asked else place.devices or None,
+        # The place is known; JAX would ask what it finds of Slurm, Kubernetes or a TPU for more.
+        cluster_detection_method="deactivate",
         heartbeat_timeout_seconds=HEARTBEAT_SECONDS,
     )
-
-
-def join_cluster() -> None:
-    """Connect this process with the others of the job that `cluster` found, as JAX does there."""
-    jax.distributed.initialize(heartbeat_timeout_seconds=HEARTBEAT_SECONDS)
-
-
-def cluster(environment: Mapping[str, str] = os.environ) -> str:
-    """The kind of job that this process was started by, where it starts several.
-
-    Args:
-      environment: the environment variables.
-
-    Returns:
-      "slurm", "tpu", or nothing for a process of its own.
-
-    Example:
-      >>> cluster({name: "2" for name in SLURM})
-      'slurm'
-      >>> cluster({})
-      ''
-    """
-    if all(name in environment for name in SLURM) and int(environment["SLURM_NTASKS"]) > 1:
-        return "slurm"
-    if any("," in environment.get(name, "") for name in TPU_HOSTS):
-        return "tpu"
-    return "tpu" if environment is os.environ and _is_tpu_machine() else ""
 
 
 def is_first() -> bool:
@@ -116,9 +101,3 @@ def agree(*values: int) -> tuple[int, ...]:
         return tuple(int(value) for value in values)
     said = multihost_utils.process_allgather(np.asarray(values, np.int32))
     return tuple(int(value) for value in np.max(said, axis=0))
-
-
-def _is_tpu_machine() -> bool:
-    """A TPU machine knows its neighbours from its own metadata, also where it has none."""
-    devices = (*Path("/dev").glob("accel*"), *Path("/dev/vfio").glob("[0-9]*"))
-    return bool(devices) and importlib.util.find_spec("libtpu") is not None
