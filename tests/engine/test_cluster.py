@@ -4,6 +4,7 @@ import itertools
 import threading
 from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, HTTPServer
+from typing import Any, ClassVar
 
 import pytest
 
@@ -92,7 +93,8 @@ TABLE = {
     "TPU variables on a CPU, in srun": ({**POD, **STEP}, TASK_2),
     "Kubernetes": ({"KUBERNETES_SERVICE_HOST": "10.0.0.1", "JOB_COMPLETION_INDEX": "1"}, None),
     "other launchers": (
-        {"RANK": "1", "WORLD_SIZE": "2", "MASTER_ADDR": "a", "PMI_RANK": "1", "PMI_SIZE": "2"}, None,
+        {"RANK": "1", "WORLD_SIZE": "2", "MASTER_ADDR": "a", "PMI_RANK": "1", "PMI_SIZE": "2"},
+        None,
     ),
 }  # fmt: skip
 ON_TPU = {
@@ -167,7 +169,7 @@ def test_the_first_machine_of_a_list(nodes, first):
 class Metadata(BaseHTTPRequestHandler):
     """A TPU machine's metadata server."""
 
-    held = {
+    held: ClassVar[dict[str, str]] = {
         "worker-network-endpoints": "unknown:unknown:10.1.0.2,unknown:unknown:10.1.0.3",
         "agent-worker-number": "1",
         "tpu-env": "ACCELERATOR_TYPE: 'v5e-8'\nMEGASCALE_NUM_SLICES: '2'\n"
@@ -180,7 +182,7 @@ class Metadata(BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write((found or "").encode())
 
-    def log_message(self, *_: object) -> None:
+    def log_message(self, format: str, *args: Any) -> None:
         """Nothing."""
 
 
