@@ -3,20 +3,22 @@
 import os
 import re
 import socket
+import sys
+import threading
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
 import jax
 
 from transfer_jax.engine.cluster import ClusterError, Place, place_in_cluster
-from transfer_jax.engine.peers import Peers, end_without_goodbye
+from transfer_jax.engine.peers import Peers, end_now, end_without_goodbye
 from transfer_jax.engine.tpu_machine import computes_on_tpu, with_metadata
 from transfer_jax.engine.tunnel import Tunnel
 
 # How long processes wait for each other to start.
 JOIN_SECONDS = 120
-# `Peers` knows in less; JAX itself can only abort.
-HEARTBEAT_SECONDS = 600
+LONG_SECONDS = 600
 # What JAX itself reads from the environment, and would only call no number.
 NUMBERS = ("JAX_COORDINATOR_PORT", "JAX_LOCAL_DEVICE_IDS", "JAX_PARTITION_INDEX", "JAX_SLICE_INDEX")
 
@@ -63,7 +65,7 @@ def joined(place: Place, seconds: float = JOIN_SECONDS) -> Iterator[None]:
         raise ClusterError(
             f"process 0 cannot be reached at {place.coordinator} within {seconds:g} s: {reason}"
         )
-    _connect(place, tunnel.address if tunnel else f"127.0.0.1:{port}", port, seconds)
+    _connect(place, tunnel, port, seconds)
     with Peers(place, tunnel):
         yield
 
@@ -91,33 +93,58 @@ def _check_free(place: Place, port: int) -> None:
         socket.create_server(("", port), family=family, dualstack_ipv6=socket.has_ipv6).close()
     except OSError as error:
         raise ClusterError(
-            f"process 0 cannot coordinate at {place.coordinator}: {error.strerror}; "
+            f"process 0 cannot coordinate at {place.coordinator}: {os.strerror(error.errno or 0)}; "
             "choose another port"
         ) from None
 
 
-def _connect(place: Place, address: str, port: int, seconds: float) -> None:
+def _connect(place: Place, tunnel: Tunnel | None, port: int, seconds: float) -> None:
     asked = bool(os.environ.get("JAX_LOCAL_DEVICE_IDS"))
     # The way to the coordinator begins on this machine, where no proxy is.
     os.environ.setdefault("no_grpc_proxy", "127.0.0.1")
     jax.config.update("jax_check_proxy_envs", False)
-    try:
+    with _at_most(seconds, place, tunnel):
         jax.distributed.initialize(
-            address,
+            tunnel.address if tunnel else f"127.0.0.1:{port}",
             place.processes,
             place.process,
             None if asked else place.devices or None,
             # The place is known; JAX would ask what it finds of Slurm, Kubernetes or TPUs for more.
             cluster_detection_method="deactivate",
-            initialization_timeout=int(seconds),
-            heartbeat_timeout_seconds=HEARTBEAT_SECONDS,
+            # At its end JAX can only abort; `_at_most` and `Peers` know earlier.
+            initialization_timeout=LONG_SECONDS + int(seconds),
+            heartbeat_timeout_seconds=LONG_SECONDS,
             shutdown_timeout_seconds=30,
             coordinator_bind_address=f"[::]:{port}" if socket.has_ipv6 else f"0.0.0.0:{port}",
         )
+
+
+@contextmanager
+def _at_most(seconds: float, place: Place, tunnel: Tunnel | None) -> Iterator[None]:
+    """End this process where the others do not come in time: JAX's waiting cannot be broken off."""
+    done = threading.Event()
+
+    def watch() -> None:
+        end = time.monotonic() + seconds
+        while not done.wait(0.2):
+            gone = tunnel is not None and tunnel.gone.is_set()
+            if not gone and time.monotonic() < end:
+                continue
+            reason = "process 0 went away" if gone else f"not all came within {seconds:g} s"
+            print(
+                f"transfer-jax: process {place.process} of {place.processes} waited for the others "
+                f"at {place.coordinator}: {reason}",
+                file=sys.stderr,
+                flush=True,
+            )
+            end_now()
+
+    threading.Thread(target=watch, daemon=True).start()
+    try:
+        yield
     except RuntimeError as error:
         end_without_goodbye()
-        told = " ".join(str(error).split())[:200]
-        raise ClusterError(
-            f"not all {place.processes} processes came to {place.coordinator} within "
-            f"{seconds:g} s: {told}"
-        ) from None
+        told = f"process {place.process} cannot join the others at {place.coordinator}"
+        raise ClusterError(f"{told}: {' '.join(str(error).split())[:200]}") from None
+    finally:
+        done.set()
