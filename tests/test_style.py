@@ -53,6 +53,7 @@ ROOMS = [
     "plan_notes",
     "next_run",
     "versions",
+    "same_run",
     "workdir",
     "networks",
     "bases",

@@ -16,6 +16,7 @@ from transfer_jax.lock import Lock
 from transfer_jax.plan import Plan, check_devices, make_plan
 from transfer_jax.plan_notes import plan_notes
 from transfer_jax.results import Results, check_complete, read_rows, write_rows
+from transfer_jax.same_run import check_same_images
 from transfer_jax.schema import Config
 from transfer_jax.stopping import StopRequest
 from transfer_jax.trainer import Run, Trainer
@@ -54,6 +55,7 @@ def run(
     folder = workdir_at(workdir)
     plan = make_plan(config)
     check_prepared(plan.recipe.images, plan.config.data.source, plan.config.data.folder)
+    check_same_images(plan.recipe.images)
     check_devices(plan)
     for note in plan_notes(plan):
         console.print(note, highlight=False, soft_wrap=True, markup=False)

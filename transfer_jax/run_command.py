@@ -3,6 +3,7 @@
 import argparse
 import os
 import time
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 
 from rich.console import Console
@@ -28,13 +29,15 @@ def run_command(arguments: argparse.Namespace, overrides: list[str], console: Co
     from transfer_jax.engine.processes import is_first
     from transfer_jax.experiment import run
     from transfer_jax.report_command import show_results
+    from transfer_jax.same_run import check_same_run
 
     prepare_machine()
-    join_processes(arguments)
     began = time.monotonic()
-    with StopRequest(config.checkpoint.grace) as stop:
+    with joined_processes(arguments), StopRequest(config.checkpoint.grace) as stop:
+        check_same_run(config, "run")
         results = run(config, workdir, console=console, stop=stop)
-    if not is_first():
+        first = is_first()
+    if not first:
         return
     evidence = read_evidence(workdir)
     show_results(evidence, numbers_of(evidence), console)
@@ -69,26 +72,29 @@ def keep_compiled_programs() -> None:
     jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.2)
 
 
-def join_processes(arguments: argparse.Namespace) -> None:
-    """Connect with the other processes, if this is one of several.
+def joined_processes(arguments: argparse.Namespace) -> AbstractContextManager[None]:
+    """Work together with the other processes, if this is one of several.
 
     Args:
-      arguments: `coordinator`, `processes` and `process`; where none is given, a TPU's or Slurm's
+      arguments: `coordinator`, `processes` and `process`; where none is given, the
         environment says them.
+
+    Returns:
+      A context; it ends when all end, or one does not.
 
     Raises:
       UsageError: some of the three are given and some are not.
+      ClusterError: the processes do not come together.
     """
     given = {name: getattr(arguments, name) for name in ("coordinator", "processes", "process")}
     missing = [f"--{name}" for name, value in given.items() if value is None]
-    from transfer_jax.engine.processes import Place, cluster, join, join_cluster
-
-    if not missing:
-        join(Place(**given))
-    elif len(missing) < len(given):
+    if 0 < len(missing) < len(given):
         raise UsageError(f"several processes need {', '.join(missing)} too")
-    elif cluster():
-        join_cluster()
+    from transfer_jax.engine.cluster import Place
+    from transfer_jax.engine.joining import joined, own_place
+
+    where = own_place() if missing else Place(**given)
+    return joined(where) if where else nullcontext()
 
 
 def sweep_command(arguments: argparse.Namespace, overrides: list[str], console: Console) -> None:
@@ -101,12 +107,13 @@ def sweep_command(arguments: argparse.Namespace, overrides: list[str], console: 
     """
     config = load_config(arguments.config, overrides)
     workdir = place(arguments.workdir or f"runs/{config.name}_sweep", "workdir")
+    from transfer_jax.same_run import check_same_run
     from transfer_jax.sweep import parse_axis, run_sweep
 
     axes = [parse_axis(text) for text in arguments.over]
     prepare_machine()
-    join_processes(arguments)
-    with StopRequest(config.checkpoint.grace) as stop:
+    with joined_processes(arguments), StopRequest(config.checkpoint.grace) as stop:
+        check_same_run(config, f"sweep over {' and '.join(sorted(arguments.over))}")
         table = run_sweep(arguments.config, overrides, axes, workdir, console=console, stop=stop)
     console.print(f"Written: {table}", highlight=False, soft_wrap=True)
     line = f"Next: transfer-jax report {workdir}, its runs side by side"

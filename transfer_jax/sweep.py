@@ -18,6 +18,7 @@ from transfer_jax.experiment import is_finished, load_results, train_and_report
 from transfer_jax.fields import ConfigError
 from transfer_jax.plan import check_devices, make_plan
 from transfer_jax.results import ResultRow
+from transfer_jax.same_run import check_same_images
 from transfer_jax.stopping import StopRequest
 from transfer_jax.trainer import Run
 from transfer_jax.whole_file import write_table
@@ -162,6 +163,7 @@ def _run(
     kept = [o for o in overrides if not o.startswith(tuple(f"--config.{a.field}=" for a in axes))]
     plan = make_plan(load_config(config, [*kept, *varied]))
     check_prepared(plan.recipe.images, plan.config.data.source, plan.config.data.folder)
+    check_same_images(plan.recipe.images)
     check_devices(plan)
     return Run(plan, Workdir(folder))
 

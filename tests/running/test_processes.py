@@ -1,4 +1,4 @@
-"""Several processes: found from the environment; one that dies ends the others."""
+"""Several processes, placed by the environment; one that dies ends the others."""
 
 import os
 import signal
@@ -8,8 +8,6 @@ import time
 from pathlib import Path
 
 import pytest
-
-from transfer_jax.engine.processes import SLURM, cluster
 
 from .commands import SMALL, assert_same, run, start, wait_for, what_it_made
 
@@ -47,7 +45,10 @@ def test_a_process_that_dies_ends_the_other_and_the_restart_goes_on(killed, alon
     os.killpg(processes[killed].pid, signal.SIGKILL)
     died = time.monotonic()
     output = processes[1 - killed].communicate(timeout=90)[0]
-    assert processes[1 - killed].returncode != 0, output
+    assert processes[1 - killed].returncode == 1, output
+    told = [line for line in output.splitlines() if line.startswith("transfer-jax: ")]
+    assert len(told) == 1 and f"process {killed}" in told[0] and "is gone" in told[0], output
+    assert "Traceback" not in output and "***" not in output
     assert time.monotonic() - died < 60
     processes[killed].communicate()
     again = two(workdir)
@@ -68,8 +69,21 @@ def test_a_signal_to_one_process_stops_both(alone, tmp_path):
     assert_same(workdir, alone)
 
 
-def test_a_job_of_one_task_is_a_process_of_its_own():
-    assert cluster(dict.fromkeys(SLURM, "1")) == ""
-    assert cluster({"SLURM_NTASKS": "4"}) == ""
-    assert cluster({"TPU_WORKER_HOSTNAMES": "a,b"}) == "tpu"
-    assert cluster({"TPU_WORKER_HOSTNAMES": "localhost"}) == ""
+def test_processes_of_other_configs_refuse_each_other(tmp_path):
+    workdir = tmp_path / "run"
+    with socket.socket() as free:
+        free.bind(("localhost", 0))
+        place = [f"--coordinator=localhost:{free.getsockname()[1]}", "--processes=2"]
+    # `logs.every` changes no number, but the processes would pause at other steps.
+    own = [[], ["--config.optimizer.learning_rate=0.3", "--config.logs.every=7"]]
+    processes = [
+        start(workdir, *FLAGS, *place, f"--process={i}", *more, JAX_PLATFORMS="cpu")
+        for i, more in enumerate(own)
+    ]
+    outputs = [process.communicate(timeout=90)[0] for process in processes]
+    assert [process.returncode for process in processes] == [1, 1], outputs
+    for output in outputs:
+        assert "logs.every is 20 in process 0, 7 in process 1" in output
+        assert "optimizer.learning_rate is 0.03 in process 0, 0.3 in process 1" in output
+        assert output.count("\n") == 1, output
+    assert not workdir.exists()

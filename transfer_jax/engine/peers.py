@@ -1,0 +1,152 @@
+"""The other processes of a run: each is heard of every second; one that is gone ends the others."""
+
+import atexit
+import os
+import re
+import sys
+import threading
+import time
+from multiprocessing import active_children, util
+from types import TracebackType
+from typing import Any, Self
+
+from jax._src import distributed
+
+from transfer_jax.engine.cluster import ClusterError, Place
+from transfer_jax.engine.tunnel import Tunnel
+
+BEAT = 1.0
+# A process that has not been heard of for so long is gone.
+SILENCE = 30.0
+# How long a process may take to end by itself when another is gone.
+GRACE = 10.0
+ROOT = "transfer_jax"
+KEPT = "what is finished is kept, and the same command goes on"
+# What libraries say where a neighbour is gone, in errors of several kinds.
+LOST = re.compile(r"gloo|nccl|coordination|unavailable|deadline_exceeded|connection|aborted", re.I)
+
+
+def store() -> Any:
+    """The texts that all processes of a run share.
+
+    Returns:
+      JAX's client of them.
+    """
+    return distributed.global_state.client
+
+
+class Peers:
+    """Held while the processes of a run work together.
+
+    Args:
+      place: where this process stands.
+      tunnel: how it reaches the coordinator; None for process 0, which is it.
+    """
+
+    def __init__(self, place: Place, tunnel: Tunnel | None) -> None:
+        self.place, self.tunnel = place, tunnel
+        self.reason = ""
+        self.answered = time.monotonic()
+        self.seen: dict[str, tuple[str, float]] = {}
+        self._left, self._found = threading.Event(), threading.Event()
+
+    def __enter__(self) -> Self:
+        for work in (self._beat, self._watch):
+            threading.Thread(target=work, daemon=True).start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None
+    ) -> None:
+        """Leave together with the others, or tell them why not.
+
+        Raises:
+          ClusterError: another process is gone.
+        """
+        # A stop is agreed on, so the others come here too.
+        if error is None or (kind and kind.__name__ == "Stopped"):
+            self._leave(3600 if error is None else GRACE)
+            return
+        end_without_goodbye()
+        if LOST.search(str(error)) and self._found.wait(SILENCE + 5 * BEAT):
+            raise ClusterError(self.reason) from None
+        self._tell(f"process {self.place.process} ended: {' '.join(str(error).split())}")
+        self._left.set()
+
+    def _leave(self, seconds: float) -> None:
+        try:
+            store().wait_at_barrier(f"{ROOT}/left", int(1000 * seconds))
+        except Exception as error:
+            end_without_goodbye()
+            self._found.wait(5 * BEAT)
+            raise ClusterError(self.reason or f"the others did not end: {error}") from None
+        self._left.set()
+        distributed.shutdown()
+
+    def _tell(self, reason: str) -> None:
+        store().key_value_set(f"{ROOT}/ended/{self.place.process}", reason, allow_overwrite=True)
+        if self.tunnel is None:
+            time.sleep(3 * BEAT)  # The coordinator goes last, so that all can read it.
+
+    def _beat(self) -> None:
+        """Be heard of, and hear of the others; process 0 does so for all."""
+        count = 0
+        while not self._left.wait(BEAT) and not self.reason:
+            count += 1
+            try:
+                mine = f"{ROOT}/beats/{self.place.process}"
+                store().key_value_set(mine, str(count), allow_overwrite=True)
+                ended = store().key_value_dir_get(f"{ROOT}/ended/")
+                beats = store().key_value_dir_get(f"{ROOT}/beats/") if not self.tunnel else []
+            except Exception:
+                continue  # `_watch` counts how long there was no answer.
+            self.answered = time.monotonic()
+            if silent := self._silent(beats):
+                self._tell(f"process {silent} is gone")
+                ended = [("", f"process {silent} is gone")]
+            if ended:
+                self._find(min(ended)[1])
+
+    def _silent(self, beats: list[tuple[str, str]]) -> str:
+        """A process whose count has stood still for too long."""
+        now = time.monotonic()
+        for name, count in beats:
+            if self.seen.get(name, ("", 0.0))[0] != count:
+                self.seen[name] = (count, now)
+        return next(
+            (name.rpartition("/")[2] for name, (_, t) in self.seen.items() if now - t > SILENCE), ""
+        )
+
+    def _watch(self) -> None:
+        """See whether the coordinator is there; end this process where it does not end itself."""
+        while not self._found.wait(BEAT) and not self._left.is_set():
+            if self.tunnel and self.tunnel.gone.is_set():
+                self._find(f"process 0 ({self.place.coordinator}) is gone")
+            if time.monotonic() - self.answered > SILENCE:
+                self._find(
+                    f"process 0 ({self.place.coordinator}) has not answered for {SILENCE:g} s"
+                )
+        if self._left.wait(GRACE):
+            return
+        print(f"transfer-jax: {self.reason}", file=sys.stderr, flush=True)
+        end_now()
+
+    def _find(self, reason: str) -> None:
+        self.reason = self.reason or f"{reason}; {KEPT}"
+        self._found.set()
+
+
+def end_without_goodbye() -> None:
+    """At its end, this process waits for no other: JAX would, and abort where they are gone."""
+    atexit.register(end_now)
+
+
+def end_now() -> None:
+    """End this process and those that it started."""
+    try:
+        for child in active_children():
+            child.kill()
+        util._run_finalizers(0)  # pyright: ignore
+        sys.stdout.flush()
+    finally:
+        os._exit(1)
