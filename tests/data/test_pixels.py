@@ -235,16 +235,38 @@ def test_a_pgm_of_16_bits_holds_16_bits_though_all_are_small():
     np.testing.assert_array_equal(rgb(content), three((WIDE // 300) >> 8))
 
 
+def grey_tiff(data: bytes, bits: int, zero: int = 1, kind: int = 1) -> bytes:
+    """A TIFF of one sample a pixel: 0 is white (0) or black (1); unsigned, signed or float."""
+    tags = [(256, 3, 1, SIZE), (257, 3, 1, SIZE), (258, 3, 1, bits), (259, 3, 1, 1),
+            (262, 3, 1, zero), (273, 4, 1, 8), (277, 3, 1, 1), (278, 3, 1, SIZE),
+            (279, 4, 1, len(data)), (339, 3, 1, kind)]  # fmt: skip
+    directory = struct.pack("<H", len(tags))
+    directory += b"".join(struct.pack("<HHII", *tag) for tag in tags) + struct.pack("<I", 0)
+    return b"II" + struct.pack("<HI", 42, 8 + len(data)) + data + directory
+
+
 def test_a_tiff_of_12_bits():
     values = (WIDE >> 4).astype(int).ravel()
     pairs = values.reshape(-1, 2)
     data = b"".join(int(a << 12 | b).to_bytes(3, "big") for a, b in pairs)
-    tags = [(256, 3, 1, SIZE), (257, 3, 1, SIZE), (258, 3, 1, 12), (259, 3, 1, 1), (262, 3, 1, 1),
-            (273, 4, 1, 8), (277, 3, 1, 1), (278, 3, 1, SIZE), (279, 4, 1, len(data))]  # fmt: skip
-    directory = struct.pack("<H", len(tags))
-    directory += b"".join(struct.pack("<HHII", *tag) for tag in tags) + struct.pack("<I", 0)
-    content = b"II" + struct.pack("<HI", 42, 8 + len(data)) + data + directory
-    np.testing.assert_array_equal(rgb(content), three(WIDE >> 8))
+    np.testing.assert_array_equal(rgb(grey_tiff(data, 12)), three(WIDE >> 8))
+
+
+@pytest.mark.parametrize(
+    ("bits", "values", "kind"),
+    [(8, (WIDE >> 8).astype(np.uint8), 1), (16, WIDE, 1), (32, RAMP.astype(np.float32), 3)],
+)
+def test_a_tiff_whose_zero_is_white_is_turned_round(bits, values, kind):
+    right = three(255 - np.round(RAMP * 255))
+    found = rgb(grey_tiff(values.tobytes(), bits, zero=0, kind=kind))
+    np.testing.assert_allclose(found, right, atol=1)
+
+
+@pytest.mark.parametrize("bits", [8, 16])
+def test_signed_integers_of_few_bits_are_skipped(bits):
+    data = np.full((SIZE, SIZE), -5, f"<i{bits // 8}").tobytes()
+    with pytest.raises(BadImage, match=f"signed integers of {bits} bits"):
+        rgb(grey_tiff(data, bits, kind=2))
 
 
 @pytest.mark.parametrize(

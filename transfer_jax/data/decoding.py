@@ -3,7 +3,7 @@
 import io
 import warnings
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from jaxtyping import Num, UInt8
@@ -13,7 +13,10 @@ from transfer_jax.data.pixels import GREY_16_BIT, WHITE, BadImage, from_array, p
 
 RESIZES = ("warp", "crop")
 MODES = {1: "L", 3: "RGB"}
-ORIENTATION, SAMPLE_FORMAT, BITS_PER_SAMPLE, SIGNED = 0x0112, 339, 258, 2
+ORIENTATION = 0x0112
+# Of TIFF.
+BITS_PER_SAMPLE, PHOTOMETRIC, SAMPLE_FORMAT = 258, 262, 339
+WHITE_IS_ZERO, SIGNED = 0, 2
 
 
 @dataclass(frozen=True)
@@ -76,14 +79,17 @@ def decode(content: bytes, name: str, form: ImageForm) -> Decoded:
         try:
             image = Image.open(io.BytesIO(content))
             notes = _oddities(image, name)
-            bits = _bits(image)
+            bits, negative = _bits(image), _is_negative(image)
             image.load()
             mode = MODES[form.channels]
             # Grey images are common and lose nothing.
             if image.mode not in (mode, "L") or "transparency" in image.info:
                 notes.append(f"{image.mode} to {mode}")
             image = _upright(_with_true_transparency(image, content))
-            return Decoded(_formed(plain(image, form.background, bits), form), ", ".join(notes))
+            found = plain(image, form.background, bits)
+            if negative:
+                found = ImageOps.invert(found)
+            return Decoded(_formed(found, form), ", ".join(notes))
         except BadImage:
             raise
         except Image.DecompressionBombError as error:
@@ -150,14 +156,21 @@ def _upright(image: Image.Image) -> Image.Image:
 
 def _bits(image: Image.Image) -> int:
     """How many bits of 16-bit pixels are in use: a TIFF may say fewer."""
-    tags = getattr(image, "tag_v2", {})
-    if image.format != "TIFF" or image.mode not in (*GREY_16_BIT, "I"):
+    if image.format != "TIFF":
         return 16
+    tags: Any = getattr(image, "tag_v2", {})
     found = int(max(np.atleast_1d(tags.get(BITS_PER_SAMPLE, 16))))
     signed = max(np.atleast_1d(tags.get(SAMPLE_FORMAT, 1))) == SIGNED
-    if signed and found == 16:
-        raise BadImage("signed integers of 16 bits")
-    return found if 8 <= found <= 16 else 16
+    if signed and found <= 16:
+        raise BadImage(f"signed integers of {found} bits")
+    return found if image.mode in (*GREY_16_BIT, "I") and 8 <= found <= 16 else 16
+
+
+def _is_negative(image: Image.Image) -> bool:
+    """Whether 0 is white: a TIFF may say so, and Pillow heeds it up to 8 bits alone."""
+    tags: Any = getattr(image, "tag_v2", {})
+    wide = image.format == "TIFF" and image.mode in (*GREY_16_BIT, "I", "F")
+    return wide and tags.get(PHOTOMETRIC) == WHITE_IS_ZERO
 
 
 def _with_true_transparency(image: Image.Image, content: bytes) -> Image.Image:
