@@ -2,8 +2,8 @@
 
     transfer-jax run --config=configs/fashion_mnist.py --workdir=runs/fashion_mnist
 
-Expect: 416 networks. Frozen transfer (AnB) is not shown to lose anything up to n = 3; at n = 5 it is
-7.9 +- 0.8 points below base on the random split and 11.8 +- 1.0 on the distant one. Fine-tuned
+Expect: 416 networks. Frozen transfer (AnB) is not shown to lose anything up to n = 3; at n = 5 it
+is 7.9 +- 0.8 points below base on the random split and 11.8 +- 1.0 on the distant one. Fine-tuned
 transfer (AnB+) is not shown to lose anything, nor to gain more than BnB+.
 
 What is not said here is as `transfer-jax config` prints it.
