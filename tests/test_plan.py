@@ -105,6 +105,13 @@ def test_the_estimate_counts_what_the_plan_holds():
     assert all(cost.seconds > 0 and cost.multiply_adds > 0 for cost in costs)
 
 
+@pytest.mark.parametrize("over", [["treatments=()"], ["treatments=('AnB',)", "splits=('whole',)"]])
+def test_a_plan_of_base_networks_alone_has_an_estimate(over):
+    overrides = [*TINY, *(f"--config.{field}" for field in over)]
+    (cost,) = estimate(make_plan(load_config("fashion_mnist", overrides)))
+    assert cost.wave == "base networks" and cost.seconds > 0
+
+
 def test_the_memory_estimate_is_near_what_xla_plans():
     plan = make_plan(load_config("fashion_mnist"))
     largest = max(estimate(plan), key=lambda cost: cost.memory)

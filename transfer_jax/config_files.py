@@ -81,7 +81,7 @@ def stated_in(path: Path) -> ConfigDict | dict[str, Any]:
             held = json.loads(path.read_text())
         else:
             held = _load_module(path).get_config()
-    except Exception as error:  # whatever a user's file raises is told in one line
+    except (Exception, SystemExit) as error:  # whatever a user's file raises is told in one line
         raise ConfigError(f"{path} cannot be loaded: {type(error).__name__}: {error}") from error
     if path.suffix != ".json" and not isinstance(held, ConfigDict):
         raise ConfigError(f"{path}: get_config() returns {type(held).__name__}, not ConfigDict")

@@ -14,7 +14,6 @@ from transfer_jax.engine.feeds import on_device
 from transfer_jax.engine.loop import CompiledProgram
 from transfer_jax.engine.mesh import COLUMN, DATA, place, replicate
 from transfer_jax.engine.step import ColumnProgram, ColumnState
-from transfer_jax.grid import columns
 from transfer_jax.models.layered import Params
 from transfer_jax.networks import initialiser
 from transfer_jax.plan import Plan, by_program, plan_mesh
@@ -84,8 +83,9 @@ def measure_rate(plan: Plan) -> Rate:
     Returns:
       The machine's rate.
     """
-    column = max(columns(plan.grid), key=lambda column: len(column.cuts))
-    group = [c for c in columns(plan.grid) if c.cuts == column.cuts]
+    every = [column for _, wave in plan.waves() for column in wave]
+    column = max(every, key=lambda column: len(column.cuts))
+    group = [other for other in every if other.cuts == column.cuts]
     compiled = CompiledProgram(plan.program(column.cuts), plan_mesh(plan, group))
     start = _untrained_start(plan, compiled.program, column)
     images = replicate(on_device(plan.recipe.images), compiled.mesh)

@@ -1,5 +1,6 @@
 """Every field of a config: name, default, meaning, what it may hold, what it changes."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import MISSING, dataclass
 
@@ -22,7 +23,9 @@ MOST_LAYERS = 1000
 MOST_DRAWN = 2**28
 TREATMENTS = tuple(t.value for t in Treatment if t != Treatment.BASE)
 # Splits by rule, which every dataset has.
-RANDOM_SPLIT, WHOLE = r"random-(\d{1,9})", "whole"
+# One spelling each: random-1 and random-01 would be taken for two splits.
+RANDOM_SPLIT, WHOLE = r"random-(0|[1-9][0-9]{0,8})", "whole"
+LIKE_A_RULE = rf"random-\d+|{WHOLE}"
 # Names of folders and files are made of these.
 RUN_NAME = Words(
     r"[\w+-][\w.+ -]{0,99}", "name of a folder", "up to 100 letters, digits, blanks, . + - and _"
@@ -257,6 +260,11 @@ def check_together(config: Config) -> None:
     Example:
       >>> check_together(Config(steps=31))
     """
+    for name in config.named_splits:
+        if re.fullmatch(LIKE_A_RULE, name):
+            raise ConfigError(
+                f"named_splits.{name} has the name of a split by rule; allowed: any other"
+            )
     steps, optimizer = config.steps, config.optimizer
     if isinstance(optimizer, Sgd) and optimizer.warmup_steps >= steps:
         raise ConfigError(

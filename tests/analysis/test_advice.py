@@ -50,6 +50,12 @@ def test_one_seed_is_undecided_and_says_why():
     found = advice(FREE_TO_TWO, seeds=1)
     assert found.choice is None and "one seed shows no spread" in found.verdict
     assert "two seeds" in found.reasons[0]
+    assert "flattered" in found.reasons[1]
+
+
+def test_of_one_seed_scratch_may_be_the_highest():
+    found = advice(HARMFUL, seeds=1)
+    assert found.verdict.endswith("Highest so far: train from scratch.")
 
 
 @pytest.mark.parametrize(

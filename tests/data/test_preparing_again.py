@@ -347,3 +347,9 @@ def test_the_digest_is_of_what_a_run_sees_not_of_names_places_and_times(root, ou
     assert prepare_folder(parts, tmp_path / "parted") == 0
     seen = {open_records(path, stream=True).digest for path in (out, tmp_path / "parted")}
     assert len(seen) == 2
+
+
+def test_a_file_where_the_dataset_should_be_is_told(root, tmp_path, capsys):
+    (tmp_path / "file").write_text("")
+    assert prepare_folder(root, tmp_path / "file") == 1
+    assert "file is a file; choose another data.folder" in capsys.readouterr().err

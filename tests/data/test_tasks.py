@@ -27,12 +27,14 @@ def test_an_odd_number_of_classes_leaves_the_larger_half_to_b():
         ((), ("cat",), "task A has no classes"),
         (("cat",), (), "task B has no classes"),
         (("cat", "dog"), ("dog", "car"), "tasks A and B overlap in dog"),
+        (("cat", "dog", "cat"), ("car",), "task A holds cat twice"),
+        (("cat",), ("motors", "bus"), "task B holds bus twice"),
         (("cat",), ("boss",), "no class 'boss' in this dataset; nearest: 'bus'"),
     ],
 )
 def test_a_split_that_cannot_be_is_refused(a, b, message):
     with pytest.raises(ValueError, match=message):
-        named_split("s", a, b, NAMES)
+        named_split("s", a, b, NAMES, {"motors": ("car", "bus")})
 
 
 def test_first_examples_are_the_first_of_each_class_among_the_candidates():

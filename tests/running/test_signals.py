@@ -123,7 +123,13 @@ ENDS = {
 }
 
 
-@pytest.mark.parametrize("end", ENDS)
+# The others differ from these in who hears the signal, and take half a minute each.
+MAIN = ("SIGTERM to the group", "the end of the grace", "SIGKILL to the group")
+
+
+@pytest.mark.parametrize(
+    "end", [end if end in MAIN else pytest.param(end, marks=pytest.mark.slow) for end in ENDS]
+)
 def test_nothing_is_left_of_a_run_that_reads_with_workers(end, data, room, tmp_path):
     signalled, status, flags = ENDS[end]
     workdir = tmp_path / "run"

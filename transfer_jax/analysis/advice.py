@@ -95,9 +95,10 @@ def advise(found: Effects, *, margin: float = MARGIN, seed: int = 0) -> Advice:
     reasons = (_chosen_on(found), *_losses(found))
     if any(gain.effect.high is None for gain in gains) or not freedom:
         best = max(gains, key=lambda gain: gain.effect.mean)
-        shown = Option(best.arm, tested.get(best.arm), np.nan)
+        arm = best.arm if best.effect.mean > 0 else SCRATCH
+        shown = Option(arm, tested.get(arm), np.nan)
         verdict = f"Undecided: one seed shows no spread. Highest so far: {_told(shown)}."
-        return Advice(name, verdict, ("Run with two seeds or more.",), None, ())
+        return Advice(name, verdict, ("Run with two seeds or more.", _chosen_on(found)), None, ())
     options = _options(gains, tested, judged, freedom, margin, np.random.default_rng(seed))
     sure = [option for option in options if option.chance >= CONFIDENCE]
     if not sure:

@@ -82,7 +82,9 @@ def _record(settings: Preparation, place: str) -> dict[str, Any]:
 
 
 def _check_empty(folder: Path) -> None:
-    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+    if folder.exists() and not folder.is_dir():
+        raise RecordsError(f"{folder} is a file; choose another data.folder")
+    if folder.exists() and any(folder.iterdir()):
         raise RecordsError(
             f"{folder} is not empty and holds no dataset; choose another data.folder"
         )

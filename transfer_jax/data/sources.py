@@ -96,6 +96,8 @@ def check_source(source: str) -> None:
     """
     if source not in (EMBEDDED, imagenet.SOURCE, FOLDER) and not source.startswith(TFDS):
         raise SourceError(f"no dataset '{source}'; datasets: {KNOWN}")
+    if source == TFDS:
+        raise SourceError(f"data.source is '{source}', which names no dataset; datasets: {KNOWN}")
 
 
 def find_originals(

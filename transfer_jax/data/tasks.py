@@ -79,7 +79,8 @@ def named_split(
       The split; classes in ascending order.
 
     Raises:
-      ValueError: a task is empty, both hold the same class, or the dataset lacks a class.
+      ValueError: a task is empty or holds a class twice, both hold the same class, or the dataset
+        lacks a class.
 
     Example:
       >>> named_split("s", ["pets"], ["car"], ["car", "cat", "dog"], {"pets": ["dog", "cat"]}).tasks
@@ -95,7 +96,9 @@ def named_split(
         for label in labels:
             if label not in index:
                 raise ValueError(f"split '{name}': {_unknown(label, class_names, groups)}")
-        tasks.append(Task(task, tuple(sorted({index[label] for label in labels}))))
+        if twice := [label for label in labels if labels.count(label) > 1]:
+            raise ValueError(f"split '{name}': task {task} holds {twice[0]} twice")
+        tasks.append(Task(task, tuple(sorted(index[label] for label in labels))))
     both: list[int] = sorted(set(tasks[0].classes) & set(tasks[1].classes))
     if both:
         shared = ", ".join(class_names[i] for i in both[:SHOWN])

@@ -21,6 +21,9 @@ def signals_left_to_this_process() -> Iterator[None]:
     A scheduler, a container or a terminal signals a whole group. A worker that ended would take
     the batches with it that the run needs until its checkpoint. What is blocked here stays
     blocked in a new process, from its first instruction on; other threads of this one hear on.
+
+    Returns:
+      A context.
     """
     before = signal.pthread_sigmask(signal.SIG_BLOCK, ())
     try:
