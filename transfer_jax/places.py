@@ -77,6 +77,18 @@ this machine
     return Path(path).expanduser()
 
 
+def real(path: Path) -> Path:
+    """A path of this machine with all links followed.
+
+    Args:
+      path: what `local` returns.
+
+    Returns:
+      The path from the root of the file system.
+    """
+    return path.resolve()
+
+
 def in_bucket(path: epath.PathLike) -> bool:
     """Whether a place is in a bucket, where objects appear whole and folders need not be made.
 

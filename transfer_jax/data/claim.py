@@ -11,6 +11,7 @@ from transfer_jax.data.made_from import difference, read_all, recorded
 from transfer_jax.data.manifest import MANIFEST, VERSION, Manifest, RecordsError, check_version
 from transfer_jax.data.originals.part import Originals, readable
 from transfer_jax.data.prepared_part import Preparation, finished, stamp_of, stem_of
+from transfer_jax.places import real
 from transfer_jax.whole_file import read_json, write_whole
 
 SETTINGS = "preparation.json"
@@ -39,7 +40,7 @@ def claim(
     """
     path = folder / SETTINGS
     # What is prepared would be found among the classes.
-    if not originals.fixed_classes and Path(originals.place) in folder.resolve().parents:
+    if not originals.fixed_classes and Path(originals.place) in real(folder).parents:
         raise RecordsError(
             f"{folder} is within {readable(originals.place)}, the originals; choose a data.folder "
             "outside of it"
