@@ -228,7 +228,9 @@ def test_a_decoder_that_unflattens_is_reported():
     decoder |= {"dec__2__weight": (8, 1, 4, 4), "dec__2__bias": (1,)}
     _, doubts = convert(**encoder, **decoder)
     for layer in ("dec.0", "enc.3"):
-        assert "read or write a flattened feature map" in doubts[f"{layer}.weight"]
+        assert "flattened feature map" in doubts[f"{layer}.weight"]
+    head = {"head__weight": (1000, 16), "head__bias": (1000,)}  # 125 is no square
+    assert "head.weight" not in convert(**encoder, **decoder, **head)[1]
     said = {"dec.0": "linear", "enc.3": (8, 4, 4), "dec.2": "conv_transpose"}
     tree, doubts = convert(said, **encoder, **decoder)
     assert not doubts and tree["dec"]["0"]["kernel"].shape == (16, 128)

@@ -135,15 +135,16 @@ def _doubt_unflattened(
     weights: Mapping[Module, Shape],
     declared: Mapping[Module, Layout],
 ) -> None:
-    """A linear layer whose outputs are a multiple of a transposed convolution's inputs: a decoder
-    reads them as a feature map, channels first.
+    """A linear layer whose outputs would make square maps for a transposed convolution: a decoder
+    reads them channels first.
     """
     transposed = [m for m, kind in found.items() if kind in ("conv_transpose", TRANSPOSED)]
-    inputs = {size for m in transposed for size in weights[m][:1] if size > 1}
+    channels = {size for m in transposed for size in weights[m][:1] if size > 1}
     for module, kind in found.items():
-        if kind == "linear" and module not in declared and len(weights[module]) == 2:
+        if kind == "linear" and module not in declared:
             outputs = weights[module][0]
-            if any(outputs > channels and outputs % channels == 0 for channels in inputs):
+            areas = [outputs // size for size in channels if outputs % size == 0]
+            if any(area > 1 and math.isqrt(area) ** 2 == area for area in areas):
                 found[module] = UNFLATTENED
 
 
