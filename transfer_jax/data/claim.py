@@ -1,6 +1,7 @@
 """Whose a folder is: one dataset's, in one form, made from one place."""
 
 import json
+import os
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -39,7 +40,8 @@ def claim(
     """
     path = folder / SETTINGS
     # What is prepared would be found among the classes.
-    if not originals.fixed_classes and Path(originals.place) in folder.resolve().parents:
+    above = Path(os.path.realpath(folder)).parents
+    if not originals.fixed_classes and Path(originals.place) in above:
         raise RecordsError(
             f"{folder} is within {readable(originals.place)}, the originals; choose a data.folder "
             "outside of it"
