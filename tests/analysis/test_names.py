@@ -1,6 +1,7 @@
 """Names of any script, and of signs that other programs read as their own."""
 
 import csv
+import html
 import io
 import json
 import re
@@ -120,6 +121,7 @@ def test_a_report_of_such_names_is_whole(tmp_path):
     page = (folder / "report.html").read_text(encoding="utf-8")
     assert "<b>" not in page and "<script>x" not in page
     assert "动物 🐱 &lt;b&gt;$x_{|&amp;_" in page
+    assert '"name": "动物 🐱' in html.unescape(page)  # the config, as it was written
     held = list(csv.DictReader(io.StringIO((folder / "effects.csv").read_text(encoding="utf-8"))))
     assert {row["group"] for row in held} == {split}
     assert set(pd.read_parquet(folder / "effects.parquet")["group"]) == {split}

@@ -121,7 +121,10 @@ def config_text(evidence: Evidence) -> str:
     Returns:
       JSON; empty where there is none.
     """
-    return json.dumps(evidence.config, indent=2) if evidence.config else ""
+    if not evidence.config:
+        return ""
+    text = json.dumps(evidence.config, indent=2, ensure_ascii=False)
+    return text.encode(errors="backslashreplace").decode()  # half a letter has no other spelling
 
 
 def _images_lines(data: dict[str, Any]) -> list[str]:
