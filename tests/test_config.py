@@ -11,6 +11,7 @@ from ml_collections import ConfigDict
 from transfer_jax.cli import main
 from transfer_jax.config import load_config, read_config
 from transfer_jax.config_files import find_config, shipped_configs, stated_in
+from transfer_jax.data.embedded import embedded_fashion_mnist
 from transfer_jax.fields import Affects, ConfigError, flat, setting_of
 from transfer_jax.models.caffenet import CaffeNet
 from transfer_jax.network_fields import network_kinds
@@ -189,21 +190,24 @@ def test_numbers_of_other_kinds_are_taken_as_what_they_are():
 
 
 def test_a_run_of_an_earlier_version_lacks_fields_which_have_their_defaults(tmp_path):
-    config = load_config("fashion_mnist")
+    config, images = load_config("fashion_mnist"), embedded_fashion_mnist()
+    Workdir(epath.Path(tmp_path)).claim(config, images)
     held = as_json(config)
     for name in ("reading", "scale", "logs"):
         del held[name]
     del held["data"]["form"]
     (tmp_path / "config.json").write_text(json.dumps(held))
     assert Workdir(epath.Path(tmp_path)).read_config() == config
-    Workdir(epath.Path(tmp_path)).claim(config)
+    Workdir(epath.Path(tmp_path)).claim(config, images)
 
 
 def test_what_a_field_affects_decides_what_is_compared():
     config = Config(steps=50)
     running = dataclasses.replace(config, bases="x", profile_steps=(1, 2))
     other = dataclasses.replace(config, seeds=2, packing="vmap")
-    assert fingerprint(running) == fingerprint(config) != fingerprint(other)
+    images = embedded_fashion_mnist()
+    own, run_on = fingerprint(config, images), fingerprint(running, images)
+    assert run_on == own != fingerprint(other, images)
     assert differences(config, running) == []
     assert differences(config, other) == [
         "packing is unroll there, vmap here", "seeds is 1 there, 2 here",

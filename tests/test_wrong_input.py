@@ -4,6 +4,7 @@ A new row is a new test; `Wrong` says what a row is.
 """
 
 import json
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,6 +16,7 @@ import transfer_jax as tj
 from transfer_jax.cli import main
 from transfer_jax.config import load_config
 from transfer_jax.fields import ConfigError
+from transfer_jax.places import PlaceError
 from transfer_jax.workdir import WorkdirError, as_json
 
 HUGE = 10**10
@@ -139,12 +141,12 @@ ONLY = [
     wrong("file", "raise SystemExit", "cannot be loaded: SystemExit"),
     wrong("line", "plan --config.data.source=tfds:", "data.source is 'tfds:'", "tfds:NAME"),
     wrong("json", [], "holds no fields"),
-    wrong("line", "run --config.seeds", "'--config.seeds' has no value"),
-    wrong("line", "run --sedes=5", "unknown argument '--sedes=5'"),
+    wrong("line", "run --config.seeds", "'--config.seeds' has no value", status=2),
+    wrong("line", "run --sedes=5", "unknown argument '--sedes=5'", status=2),
     wrong("line", "run --config=none", "no config 'none'; configs: cifar100"),
-    wrong("line", "run --workdir=", "workdir is ''", "the path of a folder, such as runs/a"),
-    wrong("line", "sweep --workdir= --over seeds=1,2", "workdir is ''"),
-    wrong("line", "launch --on=local --workdir=", "workdir is ''"),
+    wrong("line", "run --workdir=", "--workdir is empty", status=2),
+    wrong("line", "sweep --workdir= --over seeds=1,2", "--workdir is empty", status=2),
+    wrong("line", "launch --on=local --workdir=", "--workdir is empty", status=2),
     wrong("line", "plan --config.data=1 --config.data.crop=2", "'--config.data.crop=2' is of a"),
     wrong("line", "config --config.seeds=0", "seeds is 0"),
     wrong("line", "config no_such_config", "no config 'no_such_config'"),
@@ -216,7 +218,7 @@ def test_what_is_wrong_is_one_line(row, tmp_path, capsys, monkeypatch):
     else:
         assert main(command(row, tmp_path)) == row.status
         (line,) = capsys.readouterr().err.splitlines()
-        assert line.startswith("transfer-jax: ")
+        assert re.match(r"transfer-jax( \w+)?: ", line)
     assert "\n" not in line and len(line) < 500
     for words in row.words:
         assert words in line
@@ -225,7 +227,7 @@ def test_what_is_wrong_is_one_line(row, tmp_path, capsys, monkeypatch):
 
 def test_a_run_needs_a_folder():
     for name in ("", " ", "a\0b"):
-        with pytest.raises(WorkdirError, match=r"workdir is .*; allowed: the path of a folder"):
+        with pytest.raises(PlaceError, match=r"workdir is .*; allowed: the path of a folder"):
             tj.run(ConfigDict(), name)
     with pytest.raises(ConfigError, match="a config is list; allowed: ConfigDict"):
         tj.run([], "run")
