@@ -34,6 +34,8 @@ def take_bases(plan: Plan, folder: Workdir, say: Callable[[str], None]) -> None:
     if not plan.config.bases:
         return
     other = Workdir(place(plan.config.bases, "bases"))
+    if other == folder:
+        raise ConfigError(f"bases is {other.path}, this run's own folder; name another run's")
     if not other.config.exists():
         raise ConfigError(f"bases is {other.path}, which holds no run")
     if odd := differences(other.read_config(), plan.config, OF_OTHERS):

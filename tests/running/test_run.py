@@ -98,6 +98,11 @@ def test_base_networks_of_other_training_are_refused(finished, tmp_path):
         tj.run(load_config("fashion_mnist", [*FLAGS, "--config.bases=nowhere"]), tmp_path / "y")
 
 
+def test_a_run_cannot_take_over_its_own_base_networks(tmp_path):
+    with pytest.raises(ConfigError, match="this run's own folder"):
+        tj.run(load_config("fashion_mnist", [*FLAGS, f"--config.bases={tmp_path}"]), tmp_path)
+
+
 def test_how_a_run_goes_about_its_work_may_change_between_starts(finished):
     flags = [*FLAGS, "--config.test_every=2", "--config.checkpoint.steps=3"]
     assert tj.run(load_config("fashion_mnist", flags), finished).rows
