@@ -46,7 +46,7 @@ def test_the_workdir_holds_what_it_should(config, finished):
     names = {path.name for path in folder.path.iterdir()}
     kept = {"bases", "columns", "config.json", "correct", "curves", "filters", "metrics",
             "plan.json", "progress.json", "results.csv", "split_images.npz", "tensorboard",
-            "versions.json"}  # fmt: skip
+            "versions.json", "data.json", "validated"}  # fmt: skip
     drawn = {"figure", "decomposition", "distance", "networks", "learning", "filters", "splits"}
     pictures = {f"{name}.{kind}" for name in drawn for kind in ("png", "svg")}
     tables = {"effects.csv", "effects.parquet", "results.parquet", "tables.md", "tables.tex"}

@@ -34,7 +34,7 @@ def last_line(capsys: pytest.CaptureFixture[str]) -> str:
 
 
 @pytest.mark.parametrize(
-    ("classes", "each", "batch", "notes"), [(4, 30, None, 0), (3, 20, "batch_size=18", 1)]
+    ("classes", "each", "batch", "notes"), [(4, 30, None, 0), (3, 20, "batch_size=14", 1)]
 )
 def test_what_prepare_says_comes_next_can_be_pasted(
     classes, each, batch, notes, tmp_path, capsys, monkeypatch

@@ -34,8 +34,8 @@ def test_the_default_plan_is_the_papers_grid_twice_over_four_seeds():
         ("steps=-1", "steps is -1"),
         ("batch_size=100000", "batch_size is 100000, but task A has 50 training examples"),
         (
-            "data.train_per_class=901",
-            "class 'T-shirt/top' has 900 training images, 901 are asked for",
+            "data.train_per_class=981",
+            "class 'T-shirt/top' has 980 training images, 981 are asked for",
         ),
         ("data.source=cifar", "no dataset 'cifar'"),
         ("data.shift=-1", "data.shift is -1"),

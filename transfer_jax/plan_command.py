@@ -68,8 +68,9 @@ def plan_command(arguments: argparse.Namespace, overrides: list[str], console: C
             )
     workdir = [f"--workdir={arguments.workdir}"] if arguments.workdir else []
     flags = shlex.join([f"--config={arguments.config}", *workdir, *overrides])
-    for note in (*plan_notes(plan), *notes, f"Next: transfer-jax run {flags}"):
-        console.print(note, highlight=False, soft_wrap=True)
+    for note in (*plan_notes(plan), *notes):
+        console.print(note, highlight=False)
+    console.print(f"Next: transfer-jax run {flags}", highlight=False, soft_wrap=True)
 
 
 def _plain(plan: Plan) -> Plan:

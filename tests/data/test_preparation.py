@@ -250,7 +250,7 @@ def test_from_the_tars_to_a_trained_grid_on_a_stream(tars, tmp_path, capsys):
     assert main(["prepare", *common, f"--manual_dir={tars}"]) == 0
     out = capsys.readouterr().out
     assert "2 images skipped" in out and "1 image: 0 bytes (n01443537_0.JPEG)" in out
-    assert "14 training, 4 validation and 12 test images of 80x80 in 1000 classes" in out
+    assert "18 training, 0 validation and 12 test images of 80x80 in 1000 classes" in out
     assert main(["run", *common, f"--workdir={tmp_path}/run"]) == 0
     curves = (tmp_path / "run" / "curves" / "few.seed0.A-B.csv").read_text().splitlines()
     assert [line.split(",")[0] for line in curves] == ["step", "2", "3"]

@@ -271,11 +271,12 @@ import sys, time
 from transfer_jax.stopping import StopRequest, Stopped
 try:
     with StopRequest(30) as stop:
-        print("ready", flush=True)
+        # In one piece: two processes write into one pipe.
+        sys.stdout.write("ready\\n"); sys.stdout.flush()
         while not stop.signal: time.sleep(0.01)
         end = time.monotonic() + 2
         while time.monotonic() < end: time.sleep(0.01)
-        print("kept", stop.signal, flush=True)
+        sys.stdout.write(f"kept {stop.signal}\\n"); sys.stdout.flush()
 except Stopped:
     print("at once", flush=True)
 """
