@@ -10,7 +10,7 @@ import numpy as np
 import optax
 from jaxtyping import PyTree
 
-from transfer_jax.surgery.masks import Keys, aligned, entries, is_array, is_hole, key_text
+from transfer_jax.surgery.masks import Keys, aligned, by_keys, entries, is_array, is_hole, key_text
 from transfer_jax.surgery.selection import SelectionError
 from transfer_jax.surgery.still import NO_ZERO
 
@@ -74,8 +74,7 @@ class LeafSieve:
         Returns:
           A tree of the structure of `whole`.
         """
-        keys, leaves, _ = entries(kept)
-        own = {k: leaf for k, leaf in zip(keys, leaves, strict=True) if not is_hole(leaf)}
+        own = by_keys(kept)
         keys, leaves, structure = entries(whole)
         filled = [own.get(key, leaf) for key, leaf in zip(keys, leaves, strict=True)]
         return jax.tree.unflatten(structure, filled)
@@ -130,8 +129,7 @@ class TracedSieve:
         Returns:
           A tree of the structure of `whole`.
         """
-        keys, leaves, _ = entries(kept)
-        own = {k: leaf for k, leaf in zip(keys, leaves, strict=True) if not is_hole(leaf)}
+        own = by_keys(kept)
         keys, leaves, structure = entries(whole)
         filled = [
             _either(self.frozen[key], leaf, own[key]) if key in own else leaf

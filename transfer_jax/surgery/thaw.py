@@ -8,7 +8,7 @@ import optax
 from jaxtyping import PyTree
 
 from transfer_jax.surgery.freeze import FROZEN
-from transfer_jax.surgery.masks import entries, is_hole, key_text
+from transfer_jax.surgery.masks import by_keys, entries, key_text
 from transfer_jax.surgery.paths import span
 from transfer_jax.surgery.placement import copied
 
@@ -68,10 +68,8 @@ def thaw(
 
 def _carried_over(name: str, old: PyTree, fresh: PyTree, copy: bool) -> PyTree:
     """The old leaves in the structure of the fresh state."""
-    old_keys, old_leaves, _ = entries(old)
     keys, leaves, structure = entries(fresh)
-    own = {k: leaf for k, leaf in zip(old_keys, old_leaves, strict=True) if not is_hole(leaf)}
-    new = {k: leaf for k, leaf in zip(keys, leaves, strict=True) if not is_hole(leaf)}
+    own, new = by_keys(old), by_keys(fresh)
     if odd := sorted(key_text(key) for key in new.keys() ^ own.keys()):
         raise ValueError(
             f"the leaves of group '{name}' are not those it had: list what is set free in "
