@@ -1,16 +1,20 @@
 """Processes that come together, or are told in one line why not; and that leave together."""
 
 import os
+import re
 import signal
 import socket
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 
 import pytest
 
+from transfer_jax.engine import gate, tunnel
+from transfer_jax.engine.cluster import ClusterError, Place
+from transfer_jax.engine.hello import Hello, ask
 from transfer_jax.engine.sameness import differences_between
 
 SCRIPT = """
@@ -20,10 +24,10 @@ from transfer_jax.engine.cluster import Place
 from transfer_jax.engine.joining import joined
 from transfer_jax.engine.sameness import check_same
 
-coordinator, processes, process, seconds, work = sys.argv[1:]
+coordinator, processes, process, seconds, work, workdir = sys.argv[1:]
 
 def run(_):
-    with joined(Place(coordinator, int(processes), int(process)), float(seconds)):
+    with joined(Place(coordinator, int(processes), int(process)), float(seconds), workdir):
         exec(work)
 
 cli._run = run
@@ -31,9 +35,16 @@ sys.exit(cli.main())
 """
 
 
-def start(at: str, process: int, work: str = "pass", seconds: int = 60, processes: int = 2):
+def start(
+    at: str,
+    process: int,
+    work: str = "pass",
+    seconds: int = 60,
+    processes: int = 2,
+    workdir: str = "runs/a",
+):
     """A process that joins the others, and does some work."""
-    arguments = [at, str(processes), str(process), str(seconds), work]
+    arguments = [at, str(processes), str(process), str(seconds), work, workdir]
     return subprocess.Popen(
         [sys.executable, "-c", SCRIPT, *arguments],
         env={**os.environ, "JAX_PLATFORMS": "cpu"},
@@ -106,6 +117,115 @@ def test_a_coordinator_that_is_late_is_waited_for():
     time.sleep(4)
     late = start(at, 0)
     assert [ended(early), ended(late)] == [(0, ""), (0, "")]
+
+
+@pytest.mark.parametrize(
+    ("places", "told"),
+    [
+        ([(0, 3), (1, 3), (1, 3)], "process is 1 in two processes: process id "),
+        ([(0, 2), (0, 2)], "process is 0 in two processes: process id "),
+        ([(0, 2), (1, 3)], "processes is 2 in process 0 (process id "),
+        ([(0, 3), (1, 2)], "processes is 3 in process 0 (process id "),
+    ],
+)
+def test_places_that_do_not_fit_together_end_all_at_once(places, told):
+    at = f"localhost:{free_port()}"
+    began = time.monotonic()
+    processes = [start(at, process, processes=count) for process, count in places]
+    for status, said in map(ended, processes):
+        assert status == 1 and said.count("\n") == 1 and told in said, said
+    assert time.monotonic() - began < 20
+
+
+STAYS = "print('in', flush=True); time.sleep(5)"
+
+
+@pytest.mark.parametrize(
+    ("process", "count", "workdir", "told"),
+    [
+        (1, 2, "runs/a", "process is 1 in two processes: process id "),
+        (2, 3, "runs/a", "processes is 2 in process 0 (process id "),
+        (1, 2, "runs/b", "is of another run: its workdir is {here}/runs/a, this one's is {here}/runs/b"),
+        (0, 2, "runs/b", "is of another run: its workdir is {here}/runs/a, this one's is {here}/runs/b"),
+    ],
+)  # fmt: skip
+def test_a_run_that_goes_on_is_not_disturbed_by_who_comes_late(process, count, workdir, told):
+    at = f"localhost:{free_port()}"
+    processes = [start(at, i, STAYS) for i in range(2)]
+    for own in processes:
+        assert own.stdout and own.stdout.readline() == "in\n"
+    status, said = ended(start(at, process, processes=count, workdir=workdir))
+    assert status == 1 and said.count("\n") == 1 and told.format(here=os.getcwd()) in said, said
+    assert [ended(own) for own in processes] == [(0, ""), (0, "")]
+
+
+def test_one_of_another_run_takes_nobodys_place():
+    at = f"localhost:{free_port()}"
+    first = start(at, 0)
+    status, said = ended(start(at, 1, workdir="runs/b"))
+    assert status == 1 and "is of another run" in said, said
+    # The same folder under another name is the same run.
+    assert ended(start(at, 1, workdir=os.path.abspath("runs/a"))) == (0, "")
+    assert ended(first) == (0, "")
+
+
+def test_only_one_of_another_run_came(monkeypatch):
+    monkeypatch.setattr(gate, "AFTER_STRANGERS", 0.5)
+    port = free_port()
+    at = Place(f"localhost:{port}", 2, 0)
+    opened = gate.Gate(at, port, Hello.of(at, "runs/a", "/runs/a"))
+    stranger = socket.create_connection(("localhost", port))
+    with pytest.raises(ClusterError, match=r"/runs/a, this one's is /runs/b$"):
+        ask(stranger, Hello.of(Place("", 2, 1), "runs/b", "/runs/b"), 5)
+    who = f"process id {os.getpid()} on {socket.gethostname()}"
+    told = (
+        f"process 0 waited for the others at localhost:{port}: not all came (one of another run "
+        f"was refused: {who}, workdir /runs/b); missing: process 1"
+    )
+    with pytest.raises(ClusterError, match=re.escape(told)), closing(opened):
+        opened.wait(60)
+
+
+@pytest.mark.parametrize(
+    "said", [b"", b"GET / HTTP/1.1\r\n\r\n", b"{}\n", b"\x00\x00\x12", b"{" * 99]
+)
+def test_whatever_else_comes_disturbs_nobody(said):
+    port = free_port()
+    first = start(f"localhost:{port}", 0, STAYS)
+    strange = tunnel.connect_soon(("localhost", port), 30)
+    strange.sendall(said)
+    second = start(f"localhost:{port}", 1, STAYS)
+    for process in (first, second):
+        assert process.stdout and process.stdout.readline() == "in\n"
+    late = socket.create_connection(("localhost", port))
+    late.sendall(said)
+    late.close()
+    assert [ended(first), ended(second)] == [(0, ""), (0, "")]
+    strange.close()
+
+
+def test_what_answers_and_is_no_process_0_is_told():
+    with socket.create_server(("", 0)) as other:
+        port = other.getsockname()[1]
+        process = start(f"localhost:{port}", 1)
+        caller, _ = other.accept()
+        with caller:
+            caller.sendall(b"SSH-2.0-OpenSSH_9.6\r\n")
+            status, said = ended(process)
+    assert status == 1 and said.endswith("is no process 0 of transfer-jax\n"), said
+    assert said.count("\n") == 1 and f"localhost:{port}" in said
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGINT])
+def test_a_place_is_free_again_when_who_had_it_ends_before_all_have_come(number):
+    at = f"localhost:{free_port()}"
+    first = start(at, 0, processes=3)
+    early = start(at, 1, processes=3)
+    time.sleep(4)
+    early.send_signal(number)
+    assert early.communicate(timeout=20)[0].count("\n") <= 1
+    others = [start(at, i, processes=3) for i in (1, 2)]
+    assert [ended(process) for process in (first, *others)] == [(0, "")] * 3
 
 
 @pytest.mark.parametrize("failing", [0, 1])
