@@ -8,7 +8,8 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager
+from pathlib import Path
 
 import pytest
 
@@ -48,10 +49,16 @@ def start(
     return subprocess.Popen(
         [sys.executable, "-c", SCRIPT, *arguments],
         env={**os.environ, "JAX_PLATFORMS": "cpu"},
+        stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
     )
+
+
+def real(path: str) -> str:
+    """The path from the root of the file system."""
+    return str(Path(path).resolve())
 
 
 def ended(process: subprocess.Popen[str]) -> tuple[int, str]:
@@ -137,26 +144,38 @@ def test_places_that_do_not_fit_together_end_all_at_once(places, told):
     assert time.monotonic() - began < 20
 
 
-STAYS = "print('in', flush=True); time.sleep(5)"
+STAYS = "print('in', flush=True); sys.stdin.read()"
 
 
-@pytest.mark.parametrize(
-    ("process", "count", "workdir", "told"),
-    [
-        (1, 2, "runs/a", "process is 1 in two processes: process id "),
-        (2, 3, "runs/a", "processes is 2 in process 0 (process id "),
-        (1, 2, "runs/b", "is of another run: its workdir is {here}/runs/a, this one's is {here}/runs/b"),
-        (0, 2, "runs/b", "is of another run: its workdir is {here}/runs/a, this one's is {here}/runs/b"),
-    ],
-)  # fmt: skip
-def test_a_run_that_goes_on_is_not_disturbed_by_who_comes_late(process, count, workdir, told):
+def wait_until_in(*processes: subprocess.Popen[str]) -> None:
+    for process in processes:
+        assert process.stdout and process.stdout.readline() == "in\n"
+
+
+def let_end(*processes: subprocess.Popen[str]) -> list[tuple[int, str]]:
+    """End those that stay."""
+    for process in processes:
+        assert process.stdin
+        process.stdin.close()
+        process.stdin = None
+    return [ended(process) for process in processes]
+
+
+def test_a_run_that_goes_on_is_not_disturbed_by_who_comes_late():
     at = f"localhost:{free_port()}"
     processes = [start(at, i, STAYS) for i in range(2)]
-    for own in processes:
-        assert own.stdout and own.stdout.readline() == "in\n"
-    status, said = ended(start(at, process, processes=count, workdir=workdir))
-    assert status == 1 and said.count("\n") == 1 and told.format(here=os.getcwd()) in said, said
-    assert [ended(own) for own in processes] == [(0, ""), (0, "")]
+    wait_until_in(*processes)
+    other = f"is of another run: its workdir is {real('runs/a')}, this one's is {real('runs/b')}"
+    late = {
+        (1, 2, "runs/a"): "process is 1 in two processes: process id ",
+        (2, 3, "runs/a"): "processes is 2 in process 0 (process id ",
+        (1, 2, "runs/b"): other,
+        (0, 2, "runs/b"): f"Address already in use: process 0 at {at} {other}",
+    }
+    strangers = [start(at, i, processes=n, workdir=workdir) for i, n, workdir in late]
+    for (status, said), told in zip(map(ended, strangers), late.values(), strict=True):
+        assert status == 1 and said.count("\n") == 1 and told in said, said
+    assert let_end(*processes) == [(0, ""), (0, "")]
 
 
 def test_one_of_another_run_takes_nobodys_place():
@@ -165,8 +184,8 @@ def test_one_of_another_run_takes_nobodys_place():
     status, said = ended(start(at, 1, workdir="runs/b"))
     assert status == 1 and "is of another run" in said, said
     # The same folder under another name is the same run.
-    assert ended(start(at, 1, workdir=os.path.abspath("runs/a"))) == (0, "")
-    assert ended(first) == (0, "")
+    second = start(at, 1, workdir=real("runs/a"))
+    assert [ended(first), ended(second)] == [(0, ""), (0, "")]
 
 
 def test_only_one_of_another_run_came(monkeypatch):
@@ -174,8 +193,8 @@ def test_only_one_of_another_run_came(monkeypatch):
     port = free_port()
     at = Place(f"localhost:{port}", 2, 0)
     opened = gate.Gate(at, port, Hello.of(at, "runs/a", "/runs/a"))
-    stranger = socket.create_connection(("localhost", port))
-    with pytest.raises(ClusterError, match=r"/runs/a, this one's is /runs/b$"):
+    refused = pytest.raises(ClusterError, match=r"/runs/a, this one's is /runs/b$")
+    with socket.create_connection(("localhost", port)) as stranger, refused:
         ask(stranger, Hello.of(Place("", 2, 1), "runs/b", "/runs/b"), 5)
     who = f"process id {os.getpid()} on {socket.gethostname()}"
     told = (
@@ -186,22 +205,21 @@ def test_only_one_of_another_run_came(monkeypatch):
         opened.wait(60)
 
 
-@pytest.mark.parametrize(
-    "said", [b"", b"GET / HTTP/1.1\r\n\r\n", b"{}\n", b"\x00\x00\x12", b"{" * 99]
-)
-def test_whatever_else_comes_disturbs_nobody(said):
+def test_whatever_else_comes_disturbs_nobody():
+    """Scanners, browsers, processes of other programs."""
     port = free_port()
     first = start(f"localhost:{port}", 0, STAYS)
-    strange = tunnel.connect_soon(("localhost", port), 30)
-    strange.sendall(said)
-    second = start(f"localhost:{port}", 1, STAYS)
-    for process in (first, second):
-        assert process.stdout and process.stdout.readline() == "in\n"
-    late = socket.create_connection(("localhost", port))
-    late.sendall(said)
-    late.close()
-    assert [ended(first), ended(second)] == [(0, ""), (0, "")]
-    strange.close()
+    said = [b"", b"GET / HTTP/1.1\r\n\r\n", b"{}\n", b"\x00\x00\x12", b"{" * 99]
+    with ExitStack() as held:
+        for words in said:
+            strange = held.enter_context(tunnel.connect_soon(("localhost", port), 30))
+            strange.sendall(words)
+        second = start(f"localhost:{port}", 1, STAYS)
+        wait_until_in(first, second)
+        for words in said:
+            with socket.create_connection(("localhost", port)) as late:
+                late.sendall(words)
+        assert let_end(first, second) == [(0, ""), (0, "")]
 
 
 def test_what_answers_and_is_no_process_0_is_told():
@@ -212,8 +230,8 @@ def test_what_answers_and_is_no_process_0_is_told():
         with caller:
             caller.sendall(b"SSH-2.0-OpenSSH_9.6\r\n")
             status, said = ended(process)
-    assert status == 1 and said.endswith("is no process 0 of transfer-jax\n"), said
-    assert said.count("\n") == 1 and f"localhost:{port}" in said
+    told = f"localhost:{port}: what answers is no process 0 of transfer-jax"
+    assert (status, said) == (1, f"transfer-jax: {told}\n")
 
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGINT])
@@ -251,10 +269,8 @@ def test_a_process_that_is_gone_or_hangs_ends_the_others_in_one_line(killed, num
     stopped = (killed, number) == (0, signal.SIGSTOP)
     gone = "has not answered for 30 s" if stopped else "is gone"
     at = f"localhost:{free_port()}"
-    works = ["print('in', flush=True); time.sleep(100)"] * 2
-    processes = [start(at, i, work) for i, work in enumerate(works)]
-    for process in processes:
-        assert process.stdout and process.stdout.readline() == "in\n"
+    processes = [start(at, i, "print('in', flush=True); time.sleep(100)") for i in range(2)]
+    wait_until_in(*processes)
     time.sleep(3)
     began = time.monotonic()
     processes[killed].send_signal(number)

@@ -7,6 +7,8 @@ aborts all that are there.
 import socket
 import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 
 from transfer_jax.engine.cluster import ClusterError, Place
 from transfer_jax.engine.hello import Hello, read_hello, send
@@ -15,7 +17,7 @@ from transfer_jax.engine.tunnel import carry_both_ways, connect_soon
 # Where one of another run was refused, it may be one of this run that was told another folder.
 AFTER_STRANGERS = 30.0
 # How long whoever comes may take to say who it is; and what is on its way, to arrive.
-MOMENT = 10.0
+MOMENT, ARRIVING = 10.0, 2.0
 
 
 class Gate:
@@ -29,6 +31,7 @@ class Gate:
     Attributes:
       address: `host:port` at which JAX's coordinator is to listen, seen from this machine only.
       gone: set when a process that was let in has gone away.
+      lost: the number of that process.
 
     Raises:
       OSError: the port is taken.
@@ -36,12 +39,12 @@ class Gate:
 
     def __init__(self, place: Place, port: int, own: Hello) -> None:
         self.place, self.own = place, own
-        self.gone = threading.Event()
+        self.gone, self.lost = threading.Event(), 0
         self._here = {own.process: own}
         self._fault, self._stranger, self._until = "", "", float("inf")
         self._complete = False
         self._changed = threading.Condition()
-        self._serving: list[threading.Thread] = []
+        self._sending: set[threading.Thread] = set()
         family = socket.AF_INET6 if socket.has_ipv6 else socket.AF_INET
         self._entrance = socket.create_server(
             ("", port), family=family, backlog=1024, dualstack_ipv6=socket.has_ipv6
@@ -81,8 +84,8 @@ class Gate:
             self._changed.notify_all()
         self._entrance.shutdown(socket.SHUT_RDWR)
         self._entrance.close()
-        end = time.monotonic() + MOMENT
-        for thread in list(self._serving):
+        end = time.monotonic() + ARRIVING
+        for thread in list(self._sending):
             thread.join(max(0.0, end - time.monotonic()))
         self._inner.close()
 
@@ -104,25 +107,41 @@ class Gate:
                 connection, _ = self._entrance.accept()
             except OSError:
                 return  # closed
-            thread = threading.Thread(target=self._serve, args=(connection,), daemon=True)
-            self._serving = [*(t for t in self._serving if t.is_alive()), thread]
-            thread.start()
+            threading.Thread(target=self._serve, args=(connection,), daemon=True).start()
 
     def _serve(self, connection: socket.socket) -> None:
-        with connection:
-            try:
-                connection.settimeout(MOMENT)
-                if (hello := read_hello(connection)) is None:
-                    return
-                if hello.joins:
-                    self._let_in(connection, hello)
-                elif self._complete and self._here.get(hello.process) == hello.joining():
+        with connection, suppress(OSError):  # Whoever it was may go at any time.
+            connection.settimeout(MOMENT)
+            hello = read_hello(connection)
+            if hello and hello.joins:
+                self._let_in(connection, hello)
+            elif hello and self._complete and self._here.get(hello.process) == hello.joining():
+                with self._arriving():
                     self._lead(connection)
-            except OSError:
-                return  # Whoever it was has gone.
+
+    @contextmanager
+    def _arriving(self) -> Iterator[None]:
+        """What this thread does is waited for at the end."""
+        this = threading.current_thread()
+        self._sending.add(this)
+        try:
+            yield
+        finally:
+            self._sending.discard(this)
 
     def _let_in(self, connection: socket.socket, hello: Hello) -> None:
         """Answer when all have come; then watch whether it is there."""
+        with self._arriving():
+            if (refused := self._answer(connection, hello)) is None:
+                return
+            send(connection, {"refused": refused})
+        connection.settimeout(None)
+        if not refused and not connection.recv(1):
+            self.lost = hello.process
+            self.gone.set()
+
+    def _answer(self, connection: socket.socket, hello: Hello) -> str | None:
+        """Why a process is refused, or empty, when that is known; None where it goes before."""
         with self._changed:
             refused = self._refuse(hello)
             if not refused:
@@ -132,11 +151,8 @@ class Gate:
                 self._changed.wait(0.2)
                 if _has_gone(connection):
                     del self._here[hello.process]
-                    return
-        send(connection, {"refused": refused})
-        connection.settimeout(None)
-        if not refused and not connection.recv(1):
-            self.gone.set()
+                    return None
+            return refused
 
     def _refuse(self, hello: Hello) -> str:
         """Why a process cannot join. Before all have come, what cannot be ends them all."""

@@ -103,8 +103,7 @@ def ask(connection: socket.socket, hello: Hello, seconds: float) -> None:
     send(connection, asdict(hello))
     answer = receive(connection)
     if answer is None:
-        host, port = connection.getpeername()[:2]
-        raise ClusterError(f"what answers at {host}:{port} is no process 0 of transfer-jax")
+        raise ClusterError("what answers is no process 0 of transfer-jax")
     if refused := str(answer.get("refused", "")):
         raise ClusterError(refused)
     connection.settimeout(None)

@@ -72,7 +72,7 @@ def joined(
     with closing(way):
         way.wait(seconds)
         _connect(place, way, seconds)
-        with Peers(place, way if isinstance(way, Tunnel) else None):
+        with Peers(place, way):
             yield
 
 
@@ -139,8 +139,9 @@ def _at_most(seconds: float, place: Place, way: Tunnel | Gate) -> Iterator[None]
             gone = way.gone.is_set()
             if not gone and time.monotonic() < end:
                 continue
-            who = "process 0" if place.process else "one of them"
-            reason = f"{who} went away" if gone else f"not all came within {seconds:g} s"
+            reason = (
+                f"process {way.lost} went away" if gone else f"not all came within {seconds:g} s"
+            )
             print(
                 f"transfer-jax: process {place.process} of {place.processes} waited for the others "
                 f"at {place.coordinator}: {reason}",

@@ -13,6 +13,7 @@ from typing import Any, Self
 from jax._src import distributed
 
 from transfer_jax.engine.cluster import ClusterError, Place
+from transfer_jax.engine.gate import Gate
 from transfer_jax.engine.tunnel import Tunnel
 
 BEAT = 1.0
@@ -40,11 +41,12 @@ class Peers:
 
     Args:
       place: where this process stands.
-      tunnel: how it reaches the coordinator; None for process 0, which is it.
+      way: how it reaches the coordinator; the gate, for process 0, which is it.
     """
 
-    def __init__(self, place: Place, tunnel: Tunnel | None) -> None:
-        self.place, self.tunnel = place, tunnel
+    def __init__(self, place: Place, way: Tunnel | Gate) -> None:
+        self.place, self.way = place, way
+        self.coordinates = place.process == 0
         self.reason = ""
         self.answered = time.monotonic()
         self.seen: dict[str, tuple[str, float]] = {}
@@ -85,7 +87,7 @@ class Peers:
 
     def _tell(self, reason: str) -> None:
         store().key_value_set(f"{ROOT}/ended/{self.place.process}", reason, allow_overwrite=True)
-        if self.tunnel is None:
+        if self.coordinates:
             time.sleep(3 * BEAT)  # The coordinator goes last, so that all can read it.
 
     def _beat(self) -> None:
@@ -97,15 +99,14 @@ class Peers:
                 mine = f"{ROOT}/beats/{self.place.process}"
                 store().key_value_set(mine, str(count), allow_overwrite=True)
                 ended = store().key_value_dir_get(f"{ROOT}/ended/")
-                beats = store().key_value_dir_get(f"{ROOT}/beats/") if not self.tunnel else []
+                beats = store().key_value_dir_get(f"{ROOT}/beats/") if self.coordinates else []
             except Exception:
                 continue  # `_watch` counts how long there was no answer.
             self.answered = time.monotonic()
-            if silent := self._silent(beats):
-                self._tell(f"process {silent} is gone")
-                ended = [("", f"process {silent} is gone")]
             if ended:
                 self._find(min(ended)[1])
+            elif silent := self._silent(beats):
+                self._lose(silent)
 
     def _silent(self, beats: list[tuple[str, str]]) -> str:
         """A process whose count has stood still for too long."""
@@ -120,8 +121,9 @@ class Peers:
     def _watch(self) -> None:
         """See whether the coordinator is there; end this process where it does not end itself."""
         while not self._found.wait(BEAT) and not self._left.is_set():
-            if self.tunnel and self.tunnel.gone.is_set():
-                self._find(f"process 0 ({self.place.coordinator}) is gone")
+            # Who ended by an error has said so before it went.
+            if self.way.gone.is_set() and not self._found.wait(2 * BEAT):
+                self._lose(str(self.way.lost))
             if time.monotonic() - self.answered > SILENCE:
                 self._find(
                     f"process 0 ({self.place.coordinator}) has not answered for {SILENCE:g} s"
@@ -130,6 +132,13 @@ class Peers:
             return
         print(f"transfer-jax: {self.reason}", file=sys.stderr, flush=True)
         end_now()
+
+    def _lose(self, process: str) -> None:
+        if self.coordinates:
+            self._find(f"process {process} is gone")
+            self._tell(f"process {process} is gone")
+        else:
+            self._find(f"process {process} ({self.place.coordinator}) is gone")
 
     def _find(self, reason: str) -> None:
         self.reason = self.reason or f"{reason}; {KEPT}"

@@ -28,7 +28,10 @@ class Tunnel:
     Attributes:
       address: `host:port` of this end.
       gone: set when the other end has closed.
+      lost: the number of the process there.
     """
+
+    lost = 0
 
     def __init__(self, address: tuple[str, int], hello: Hello) -> None:
         self.far, self.hello = address, hello
@@ -57,6 +60,8 @@ class Tunnel:
             ) from None
         try:
             ask(self._presence, self.hello, seconds)
+        except ClusterError as refused:
+            raise ClusterError(f"{at}: {refused}") from None
         except OSError as error:
             late = isinstance(error, TimeoutError)
             reason = f"not all came within {seconds:g} s" if late else "process 0 went away"
