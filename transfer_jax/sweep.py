@@ -13,6 +13,7 @@ from rich.console import Console
 
 from transfer_jax.config import SWEEP, load_config
 from transfer_jax.data.sources import check_prepared
+from transfer_jax.engine.one_folder import check_one_folder
 from transfer_jax.engine.processes import is_first, wait_for_all
 from transfer_jax.experiment import is_finished, load_results, train_and_report
 from transfer_jax.fields import ConfigError
@@ -110,7 +111,7 @@ def run_sweep(
         _claim(parent, axes)
         for _, folder in runs:
             folder.open()
-    wait_for_all("the sweep's folder")
+    check_one_folder(parent.path)
     todo = [run for run in runs if not is_finished(run)]
     console.print(f"{len(runs)} runs, {len(runs) - len(todo)} of them finished", highlight=False)
     if todo:
