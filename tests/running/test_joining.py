@@ -29,7 +29,7 @@ coordinator, processes, process, seconds, work, workdir = sys.argv[1:]
 
 def run(_):
     with joined(Place(coordinator, int(processes), int(process)), float(seconds), workdir):
-        exec(work)
+        exec(work, globals())
 
 cli._run = run
 sys.exit(cli.main())
@@ -282,6 +282,40 @@ def test_a_process_that_is_gone_or_hangs_ends_the_others_in_one_line(killed, num
     assert time.monotonic() - began < 60
     assert status == 1 and said.count("\n") == 1, said
     assert said.startswith(f"transfer-jax: process {killed}") and gone in said, said
+
+
+ALONE = """
+from transfer_jax.engine.processes import asked_of_any, first_alone
+from transfer_jax.stopping import StopRequest, Stopped
+with StopRequest(60) as stop:
+    def work():
+        print("in", flush=True)
+        while not (number := asked_of_any(stop.signal)): time.sleep(0.1)
+        raise Stopped(number, f"stopped by {number}")
+    if process == "1": print("in", flush=True)
+    if number := first_alone(work, lambda: stop.signal):
+        raise Stopped(number, f"stopped by {number}")
+"""
+
+
+@pytest.mark.parametrize("signalled", [0, 1])
+def test_a_signal_while_the_first_works_alone_reaches_all(signalled):
+    at = f"localhost:{free_port()}"
+    processes = [start(at, i, ALONE) for i in range(2)]
+    wait_until_in(*processes)
+    processes[signalled].send_signal(signal.SIGTERM)
+    for status, said in map(ended, processes):
+        assert status == 143 and said.splitlines()[-1] == "transfer-jax: stopped by 15", said
+
+
+def test_one_that_stops_at_once_stops_though_the_others_do_not():
+    at = f"localhost:{free_port()}"
+    stops = "from transfer_jax.stopping import Stopped; raise Stopped(15, 'stopped at once')"
+    processes = [start(at, i, work) for i, work in enumerate([stops, "time.sleep(60)"])]
+    (first, said), (second, told) = map(ended, processes)
+    assert (first, said) == (143, "transfer-jax: stopped at once\n")
+    assert second == 1 and told.startswith("transfer-jax: process 0 ended: stopped at once"), told
+    assert told.count("\n") == 1
 
 
 def test_processes_that_differ_are_refused_by_each():

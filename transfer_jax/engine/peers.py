@@ -6,6 +6,7 @@ import re
 import sys
 import threading
 import time
+from contextlib import suppress
 from multiprocessing import active_children, util
 from types import TracebackType
 from typing import Any, Self
@@ -21,6 +22,8 @@ BEAT = 1.0
 SILENCE = 30.0
 # How long a process may take to end by itself when another is gone.
 GRACE = 10.0
+# How long one that stops waits for the others to stop, too.
+TOGETHER = 5.0
 ROOT = "transfer_jax"
 KEPT = "what is finished is kept, and the same command goes on"
 # What libraries say where a neighbour is gone, in errors of several kinds.
@@ -65,12 +68,17 @@ class Peers:
         Raises:
           ClusterError: another process is gone.
         """
-        # A stop is agreed on, so the others come here too.
-        if error is None or (kind and kind.__name__ == "Stopped"):
-            self._leave(3600 if error is None else GRACE)
+        if error is None:
+            self._leave(3600)
             return
-        end_without_goodbye()
-        if LOST.search(str(error)) and self._found.wait(SILENCE + 5 * BEAT):
+        # A stop is agreed on, so the others come here too; but for one that is asked for twice.
+        stopped = kind is not None and kind.__name__ == "Stopped"
+        if stopped:
+            with suppress(ClusterError):
+                self._leave(TOGETHER)
+                return
+        end_without_goodbye(128 + getattr(error, "signal", 0) if stopped else 1)
+        if not stopped and LOST.search(str(error)) and self._found.wait(SILENCE + 5 * BEAT):
             raise ClusterError(self.reason) from None
         self._tell(f"process {self.place.process} ended: {' '.join(str(error).split())}")
         self._left.set()
@@ -86,7 +94,9 @@ class Peers:
         distributed.shutdown()
 
     def _tell(self, reason: str) -> None:
-        store().key_value_set(f"{ROOT}/ended/{self.place.process}", reason, allow_overwrite=True)
+        with suppress(Exception):  # There may be nobody left to tell.
+            key = f"{ROOT}/ended/{self.place.process}"
+            store().key_value_set(key, reason, allow_overwrite=True)
         if self.coordinates:
             time.sleep(3 * BEAT)  # The coordinator goes last, so that all can read it.
 
@@ -145,17 +155,25 @@ class Peers:
         self._found.set()
 
 
-def end_without_goodbye() -> None:
-    """At its end, this process waits for no other: JAX would, and abort where they are gone."""
-    atexit.register(end_now)
+def end_without_goodbye(status: int = 1) -> None:
+    """At its end, this process waits for no other: JAX would, and abort where they are gone.
+
+    Args:
+      status: the exit status of this process.
+    """
+    atexit.register(end_now, status)
 
 
-def end_now() -> None:
-    """End this process and those that it started."""
+def end_now(status: int = 1) -> None:
+    """End this process and those that it started.
+
+    Args:
+      status: its exit status.
+    """
     try:
         for child in active_children():
             child.kill()
         util._run_finalizers(0)  # pyright: ignore
         sys.stdout.flush()
     finally:
-        os._exit(1)
+        os._exit(status)
