@@ -119,9 +119,10 @@ class _Output(io.FileIO):
         try:
             return super().write(data)
         except OSError as error:
+            # What stays in the buffer is written once more at the end.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), self.fileno())
             if error.errno not in READER_GONE:
                 raise
-            os.dup2(os.open(os.devnull, os.O_WRONLY), self.fileno())
             return super().write(data)
 
 
