@@ -116,6 +116,7 @@ class _Output(io.FileIO):
     """Its reader may go, as `head` does, or its terminal: no more is said, and all else goes on."""
 
     def write(self, data: "Buffer", /) -> int:
+        """Write, for as long as somebody reads."""
         try:
             return super().write(data)
         except OSError as error:
