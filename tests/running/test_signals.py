@@ -234,6 +234,36 @@ def test_a_closed_terminal_stops_a_run_after_a_checkpoint(tmp_path):
     assert not (workdir / "lock.json").exists()
 
 
+def test_a_terminal_that_is_gone_without_a_signal_ends_no_run(tmp_path):
+    """As after `disown`, or of a login without `nohup`: whatever is printed is an error."""
+    workdir = tmp_path / "run"
+    terminal, end = pty.openpty()
+    process = subprocess.Popen(
+        [sys.executable, "-m", "transfer_jax", "run", f"--workdir={workdir}", *SMALL],
+        stdin=end, stdout=end, stderr=end, start_new_session=True,
+    )  # fmt: skip
+    os.close(end)
+    try:
+        wait_for("training", lambda: (workdir / "progress.json").exists(), process)  # pyright: ignore
+        os.close(terminal)
+        assert process.wait(200) == 0
+    finally:
+        process.kill()
+        process.wait()
+    assert (workdir / "report.html").exists() and (workdir / "results.csv").exists()
+
+
+def test_a_signal_after_the_reader_has_left_is_a_stop_after_a_checkpoint(tmp_path):
+    workdir = tmp_path / "run"
+    process = start(workdir, *LONG)
+    wait_for("training", trains(workdir), process)
+    assert process.stdout
+    process.stdout.close()
+    process.send_signal(signal.SIGTERM)
+    assert process.wait(60) == 143
+    assert list(workdir.glob("checkpoints/*/*"))
+
+
 def _show(terminal: int, closed: threading.Event) -> None:
     """What a terminal does, until its window is closed."""
     while not closed.is_set():
