@@ -12,18 +12,11 @@ from transfer_jax.engine.cluster import place_in_cluster
 from transfer_jax.launch.job import Job
 from transfer_jax.launch.skypilot import task
 
-from .commands import SMALL, assert_same, run, start, wait_for, what_it_made
+from .commands import SMALL, assert_same, start, wait_for
 from .test_joining import free_port
 from .test_processes import two
 
 FLAGS = [*SMALL, "--config.devices_per_column=1"]
-
-
-@pytest.fixture(scope="module")
-def alone(tmp_path_factory) -> dict[str, object]:
-    workdir = tmp_path_factory.mktemp("alone") / "run"
-    run(workdir, *FLAGS)
-    return what_it_made(workdir)
 
 
 def pod(workdir: Path, *flags: str) -> list[subprocess.Popen[str]]:
@@ -46,7 +39,7 @@ def test_a_pod_whose_first_machine_dies_goes_on_when_it_is_back(alone, tmp_path)
     wait_for("both columns", lambda: len(list(checkpoints.glob("*-?/4"))) == 2, second)
     os.killpg(first.pid, signal.SIGKILL)
     first.communicate()
-    said = second.communicate(timeout=60)[0]
+    said = second.communicate(timeout=200)[0]
     assert second.returncode == 1 and "Traceback" not in said, said
     assert [line for line in said.splitlines() if "process 0" in line and "is gone" in line], said
     again = pod(workdir, *FLAGS)
@@ -61,18 +54,18 @@ def test_of_two_jobs_in_one_folder_the_second_is_refused_and_the_first_is_preemp
     first = two(workdir, "--config.steps=100000")
     wait_for("training", lambda: any((workdir / "checkpoints").glob("*/*")), first[0])
     second = two(workdir, "--config.steps=100000")
-    outputs = [process.communicate(timeout=60)[0] for process in second]
+    outputs = [process.communicate(timeout=200)[0] for process in second]
     assert [process.returncode for process in second] == [1, 1], outputs
     assert f"is in use by process {first[0].pid} on " in outputs[0]
     assert "process 0" in outputs[1] and "Traceback" not in "".join(outputs), outputs
     for process in first:
         process.send_signal(signal.SIGTERM)
-    outputs = [process.communicate(timeout=60)[0] for process in first]
+    outputs = [process.communicate(timeout=200)[0] for process in first]
     assert [process.returncode for process in first] == [143, 143], outputs
     assert list(workdir.glob("checkpoints/*/*")) and not (workdir / "lock.json").exists()
 
 
-@pytest.mark.parametrize("patience", [60, 0], ids=["in time", "too late"])
+@pytest.mark.parametrize("patience", [200, 0], ids=["in time", "too late"])
 def test_a_skypilot_job_goes_on_where_it_is_started_again(patience, alone, tmp_path):
     """The machine is told by SIGTERM, and taken away; SkyPilot runs the task's lines elsewhere."""
     workdir = tmp_path / "run"

@@ -17,7 +17,7 @@ from PIL import Image
 
 from transfer_jax.cli import main
 
-from .commands import SMALL, assert_same, run, start, wait_for, what_it_made
+from .commands import SMALL, assert_same, run, start, wait_for
 
 SIGNALS = [signal.SIGTERM, signal.SIGINT, signal.SIGHUP]
 
@@ -39,9 +39,9 @@ def data(tmp_path_factory) -> Path:
     return folder
 
 
-def streamed(data: Path, steps: int) -> list[str]:
+def streamed(data: Path, steps: int, workers: int = 2) -> list[str]:
     return ["--config=cifar100", "--config.data.source=folder", f"--config.data.folder={data}",
-            "--config.data.stream=True", "--config.reading.workers=2", "--config.seeds=1",
+            "--config.data.stream=True", f"--config.reading.workers={workers}", "--config.seeds=1",
             "--config.cuts=(1,)", "--config.splits=('random-0',)", "--config.treatments=('AnB',)",
             "--config.network.widths=(2,2,2,2)", "--config.network.dense_widths=(4,)",
             "--config.optimizer.warmup_steps=1", f"--config.steps={steps}",
@@ -151,7 +151,7 @@ def test_nothing_is_left_of_a_run_that_reads_with_workers(end, data, room, tmp_p
 
 
 def test_nothing_is_left_of_a_run_that_ends_by_itself(data, room, tmp_path):
-    process = room.start("run", *streamed(data, 30), f"--workdir={tmp_path / 'run'}")
+    process = room.start("run", *streamed(data, 30, workers=1), f"--workdir={tmp_path / 'run'}")
     output = process.communicate(timeout=200)[0]
     assert process.returncode == 0, output
     assert "Warning" not in output
@@ -163,13 +163,6 @@ MOMENTS = {
     "a checkpoint": lambda w: any((w / "checkpoints").glob("*/*")),
     "the report": lambda w: len(list((w / "columns").glob("*.csv"))) == 8,
 }
-
-
-@pytest.fixture(scope="module")
-def whole(tmp_path_factory) -> dict[str, object]:
-    workdir = tmp_path_factory.mktemp("whole") / "run"
-    run(workdir, *SMALL)
-    return what_it_made(workdir)
 
 
 @pytest.mark.parametrize("moment", MOMENTS)
