@@ -12,7 +12,7 @@ SECTION = PAGE.split("## What happens when\n")[1].split("\n## ")[0]
 GONE = "test_a_process_that_is_gone_or_hangs_ends_the_others_in_one_line"
 DIES = "test_a_process_that_dies_ends_the_other_and_the_restart_goes_on"
 POD = "test_a_pod_whose_first_machine_dies_goes_on_when_it_is_back"
-TWO = "test_of_two_jobs_in_one_folder_the_second_is_refused_and_the_first_is_preempted"
+TWO = "test_of_two_jobs_of_slurm_in_one_folder_the_second_is_refused"
 SKY = "test_a_skypilot_job_goes_on_where_it_is_started_again"
 SIGNAL = "test_a_signal_to_one_process_stops_both"
 KILLED = "test_killed_at_a_moment_and_run_again"
@@ -27,7 +27,7 @@ REFUSED = "test_a_second_process_is_refused_while_the_first_is_alive"
 WHEN = {
     "a process dies or hangs": [(KILLED,), (GONE, DIES), (GONE, POD), (KILLED,)],
     "a machine dies": [(STALE,), (DIES,), (POD,), (SKY,)],
-    "preempted: SIGTERM, SIGKILL": [(GRACE, SKY), (SIGNAL, TWO), (SIGNAL,), (SKY,)],
+    "preempted: SIGTERM, SIGKILL": [(GRACE, SKY), (SIGNAL,), (SIGNAL,), (SKY,)],
     "the disk is full": [(FULL,), (ERROR,), (ERROR,), (FULL,)],
     "process 0, the coordinator, is gone": [(), (GONE, DIES), (POD,), (POD,)],
     "the terminal is closed": [(CLOSED, NOHUP), (SIGNAL,), (SIGNAL,), ()],
