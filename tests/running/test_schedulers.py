@@ -65,7 +65,9 @@ def test_of_two_jobs_of_slurm_in_one_folder_the_second_is_refused(tmp_path):
             process.communicate()
 
 
-@pytest.mark.parametrize("patience", [200, 0], ids=["in time", "too late"])
+@pytest.mark.parametrize(
+    "patience", [200, pytest.param(0, marks=pytest.mark.slow)], ids=["in time", "too late"]
+)
 def test_a_skypilot_job_goes_on_where_it_is_started_again(patience, alone, tmp_path):
     """The machine is told by SIGTERM, and taken away; SkyPilot runs the task's lines elsewhere."""
     workdir = tmp_path / "run"
