@@ -158,7 +158,7 @@ def test_a_changed_function_is_told_of_when_a_run_goes_on(own, capsys, tmp_path)
         ),
         (
             "network.name=own_parts:raises",
-            "network.name is 'own_parts:raises', which raised RuntimeError: out",
+            "is 'own_parts:raises', which raised RuntimeError: out of ideas",
         ),
         ("network.name=own_parts:tal", "but own_parts has no tal; nearest: tall"),
         (
