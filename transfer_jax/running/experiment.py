@@ -127,8 +127,8 @@ def train_and_report(runs: list[Run], folder: Workdir, console: Console, stop: S
         for plan, own in runs:
             claim(own, plan.config, plan.recipe.images)
             write_json(own.plan, {"networks": len(plan.networks)})
-            if begun := began_with(own):
-                say(f"{own.path} was begun with {begun}: numbers may differ by rounding")
+            if begun := began_with(own, plan.config):
+                say(f"{own.path} was begun with {begun}")
             keep_split_images(own.split_images, plan.splits, plan.recipe.images)
             take_bases(plan, own, say)
         wait_for_all("the claim")

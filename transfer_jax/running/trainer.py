@@ -35,9 +35,9 @@ from transfer_jax.folder.workdir import Workdir
 from transfer_jax.grid.conditions import RANDOM, Column
 from transfer_jax.grid.grid import base_condition
 from transfer_jax.models.layered import Params
-from transfer_jax.plan.components import in_state
 from transfer_jax.plan.differences import fingerprint
 from transfer_jax.plan.initialisers import Initialisers
+from transfer_jax.plan.optimizer_fields import in_state
 from transfer_jax.plan.plan import Plan, plan_mesh
 from transfer_jax.running.bases import restore_base
 from transfer_jax.running.column_checkpoints import ColumnCheckpoints, DamagedCheckpoint
@@ -265,7 +265,7 @@ class Trainer:
             base=base or {},
             inputs=column_inputs(*where),
             order=column_order(*where) if plan.recipe.images.streamed else None,
-            settings=in_state(plan.config),
+            settings=in_state(plan.config.optimizer),
         )
 
     def _base(self, place: Place) -> Params | None:
