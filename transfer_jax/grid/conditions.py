@@ -1,7 +1,8 @@
 """What is trained: tasks, treatments, conditions and columns. Names only, no arrays."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
+from itertools import pairwise
 
 RANDOM = "random"
 
@@ -52,27 +53,62 @@ class Split:
 
 
 @dataclass(frozen=True)
+class Phase:
+    """A part of training: the share of the steps after which it begins, and what is frozen then."""
+
+    start: float
+    frozen: tuple[int, ...]
+
+
+@dataclass(frozen=True)
 class Variant:
     """A choice of layers beside the paper's: which are copied, which of all stay frozen.
 
     Layers are counted from 0. A frozen layer that is not copied stays as it was initialised.
+
+    Attributes:
+      name: its name, in results.
+      copied: the layers that come from the base network.
+      frozen: the layers that are frozen at first.
+      later: the phases that follow; each sets free some of what was frozen.
+
+    Raises:
+      ValueError: a phase does not begin after the one before it, or freezes what was free.
     """
 
     name: str
     copied: tuple[int, ...]
     frozen: tuple[int, ...]
+    later: tuple[Phase, ...] = ()
+
+    def __post_init__(self) -> None:
+        for before, after in pairwise(self.phases):
+            if not before.start < after.start < 1:
+                raise ValueError(
+                    f"{self.name}: a phase begins after {after.start} of the steps; allowed: "
+                    f"above {before.start} and below 1"
+                )
+            if not set(after.frozen) < set(before.frozen):
+                raise ValueError(f"{self.name}: the phase from {after.start} on sets nothing free")
+
+    @property
+    def phases(self) -> tuple[Phase, ...]:
+        """All phases, in order."""
+        return (Phase(0.0, self.frozen), *self.later)
 
 
 @dataclass(frozen=True)
 class Cut:
     """Where a network is cut: the first n layers are transferred, frozen or fine-tuned.
 
-    A variant says otherwise which layers are copied and frozen; n is then only its name's.
+    A variant says otherwise which layers are copied and frozen; n is then only its name's. Where
+    it has several phases, `phase` is the number of the one that is trained.
     """
 
     n: int
     fine_tuned: bool
     variant: Variant | None = None
+    phase: int = 0
 
     @property
     def label(self) -> str:
@@ -87,21 +123,49 @@ class Cut:
 
     @property
     def frozen(self) -> tuple[int, ...]:
-        """The layers that stay as they are, counted from 0."""
+        """The layers that stay as they are in this phase, counted from 0."""
         if self.variant:
-            return self.variant.frozen
+            return self.variant.phases[self.phase].frozen
         return () if self.fine_tuned else tuple(range(self.n))
 
     @property
     def from_base(self) -> tuple[int, ...]:
-        """The layers that are the base network's for good: copied and frozen."""
+        """The layers that are the base network's, as it was: copied, and frozen until now."""
         return tuple(sorted(set(self.copied) & set(self.frozen)))
 
     @property
     def trunk_depth(self) -> int:
-        """How many first layers, counted without a gap, are the base network's for good."""
+        """How many first layers, counted without a gap, are the base network's, as it was."""
         layers = self.from_base
         return next((n for n, layer in enumerate(layers) if n != layer), len(layers))
+
+    @property
+    def set_free(self) -> tuple[tuple[int, ...], ...]:
+        """The layers that each phase until now has set free, the first phase left out."""
+        phases = self.variant.phases[: self.phase + 1] if self.variant else ()
+        return tuple(
+            tuple(sorted(set(before.frozen) - set(after.frozen)))
+            for before, after in pairwise(phases)
+        )
+
+    def at(self, done: int, steps: int) -> "Cut":
+        """The cut in the phase in which it is after some steps.
+
+        Args:
+          done: steps done.
+          steps: steps in all.
+
+        Returns:
+          The cut of that phase.
+
+        Example:
+          >>> half = Variant("half", (0, 1), (0, 1), (Phase(0.5, ()),))
+          >>> [Cut(2, True, half).at(done, 10).frozen for done in (4, 5)]
+          [(0, 1), ()]
+        """
+        phases = self.variant.phases if self.variant else ()
+        begun = [i for i, phase in enumerate(phases) if round(phase.start * steps) <= done]
+        return replace(self, phase=max(begun, default=0))
 
 
 @dataclass(frozen=True)

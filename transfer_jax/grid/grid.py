@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Sequence
 
 from transfer_jax.grid.conditions import RANDOM, Column, Condition, Cut, Treatment, Variant
+from transfer_jax.grid.schedules import scheduled
 
 PAPER = (
     Treatment.SELFFER,
@@ -23,6 +24,7 @@ def condition_grid(
     examples: Sequence[int | None] = (None,),
     preserved: Sequence[int] = (),
     variants: Sequence[Variant] = (),
+    schedules: Sequence[str] = (),
 ) -> list[Condition]:
     """Every condition of the paper's grid: base x target x {frozen, fine-tuned} x n.
 
@@ -38,6 +40,8 @@ def condition_grid(
       preserved: for each k here, add conditions that also copy k layers above the n frozen ones
         and train these.
       variants: other choices of layers, each for every base and target.
+      schedules: ways to set the n transferred layers free one after the other, by name: "lp-ft",
+        "gradual", or `package.module:function`; each for every base, target and n.
 
     Returns:
       The conditions; those of one column stand together.
@@ -58,6 +62,7 @@ def condition_grid(
     paper = [cut for pair in zip(frozen, tuned, strict=True) for cut in pair]
     others = [_preserved(n, k) for k in preserved for n in values if n + k <= num_layers]
     others += [Cut(len(v.copied), not v.frozen, v) for v in variants]
+    others += [Cut(n, True, scheduled(name, n, num_layers)) for name in schedules for n in values]
     cuts_of = {**dict.fromkeys(tasks, paper + others), RANDOM: frozen}
     grid = [
         Condition(split, seed, base, target, cut.n, cut.fine_tuned, cut.variant, k)

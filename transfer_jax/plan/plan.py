@@ -188,6 +188,7 @@ def _plan(config: Config) -> Plan:
             treatments=config.treatments,
             examples=examples,
             preserved=config.preserved,
+            schedules=config.schedules,
             variants=build_variants(config, network.layer_names),
         )
         also += [
@@ -207,6 +208,7 @@ def _check_grid(config: Config, layer_names: tuple[str, ...]) -> None:
         len(layer_names),
         cuts=config.cuts,
         preserved=config.preserved,
+        schedules=config.schedules,
         variants=build_variants(config, layer_names),
     )
     networks = len(one) * len(config.splits) * len(config.examples) * config.seeds

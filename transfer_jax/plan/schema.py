@@ -190,6 +190,11 @@ class Config:
         "as {'tune_conv2': {'copied': ('conv*',), 'frozen': ('conv[134]',)}}",
         words=OWN_NAME, affects=CONDITIONS,
     )  # fmt: skip
+    schedules: tuple[str, ...] = setting(
+        (), "ways to set the transferred layers free one after the other: lp-ft, gradual, or a "
+        "function of one's own, PACKAGE.MODULE:FUNCTION",
+        distinct=True, affects=COLUMNS,
+    )  # fmt: skip
     network: NetworkFields = setting(
         lambda: network_kind("")(), "the network", by_name=network_kind
     )
