@@ -86,5 +86,5 @@ def test_a_schedule_may_be_a_function_of_ones_own(tmp_path, monkeypatch):
             scheduled("own_schedules:nothing", 2, 5)
     finally:
         sys.modules.pop("own_schedules", None)
-    with pytest.raises(RegistryError, match="allowed: lp-ft, gradual, .*; nearest: gradual"):
+    with pytest.raises(RegistryError, match=r"allowed: lp-ft, gradual, .*; nearest: gradual"):
         scheduled("gradul", 2, 5)
