@@ -34,7 +34,7 @@ from transfer_jax.folder.control_results import write_controls
 from transfer_jax.folder.workdir import Workdir
 from transfer_jax.grid.conditions import RANDOM, Column
 from transfer_jax.grid.grid import base_condition
-from transfer_jax.models.layered import Params
+from transfer_jax.models.layered import Variables
 from transfer_jax.plan.components import in_state
 from transfer_jax.plan.differences import fingerprint
 from transfer_jax.plan.initialisers import Initialisers
@@ -131,8 +131,7 @@ class Trainer:
         # The mesh is that of the whole group, so that a run which goes on after a stop divides
         # its batches as if it had never stopped.
         mesh = plan_mesh(plan, group)
-        streamed = plan.recipe.images.streamed
-        compiled = CompiledProgram(plan.program(column.cuts), mesh, streamed=streamed)
+        compiled = CompiledProgram(plan.program(column.cuts), mesh)
         for slot in slots([place for place in group if place in todo], mesh):
             stop_if_asked(self.stop)
             self._train_slot(wave, compiled, slot, progress)
@@ -195,10 +194,10 @@ class Trainer:
     def _keep_controls(self, place: Place, start: ColumnStart, outcome: ColumnOutcome) -> None:
         (plan, folder), column = place
         if column.base is not None and plan.config.controls:
-            assert outcome.params is not None
+            assert outcome.networks is not None
             named = ", ".join(plan.config.controls)
             self.console.print(f"measuring {named} of {column.name}", highlight=False)
-            where = (plan, folder, column, start, outcome.params)
+            where = (plan, folder, column, start, outcome.networks)
             write_controls(folder.controls(column), self.controls.measure(*where))
 
     def _stop_between(self, _: Pause) -> None:
@@ -254,11 +253,11 @@ class Trainer:
             networks=initial_networks(column, plan.network.layer_names, init, base),
             base=base or {},
             inputs=column_inputs(*where),
-            order=column_order(*where) if plan.recipe.images.streamed else None,
+            order=column_order(*where),
             settings=in_state(plan.config),
         )
 
-    def _base(self, place: Place) -> Params | None:
+    def _base(self, place: Place) -> Variables | None:
         column = place.column
         if column.base is None:
             return None
