@@ -29,13 +29,13 @@ def forward_of_layers(grid: Grid) -> list[int]:
     params = jax.eval_shape(grid.network.init, jax.random.key(0), x)
     counts = []
     for n, name in enumerate(grid.network.layer_names):
-        kernel = params[name]["kernel"]
+        kernel = params[name]["params"]["kernel"]
         if kernel.ndim == 2:
             positions = grid.batch
         else:
             positions = grid.batch * _side(x.shape[1], kernel.shape[0]) ** 2
         counts.append(positions * kernel.size)
-        x = jax.eval_shape(lambda p, x, n=n: grid.network.apply(p, x, n, n + 1), params, x)
+        x, _ = jax.eval_shape(lambda p, x, n=n: grid.network.apply(p, x, n, n + 1), params, x)
     return counts
 
 

@@ -161,7 +161,7 @@ def streamed_column(images: ImageSet, steps: int) -> dict[str, Any]:
         column_inputs(column, split, recipe),
     )
     program = ColumnProgram(grid.network, column.cuts, optimizer(), crop=grid.size)
-    compiled = CompiledProgram(program, mesh, streamed=True)
+    compiled = CompiledProgram(program, mesh)
     orders = [column_order(column, split, recipe)]
     tests = [evaluation_batches(start.inputs)]
     feeds = [StreamFeed(images, orders, tests, mesh, Reading(ahead=4)) for _ in range(2)]

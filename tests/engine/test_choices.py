@@ -10,7 +10,7 @@ import pytest
 from tests.conftest import NUM_LAYERS
 from tests.engine.test_step import TX
 from transfer_jax.data.augment import centre_crop, random_crop
-from transfer_jax.data.order import DeviceImages
+from transfer_jax.data.order import Batch
 from transfer_jax.data.tasks import first_examples
 from transfer_jax.engine.columns import column_inputs, initial_networks
 from transfer_jax.engine.step import ColumnProgram
@@ -31,11 +31,9 @@ def test_dropout_below_the_cut_stays_on_unless_it_is_said(stays, split, recipe, 
     state = program.init(initial_networks(column, network.layer_names, init, base))
     inputs = column_inputs(column, split, recipe)
     batch = np.asarray(inputs.train_batches)[0]
-    images = DeviceImages(
-        jnp.asarray(image_set.images[batch]), jnp.asarray(image_set.labels[batch])
-    )
+    images = Batch(jnp.asarray(image_set.images[batch]), jnp.asarray(image_set.labels[batch]))
     kept = {name: base[name] for name in program.base_layers}
-    step = jax.jit(program.train_batch)
+    step = jax.jit(program.train)
     losses = []
     for seed in (0, 1):
         key = jax.random.key_data(jax.random.key(seed))
@@ -79,13 +77,14 @@ def test_the_modern_network_has_the_same_layers_without_groups():
     modern, paper = CaffeNet(10, 1 / 16, modern=True), CaffeNet(10, 1 / 16)
     x = jax.random.normal(jax.random.key(0), (2, 67, 67, 3))
     params, theirs = (jax.jit(net.init)(jax.random.key(1), x) for net in (modern, paper))
+    kernel = lambda own: own["conv2"]["params"]["kernel"]  # noqa: E731
     assert modern.layer_names == paper.layer_names
-    assert params["conv2"]["kernel"].shape[2] == 2 * theirs["conv2"]["kernel"].shape[2]
-    assert set(params["conv2"]) == {"kernel", "bias", "norm"}
-    whole = modern.apply(params, x)
+    assert kernel(params).shape[2] == 2 * kernel(theirs).shape[2]
+    assert set(params["conv2"]["params"]) == {"kernel", "bias", "norm"}
+    whole, _ = modern.apply(params, x)
     for n in (1, 5):
-        first = modern.apply({k: params[k] for k in modern.layer_names[:n]}, x, 0, n)
-        rest = modern.apply({k: params[k] for k in modern.layer_names[n:]}, first, n)
+        first, _ = modern.apply({k: params[k] for k in modern.layer_names[:n]}, x, 0, n)
+        rest, _ = modern.apply({k: params[k] for k in modern.layer_names[n:]}, first, n)
         np.testing.assert_allclose(rest, whole, rtol=1e-5, atol=1e-5)
     # Activations neither vanish nor explode from layer to layer, as the paper's do at this width.
     assert 0.1 < float(jnp.std(whole)) / float(jnp.std(x)) < 10

@@ -53,7 +53,7 @@ def test_a_column_costs_what_the_mathematics_needs(
     layers = []
     for n in range(len(network.layer_names)):
         layers.append(multiply_adds(lambda p, x, n=n: network.apply(p, x, n, n + 1), params, x))
-        x = network.apply(params, x, n, n + 1)
+        x, _ = network.apply(params, x, n, n + 1)
     needed = sum(layers[: len(program.base_layers)])
     for cut in cuts:
         own = layers[cut.trunk_depth :]

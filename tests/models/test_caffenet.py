@@ -18,18 +18,18 @@ def test_parameters_and_shapes_are_the_papers():
     assert tuple(sizes) == PARAMETERS
     assert sum(sizes) == 60_965_224
     for layer, expected in enumerate((*SHAPES, (4096,), (4096,), (1000,))):
-        x = jax.eval_shape(lambda p, x, n=layer: net.apply(p, x, n, n + 1), params, x)
+        x, _ = jax.eval_shape(lambda p, x, n=layer: net.apply(p, x, n, n + 1), params, x)
         assert x.shape[1:] == expected
 
 
 def test_initial_parameters_have_the_papers_deviations_and_biases():
     net = CaffeNet(width=0.25)
     params = net.init(jax.random.key(0), jnp.zeros((1, 67, 67, 3)))
-    biases = [float(params[name]["bias"][0]) for name in net.layer_names]
+    biases = [float(params[name]["params"]["bias"][0]) for name in net.layer_names]
     assert biases == [0, 1, 0, 1, 1, 1, 1, 0]
     for name in net.layer_names:
         deviation = 0.005 if name in ("fc6", "fc7") else 0.01
-        assert np.std(params[name]["kernel"]) == pytest.approx(deviation, rel=0.05)
+        assert np.std(params[name]["params"]["kernel"]) == pytest.approx(deviation, rel=0.05)
 
 
 def test_a_width_that_leaves_half_a_feature_is_refused():

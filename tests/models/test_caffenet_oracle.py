@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from transfer_jax.models.caffenet import CONVOLUTIONS, CaffeNet
+from transfer_jax.models.layered import TRAINING, join, split
 from transfer_jax.models.pooling import local_response_norm, max_pool
 
 torch = pytest.importorskip("torch", reason="needs the extra bench")
@@ -56,7 +57,7 @@ def network() -> CaffeNet:
 @pytest.fixture(scope="module")
 def params(network):
     """Kernels of He's deviation, so that gradients reach the first layer at full size."""
-    fresh = jax.jit(network.init)(jax.random.key(0), jnp.zeros((1, 227, 227, 3)))
+    fresh, _ = split(jax.jit(network.init)(jax.random.key(0), jnp.zeros((1, 227, 227, 3))))
     key = jax.random.key(1)
     kernels = {
         name: jax.random.normal(jax.random.fold_in(key, i), layer["kernel"].shape)
@@ -93,7 +94,7 @@ def test_a_layer_agrees_in_value_and_gradient(n, network, params, theirs):
     name = network.layer_names[n]
 
     def layer(own, x):
-        return network.apply({name: own}, x, n, n + 1, train=True)
+        return network.apply({name: {"params": own}}, x, n, n + 1, mode=TRAINING)[0]
 
     out, backward = jax.vjp(layer, params[name], jnp.asarray(x))
     cotangent = generator.normal(size=out.shape).astype(np.float32)
@@ -115,7 +116,7 @@ def test_the_whole_network_agrees_in_value_and_gradient(network, params, theirs)
     labels = np.array([3, 997])
 
     def loss_of(params):
-        logits = network.apply(params, jnp.asarray(x), train=True)
+        logits, _ = network.apply(join(params, {}), jnp.asarray(x), mode=TRAINING)
         losses = -jax.nn.log_softmax(logits)[jnp.arange(2), labels]
         return losses.mean(), logits
 

@@ -5,16 +5,18 @@ import numpy as np
 import pytest
 
 from transfer_jax.models.convnet import ConvNet
-from transfer_jax.models.layered import suffix
+from transfer_jax.models.layered import TRAINING, split
 
 X = jax.random.normal(jax.random.key(1), (4, 12, 12, 1))
 NET = ConvNet(3, widths=(4, 6, 6, 6), dense_widths=(8,), dropout=0.5)
-PARAMS = NET.init(jax.random.key(0), X)
+VARIABLES = NET.init(jax.random.key(0), X)
+PARAMS, STATISTICS = split(VARIABLES)
 RNGS = {"dropout": jax.random.key(2)}
 
 
 def test_parameters_are_keyed_by_layer_in_depth_order():
     assert tuple(PARAMS) == NET.layer_names == ("conv1", "conv2", "conv3", "conv4", "fc5", "fc6")
+    assert STATISTICS == {}
     assert {name: set(layer) for name, layer in PARAMS.items()} == {
         name: {"kernel", "bias"} for name in NET.layer_names
     }
@@ -23,21 +25,23 @@ def test_parameters_are_keyed_by_layer_in_depth_order():
 @pytest.mark.parametrize("train", [False, True])
 @pytest.mark.parametrize("start", range(7))
 def test_a_suffix_with_its_own_parameters_equals_the_whole(start, train):
-    rngs = RNGS if train else None
-    whole = NET.apply(PARAMS, X, train=train, rngs=rngs)
-    prefix_params = {name: PARAMS[name] for name in NET.layer_names[:start]}
-    activation = NET.apply(prefix_params, X, 0, start, train=train, rngs=rngs)
-    own = suffix(PARAMS, NET.layer_names, start)
-    logits = NET.apply(own, activation, start, train=train, rngs=rngs)
+    how = {"mode": TRAINING, "rngs": RNGS} if train else {}
+    whole, _ = NET.apply(VARIABLES, X, **how)
+    below = {name: VARIABLES[name] for name in NET.layer_names[:start]}
+    activation, _ = NET.apply(below, X, 0, start, **how)
+    own = {name: VARIABLES[name] for name in NET.layer_names[start:]}
+    logits, _ = NET.apply(own, activation, start, **how)
     np.testing.assert_array_equal(logits, whole)
 
 
 def test_dropout_is_on_in_training_only_and_keyed():
-    a = NET.apply(PARAMS, X, train=True, rngs=RNGS)
-    b = NET.apply(PARAMS, X, train=True, rngs={"dropout": jax.random.key(3)})
-    np.testing.assert_array_equal(a, NET.apply(PARAMS, X, train=True, rngs=RNGS))
+    a, again = (NET.apply(VARIABLES, X, mode=TRAINING, rngs=RNGS)[0] for _ in range(2))
+    b, _ = NET.apply(VARIABLES, X, mode=TRAINING, rngs={"dropout": jax.random.key(3)})
+    np.testing.assert_array_equal(a, again)
     assert jnp.abs(a - b).max() > 1e-3
-    np.testing.assert_array_equal(NET.apply(PARAMS, X), NET.apply(PARAMS, X, rngs=RNGS))
+    without, changed = NET.apply(VARIABLES, X, rngs=RNGS)
+    np.testing.assert_array_equal(NET.apply(VARIABLES, X)[0], without)
+    assert changed == {}
 
 
 def test_logits_equal_those_of_the_network_written_in_plain_flax():
@@ -51,7 +55,7 @@ def test_logits_equal_those_of_the_network_written_in_plain_flax():
     x = x.reshape(len(x), -1)
     x = nn.relu(nn.Dense(8).apply({"params": PARAMS["fc5"]}, x))
     expected = nn.Dense(3).apply({"params": PARAMS["fc6"]}, x)
-    np.testing.assert_allclose(NET.apply(PARAMS, X), expected, atol=1e-5)
+    np.testing.assert_allclose(NET.apply(VARIABLES, X)[0], expected, atol=1e-5)
 
 
 @pytest.mark.parametrize(

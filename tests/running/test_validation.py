@@ -53,8 +53,9 @@ def test_validation_accuracy_is_that_of_the_network_on_disk(finished):
     seen = [np.flatnonzero(images.is_train & (images.labels == c))[:10] for c in task.classes]
     mean = pixels[np.concatenate(seen)].mean(axis=0)
     scale = 1 / (pixels[np.concatenate(seen)] - mean).std()
-    params = tj.load_tree(str(finished / "bases" / "distant.seed0.B"))
-    logits = jax.device_get(plan.network.apply(params, (pixels[numbers] - mean) * scale))
+    stored = tj.load_tree(str(finished / "bases" / "distant.seed0.B"))
+    variables = {name: {"params": own} for name, own in stored.items()}
+    logits, _ = jax.device_get(plan.network.apply(variables, (pixels[numbers] - mean) * scale))
     right = np.array(task.classes)[logits.argmax(axis=1)] == images.labels[numbers]
     row = next(r for r in read_rows(finished / "results.csv") if r.label == "baseB")
     assert row.validation == pytest.approx(right.mean(), abs=1e-6)

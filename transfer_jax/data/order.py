@@ -5,28 +5,58 @@ from functools import lru_cache
 from typing import NamedTuple
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int, Key, UInt8, UInt32
 
 
+class Batch(NamedTuple):
+    """The images of one step, and their classes; class -1 is padding."""
+
+    images: UInt8[Array, "example height width channels"]
+    labels: Int[Array, " example"]
+
+    def take(self, batches: Int[Array, "number example"], number: Int[Array, ""]) -> "Batch":
+        """Itself: it was read for this step."""
+        return self
+
+
 class DeviceImages(NamedTuple):
-    """Images on the device: a dataset from which every column reads, or one column's batch."""
+    """A dataset on the device, from which every column takes its batches by number."""
 
     images: UInt8[Array, "image height width channels"]
     labels: Int[Array, " image"]
+
+    def take(self, batches: Int[Array, "number example"], number: Int[Array, ""]) -> Batch:
+        """One of a column's batches, gathered on the device.
+
+        Args:
+          batches: indices of images; -1 is padding.
+          number: which of the batches.
+
+        Returns:
+          The batch.
+        """
+        examples = jax.lax.dynamic_index_in_dim(batches, number, keepdims=False)
+        labels = jnp.where(examples >= 0, self.labels[examples], -1)
+        return Batch(self.images[examples], labels)
+
+
+Images = DeviceImages | Batch
 
 
 class ColumnInputs(NamedTuple):
     """What one column needs beside the images: batches, labels, normalisation, a key's data.
 
     Batches are indices into images that live on the device; of streamed images there are none to
-    train on.
+    train on. `class_sizes` counts the validation images, and the test images, of each class.
     """
 
     train_batches: Int[Array | np.ndarray, "step batch"]
     validation_batches: Int[Array | np.ndarray, "validation_batch example"]
     test_batches: Int[Array | np.ndarray, "test_batch example"]
     ranks: Int[Array | np.ndarray, " class"]
+    class_sizes: Int[Array | np.ndarray, "subset class"]
     mean: Float[Array | np.ndarray, "height width channels"]
     scale: Float[Array | np.ndarray, ""]
     key: UInt32[Array, "..."]

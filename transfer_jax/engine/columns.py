@@ -19,13 +19,14 @@ from transfer_jax.data.order import (
 )
 from transfer_jax.data.records import StoredImages
 from transfer_jax.data.tasks import first_examples, ranks
-from transfer_jax.engine.step import ColumnState, Evaluation
+from transfer_jax.engine.counts import Evaluation
+from transfer_jax.engine.step import ColumnState
 from transfer_jax.grid.conditions import RANDOM, Column, Split, Task
 from transfer_jax.grid.keys import key_for
-from transfer_jax.models.layered import Params
+from transfer_jax.models.layered import Variables
 from transfer_jax.surgery.graft import graft
 
-Init = Callable[[Key[Array, ""]], Params]
+Init = Callable[[Key[Array, ""]], Variables]
 
 
 class Standing(NamedTuple):
@@ -41,11 +42,11 @@ class Standing(NamedTuple):
 class ColumnStart(NamedTuple):
     """Everything a column needs before its first step, or to go on from where it stands.
 
-    `order` is that of streamed images; `settings` are those that the optimizer keeps in its state.
+    `order` is for a feed that reads; `settings` are those that the optimizer keeps in its state.
     """
 
-    networks: dict[str, Params]
-    base: Params
+    networks: dict[str, Variables]
+    base: Variables
     inputs: ColumnInputs
     order: BatchOrder | None = None
     settings: Mapping[str, float] | None = None
@@ -90,6 +91,11 @@ class Recipe:
         height, width, channels = self.images.images.shape[1:]
         return (self.crop or height, self.crop or width, channels)
 
+    @property
+    def numbered_steps(self) -> int:
+        """Steps whose batches are taken by number: none of images that are read from disk."""
+        return 0 if self.images.streamed else self.steps
+
 
 def column_inputs(column: Column, split: Split, recipe: Recipe) -> ColumnInputs:
     """The batches, labels, normalisation and key of a column.
@@ -115,15 +121,18 @@ def column_inputs(column: Column, split: Split, recipe: Recipe) -> ColumnInputs:
     mean, scale = _normalisation(recipe, target if own_mean else split.task(column.base or ""))
     test = first_examples(images.labels, images.is_test, target, recipe.test_per_class)
     validation, size = validation_examples(images, target), recipe.test_batch_size
-    if images.streamed:
-        batches = np.zeros((0, recipe.batch_size), np.int32)
-    else:
-        batches = column_order(column, split, recipe).batches(recipe.steps)
+    order = column_order(column, split, recipe)
     return ColumnInputs(
-        train_batches=batches,
+        train_batches=order.batches(recipe.numbered_steps),
         validation_batches=padded_batches(validation, size, recipe.validation_examples),
         test_batches=padded_batches(test, size, recipe.test_examples),
         ranks=ranks(target, len(images.class_names)),
+        class_sizes=np.stack(
+            [
+                np.bincount(images.labels[own], minlength=len(images.class_names))
+                for own in (validation, test)
+            ]
+        ).astype(np.int32),
         mean=mean,
         scale=scale,
         key=jax.random.key_data(column_key(column)),
@@ -169,10 +178,11 @@ def input_shapes(recipe: Recipe) -> ColumnInputs:
     images = recipe.images
     size = recipe.test_batch_size
     shapes = {
-        "train_batches": (0 if images.streamed else recipe.steps, recipe.batch_size),
+        "train_batches": (recipe.numbered_steps, recipe.batch_size),
         "validation_batches": (-(-recipe.validation_examples // size), size),
         "test_batches": (-(-recipe.test_examples // size), size),
         "ranks": (len(images.class_names),),
+        "class_sizes": (2, len(images.class_names)),
     }
     numbers: dict[str, Any] = {
         name: jax.ShapeDtypeStruct(shape, np.int32) for name, shape in shapes.items()
@@ -227,18 +237,18 @@ def _normalisation(recipe: Recipe, task: Task) -> tuple[np.ndarray, np.ndarray]:
 
 
 def initial_networks(
-    column: Column, layer_names: tuple[str, ...], init: Init, base: Params | None
-) -> dict[str, Params]:
+    column: Column, layer_names: tuple[str, ...], init: Init, base: Variables | None
+) -> dict[str, Variables]:
     """Each condition's whole network before training: a fresh one, its copied layers grafted.
 
     Args:
       column: the column.
       layer_names: the layers in depth order.
-      init: makes fresh parameters from a key.
-      base: the base network's parameters; None for a column of base networks.
+      init: makes a fresh network from a key.
+      base: the base network; None for a column of base networks.
 
     Returns:
-      Cut label to parameters.
+      Cut label to variables.
 
     Source: Yosinski et al. (2014), section 2.
     """
@@ -246,21 +256,23 @@ def initial_networks(
     for cut, condition in zip(column.cuts, column.conditions, strict=True):
         fresh = init(key_for(column.seed, "init", column.split, condition.label))
         if base is not None and cut.copied:
-            copied = [f"{layer_names[layer]}/**" for layer in cut.copied]
-            fresh = graft(fresh, base, copied)
+            names = [layer_names[layer] for layer in cut.copied]
+            # A layer without parameters has nothing to copy.
+            copied = [f"{name}/**" for name in names if jax.tree.leaves(base[name])]
+            fresh = graft(fresh, base, copied) if copied else fresh
         networks[cut.label] = fresh
     return networks
 
 
-def random_base(column: Column, init: Init) -> Params:
+def random_base(column: Column, init: Init) -> Variables:
     """The untrained network whose layers the random control freezes.
 
     Args:
       column: a column whose base is "random".
-      init: makes fresh parameters from a key.
+      init: makes a fresh network from a key.
 
     Returns:
-      Parameters that depend on seed and split alone.
+      Variables that depend on seed and split alone.
 
     Source: Yosinski et al. (2014), section 4.3.
     """

@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Iterator, Sequence
-from itertools import repeat
+from itertools import islice, repeat
 from typing import Protocol
 
 import jax
@@ -13,7 +13,7 @@ from jax.sharding import PartitionSpec as P
 from jaxtyping import Int
 
 from transfer_jax.data.image_set import ImageSet
-from transfer_jax.data.order import BatchOrder, ColumnInputs, DeviceImages
+from transfer_jax.data.order import Batch, BatchOrder, ColumnInputs, DeviceImages, Images
 from transfer_jax.data.stream import BatchSource, HostBatch, Reading, stream
 from transfer_jax.engine.mesh import COLUMN, DATA
 
@@ -21,21 +21,21 @@ Numbers = BatchOrder | Int[np.ndarray, "batches batch"]
 
 
 class Feed(Protocol):
-    """Gives the images of each step, in turn.
+    """Gives each step its own batch, whatever it comes from.
 
-    Attributes:
-      streamed: whether these are the step's own batches, one a column; else all images, from
-        which a column takes its batches by number.
+    What it gives knows how: a dataset is gathered from within the compiled step, a batch is one.
     """
 
-    streamed: bool
-
-    def train(self, steps: int, done: int = 0) -> Iterator[DeviceImages]:
-        """What the training steps see, from the first that is not done to the last."""
+    def begin(self, steps: int, done: int = 0) -> None:
+        """Training begins: `take` gives batches from the first step that is not done."""
         ...
 
-    def evaluate(self, batches: int) -> Iterator[DeviceImages]:
-        """What the steps of one evaluation see."""
+    def take(self, count: int) -> Iterator[tuple[Images, int]]:
+        """What the next `count` training steps see: images, and the number of steps they serve."""
+        ...
+
+    def evaluate(self, batches: int) -> Iterator[Images]:
+        """What the steps of one evaluation see, in turn."""
         ...
 
 
@@ -49,6 +49,24 @@ def on_device(images: ImageSet) -> DeviceImages:
       The dataset, on the device.
     """
     return DeviceImages(jnp.asarray(images.in_memory), jnp.asarray(images.labels))
+
+
+def shapes_of_images(images: ImageSet, batch: int) -> Images:
+    """Shapes of the images that lie on a device: all of them, or a batch that was read.
+
+    Args:
+      images: the dataset.
+      batch: examples of a batch.
+
+    Returns:
+      What a feed gives, of `jax.ShapeDtypeStruct`.
+    """
+    count, *pixel = images.images.shape
+    kind, count = (Batch, batch) if images.streamed else (DeviceImages, count)
+    return kind(
+        jax.ShapeDtypeStruct((count, *pixel), jnp.uint8),  # pyright: ignore
+        jax.ShapeDtypeStruct((count,), jnp.int32),  # pyright: ignore
+    )
 
 
 def evaluation_batches(inputs: ColumnInputs) -> Int[np.ndarray, "batch example"]:
@@ -70,14 +88,15 @@ class ResidentFeed:
       images: the dataset, on the mesh.
     """
 
-    streamed = False
-
     def __init__(self, images: DeviceImages) -> None:
         self.images = images
 
-    def train(self, steps: int, done: int = 0) -> Iterator[DeviceImages]:
-        """The dataset, at every step."""
-        return repeat(self.images, steps - done)
+    def begin(self, steps: int, done: int = 0) -> None:
+        """Nothing: each step finds its own batch by its number."""
+
+    def take(self, count: int) -> Iterator[tuple[DeviceImages, int]]:
+        """The dataset, once for all steps."""
+        yield self.images, count
 
     def evaluate(self, batches: int) -> Iterator[DeviceImages]:
         """The dataset, at every batch to evaluate on."""
@@ -97,8 +116,6 @@ class StreamFeed:
       reading: how batches are read.
     """
 
-    streamed = True
-
     def __init__(
         self,
         images: ImageSet,
@@ -110,13 +127,20 @@ class StreamFeed:
         self.images, self.mesh, self.reading = images, mesh, reading
         self.orders, self.evaluations = orders, evaluations
         self.waited = 0.0
+        self.training: Iterator[Batch] = iter(())
 
-    def train(self, steps: int, done: int = 0) -> Iterator[DeviceImages]:
-        """Each column's own batch, from the first step that is not done to the last."""
+    def begin(self, steps: int, done: int = 0) -> None:
+        """Begin to read ahead, from the first step that is not done to the last."""
         keys = [order.words for order in self.orders]
-        return self._batches(keys, self.orders, self.orders[0].batch_size, steps, done)
+        batch = self.orders[0].batch_size
+        self.training = self._batches(keys, self.orders, batch, steps, done)
 
-    def evaluate(self, batches: int) -> Iterator[DeviceImages]:
+    def take(self, count: int) -> Iterator[tuple[Batch, int]]:
+        """Each column's own batch, step by step."""
+        for batch in islice(self.training, count):
+            yield batch, 1
+
+    def evaluate(self, batches: int) -> Iterator[Batch]:
         """Each column's batches to evaluate on."""
         numbers = self.evaluations
         keys = [own.tobytes() for own in numbers]
@@ -129,7 +153,7 @@ class StreamFeed:
         batch: int,
         count: int,
         done: int = 0,
-    ) -> Iterator[DeviceImages]:
+    ) -> Iterator[Batch]:
         columns = [*range(len(keys)), *[len(keys) - 1] * (self.mesh.shape[COLUMN] - len(keys))]
         rows = _local_rows(self.mesh, batch)
         needed = {keys[columns[row]]: (columns[row], own) for row, own in rows.items()}
@@ -173,9 +197,7 @@ def _local_rows(mesh: Mesh, batch: int) -> dict[int, slice]:
     return rows
 
 
-def _place(
-    by_row: dict[int, HostBatch], starts: dict[int, int], mesh: Mesh, batch: int
-) -> DeviceImages:
+def _place(by_row: dict[int, HostBatch], starts: dict[int, int], mesh: Mesh, batch: int) -> Batch:
     sharding = batch_sharding(mesh, batch)
     any_row = next(iter(by_row.values()))
 
@@ -192,4 +214,4 @@ def _place(
         shape = (mesh.shape[COLUMN], batch, *tail)
         return jax.make_array_from_callback(shape, sharding, part)
 
-    return DeviceImages(placed("images"), placed("labels"))
+    return Batch(placed("images"), placed("labels"))

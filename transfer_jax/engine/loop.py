@@ -1,21 +1,24 @@
-"""The training loop: the columns of one slot, from their first step to their test accuracy."""
+"""The training loop: the columns of one slot, from their first step to their last test."""
 
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import replace
 from functools import partial
-from itertools import islice
 from typing import NamedTuple
 
 import jax
 import numpy as np
 from jax.sharding import Mesh
-from jaxtyping import Array, Bool, Float, Int
+from jaxtyping import Array
 
-from transfer_jax.data.order import ColumnInputs, DeviceImages
+from transfer_jax.data.order import ColumnInputs, DeviceImages, Images
 from transfer_jax.engine.columns import ColumnStart
+from transfer_jax.engine.counts import Counts, Evaluation
 from transfer_jax.engine.feeds import Feed
 from transfer_jax.engine.mesh import COLUMN, DATA, fetch, fetch_rows, over_columns, place
-from transfer_jax.engine.step import ColumnProgram, ColumnState, Counts, Evaluation, Metrics
-from transfer_jax.models.layered import Params
+from transfer_jax.engine.outcome import ColumnOutcome, Evaluations, outcomes
+from transfer_jax.engine.step import ColumnProgram, ColumnState, Metrics
+from transfer_jax.grid.conditions import Cut
+from transfer_jax.models.layered import Variables
 
 LOG_EVERY = 20
 
@@ -26,7 +29,7 @@ class Pause(NamedTuple):
     Attributes:
       steps: steps since the last pause.
       done: steps done.
-      metrics: row of the mesh to the loss and accuracy on the last batch.
+      metrics: row of the mesh to the loss and score on the last batch.
       evaluations: those so far, of all columns: steps done, counts with a leading axis of columns.
       states: brings the states to the host, called by all processes: row of the mesh to state.
     """
@@ -34,38 +37,11 @@ class Pause(NamedTuple):
     steps: int
     done: int
     metrics: dict[int, Metrics]
-    evaluations: list[tuple[int, Evaluation]]
+    evaluations: Evaluations
     states: Callable[[], dict[int, ColumnState]]
 
 
 OnPause = Callable[[Pause], None]
-
-
-class ColumnOutcome(NamedTuple):
-    """What training a column gives, in the order of its cuts.
-
-    `steps` are the steps done at every evaluation, the last one included; `test` and `validation`
-    the accuracy then, not a number where there are no validation examples.
-    `loss` is that of the test examples after the last step.
-    `diverged` is the first step, counted from 1, whose loss was not finite; 0 for none.
-    `right` says which test examples are classified right after the last step, in their order;
-    `validation_right` likewise.
-    `params` are there on the first process; None elsewhere.
-    """
-
-    steps: Int[np.ndarray, " evaluation"]
-    test: Float[np.ndarray, "evaluation cut"]
-    validation: Float[np.ndarray, "evaluation cut"]
-    loss: Float[np.ndarray, " cut"]
-    diverged: Int[np.ndarray, " cut"]
-    right: Bool[np.ndarray, "cut example"]
-    validation_right: Bool[np.ndarray, "cut example"]
-    params: dict[str, Params] | None
-
-    @property
-    def top1(self) -> Float[np.ndarray, " cut"]:
-        """Accuracy on the test examples after the last step."""
-        return self.test[-1]
 
 
 class CompiledProgram:
@@ -83,22 +59,34 @@ class CompiledProgram:
         program: ColumnProgram,
         mesh: Mesh,
         in_chunks: bool | None = None,
-        *,
-        streamed: bool = False,
     ) -> None:
-        self.program, self.mesh, self.streamed = program, mesh, streamed
-        chunked = jax.default_backend() != "cpu" if in_chunks is None else in_chunks
-        self.in_chunks = chunked and not streamed
-        train, evaluate = program.train, program.evaluate
-        if streamed:
-            train, evaluate = program.train_batch, program.evaluate_batch
-        # All columns share a dataset on the device; of a stream each has its own batch.
-        shared = () if streamed else (2,)
-        self.train = over_columns(train, mesh, shared=shared, donate=(0,))
-        self.chunk = over_columns(self._chunk, mesh, shared=(2, 4), donate=(0,))
-        self.evaluate = over_columns(
-            evaluate, mesh, shared=tuple(i + 1 for i in shared), donate=(0,)
+        self.program, self.mesh = program, mesh
+        self.later: dict[tuple[Cut, ...], CompiledProgram] = {}
+        self.in_chunks = jax.default_backend() != "cpu" if in_chunks is None else in_chunks
+        # All columns share a dataset on the device; of what is read each has its own batch.
+        self.train, self.chunk, self.evaluate = (
+            over_columns(fn, mesh, shared=(DeviceImages,), donate=(0,))
+            for fn in (program.train, self._chunk, program.evaluate)
         )
+        self.carried_over = over_columns(program.carried_over, mesh)
+
+    def at(self, done: int, steps: int) -> "CompiledProgram":
+        """The program of the phase in which the conditions are after some steps.
+
+        Args:
+          done: steps done.
+          steps: steps in all.
+
+        Returns:
+          This program where no condition has a later phase.
+        """
+        cuts = tuple(cut.at(done, steps) for cut in self.program.cuts)
+        if cuts == tuple(self.program.cuts):
+            return self
+        if cuts not in self.later:
+            program = replace(self.program, cuts=cuts)
+            self.later[cuts] = CompiledProgram(program, self.mesh, self.in_chunks)
+        return self.later[cuts]
 
     def run(
         self,
@@ -127,52 +115,62 @@ class CompiledProgram:
         Returns:
           One outcome a column.
         """
-        state = place([self._state(start) for start in starts], self.mesh)
-        evaluations = _evaluations_so_far(starts, self.mesh)
-        base = self.place_base(starts)
-        inputs = self.place_inputs([start.inputs for start in starts])
         done = int(starts[0].standing.state.step) if starts[0].standing else 0
-        batches = feed.train(steps, done)
-        rights: list[Array] = []
+        phase = self.at(done, steps)
+        state = place([phase.state(start) for start in starts], self.mesh)
+        evaluations = _evaluations_so_far(starts, self.mesh)
+        base = phase.place_base(starts)
+        inputs = self.place_inputs([start.inputs for start in starts])
+        boundaries = {step for cut in self.program.cuts for step in cut.boundaries(steps)}
+        extra_pauses = {*extra_pauses, *boundaries}
+        feed.begin(steps, done)
+        scores: list[Array] = []
         while done < steps:
             next_test = _next_multiple(done, test_every) if test_every else steps
             next_log = _next_multiple(done, log_every)
             later = [step for step in extra_pauses if step > done]
             count = min(next_log, next_test, steps, *later) - done
-            state, metrics = self._advance(state, base, batches, inputs, count)
+            state, metrics = phase.advance(state, base, feed, inputs, count)
             done += count
+            if done in boundaries:
+                # Before the pause: a checkpoint of this step is of the phase that begins.
+                phase = self.at(done, steps)
+                settings = place([start.settings or {} for start in starts], self.mesh)
+                state = phase.carried_over(state, base, settings)
+                base = phase.place_base(starts)
             if done in (next_test, steps):
-                found, rights = self._evaluate(state, base, feed, inputs, len(starts))
+                found, scores = phase.judge(state, base, feed, inputs, len(starts))
                 evaluations.append((done, fetch(found)))
             states = partial(fetch_rows, state, self.mesh)
             on_pause(Pause(count, done, fetch_rows(metrics, self.mesh), evaluations, states))
-        fetched = [fetch(batch) for batch in rights]
-        rows = inputs.validation_batches.shape[1]
-        return self._outcomes(evaluations, state, fetched[:rows], fetched[rows:], len(starts))
+        fetched, first_test = [fetch(batch) for batch in scores], inputs.validation_batches.shape[1]
+        halves = fetched[:first_test], fetched[first_test:]
+        return outcomes(evaluations, state, *halves, len(starts), self.mesh)
 
-    def _state(self, start: ColumnStart) -> ColumnState:
+    def state(self, start: ColumnStart) -> ColumnState:
+        """What a column starts from: where it stands, or its networks before the first step."""
         if start.standing:
             return start.standing.state
         return self.program.init(start.networks, start.settings)
 
-    def _evaluate(
-        self, state: ColumnState, base: Params, feed: Feed, inputs: ColumnInputs, columns: int
+    def judge(
+        self, state: ColumnState, base: Variables, feed: Feed, inputs: ColumnInputs, columns: int
     ) -> tuple[Evaluation, list[Array]]:
-        """The counts, and batch by batch which examples are right; both stay on the device."""
-        counts, rights = self._no_counts(columns, 0), []
+        """The counts, and batch by batch the score of each example; both stay on the device."""
+        counts, scores = self._no_counts(columns, 0), []
         first_test = inputs.validation_batches.shape[1]
         validation = counts
         for number, images in enumerate(feed.evaluate(first_test + inputs.test_batches.shape[1])):
             if number == first_test:
                 validation, counts = counts, self._no_counts(columns, number)
-            counts, right = self.evaluate(counts, state.conditions, base, images, inputs)
-            rights.append(right)
-        return Evaluation(validation, counts), rights
+            counts, score = self.evaluate(counts, state.conditions, base, images, inputs)
+            scores.append(score)
+        return Evaluation(validation, counts), scores
 
     def _no_counts(self, columns: int, batch: int) -> Counts:
         return place([self.program.no_counts(batch)] * columns, self.mesh)
 
-    def place_base(self, starts: Sequence[ColumnStart]) -> Params:
+    def place_base(self, starts: Sequence[ColumnStart]) -> Variables:
         """The base networks' layers that the program reads, over the mesh."""
         return place([{n: s.base[n] for n in self.program.base_layers} for s in starts], self.mesh)
 
@@ -193,31 +191,33 @@ class CompiledProgram:
         }
         return ColumnInputs(**placed)
 
-    def _advance(
+    def advance(
         self,
         state: ColumnState,
-        base: Params,
-        batches: Iterator[DeviceImages],
+        base: Variables,
+        feed: Feed,
         inputs: ColumnInputs,
         count: int,
     ) -> tuple[ColumnState, Metrics]:
-        if self.in_chunks:
-            *_, images = islice(batches, count)
-            return self.chunk(state, base, images, inputs, np.int32(count))
-        recent: list[Metrics] = []
-        for images in islice(batches, count):
-            state, metrics = self.train(state, base, images, inputs)
-            recent = [*recent[-1:], metrics]
-            if self.streamed:
-                # The host stays one batch ahead, so that batches do not pile up on the device.
-                jax.block_until_ready(recent[0])
-        return state, recent[-1]
+        """The state after some steps of this phase, and the metrics of the last one."""
+        before = metrics = None
+        for images, steps in feed.take(count):
+            if self.in_chunks:
+                state, metrics = self.chunk(state, base, images, inputs, np.int32(steps))
+            else:
+                for _ in range(steps):
+                    state, metrics = self.train(state, base, images, inputs)
+            # The host stays one batch ahead, so that batches do not pile up on the device.
+            jax.block_until_ready(before)
+            before = metrics
+        assert metrics is not None
+        return state, metrics
 
     def _chunk(
         self,
         state: ColumnState,
-        base: Params,
-        images: DeviceImages,
+        base: Variables,
+        images: Images,
         inputs: ColumnInputs,
         count: Array,
     ) -> tuple[ColumnState, Metrics]:
@@ -229,61 +229,12 @@ class CompiledProgram:
         nothing = self.program.no_counts().loss
         return jax.lax.fori_loop(0, count, body, (state, Metrics(nothing, nothing)))
 
-    def _outcomes(
-        self,
-        evaluations: list[tuple[int, Evaluation]],
-        state: ColumnState,
-        validation_rights: list[np.ndarray],
-        test_rights: list[np.ndarray],
-        columns: int,
-    ) -> list[ColumnOutcome]:
-        diverged = fetch(state.diverged)
-        params = fetch_rows({n: held.params for n, held in state.conditions.items()}, self.mesh)
-        validation = [found.validation for _, found in evaluations]
-        test = [found.test for _, found in evaluations]
-        loss = np.asarray(test[-1].loss) / np.asarray(test[-1].examples)[:, None]
-        # The last step's loss is that before its update: what it broke shows in the test.
-        steps = evaluations[-1][0]
-        diverged = np.where((diverged == 0) & ~np.isfinite(loss), steps, diverged)
-        validation_shares, shares = _accuracy(validation), _accuracy(test)
-        validation_right = _right(validation_rights, validation[-1])
-        right = _right(test_rights, test[-1])
-        return [
-            ColumnOutcome(
-                steps=np.array([done for done, _ in evaluations]),
-                test=shares[:, i],
-                validation=validation_shares[:, i],
-                loss=loss[i],
-                diverged=diverged[i],
-                right=right[i],
-                validation_right=validation_right[i],
-                params=params.get(i),
-            )
-            for i in range(columns)
-        ]
-
 
 def _next_multiple(number: int, factor: int) -> int:
     return number - number % factor + factor
 
 
-def _accuracy(counts: Sequence[Counts]) -> Float[np.ndarray, "evaluation column cut"]:
-    """Shares of right examples; not a number where there are no examples."""
-    examples = np.stack([np.asarray(own.examples)[:, None] for own in counts])
-    correct = np.stack([np.asarray(own.correct) for own in counts])
-    return np.divide(correct, examples, out=np.full(correct.shape, np.nan), where=examples > 0)
-
-
-def _right(batches: list[np.ndarray], counts: Counts) -> list[Bool[np.ndarray, "cut example"]]:
-    """Of each column, which of its examples each condition classifies right; padding cut off."""
-    examples = np.asarray(counts.examples).tolist()
-    if not batches:
-        return [np.zeros((counts.correct.shape[1], 0), bool) for _ in examples]
-    whole = np.concatenate(batches, axis=-1)
-    return [whole[i, :, :count] for i, count in enumerate(examples)]
-
-
-def _evaluations_so_far(starts: Sequence[ColumnStart], mesh: Mesh) -> list[tuple[int, Evaluation]]:
+def _evaluations_so_far(starts: Sequence[ColumnStart], mesh: Mesh) -> Evaluations:
     """Those of columns that go on, as those of a slot: with a leading axis of columns."""
     own = [start.standing.evaluations for start in starts if start.standing]
     filled = own + own[-1:] * (mesh.shape[COLUMN] - len(own))

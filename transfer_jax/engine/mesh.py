@@ -84,7 +84,7 @@ def check_processes(columns: int, mesh: Mesh) -> None:
 
 
 def over_columns(
-    fn: Callable[..., Any], mesh: Mesh, *, shared: Sequence[int] = (), donate: Sequence[int] = ()
+    fn: Callable[..., Any], mesh: Mesh, *, shared: tuple[type, ...] = (), donate: Sequence[int] = ()
 ) -> Callable[..., Any]:
     """A function of one column, run on every row of the mesh for the column that lies there.
 
@@ -95,8 +95,8 @@ def over_columns(
     Args:
       fn: a function of trees of arrays.
       mesh: the mesh.
-      shared: positions of the arguments that all columns share; the others have a leading
-        axis of columns.
+      shared: types of the arguments that all columns share, as they do numbers; all others have
+        a leading axis of columns.
       donate: positions of the arguments whose buffers the results may take.
 
     Returns:
@@ -107,26 +107,50 @@ def over_columns(
       >>> over_columns(lambda x: x + 1, mesh)(jax.numpy.zeros((1, 2))).shape
       (1, 2)
     """
-
-    def on_device(*args: Any) -> Any:
-        own = [
-            arg if i in shared else jax.tree.map(lambda leaf: leaf[0], arg)
-            for i, arg in enumerate(args)
-        ]
-        return jax.tree.map(lambda leaf: leaf[None], fn(*own))
-
     # With one device a column there is nothing for the compiler to divide.
     manual = {COLUMN} if mesh.shape[DATA] > 1 else {COLUMN, DATA}
 
+    def is_shared(arg: Any) -> bool:
+        return isinstance(arg, shared) or getattr(arg, "shape", None) == ()
+
     def program(*args: Any) -> Any:
-        specs = tuple(P() if i in shared else P(COLUMN) for i in range(len(args)))
+        for_all = [is_shared(arg) for arg in args]
+
+        def on_device(*args: Any) -> Any:
+            own = [
+                arg if every else jax.tree.map(lambda leaf: leaf[0], arg)
+                for arg, every in zip(args, for_all, strict=True)
+            ]
+            return jax.tree.map(lambda leaf: leaf[None], fn(*own))
+
         mapped = jax.shard_map(
-            on_device, mesh=mesh, in_specs=specs, out_specs=P(COLUMN), axis_names=manual,
-            check_vma=False,
+            on_device, mesh=mesh, in_specs=tuple(P() if every else P(COLUMN) for every in for_all),
+            out_specs=P(COLUMN), axis_names=manual, check_vma=False,
         )  # fmt: skip
         return mapped(*args)
 
     return jax.jit(program, donate_argnums=tuple(donate))
+
+
+def under_axis(fn: Callable[..., Any], *args: Any) -> Any:
+    """Run a function as if its arrays still had the leading axis that `over_columns` dropped.
+
+    A step that updates a donated state runs so: without the axis, which goes and comes back
+    around it, XLA copies twice as many arrays before it overwrites them.
+
+    Args:
+      fn: a function of trees of one column's arrays.
+      *args: its arguments.
+
+    Returns:
+      What it returns.
+
+    Example:
+      >>> under_axis(lambda x: x + 1, jax.numpy.zeros(2)).shape
+      (2,)
+    """
+    outer = jax.tree.map(lambda leaf: leaf[None], args)
+    return jax.tree.map(lambda leaf: leaf[0], jax.vmap(fn)(*outer))
 
 
 def slots(items: Sequence[Item], mesh: Mesh) -> Iterator[list[Item]]:

@@ -2,28 +2,25 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import optax
-from jaxtyping import Array, Bool, Float, Int
+from jaxtyping import Array, Float, Int
 
-from transfer_jax.data.augment import (
-    centre_crop,
-    normalise,
-    random_crop,
-    random_mirror,
-    random_shift,
-)
-from transfer_jax.data.order import ColumnInputs, DeviceImages
-from transfer_jax.engine.condition import ConditionProgram, ConditionState, cross_entropy
+from transfer_jax.data.order import Batch, ColumnInputs, Images
+from transfer_jax.engine.condition import HELD, ConditionProgram, ConditionState
+from transfer_jax.engine.counts import Counts, added, no_counts
+from transfer_jax.engine.objective import CLASSIFICATION, Objective
+from transfer_jax.engine.trunk import Seen, Trunk, View, step_rngs
 from transfer_jax.grid.conditions import Cut
-from transfer_jax.grid.keys import fold_in_name
-from transfer_jax.models.layered import Layered, Params, Rngs
+from transfer_jax.models.layered import Layered, Rngs, Variables
 from transfer_jax.surgery.stacking import stack, unstack
 
 PACKINGS = ("unroll", "vmap")
+# The states of optax whose count says where a schedule stands.
+SCHEDULES = ("ScaleByScheduleState", "InjectHyperparamsState", "InjectStatefulHyperparamsState")
 
 
 class ColumnState(NamedTuple):
@@ -38,31 +35,18 @@ class ColumnState(NamedTuple):
 
 
 class Metrics(NamedTuple):
-    """Loss and accuracy on one batch, in the order of the column's cuts."""
+    """Loss and score on one batch, in the order of the column's cuts."""
 
     loss: Float[Array, " cut"]
-    accuracy: Float[Array, " cut"]
-
-
-class Counts(NamedTuple):
-    """Sums over the examples seen so far, in the order of the column's cuts; the next batch."""
-
-    loss: Float[Array, " cut"]
-    correct: Int[Array, " cut"]
-    examples: Int[Array, ""]
-    batch: Int[Array, ""]
-
-
-class Evaluation(NamedTuple):
-    """How networks stand: on validation images, which a run chooses by, and on test images."""
-
-    validation: Counts
-    test: Counts
+    score: Float[Array, " cut"]
 
 
 @dataclass(frozen=True)
 class ColumnProgram:
     """The computation that all columns with the same cuts share.
+
+    Its methods take the state of a column; the base network's layers that `base_layers` names;
+    images, as a feed gives them; and the column's inputs.
 
     Attributes:
       network: the layered network.
@@ -73,7 +57,10 @@ class ColumnProgram:
       crop: side of the square that is cut out of each image, at random in training; 0 for none.
       frozen_dropout: whether dropout stays on in frozen layers.
       packing: "unroll" writes the conditions out one after the other; "vmap" maps over those
-        with the same frozen layers.
+        of one structure.
+      copied_statistics: whether trainable layers that were copied keep the base network's
+        statistics ("held") or learn their own ("moves").
+      objective: what is made small, and what networks are judged by.
     """
 
     network: Layered
@@ -84,6 +71,8 @@ class ColumnProgram:
     crop: int = 0
     frozen_dropout: bool = True
     packing: str = "unroll"
+    copied_statistics: str = HELD
+    objective: Objective = CLASSIFICATION
 
     @property
     def base_layers(self) -> tuple[str, ...]:
@@ -97,7 +86,7 @@ class ColumnProgram:
         return max((cut.trunk_depth for cut in self.cuts), default=0)
 
     def init(
-        self, whole: dict[str, Params], settings: Mapping[str, float] | None = None
+        self, whole: dict[str, Variables], settings: Mapping[str, float] | None = None
     ) -> ColumnState:
         """The state before the first step.
 
@@ -109,179 +98,172 @@ class ColumnProgram:
         Returns:
           The state; it holds what each condition owns only.
         """
-        conditions = {cut.label: self.condition(cut).init(whole[cut.label]) for cut in self.cuts}
-        if settings:
-            values = {name: jnp.asarray(value) for name, value in settings.items()}
-            conditions = {
-                label: held._replace(opt_state=optax.tree.set(held.opt_state, **values))
-                for label, held in conditions.items()
-            }
+        conditions = {
+            cut.label: _set(self.condition(cut).init(whole[cut.label]), settings)
+            for cut in self.cuts
+        }
         return ColumnState(
             conditions, jnp.zeros(len(self.cuts), jnp.int32), jnp.zeros((), jnp.int32)
         )
 
+    def carried_over(
+        self, state: ColumnState, base: Variables, settings: Mapping[str, Array | float]
+    ) -> ColumnState:
+        """The state at the beginning of these cuts' phase.
+
+        Args:
+          state: the state at the end of the phase before.
+          base: the base network's layers that the phase before read.
+          settings: values that the optimizer keeps in its state; what is set free has them too.
+
+        Returns:
+          The state that this program takes. What is set free follows the schedule of the others
+          from where it stands; other counts, such as that of Adam's bias correction, begin anew.
+        """
+        conditions = {}
+        for cut in self.cuts:
+            held = self.condition(cut).carried_over(state.conditions[cut.label], base)
+            held = _set(held, settings)
+            follows = optax.tree.set(held.opt_state, _is_of_a_schedule, count=state.step)
+            conditions[cut.label] = held._replace(opt_state=follows)
+        return state._replace(conditions=conditions)
+
     def train(
-        self, state: ColumnState, base: Params, images: DeviceImages, inputs: ColumnInputs
+        self, state: ColumnState, base: Variables, images: Images, inputs: ColumnInputs
     ) -> tuple[ColumnState, Metrics]:
-        """One step of every condition on the next batch of a dataset on the device.
-
-        Args:
-          state: the column's state.
-          base: the base network's layers named by `base_layers`.
-          images: the dataset.
-          inputs: the column's inputs; the batch is the one of `state.step`.
-
-        Returns:
-          The next state, and each condition's loss and accuracy before the step.
-        """
-        batch = jax.lax.dynamic_index_in_dim(inputs.train_batches, state.step, keepdims=False)
-        return self.train_batch(state, base, _take(images, batch), inputs)
-
-    def train_batch(
-        self, state: ColumnState, base: Params, batch: DeviceImages, inputs: ColumnInputs
-    ) -> tuple[ColumnState, Metrics]:
-        """One step of every condition on one batch.
-
-        Args:
-          state: the column's state.
-          base: the base network's layers named by `base_layers`.
-          batch: images and classes.
-          inputs: the column's inputs.
-
-        Returns:
-          The next state, and each condition's loss and accuracy before the step.
-        """
-        labels = inputs.ranks[batch.labels]
-        key = jax.random.fold_in(jax.random.wrap_key_data(inputs.key), state.step)
-        x = normalise(batch.images, inputs.mean, inputs.scale)
-        x = random_shift(fold_in_name(key, "shift"), x, self.shift)
-        x = random_crop(fold_in_name(key, "crop"), x, self.crop)
-        x = random_mirror(fold_in_name(key, "mirror"), x) if self.mirror else x
-        rngs = {"dropout": fold_in_name(key, "dropout")}
-        activations = self._trunk_activations(base, x, train=self.frozen_dropout, rngs=rngs)
-        conditions, losses, accuracies = {}, {}, {}
-        for group in self._groups():
-            held = [state.conditions[cut.label] for cut in group]
-            found = self._step(group, held, base, activations, labels, rngs)
-            for cut, (condition, loss, accuracy) in zip(group, found, strict=True):
-                conditions[cut.label] = condition
-                losses[cut.label], accuracies[cut.label] = loss, accuracy
-        loss = jnp.stack([losses[cut.label] for cut in self.cuts])
-        accuracy = jnp.stack([accuracies[cut.label] for cut in self.cuts])
-        first = (state.diverged == 0) & ~jnp.isfinite(loss)
-        diverged = jnp.where(first, state.step + 1, state.diverged)
-        return ColumnState(conditions, diverged, state.step + 1), Metrics(loss, accuracy)
+        """One step of every condition on the batch of `state.step`; metrics are those before it."""
+        batch = images.take(jnp.asarray(inputs.train_batches), state.step)
+        seen = self.see(base, batch, inputs, state.step)
+        return self.learn(state, base, seen, batch.labels, inputs)
 
     def evaluate(
         self,
         counts: Counts,
         conditions: dict[str, ConditionState],
-        base: Params,
-        images: DeviceImages,
+        base: Variables,
+        images: Images,
         inputs: ColumnInputs,
-    ) -> tuple[Counts, Bool[Array, "cut example"]]:
-        """Add the next batch to evaluate on, of a dataset on the device, to the counts.
-
-        Args:
-          counts: the sums so far; the batch is the one of `counts.batch`.
-          conditions: cut label to that condition's state.
-          base: the base network's layers named by `base_layers`.
-          images: the dataset.
-          inputs: the column's inputs.
+    ) -> tuple[Counts, Float[Array, "cut example"]]:
+        """Add the batch of `counts.batch` to the sums, the validation's batches before the test's.
 
         Returns:
-          The next counts, and which examples of the batch each condition gets right.
+          The next sums, and each condition's score of each example; 0 for padding.
         """
         batches = jnp.concatenate([inputs.validation_batches, inputs.test_batches])
-        numbers = jax.lax.dynamic_index_in_dim(batches, counts.batch, keepdims=False)
-        batch = _take(images, numbers)
-        labels = jnp.where(numbers >= 0, batch.labels, -1)
-        return self.evaluate_batch(counts, conditions, base, batch._replace(labels=labels), inputs)
+        batch = images.take(batches, counts.batch)
+        seen = self.see(base, batch, inputs)
+        return self.judge(counts, conditions, base, seen, batch.labels, inputs)
 
-    def evaluate_batch(
+    def see(
+        self,
+        base: Variables,
+        batch: Batch,
+        inputs: ColumnInputs,
+        step: Int[Array, ""] | None = None,
+    ) -> Seen:
+        """The activations at which conditions begin, in training at a step, or in evaluation."""
+        depths = tuple(sorted({cut.trunk_depth for cut in self.cuts}))
+        view = View(self.mirror, self.shift, self.crop)
+        return Trunk(self.network, depths, view, self.frozen_dropout).see(base, batch, inputs, step)
+
+    def learn(
+        self,
+        state: ColumnState,
+        base: Variables,
+        seen: Seen,
+        classes: Int[Array, " example"],
+        inputs: ColumnInputs,
+    ) -> tuple[ColumnState, Metrics]:
+        """The step of every condition, from what `see` gives, computed now or kept."""
+        labels, rngs = jnp.asarray(inputs.ranks)[classes], step_rngs(inputs, state.step)
+        conditions, losses, scores = {}, {}, {}
+        for group in self._groups(state):
+            held = [state.conditions[cut.label] for cut in group]
+            found = self._step(group, held, base, seen, labels, rngs)
+            for cut, (condition, loss, score) in zip(group, found, strict=True):
+                conditions[cut.label] = condition
+                losses[cut.label], scores[cut.label] = loss, score
+        loss = jnp.stack([losses[cut.label] for cut in self.cuts])
+        score = jnp.stack([scores[cut.label] for cut in self.cuts])
+        first = (state.diverged == 0) & ~jnp.isfinite(loss)
+        diverged = jnp.where(first, state.step + 1, state.diverged)
+        return ColumnState(conditions, diverged, state.step + 1), Metrics(loss, score)
+
+    def judge(
         self,
         counts: Counts,
         conditions: dict[str, ConditionState],
-        base: Params,
-        batch: DeviceImages,
+        base: Variables,
+        seen: Seen,
+        classes: Int[Array, " example"],
         inputs: ColumnInputs,
-    ) -> tuple[Counts, Bool[Array, "cut example"]]:
-        """Add one batch of examples to the counts of every condition.
-
-        Args:
-          counts: the sums so far.
-          conditions: cut label to that condition's state.
-          base: the base network's layers named by `base_layers`.
-          batch: images and classes; class -1 is padding.
-          inputs: the column's inputs.
-
-        Returns:
-          The next counts, and which examples of the batch each condition gets right.
-        """
-        real = batch.labels >= 0
-        labels = jnp.where(real, inputs.ranks[batch.labels], 0)
-        x = centre_crop(normalise(batch.images, inputs.mean, inputs.scale), self.crop)
-        activations = self._trunk_activations(base, x, train=False, rngs=None)
-        losses, rights = [], []
+    ) -> tuple[Counts, Float[Array, "cut example"]]:
+        """The evaluation of every condition, from what `see` gives; class -1 is padding."""
+        real = classes >= 0
+        labels = jnp.where(real, jnp.asarray(inputs.ranks)[classes], 0)
+        losses, scores = [], []
         for cut in self.cuts:
-            own, x = conditions[cut.label].params, activations[cut.trunk_depth]
-            logits = self.condition(cut).logits(own, base, x)
-            losses.append(jnp.sum(jnp.where(real, cross_entropy(logits, labels), 0.0)))
-            rights.append((logits.argmax(-1) == labels) & real)
-        added = Counts(
-            counts.loss + jnp.stack(losses),
-            counts.correct + jnp.stack([jnp.sum(right) for right in rights]),
-            counts.examples + jnp.sum(real),
-            counts.batch + 1,
-        )
-        return added, jnp.stack(rights)
+            own = conditions[cut.label].variables
+            logits, _ = self.condition(cut).logits(own, base, seen[cut.trunk_depth])
+            losses.append(self.objective.loss.of_each(logits, labels))
+            scores.append(jnp.where(real, self.objective.score.of_each(logits, labels), 0.0))
+        weights = jnp.ones(len(classes))
+        if self.objective.score.by_class:
+            is_test = counts.batch >= len(inputs.validation_batches)
+            weights = 1 / jnp.asarray(inputs.class_sizes)[is_test.astype(jnp.int32)][classes]
+        return added(counts, losses, scores, weights, real), jnp.stack(scores)
 
     def no_counts(self, batch: int = 0) -> Counts:
         """Counts of no examples; the first batch to be added is this one."""
-        zeros = jnp.zeros(len(self.cuts))
-        nothing, first = jnp.zeros((), jnp.int32), jnp.asarray(batch, jnp.int32)
-        return Counts(zeros, zeros.astype(jnp.int32), nothing, first)
+        return no_counts(len(self.cuts), batch)
 
     def condition(self, cut: Cut) -> ConditionProgram:
         """The computation of one of the column's conditions."""
-        return ConditionProgram(self.network, cut, self.tx, self.frozen_dropout)
+        return ConditionProgram(
+            self.network, cut, self.tx, self.frozen_dropout, self.copied_statistics, self.objective
+        )
 
-    def _groups(self) -> list[list[Cut]]:
+    def _groups(self, state: ColumnState) -> list[list[Cut]]:
         """The cuts that step together: under "vmap", those of one structure."""
         if self.packing == "unroll":
             return [[cut] for cut in self.cuts]
-        groups: dict[tuple[tuple[int, ...], ...], list[Cut]] = {}
+        groups: dict[tuple[object, ...], list[Cut]] = {}
         for cut in self.cuts:
-            groups.setdefault((cut.frozen, cut.from_base), []).append(cut)
+            with_statistics = state.conditions[cut.label].statistics
+            modes = [
+                self.condition(cut).mode(layer)
+                for layer, name in enumerate(self.network.layer_names)
+                if name in with_statistics
+            ]
+            groups.setdefault((cut.frozen, cut.from_base, *modes), []).append(cut)
         return list(groups.values())
 
     def _step(
         self,
         group: list[Cut],
         held: list[ConditionState],
-        base: Params,
-        activations: list[Array],
+        base: Variables,
+        seen: Seen,
         labels: Array,
         rngs: Rngs,
     ) -> list[tuple[ConditionState, Array, Array]]:
         """One step of conditions of one structure."""
-        program, x = self.condition(group[0]), activations[group[0].trunk_depth]
+        program, x = self.condition(group[0]), seen[group[0].trunk_depth]
 
         def step(state: ConditionState) -> tuple[ConditionState, Array, Array]:
             return program.step(state, base, x, labels, rngs)
 
         return [step(held[0])] if len(group) == 1 else unstack(jax.vmap(step)(stack(held)))
 
-    def _trunk_activations(
-        self, base: Params, x: Array, *, train: bool, rngs: Rngs | None
-    ) -> list[Array]:
-        """Entry n is the activation after n layers of the base network."""
-        activations = [x]
-        for n in range(self.trunk_depth):
-            last = activations[-1]
-            activations.append(self.network.apply(base, last, n, n + 1, train=train, rngs=rngs))
-        return activations
+
+def _set(held: ConditionState, settings: Mapping[str, Array | float] | None) -> ConditionState:
+    """A state whose optimizer has these settings."""
+    if not settings:
+        return held
+    values = {name: jnp.asarray(value) for name, value in settings.items()}
+    return held._replace(opt_state=optax.tree.set(held.opt_state, **values))
 
 
-def _take(images: DeviceImages, numbers: Array) -> DeviceImages:
-    return DeviceImages(images.images[numbers], images.labels[numbers])
+def _is_of_a_schedule(path: tuple[Any, ...], _: object) -> bool:
+    """Whether a count in an optimizer's state says where a schedule stands."""
+    return getattr(path[-1], "tuple_name", "") in SCHEDULES

@@ -163,9 +163,20 @@ class Cut:
           >>> [Cut(2, True, half).at(done, 10).frozen for done in (4, 5)]
           [(0, 1), ()]
         """
-        phases = self.variant.phases if self.variant else ()
-        begun = [i for i, phase in enumerate(phases) if round(phase.start * steps) <= done]
-        return replace(self, phase=max(begun, default=0))
+        return replace(self, phase=sum(step <= done for step in self.boundaries(steps)))
+
+    def boundaries(self, steps: int) -> tuple[int, ...]:
+        """The steps after which a later phase begins.
+
+        Args:
+          steps: steps in all.
+
+        Returns:
+          One number a phase, but for the first and for those that come too late.
+        """
+        later = self.variant.later if self.variant else ()
+        begin = (round(phase.start * steps) for phase in later)
+        return tuple(step for step in begin if step < steps)
 
 
 @dataclass(frozen=True)

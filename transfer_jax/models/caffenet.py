@@ -7,7 +7,7 @@ from jaxtyping import Array, Float
 
 from transfer_jax.models.convnet import DenseLayer, check_dropout
 from transfer_jax.models.convolution import convolve
-from transfer_jax.models.layered import LayerStack
+from transfer_jax.models.linen_layers import Layer, LayerStack
 from transfer_jax.models.pooling import local_response_norm, max_pool
 
 # Features, kernel, stride, padding, groups, whether it pools, whether it normalises, bias.
@@ -85,7 +85,7 @@ class CaffeNet(LayerStack):
         modern: bool = False,
     ) -> None:
         check_dropout(dropout)
-        layers: dict[str, nn.Module] = {}
+        layers: dict[str, Layer] = {}
         for shape in CONVOLUTIONS:
             layer = CaffeConvLayer(_scaled(shape[0], width), *shape[1:], modern=modern)
             layers[f"conv{len(layers) + 1}"] = layer

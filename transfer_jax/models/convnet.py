@@ -8,7 +8,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from transfer_jax.models.convolution import convolve
-from transfer_jax.models.layered import LayerStack
+from transfer_jax.models.linen_layers import Layer, LayerStack
 from transfer_jax.models.pooling import max_pool
 
 
@@ -98,7 +98,7 @@ class ConvNet(LayerStack):
         if even := [size for size in kernel_sizes if size % 2 == 0]:
             raise ValueError(f"kernel_sizes holds {even[0]}; allowed: odd numbers")
         check_dropout(dropout)
-        layers: dict[str, nn.Module] = {}
+        layers: dict[str, Layer] = {}
         for shape in zip(widths, kernel_sizes, strides, pools, strict=True):
             layers[f"conv{len(layers) + 1}"] = ConvLayer(*shape)
         for width in dense_widths:

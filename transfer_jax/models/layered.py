@@ -1,22 +1,42 @@
 """The layered-network protocol: a network that runs from any layer to any layer."""
 
-from collections.abc import Mapping, Sequence
-from typing import Any, Protocol, cast
+from collections.abc import Mapping
+from typing import Any, NamedTuple, Protocol
 
-import flax.linen as nn
 from jaxtyping import Array, Float, Key
 
-from transfer_jax.grid.keys import fold_in_name
-
+PARAMS = "params"
+# Layer name to its collections: `params`, and whatever else its calls change (`batch_stats`).
+Variables = dict[str, dict[str, Any]]
+# Layer name to one of these, or to the rest of them.
 Params = dict[str, Any]
+Statistics = dict[str, dict[str, Any]]
 Rngs = Mapping[str, Key[Array, ""]]
+
+
+class Mode(NamedTuple):
+    """What a layer does beside its sums.
+
+    Attributes:
+      dropout: whether it drops activations at random.
+      statistics: whether it normalises by the batch and learns its statistics from it; else it
+        normalises by those that it has, and they stay as they are to the bit.
+    """
+
+    dropout: bool = False
+    statistics: bool = False
+
+
+INFERENCE, TRAINING = Mode(), Mode(dropout=True, statistics=True)
+# One for all layers, or each layer's own; layers that are not named are in inference.
+Modes = Mode | Mapping[str, Mode]
 
 
 class Layered(Protocol):
     """What the engine asks of a network.
 
     `apply` runs layers `start` to `stop` (exclusive; None: to the end) on the activation that
-    enters layer `start`, and needs the parameters of those layers only.
+    enters layer `start`, and needs the variables of those layers only.
     """
 
     @property
@@ -24,105 +44,107 @@ class Layered(Protocol):
         """Names of the layers, in depth order."""
         ...
 
-    def init(self, key: Key[Array, ""], x: Float[Array, "batch ..."]) -> Params:
-        """Fresh parameters: layer name to that layer's parameters."""
+    def init(self, key: Key[Array, ""], x: Float[Array, "batch ..."]) -> Variables:
+        """Fresh variables: layer name to that layer's parameters and statistics."""
         ...
 
     def apply(
         self,
-        params: Params,
+        variables: Variables,
         x: Float[Array, "batch ..."],
         start: int = 0,
         stop: int | None = None,
         *,
-        train: bool = False,
+        mode: Modes = INFERENCE,
         rngs: Rngs | None = None,
-    ) -> Float[Array, "batch ..."]:
-        """The activation that leaves layer `stop - 1`."""
+    ) -> tuple[Float[Array, "batch ..."], Statistics]:
+        """The activation that leaves layer `stop - 1`; the statistics of layers that learn them."""
         ...
 
 
-class LayerStack:
-    """A Layered network made of Flax modules, each called as `module(x, train=...)`.
+def mode_of(mode: Modes, layer: str) -> Mode:
+    """What one layer does.
 
     Args:
-      layers: layer name to module, in depth order.
+      mode: one mode for all layers, or each layer's own.
+      layer: the layer's name.
+
+    Returns:
+      Its mode; inference where it is not named.
+
+    Example:
+      >>> mode_of({"fc2": TRAINING}, "conv1")
+      Mode(dropout=False, statistics=False)
     """
-
-    def __init__(self, layers: Mapping[str, nn.Module]) -> None:
-        self.layers = dict(layers)
-
-    @property
-    def layer_names(self) -> tuple[str, ...]:
-        """Names of the layers, in depth order."""
-        return tuple(self.layers)
-
-    def init(self, key: Key[Array, ""], x: Float[Array, "batch ..."]) -> Params:
-        """Fresh parameters, each layer's from a key of its own.
-
-        Args:
-          key: the key of the whole network.
-          x: a batch of the shape that the network takes; only its shape matters.
-
-        Returns:
-          Layer name to that layer's parameters, in depth order.
-
-        Raises:
-          ValueError: the images are too small for a layer.
-        """
-        params: Params = {}
-        for name, module in self.layers.items():
-            variables = module.init(fold_in_name(key, name), x, train=False)
-            params[name] = variables["params"]
-            x = cast(Array, module.apply(variables, x, train=False))
-            if x.size == 0:
-                raise ValueError(f"layer {name} leaves no pixel: the images are too small for it")
-        return params
-
-    def apply(
-        self,
-        params: Params,
-        x: Float[Array, "batch ..."],
-        start: int = 0,
-        stop: int | None = None,
-        *,
-        train: bool = False,
-        rngs: Rngs | None = None,
-    ) -> Float[Array, "batch ..."]:
-        """The activation that leaves layer `stop - 1`.
-
-        Args:
-          params: parameters of the layers `start` to `stop` at least.
-          x: the activation that enters layer `start`.
-          start: index of the first layer to run.
-          stop: index after the last layer to run; None runs to the end.
-          train: whether dropout is on.
-          rngs: keys by name; each layer folds its own name in, so that a layer draws the same
-            numbers whichever part of the network is run.
-
-        Returns:
-          The activation, or the logits where the last layer is run.
-        """
-        for name in self.layer_names[start:stop]:
-            keys = {kind: fold_in_name(key, name) for kind, key in (rngs or {}).items()}
-            variables = {"params": params[name]}
-            x = cast(Array, self.layers[name].apply(variables, x, train=train, rngs=keys))
-        return x
+    return mode if isinstance(mode, Mode) else mode.get(layer, INFERENCE)
 
 
-def suffix(params: Params, layer_names: Sequence[str], start: int) -> Params:
-    """The parameters from layer `start` on.
+def split(variables: Variables) -> tuple[Params, Statistics]:
+    """What is differentiated, and what is not.
 
     Args:
-      params: layer name to that layer's parameters.
-      layer_names: the layers in depth order.
-      start: index of the first layer kept.
+      variables: those of some layers.
+
+    Returns:
+      (parameters of every layer, the other collections of layers that have such).
+
+    Example:
+      >>> split({"conv1": {"params": 1, "batch_stats": 2}, "fc2": {"params": 3}})
+      ({'conv1': 1, 'fc2': 3}, {'conv1': {'batch_stats': 2}})
+    """
+    rest = {n: {k: v for k, v in own.items() if k != PARAMS} for n, own in variables.items()}
+    return {n: own[PARAMS] for n, own in variables.items()}, {
+        n: own for n, own in rest.items() if own
+    }
+
+
+def join(params: Params, statistics: Statistics) -> Variables:
+    """What `split` took apart.
+
+    Args:
+      params: parameters of some layers.
+      statistics: other collections, of these layers or more.
+
+    Returns:
+      The variables of the layers that have parameters.
+
+    Example:
+      >>> join({"conv1": 1}, {"conv1": {"batch_stats": 2}, "conv2": {"batch_stats": 3}})
+      {'conv1': {'params': 1, 'batch_stats': 2}}
+    """
+    return {name: {PARAMS: own, **statistics.get(name, {})} for name, own in params.items()}
+
+
+def as_stored(variables: Variables) -> dict[str, Any]:
+    """Variables as they lie on disk: a layer of parameters alone as these, another as it is.
+
+    Args:
+      variables: a network's, or some of its layers'.
 
     Returns:
       A new mapping that holds the same arrays.
 
     Example:
-      >>> suffix({"conv1": {}, "fc2": {}}, ("conv1", "fc2"), 1)
-      {'fc2': {}}
+      >>> as_stored({"conv1": {"params": {"kernel": 1}, "batch_stats": {}}, "fc2": {"params": {}}})
+      {'conv1': {'params': {'kernel': 1}, 'batch_stats': {}}, 'fc2': {}}
     """
-    return {name: params[name] for name in layer_names[start:]}
+    return {name: own[PARAMS] if set(own) == {PARAMS} else own for name, own in variables.items()}
+
+
+def from_stored(stored: Mapping[str, Any], like: Variables) -> Variables:
+    """The variables that `as_stored` wrote.
+
+    Args:
+      stored: what lies on disk.
+      like: variables of the same network, whose leaves are not looked at.
+
+    Returns:
+      A new mapping that holds the same arrays.
+
+    Example:
+      >>> from_stored({"fc2": {"kernel": 1}}, {"fc2": {"params": {"kernel": 0}}})
+      {'fc2': {'params': {'kernel': 1}}}
+    """
+    return {
+        name: {PARAMS: own} if set(like[name]) == {PARAMS} else own for name, own in stored.items()
+    }

@@ -6,15 +6,24 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Key
 
-from transfer_jax.models.layered import Layered, Params, Rngs
+from transfer_jax.models.layered import (
+    INFERENCE,
+    Layered,
+    Modes,
+    Rngs,
+    Statistics,
+    Variables,
+    join,
+    split,
+)
 
 PRECISIONS = ("float32", "bfloat16")
 
 
 @dataclass(frozen=True)
 class InPrecision:
-    """A Layered network whose layers compute in `dtype`; parameters, gradients and logits stay
-    float32.
+    """A Layered network whose layers compute in `dtype`; parameters, statistics, gradients and
+    logits stay float32.
 
     Attributes:
       network: the network.
@@ -29,25 +38,25 @@ class InPrecision:
         """Names of the layers, in depth order."""
         return self.network.layer_names
 
-    def init(self, key: Key[Array, ""], x: Float[Array, "batch ..."]) -> Params:
-        """Fresh float32 parameters."""
+    def init(self, key: Key[Array, ""], x: Float[Array, "batch ..."]) -> Variables:
+        """Fresh float32 variables."""
         return self.network.init(key, x)
 
     def apply(
         self,
-        params: Params,
+        variables: Variables,
         x: Float[Array, "batch ..."],
         start: int = 0,
         stop: int | None = None,
         *,
-        train: bool = False,
+        mode: Modes = INFERENCE,
         rngs: Rngs | None = None,
-    ) -> Float[Array, "batch ..."]:
+    ) -> tuple[Float[Array, "batch ..."], Statistics]:
         """The activation that leaves layer `stop - 1`, in `dtype`; logits in float32."""
         names = self.layer_names[start:stop]
-        low = jax.tree.map(
-            lambda leaf: leaf.astype(self.dtype), {name: params[name] for name in names}
-        )
-        out = self.network.apply(low, x.astype(self.dtype), start, stop, train=train, rngs=rngs)
+        params, statistics = split({name: variables[name] for name in names})
+        low = join(jax.tree.map(lambda leaf: leaf.astype(self.dtype), params), statistics)
+        x = x.astype(self.dtype)
+        out, changed = self.network.apply(low, x, start, stop, mode=mode, rngs=rngs)
         last = names[-1:] == self.layer_names[-1:]
-        return out.astype(jnp.float32) if last else out
+        return (out.astype(jnp.float32) if last else out), changed

@@ -6,15 +6,15 @@ from dataclasses import dataclass
 import jax
 import jax.numpy as jnp
 
-from transfer_jax.data.order import ColumnInputs, DeviceImages
+from transfer_jax.data.order import ColumnInputs, Images
 from transfer_jax.engine.columns import ColumnStart, column_inputs, initial_networks, input_shapes
 from transfer_jax.engine.cost import multiply_adds, tree_bytes
-from transfer_jax.engine.feeds import on_device
+from transfer_jax.engine.feeds import on_device, shapes_of_images
 from transfer_jax.engine.loop import CompiledProgram
 from transfer_jax.engine.mesh import COLUMN, DATA, place, replicate
 from transfer_jax.engine.step import ColumnProgram, ColumnState
 from transfer_jax.grid.conditions import Column
-from transfer_jax.models.layered import Params
+from transfer_jax.models.layered import Variables
 from transfer_jax.plan.initialisers import initialiser
 from transfer_jax.plan.plan import Plan, by_program, plan_mesh
 
@@ -114,13 +114,12 @@ def step_multiply_adds(plan: Plan, program: ColumnProgram) -> int:
     Returns:
       The number, of all its conditions together.
     """
-    train = program.train_batch if plan.recipe.images.streamed else program.train
-    return multiply_adds(train, *step_shapes(plan, program))
+    return multiply_adds(program.train, *step_shapes(plan, program))
 
 
 def step_shapes(
     plan: Plan, program: ColumnProgram
-) -> tuple[ColumnState, Params, DeviceImages, ColumnInputs]:
+) -> tuple[ColumnState, Variables, Images, ColumnInputs]:
     """Shapes of what a training step of a column takes.
 
     Args:
@@ -130,28 +129,11 @@ def step_shapes(
     Returns:
       (state, base, images, inputs), of `jax.ShapeDtypeStruct`.
     """
-    whole: Params = jax.eval_shape(initialiser(plan), jax.random.key(0))
+    whole: Variables = jax.eval_shape(initialiser(plan), jax.random.key(0))
     state = jax.eval_shape(program.init, {cut.label: whole for cut in program.cuts})
     base = {name: whole[name] for name in program.base_layers}
-    return state, base, image_shapes(plan), input_shapes(plan.recipe)
-
-
-def image_shapes(plan: Plan, batch: int | None = None) -> DeviceImages:
-    """Shapes of the images that lie on a device: all of them, or a batch of a stream.
-
-    Args:
-      plan: the plan.
-      batch: examples of a batch; None for a training batch.
-
-    Returns:
-      Images and labels, of `jax.ShapeDtypeStruct`.
-    """
-    count, *pixel = plan.recipe.images.images.shape
-    count = (batch or plan.recipe.batch_size) if plan.recipe.images.streamed else count
-    return DeviceImages(
-        jax.ShapeDtypeStruct((count, *pixel), jnp.uint8),  # pyright: ignore
-        jax.ShapeDtypeStruct((count,), jnp.int32),  # pyright: ignore
-    )
+    images = shapes_of_images(plan.recipe.images, plan.recipe.batch_size)
+    return state, base, images, input_shapes(plan.recipe)
 
 
 def _program_cost(
@@ -160,9 +142,8 @@ def _program_cost(
     state, base, images, inputs = step_shapes(plan, program)
     counts = jax.eval_shape(program.no_counts)
     step = step_multiply_adds(plan, program)
-    evaluate = program.evaluate_batch if plan.recipe.images.streamed else program.evaluate
-    batch = image_shapes(plan, plan.recipe.test_batch_size)
-    test = multiply_adds(evaluate, counts, state.conditions, base, batch, inputs)
+    batch = shapes_of_images(plan.recipe.images, plan.recipe.test_batch_size)
+    test = multiply_adds(program.evaluate, counts, state.conditions, base, batch, inputs)
     every = plan.config.test_every
     tests = -(-plan.recipe.steps // every) if every else 1
     evaluated = inputs.validation_batches.shape[0] + inputs.test_batches.shape[0]
@@ -195,10 +176,10 @@ def _activation_bytes(plan: Plan, program: ColumnProgram) -> int:
     """
     recipe, network = plan.recipe, plan.network
     x = jax.ShapeDtypeStruct((recipe.batch_size, *recipe.network_shape), jnp.float32)
-    params = jax.eval_shape(initialiser(plan), jax.random.key(0))
+    whole = jax.eval_shape(initialiser(plan), jax.random.key(0))
     sizes = []
     for layer in range(len(network.layer_names)):
-        x = jax.eval_shape(lambda p, x, n=layer: network.apply(p, x, n, n + 1), params, x)
+        x, _ = jax.eval_shape(lambda v, x, n=layer: network.apply(v, x, n, n + 1), whole, x)
         sizes.append(tree_bytes(x))
     trunk = sum(sizes[: program.trunk_depth])
     return trunk + sum(4 * sum(sizes[cut.trunk_depth :]) for cut in program.cuts)

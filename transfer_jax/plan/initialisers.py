@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 
 from transfer_jax.engine.columns import Init
-from transfer_jax.models.layered import Params
+from transfer_jax.models.layered import Variables
 from transfer_jax.plan.plan import Plan
 
 
@@ -33,7 +33,7 @@ class Initialisers:
 
 
 def initialiser(plan: Plan) -> Init:
-    """The function that makes fresh parameters from a key, compiled.
+    """The function that makes a fresh network from a key, compiled.
 
     Args:
       plan: the plan.
@@ -42,5 +42,5 @@ def initialiser(plan: Plan) -> Init:
       The function.
     """
     shape = (1, *plan.recipe.network_shape)
-    init: Callable[..., Params] = jax.jit(lambda key: plan.network.init(key, jnp.zeros(shape)))
+    init: Callable[..., Variables] = jax.jit(lambda key: plan.network.init(key, jnp.zeros(shape)))
     return init

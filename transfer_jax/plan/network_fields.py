@@ -8,7 +8,8 @@ from typing import Any, cast
 from transfer_jax.grid.registry import is_own, made, named
 from transfer_jax.models.caffenet import CaffeNet
 from transfer_jax.models.convnet import ConvNet
-from transfer_jax.models.layered import Layered, LayerStack
+from transfer_jax.models.layered import Layered
+from transfer_jax.models.linen_layers import from_linen
 from transfer_jax.plan.fields import setting
 from transfer_jax.plan.own_fields import fields_of
 
@@ -79,7 +80,7 @@ def _layered(found: Any, name: str) -> Layered:
     if all(hasattr(found, part) for part in ("layer_names", "init", "apply")):
         return cast(Layered, found)
     if isinstance(found, Mapping) and found:
-        return LayerStack(found)
+        return from_linen(found.items())
     raise ValueError(
         f"name is '{name}', which made an object of {type(found)}; allowed: name of a layer to its "
         "Flax module, in depth order, or what has layer_names, init and apply"

@@ -11,7 +11,7 @@ from transfer_jax.folder.results import read_rows, write_rows
 from transfer_jax.folder.whole_file import read_json, write_whole
 from transfer_jax.folder.workdir import Workdir
 from transfer_jax.grid.conditions import Column, Condition
-from transfer_jax.models.layered import Params
+from transfer_jax.models.layered import Variables, as_stored, from_stored
 from transfer_jax.plan.differences import differences
 from transfer_jax.plan.fields import Affects, ConfigError
 from transfer_jax.plan.initialisers import initialiser
@@ -57,7 +57,7 @@ def take_bases(plan: Plan, folder: Workdir, say: Callable[[str], None]) -> None:
 
 def _take(plan: Plan, column: Column, other: Workdir, folder: Workdir) -> None:
     (base,) = column.conditions
-    save(folder.base_network(base), restore_base(plan, other, base))
+    save(folder.base_network(base), as_stored(restore_base(plan, other, base)))
     for name in ("curves", "metrics", "correct", "validated", "filters"):
         for path in (other.path / name).glob(f"{column.name}.*"):
             here = folder.path / name / path.name
@@ -67,8 +67,8 @@ def _take(plan: Plan, column: Column, other: Workdir, folder: Workdir) -> None:
     write_rows(folder.column(column), read_rows(other.column(column)))
 
 
-def restore_base(plan: Plan, folder: Workdir, base: Condition) -> Params:
-    """The parameters of a trained base network.
+def restore_base(plan: Plan, folder: Workdir, base: Condition) -> Variables:
+    """A trained base network.
 
     Args:
       plan: the plan of the run.
@@ -76,10 +76,10 @@ def restore_base(plan: Plan, folder: Workdir, base: Condition) -> Params:
       base: the base network.
 
     Returns:
-      Layer name to parameters.
+      Layer name to variables.
 
     Raises:
       CheckpointError: the folder does not hold it, or it has another shape.
     """
     like = jax.eval_shape(initialiser(plan), jax.random.key(0))
-    return restore(folder.base_network(base), like)
+    return from_stored(restore(folder.base_network(base), as_stored(like)), like)

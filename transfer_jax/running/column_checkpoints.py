@@ -13,7 +13,8 @@ from etils import epath
 from jaxtyping import PyTree
 
 from transfer_jax.engine.columns import Standing
-from transfer_jax.engine.step import ColumnState, Counts, Evaluation
+from transfer_jax.engine.counts import Counts, Evaluation
+from transfer_jax.engine.step import ColumnState
 from transfer_jax.folder.checkpoints import CheckpointError, alone, digest, write_error
 from transfer_jax.folder.places import rooted
 from transfer_jax.surgery.paths import leaf_paths
@@ -196,7 +197,7 @@ def _as_json(done: int, found: Evaluation) -> dict[str, Any]:
 
 
 def _from_json(held: dict[str, Any]) -> tuple[int, Evaluation]:
-    dtypes = {name: np.float32 if name == "loss" else np.int32 for name in Counts._fields}
+    dtypes = {n: np.int32 if n in ("examples", "batch") else np.float32 for n in Counts._fields}
     subsets = {
         subset: Counts(**{n: np.asarray(held[subset][n], t) for n, t in dtypes.items()})  # pyright: ignore
         for subset in Evaluation._fields

@@ -4,13 +4,14 @@ import numpy as np
 from jaxtyping import Array, Int
 
 from transfer_jax.engine.columns import ColumnStart
-from transfer_jax.engine.loop import ColumnOutcome
+from transfer_jax.engine.outcome import ColumnOutcome
 from transfer_jax.folder.checkpoints import save
 from transfer_jax.folder.correctness import write_correctness
 from transfer_jax.folder.curves import write_curves
 from transfer_jax.folder.results import mean_of_best, rows_of, write_rows
 from transfer_jax.folder.workdir import Workdir
 from transfer_jax.grid.conditions import Column
+from transfer_jax.models.layered import as_stored
 from transfer_jax.plan.plan import Plan
 from transfer_jax.running.keepsakes import keep_filters
 
@@ -24,14 +25,14 @@ def keep_networks(plan: Plan, folder: Workdir, column: Column, outcome: ColumnOu
       column: the column.
       outcome: what its training gave.
     """
-    params = outcome.params
-    assert params is not None
-    keep_filters(folder.filters(column), column, params, plan.network.layer_names[0])
+    networks = outcome.networks
+    assert networks is not None
+    keep_filters(folder.filters(column), column, networks, plan.network.layer_names[0])
     if column.base is None:
         (base,), (cut,) = column.conditions, column.cuts
-        save(folder.base_network(base), params[cut.label])
+        save(folder.base_network(base), as_stored(networks[cut.label]))
     elif plan.config.checkpoint.networks == "all":
-        save(folder.networks(column), params)
+        save(folder.networks(column), {n: as_stored(own) for n, own in networks.items()})
 
 
 def keep_tests(

@@ -8,7 +8,7 @@ from etils import epath
 from transfer_jax.data.image_set import ImageSet
 from transfer_jax.folder.whole_file import write_arrays
 from transfer_jax.grid.conditions import Column, Split
-from transfer_jax.models.layered import Params
+from transfer_jax.models.layered import Variables
 
 CLASSES_SHOWN = 6
 SIDE = 64
@@ -21,7 +21,9 @@ class _Shown(NamedTuple):
     image: np.ndarray
 
 
-def keep_filters(path: epath.Path, column: Column, params: dict[str, Params], layer: str) -> None:
+def keep_filters(
+    path: epath.Path, column: Column, networks: dict[str, Variables], layer: str
+) -> None:
     """Keep the first layer's kernels of a column's networks, where they can be looked at.
 
     Only the first seed's are kept, and only kernels of grey or colour images.
@@ -29,13 +31,13 @@ def keep_filters(path: epath.Path, column: Column, params: dict[str, Params], la
     Args:
       path: the file, `.npz`.
       column: the column.
-      params: cut label to the layers that the condition trained.
+      networks: cut label to the layers that the condition owns.
       layer: name of the first layer.
     """
     kernels = {
-        condition.label: np.asarray(params[cut.label][layer]["kernel"])
+        condition.label: np.asarray(networks[cut.label][layer]["params"]["kernel"])
         for condition, cut in zip(column.conditions, column.cuts, strict=True)
-        if "kernel" in params[cut.label].get(layer, {})
+        if "kernel" in networks[cut.label].get(layer, {}).get("params", {})
     }
     seen = {k: v for k, v in kernels.items() if v.ndim == 4 and v.shape[2] in (1, 3)}
     if column.seed == 0 and seen:

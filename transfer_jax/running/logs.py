@@ -10,7 +10,8 @@ from tensorboardX.event_file_writer import EventsWriter
 from tensorboardX.proto.event_pb2 import Event  # pyright: ignore
 from tensorboardX.summary import scalar
 
-from transfer_jax.engine.step import Evaluation, Metrics
+from transfer_jax.engine.counts import Evaluation
+from transfer_jax.engine.step import Metrics
 from transfer_jax.folder.curves import read_metrics
 from transfer_jax.folder.whole_file import write_whole
 from transfer_jax.grid.conditions import Column, Condition
@@ -48,7 +49,7 @@ class ColumnLog:
           metrics: of the column's conditions.
         """
         for condition, loss, accuracy in zip(
-            self.column.conditions, metrics.loss.tolist(), metrics.accuracy.tolist(), strict=True
+            self.column.conditions, metrics.loss.tolist(), metrics.score.tolist(), strict=True
         ):
             self._note(step, condition, {"loss": loss, "accuracy": accuracy})
         if time.monotonic() - self.flushed > FLUSH_SECONDS:
@@ -62,7 +63,7 @@ class ColumnLog:
           found: the counts of the column's conditions.
         """
         shares = {
-            f"{subset}_accuracy": np.asarray(counts.correct) / counts.examples
+            f"{subset}_accuracy": np.asarray(counts.score, np.float64) / counts.weight
             for subset, counts in found._asdict().items()
             if counts.examples
         }

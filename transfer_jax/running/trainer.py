@@ -30,11 +30,12 @@ from transfer_jax.engine.feeds import (
 from transfer_jax.engine.loop import ColumnOutcome, CompiledProgram, Pause
 from transfer_jax.engine.mesh import replicate, slots
 from transfer_jax.engine.processes import asked_of_any, first_alone, is_first, wait_for_all
+from transfer_jax.engine.step import ColumnState
 from transfer_jax.folder.control_results import ControlRow, write_controls
 from transfer_jax.folder.workdir import Workdir
 from transfer_jax.grid.conditions import RANDOM, Column
 from transfer_jax.grid.grid import base_condition
-from transfer_jax.models.layered import Params
+from transfer_jax.models.layered import Variables
 from transfer_jax.plan.differences import fingerprint
 from transfer_jax.plan.initialisers import Initialisers
 from transfer_jax.plan.optimizer_fields import in_state
@@ -133,8 +134,7 @@ class Trainer:
         # The mesh is that of the whole group, so that a run which goes on after a stop divides
         # its batches as if it had never stopped.
         mesh = plan_mesh(plan, group)
-        streamed = plan.recipe.images.streamed
-        compiled = CompiledProgram(plan.program(column.cuts), mesh, streamed=streamed)
+        compiled = CompiledProgram(plan.program(column.cuts), mesh)
         for slot in slots([place for place in group if place in todo], mesh):
             stop_if_asked(self.stop)
             self._train_slot(wave, compiled, slot, progress)
@@ -200,10 +200,10 @@ class Trainer:
     def _keep_controls(self, place: Place, start: ColumnStart, outcome: ColumnOutcome) -> None:
         (plan, folder), column = place
         if column.base is not None and plan.config.controls:
-            assert outcome.params is not None
+            assert outcome.networks is not None
             named = ", ".join(plan.config.controls)
             self.console.print(f"measuring {named} of {column.name}", highlight=False)
-            where = (plan, folder, column, start, outcome.params)
+            where = (plan, folder, column, start, outcome.networks)
             write_controls(folder.controls(column), self._measured(*where))
 
     def _measured(self, *where: Any) -> Iterator[ControlRow]:
@@ -223,8 +223,8 @@ class Trainer:
         steps = sorted(set.intersection(*(set(c.steps()) for c in kept)), reverse=True)
         if not steps:
             return []
-        like = jax.eval_shape(lambda: self._state_like(compiled, slot[0]))
         for step in steps:
+            like = self._state_like(compiled, slot[0], step)
             try:
                 return [checkpoints.restore(step, like) for checkpoints in kept]
             except DamagedCheckpoint as error:
@@ -233,9 +233,14 @@ class Trainer:
                 self.console.print(f"{error}; {then}", highlight=False, soft_wrap=True)
         return []
 
-    def _state_like(self, compiled: CompiledProgram, place: Place) -> object:
-        fresh = self.inits.of(place.run.plan)(jax.random.key(0))
-        return compiled.program.init({cut.label: fresh for cut in place.column.cuts})
+    def _state_like(self, compiled: CompiledProgram, place: Place, step: int) -> ColumnState:
+        program = compiled.at(step, place.run.plan.recipe.steps).program
+
+        def state() -> ColumnState:
+            fresh = self.inits.of(place.run.plan)(jax.random.key(0))
+            return program.init({cut.label: fresh for cut in place.column.cuts})
+
+        return jax.eval_shape(state)
 
     def _log(self, place: Place, done: int) -> ColumnLog:
         folder = place.run.folder
@@ -264,11 +269,11 @@ class Trainer:
             networks=initial_networks(column, plan.network.layer_names, init, base),
             base=base or {},
             inputs=column_inputs(*where),
-            order=column_order(*where) if plan.recipe.images.streamed else None,
+            order=column_order(*where),
             settings=in_state(plan.config.optimizer),
         )
 
-    def _base(self, place: Place) -> Params | None:
+    def _base(self, place: Place) -> Variables | None:
         column = place.column
         if column.base is None:
             return None

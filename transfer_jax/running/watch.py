@@ -119,7 +119,7 @@ class SlotWatch:
                 if bad:
                     self.progress.diverged(condition)
         loss = np.mean([m.loss for m in own.values()]) if own else 0.0
-        accuracy = np.mean([m.accuracy for m in own.values()]) if own else 0.0
+        accuracy = np.mean([m.score for m in own.values()]) if own else 0.0
         self.progress.advance(pause.steps * len(self.slot), float(loss), float(accuracy))
 
     def _is_due(self, pause: Pause) -> bool:

@@ -56,6 +56,11 @@ def images_of(plan: Plan, column):
     return normalise(jnp.asarray(images.in_memory[numbers]), inputs.mean, inputs.scale), labels
 
 
+def outputs(network, stored, x, *layers):
+    """Of a network as it lies on disk: layers of parameters alone."""
+    return network.apply({name: {"params": own} for name, own in stored.items()}, x, *layers)[0]
+
+
 @pytest.fixture(scope="module")
 def looked(run):
     folder, plan = run
@@ -64,8 +69,8 @@ def looked(run):
     networks = tj.load_tree(str(folder / "networks" / column.name))
     bases = {t: tj.load_tree(str(folder / "bases" / f"distant.seed0.{t}")) for t in "AB"}
 
-    def accuracy(params) -> float:
-        return float(np.mean(np.asarray(plan.network.apply(params, x)).argmax(1) == labels))
+    def accuracy(stored) -> float:
+        return float(np.mean(np.asarray(outputs(plan.network, stored, x)).argmax(1) == labels))
 
     return plan, x, networks, bases, accuracy
 
@@ -84,7 +89,8 @@ def test_similarity_is_that_of_the_networks_on_disk(run, looked):
     found = {(row.n, row.layer): row.value for row in rows(run, "cka")}
     for n, params in ((0, bases["B"]), (3, networks["3+"])):
         a, b = (
-            np.asarray(plan.network.apply(p, x, 0, 2)).reshape(40, -1) for p in (bases["A"], params)
+            np.asarray(outputs(plan.network, p, x, 0, 2)).reshape(40, -1)
+            for p in (bases["A"], params)
         )
         a, b = a - a.mean(0), b - b.mean(0)
         norms = np.linalg.norm(a.T @ a) * np.linalg.norm(b.T @ b)
@@ -137,8 +143,8 @@ def test_training_moves_the_stitch_and_nothing_else(network, init):
     assert set(state.conditions[cut.label].params) == {"stitch"}
     assert sum(leaf.size for leaf in jax.tree.leaves(state.conditions[cut.label].params)) == 42
     x = jax.random.normal(jax.random.key(2), (3, 12, 12, 1))
-    expected = network.apply(above, network.apply(below, x, 0, 2), 2)
-    assert np.allclose(stitched.network.apply(whole, x), expected)
+    expected, _ = network.apply(above, network.apply(below, x, 0, 2)[0], 2)
+    assert np.allclose(stitched.network.apply(whole, x)[0], expected)
 
 
 def test_scores_are_there_for_every_cut(run):

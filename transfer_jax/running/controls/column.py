@@ -20,7 +20,7 @@ from transfer_jax.folder.control_results import (
 from transfer_jax.folder.workdir import Workdir
 from transfer_jax.grid.conditions import RANDOM, Column
 from transfer_jax.grid.grid import base_condition
-from transfer_jax.models.layered import Params
+from transfer_jax.models.layered import Variables
 from transfer_jax.plan.plan import Plan
 from transfer_jax.running.bases import restore_base
 from transfer_jax.running.controls.measure import (
@@ -61,7 +61,7 @@ class ColumnControls:
         folder: Workdir,
         column: Column,
         start: ColumnStart,
-        trained: dict[str, Params],
+        trained: dict[str, Variables],
     ) -> Iterator[ControlRow]:
         """The controls of a column of conditions; none of base networks.
 
@@ -91,8 +91,8 @@ class ColumnControls:
         plan: Plan,
         column: Column,
         start: ColumnStart,
-        trained: dict[str, Params],
-        target: Params,
+        trained: dict[str, Variables],
+        target: Variables,
     ) -> Finished:
         split, recipe, count = plan.splits[column.split], plan.recipe, plan.config.control_examples
         own = split.task(column.target)
@@ -127,8 +127,7 @@ class ColumnControls:
             key = (n, plan.program_key(()))
             if key not in self.stitches:
                 program = stitched_program(plan.program(()), n)
-                streamed = plan.recipe.images.streamed
-                compiled = CompiledProgram(program, mesh, streamed=streamed)
+                compiled = CompiledProgram(program, mesh)
                 self.stitches[key] = (compiled, Looker(program.network))
             compiled, looker = self.stitches[key]
             networks = stitched_networks(compiled.program, done.base, done.target, x)

@@ -14,11 +14,10 @@ from transfer_jax.folder.control_results import (
     ControlRow,
 )
 from transfer_jax.grid.conditions import Column, Cut
-from transfer_jax.models.layered import Params
+from transfer_jax.models.layered import Variables
 from transfer_jax.running.controls.probe import Looker, Probe
 from transfer_jax.running.controls.scores import leep, logme, principal, source_posterior
 from transfer_jax.running.controls.similarity import linear_cka
-from transfer_jax.surgery.graft import graft
 
 PLACES = np.linspace(0, 1, 11)
 DIRECTIONS = 64
@@ -42,10 +41,10 @@ class Finished:
 
     column: Column
     layer_names: tuple[str, ...]
-    base: Params
-    target: Params
-    started: dict[str, Params]
-    trained: dict[str, Params]
+    base: Variables
+    target: Variables
+    started: dict[str, Variables]
+    trained: dict[str, Variables]
     looker: Looker
     source_train: Probe
     target_train: Probe
@@ -143,7 +142,7 @@ def robustness(done: Finished) -> Iterator[ControlRow]:
         whole = done.looker.accuracy(trained, done.target_test)
         yield done.row(REINITIALISATION, cut.n, whole)
         for layer in done.layer_names:
-            changed = graft(trained, started, f"{layer}/**", copy=False)
+            changed = {**trained, layer: started[layer]}
             accuracy = done.looker.accuracy(changed, done.target_test)
             yield done.row(REINITIALISATION, cut.n, accuracy, layer=layer)
 

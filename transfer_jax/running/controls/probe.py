@@ -12,7 +12,7 @@ from transfer_jax.data.image_set import ImageSet
 from transfer_jax.data.order import ColumnInputs
 from transfer_jax.data.tasks import first_examples, ranks
 from transfer_jax.grid.conditions import Task
-from transfer_jax.models.layered import Layered, Params
+from transfer_jax.models.layered import Layered, Variables
 
 BATCH = 250
 
@@ -61,42 +61,46 @@ class Looker:
     def __init__(self, network: Layered) -> None:
         self.network = network
         self._layers: Callable[..., Mapping[str, jax.Array]] = jax.jit(self._run)
-        self._whole = jax.jit(lambda params, x: network.apply(params, x))
+        self._whole = jax.jit(lambda variables, x: network.apply(variables, x)[0])
 
-    def activations(self, params: Params, probe: Probe) -> dict[str, Float[np.ndarray, "e p"]]:
+    def activations(
+        self, variables: Variables, probe: Probe
+    ) -> dict[str, Float[np.ndarray, "e p"]]:
         """What leaves each layer, a row an example.
 
         Args:
-          params: the whole network.
+          variables: the whole network.
           probe: the images.
 
         Returns:
           Layer name to activations; the last are the logits.
         """
-        parts = [self._batch(params, x) for x in _batches(probe.x)]
+        parts = [self._batch(variables, x) for x in _batches(probe.x)]
         return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
 
-    def accuracy(self, params: Params, probe: Probe) -> float:
+    def accuracy(self, variables: Variables, probe: Probe) -> float:
         """Share of a probe's images that a network classifies right.
 
         Args:
-          params: the whole network.
+          variables: the whole network.
           probe: the images.
 
         Returns:
           The share.
         """
-        logits = [np.asarray(self._whole(params, _padded(x)))[: len(x)] for x in _batches(probe.x)]
+        logits = [
+            np.asarray(self._whole(variables, _padded(x)))[: len(x)] for x in _batches(probe.x)
+        ]
         return float(np.mean(np.concatenate(logits).argmax(axis=1) == probe.labels))
 
-    def _batch(self, params: Params, x: np.ndarray) -> dict[str, np.ndarray]:
-        found = jax.device_get(self._layers(params, _padded(x)))
+    def _batch(self, variables: Variables, x: np.ndarray) -> dict[str, np.ndarray]:
+        found = jax.device_get(self._layers(variables, _padded(x)))
         return {name: value[: len(x)].reshape(len(x), -1) for name, value in found.items()}
 
-    def _run(self, params: Params, x: jax.Array) -> dict[str, jax.Array]:
+    def _run(self, variables: Variables, x: jax.Array) -> dict[str, jax.Array]:
         found = {}
         for layer, name in enumerate(self.network.layer_names):
-            x = self.network.apply(params, x, layer, layer + 1)
+            x, _ = self.network.apply(variables, x, layer, layer + 1)
             found[name] = x
         return found
 

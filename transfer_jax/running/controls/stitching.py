@@ -10,7 +10,14 @@ from jaxtyping import Array, Float, Key
 
 from transfer_jax.engine.step import ColumnProgram
 from transfer_jax.grid.conditions import Cut, Variant
-from transfer_jax.models.layered import Layered, Params, Rngs
+from transfer_jax.models.layered import (
+    INFERENCE,
+    Layered,
+    Modes,
+    Rngs,
+    Statistics,
+    Variables,
+)
 
 STITCH = "stitch"
 
@@ -34,13 +41,13 @@ class Stitched:
         names = self.network.layer_names
         return (*names[: self.n], STITCH, *names[self.n :])
 
-    def init(self, key: Key[Array, ""], x: Float[Array, "batch ..."]) -> Params:
-        """Fresh parameters; the stitch is the identity."""
-        params = self.network.init(key, x)
-        below = self.network.apply(params, x, 0, self.n)
-        return self.join(params, params, below.shape[-1])
+    def init(self, key: Key[Array, ""], x: Float[Array, "batch ..."]) -> Variables:
+        """Fresh variables; the stitch is the identity."""
+        variables = self.network.init(key, x)
+        below, _ = self.network.apply(variables, x, 0, self.n)
+        return self.join(variables, variables, below.shape[-1])
 
-    def join(self, below: Params, above: Params, channels: int) -> Params:
+    def join(self, below: Variables, above: Variables, channels: int) -> Variables:
         """The layers of two networks, with the identity between them.
 
         Args:
@@ -49,31 +56,33 @@ class Stitched:
           channels: features that leave the n-th layer.
 
         Returns:
-          The stitched network's parameters.
+          The stitched network's variables.
         """
         names = self.network.layer_names
-        stitch = {"kernel": jnp.eye(channels), "bias": jnp.zeros(channels)}
+        stitch = {"params": {"kernel": jnp.eye(channels), "bias": jnp.zeros(channels)}}
         first = {name: below[name] for name in names[: self.n]}
         return {**first, STITCH: stitch, **{name: above[name] for name in names[self.n :]}}
 
     def apply(
         self,
-        params: Params,
+        variables: Variables,
         x: Float[Array, "batch ..."],
         start: int = 0,
         stop: int | None = None,
         *,
-        train: bool = False,
+        mode: Modes = INFERENCE,
         rngs: Rngs | None = None,
-    ) -> Float[Array, "batch ..."]:
+    ) -> tuple[Float[Array, "batch ..."], Statistics]:
         """The activation that leaves layer `stop - 1`."""
+        changed: Statistics = {}
         for layer in range(*slice(start, stop).indices(len(self.layer_names))):
             if layer == self.n:
-                x = nn.Dense(x.shape[-1]).apply({"params": params[STITCH]}, x)  # pyright: ignore
+                x = nn.Dense(x.shape[-1]).apply(variables[STITCH], x)  # pyright: ignore
             else:
                 own = layer - (layer > self.n)
-                x = self.network.apply(params, x, own, own + 1, train=train, rngs=rngs)
-        return x
+                x, new = self.network.apply(variables, x, own, own + 1, mode=mode, rngs=rngs)
+                changed |= new
+        return x, changed
 
 
 def stitched_program(program: ColumnProgram, n: int) -> ColumnProgram:
@@ -96,8 +105,8 @@ def stitched_program(program: ColumnProgram, n: int) -> ColumnProgram:
 
 
 def stitched_networks(
-    program: ColumnProgram, below: Params, above: Params, x: Float[Array, "batch ..."]
-) -> Mapping[str, Params]:
+    program: ColumnProgram, below: Variables, above: Variables, x: Float[Array, "batch ..."]
+) -> Mapping[str, Variables]:
     """What a stitched program starts from.
 
     Args:
@@ -111,5 +120,5 @@ def stitched_networks(
     """
     network, (cut,) = program.network, program.cuts
     assert isinstance(network, Stitched)
-    shape = jax.eval_shape(lambda: network.network.apply(below, x, 0, network.n)).shape
+    shape = jax.eval_shape(lambda: network.network.apply(below, x, 0, network.n)[0]).shape
     return {cut.label: network.join(below, above, shape[-1])}

@@ -1,0 +1,188 @@
+"""A layered network made of Flax Linen modules."""
+
+import inspect
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, cast
+
+import flax.linen as nn
+from jaxtyping import Array, Float, Key
+
+from transfer_jax.grid.keys import fold_in_name
+from transfer_jax.models.layered import (
+    INFERENCE,
+    PARAMS,
+    Mode,
+    Modes,
+    Rngs,
+    Statistics,
+    Variables,
+    mode_of,
+)
+
+Layer = nn.Module | Callable[[Array], Array]
+
+
+class LayerStack:
+    """A Layered network of Linen modules, or of functions of an activation.
+
+    A module is called as `module(x)`, with those of `train`, `deterministic` and
+    `use_running_average` that its `__call__` takes. The first two turn dropout on and off; its
+    batch normalisation does what the mode says, whatever they are.
+
+    Args:
+      layers: layer name to module, in depth order.
+    """
+
+    def __init__(self, layers: Mapping[str, Layer]) -> None:
+        self.layers = dict(layers)
+
+    @property
+    def layer_names(self) -> tuple[str, ...]:
+        """Names of the layers, in depth order."""
+        return tuple(self.layers)
+
+    def init(self, key: Key[Array, ""], x: Float[Array, "batch ..."]) -> Variables:
+        """Fresh variables, each layer's from a key of its own.
+
+        Args:
+          key: the key of the whole network.
+          x: a batch of the shape that the network takes; only its shape matters.
+
+        Returns:
+          Layer name to that layer's variables, in depth order.
+
+        Raises:
+          ValueError: the images are too small for a layer.
+        """
+        variables: Variables = {}
+        for name, layer in self.layers.items():
+            variables[name] = {PARAMS: {}}
+            if isinstance(layer, nn.Module):
+                variables[name] |= layer.init(
+                    fold_in_name(key, name), x, **_flags(layer, INFERENCE)
+                )
+            x, _ = _call(layer, variables[name], x, INFERENCE, {})
+            if x.size == 0:
+                raise ValueError(f"layer {name} leaves no pixel: the images are too small for it")
+        return variables
+
+    def apply(
+        self,
+        variables: Variables,
+        x: Float[Array, "batch ..."],
+        start: int = 0,
+        stop: int | None = None,
+        *,
+        mode: Modes = INFERENCE,
+        rngs: Rngs | None = None,
+    ) -> tuple[Float[Array, "batch ..."], Statistics]:
+        """The activation that leaves layer `stop - 1`.
+
+        Args:
+          variables: those of the layers `start` to `stop` at least.
+          x: the activation that enters layer `start`.
+          start: index of the first layer to run.
+          stop: index after the last layer to run; None runs to the end.
+          mode: whether dropout is on and statistics are learned, for all layers or layer by layer.
+          rngs: keys by name; each layer folds its own name in, so that a layer draws the same
+            numbers whichever part of the network is run.
+
+        Returns:
+          The activation, or the logits where the last layer is run; and the statistics of the
+          layers that learn them.
+        """
+        changed: Statistics = {}
+        for name in self.layer_names[start:stop]:
+            keys = {kind: fold_in_name(key, name) for kind, key in (rngs or {}).items()}
+            own = mode_of(mode, name)
+            x, statistics = _call(self.layers[name], variables[name], x, own, keys)
+            changed |= {name: statistics} if statistics else {}
+        return x, changed
+
+
+def from_linen(blocks: Iterable[tuple[str, Layer]]) -> LayerStack:
+    """A network whose layers are given in order, to be cut between any two of them.
+
+    Args:
+      blocks: (name, Linen module or function of an activation), in depth order. A connection that
+        skips layers must lie within one block.
+
+    Returns:
+      The network.
+
+    Raises:
+      ValueError: a name stands twice, or cannot be part of a path.
+      TypeError: a block is neither a module nor a function.
+
+    Example:
+      >>> import jax
+      >>> net = from_linen([("fc1", nn.Dense(4)), ("norm", nn.BatchNorm()), ("relu", nn.relu)])
+      >>> variables = net.init(jax.random.key(0), jax.numpy.zeros((1, 3)))
+      >>> {name: tuple(own) for name, own in variables.items()}
+      {'fc1': ('params',), 'norm': ('params', 'batch_stats'), 'relu': ('params',)}
+    """
+    layers: dict[str, Layer] = {}
+    for name, block in blocks:
+        check_name(name, layers)
+        if not isinstance(block, nn.Module) and (isinstance(block, type) or not callable(block)):
+            raise TypeError(f"layer {name} is {block!r}; allowed: a Linen module, a function")
+        layers[name] = block
+    return LayerStack(layers)
+
+
+def check_name(name: str, others: Iterable[str]) -> None:
+    """Check that a layer can be called so.
+
+    Args:
+      name: its name.
+      others: names of the layers before it.
+
+    Raises:
+      ValueError: it is empty, has a slash or a glob's character, or stands twice.
+    """
+    if not name or set(name) & set("/*?["):
+        raise ValueError(f"a layer is called {name!r}; allowed: names without / * ? [")
+    if name in others:
+        raise ValueError(f"two layers are called {name!r}; allowed: each name once")
+
+
+def _call(
+    layer: Layer, variables: dict[str, Any], x: Array, mode: Mode, rngs: Rngs
+) -> tuple[Array, dict[str, Any]]:
+    """The activation that leaves a layer, and its statistics where it learns them."""
+    if not isinstance(layer, nn.Module):
+        return layer(x), {}
+    kept = [kind for kind in variables if kind != PARAMS]
+    if not kept:
+        out = layer.apply(variables, x, rngs=dict(rngs), **_flags(layer, mode))
+        return cast(Array, out), {}
+    with nn.intercept_methods(_normalising(mode)):
+        changes = kept if mode.statistics else []
+        out, changed = layer.apply(
+            variables, x, rngs=dict(rngs), mutable=changes, **_flags(layer, mode)
+        )
+    return cast(Array, out), dict(changed)
+
+
+def _flags(module: nn.Module, mode: Mode) -> dict[str, Any]:
+    known = {
+        "train": mode.dropout,
+        "deterministic": not mode.dropout,
+        "use_running_average": not mode.statistics,
+    }
+    asked = inspect.signature(type(module).__call__).parameters
+    return {name: value for name, value in known.items() if name in asked}
+
+
+def _normalising(mode: Mode) -> Callable[..., Any]:
+    """Batch normalisation by the mode: a module's own flag cannot hold its statistics alone."""
+
+    def call(run: Callable[..., Any], args: Any, kwargs: dict[str, Any], context: Any) -> Any:
+        module = context.module
+        if not isinstance(module, nn.BatchNorm) or context.method_name != "__call__":
+            return run(*args, **kwargs)
+        # A module of one call: whoever made it may have set the flag, and Flax allows one only.
+        object.__setattr__(module, "use_running_average", None)
+        return run(*args[:1], **{**kwargs, "use_running_average": not mode.statistics})
+
+    return call

@@ -1,0 +1,207 @@
+"""A layered network made of Flax NNX modules, taken apart into arrays and put together again."""
+
+import inspect
+from collections.abc import Callable, Iterable, Mapping
+from functools import partial
+from typing import Any, NamedTuple, cast
+
+import jax
+import jax.numpy as jnp
+from flax import nnx
+from jaxtyping import Array, Float, Key
+
+from transfer_jax.grid.keys import fold_in_name
+from transfer_jax.models.layered import (
+    INFERENCE,
+    PARAMS,
+    Mode,
+    Modes,
+    Rngs,
+    Statistics,
+    Variables,
+    mode_of,
+)
+from transfer_jax.models.linen_layers import check_name
+
+STATISTICS = "batch_stats"
+KINDS = {PARAMS: nnx.Param, STATISTICS: nnx.BatchStat}
+Make = Callable[..., nnx.Module]
+Function = Callable[[Array], Array]
+
+
+class NnxLayer(NamedTuple):
+    """How a layer is made, and its structure: no array is in it."""
+
+    make: Make
+    graph: nnx.GraphDef
+    shapes: nnx.State
+
+
+class NnxStack:
+    """A Layered network of NNX modules, or of functions of an activation.
+
+    Args:
+      layers: layer name to layer, in depth order.
+    """
+
+    def __init__(self, layers: Mapping[str, NnxLayer | Function]) -> None:
+        self.layers = dict(layers)
+
+    @property
+    def layer_names(self) -> tuple[str, ...]:
+        """Names of the layers, in depth order."""
+        return tuple(self.layers)
+
+    def init(self, key: Key[Array, ""], x: Float[Array, "batch ..."]) -> Variables:
+        """Fresh variables, each layer's from a key of its own.
+
+        Args:
+          key: the key of the whole network.
+          x: not needed: NNX modules know what enters them.
+
+        Returns:
+          Layer name to that layer's variables, in depth order.
+        """
+        variables: Variables = {}
+        for name, layer in self.layers.items():
+            variables[name] = {PARAMS: {}}
+            if isinstance(layer, NnxLayer):
+                rngs = nnx.Rngs(fold_in_name(key, name))
+                variables[name] |= _variables(nnx.state(layer.make(rngs=rngs)))
+        return variables
+
+    def apply(
+        self,
+        variables: Variables,
+        x: Float[Array, "batch ..."],
+        start: int = 0,
+        stop: int | None = None,
+        *,
+        mode: Modes = INFERENCE,
+        rngs: Rngs | None = None,
+    ) -> tuple[Float[Array, "batch ..."], Statistics]:
+        """The activation that leaves layer `stop - 1`.
+
+        Args:
+          variables: those of the layers `start` to `stop` at least.
+          x: the activation that enters layer `start`.
+          start: index of the first layer to run.
+          stop: index after the last layer to run; None runs to the end.
+          mode: whether dropout is on and statistics are learned, for all layers or layer by layer.
+          rngs: keys by name, of which layers draw from `dropout`, each its own numbers.
+
+        Returns:
+          The activation, or the logits where the last layer is run; and the statistics of the
+          layers that learn them.
+        """
+        changed: Statistics = {}
+        for name in self.layer_names[start:stop]:
+            layer, own = self.layers[name], mode_of(mode, name)
+            if not isinstance(layer, NnxLayer):
+                x = layer(x)
+                continue
+            key = fold_in_name((rngs or {}).get("dropout", jax.random.key(0)), name)
+            module = _module(layer, variables[name], own, key)
+            x = module(x)  # pyright: ignore
+            if own.statistics and STATISTICS in variables[name]:
+                changed[name] = {STATISTICS: _variables(nnx.state(module))[STATISTICS]}
+        return x, changed
+
+
+def from_nnx(blocks: Iterable[tuple[str, Any]]) -> NnxStack:
+    """A network whose layers are given in order, to be cut between any two of them.
+
+    Args:
+      blocks: (name, block), in depth order. A block is a function of `rngs` that makes an NNX
+        module, so that every condition has fresh layers of its own (`partial(nnx.Linear, 3, 4)`
+        is one); or a function of an activation. A connection that skips layers must lie within
+        one block.
+
+    Returns:
+      The network.
+
+    Raises:
+      ValueError: a name stands twice, or cannot be part of a path; or a module has variables that
+        are neither parameters nor batch statistics.
+      TypeError: a block is neither of these functions: a module that is made already, say.
+
+    Example:
+      >>> net = from_nnx([("fc1", partial(nnx.Linear, 3, 4)), ("relu", nnx.relu)])
+      >>> variables = net.init(jax.random.key(0), jnp.zeros((1, 3)))
+      >>> variables["fc1"]["params"]["kernel"].shape
+      (3, 4)
+      >>> net.apply(variables, jnp.ones((2, 3)))[0].shape
+      (2, 4)
+    """
+    layers: dict[str, NnxLayer | Function] = {}
+    for name, block in blocks:
+        check_name(name, layers)
+        if isinstance(block, nnx.Module) or not callable(block):
+            raise TypeError(
+                f"layer {name} is {type(block).__name__}; allowed: a function of rngs that makes a "
+                "module, so that it can be made afresh, or a function of an activation"
+            )
+        made = _makes_a_module(block)
+        layers[name] = _layer(name, cast(Make, block)) if made else cast(Function, block)
+    return NnxStack(layers)
+
+
+def _makes_a_module(block: Callable[..., Any]) -> bool:
+    while isinstance(block, partial):
+        block = block.func
+    # A module's class does not tell what it takes.
+    is_class = isinstance(block, type) and issubclass(block, nnx.Module)
+    return is_class or "rngs" in inspect.signature(block).parameters
+
+
+def _layer(name: str, make: Make) -> NnxLayer:
+    graph, shapes = nnx.split(nnx.eval_shape(lambda: make(rngs=nnx.Rngs(0))))
+    for path, variable in nnx.to_flat_state(shapes):
+        if not isinstance(variable, (*KINDS.values(), nnx.RngState)):
+            raise ValueError(
+                f"layer {name} holds a {type(variable).__name__} at {_path(path)}; "
+                "allowed: Param, BatchStat"
+            )
+    return NnxLayer(make, graph, shapes)
+
+
+def _path(path: tuple[Any, ...]) -> str:
+    return "/".join(map(str, path))
+
+
+def _variables(state: nnx.State) -> dict[str, Any]:
+    """A module's arrays by kind, in nested dicts whose keys are words."""
+    found: dict[str, Any] = {}
+    for path, variable in nnx.to_flat_state(state):
+        kind = next((kind for kind, own in KINDS.items() if isinstance(variable, own)), None)
+        if kind:
+            inner = found.setdefault(kind, {})
+            for step in map(str, path[:-1]):
+                inner = inner.setdefault(step, {})
+            inner[str(path[-1])] = variable.get_value()
+    return found
+
+
+def _module(
+    layer: NnxLayer, variables: dict[str, Any], mode: Mode, key: Key[Array, ""]
+) -> nnx.Module:
+    """The module with these variables, its random numbers from this key."""
+    leaves = []
+    for path, shape in nnx.to_flat_state(layer.shapes):
+        if isinstance(shape, nnx.RngKey):
+            value = fold_in_name(key, _path(path))
+        elif isinstance(shape, nnx.RngState):
+            value = jnp.zeros(shape.get_value().shape, shape.get_value().dtype)
+        else:
+            kind = next(kind for kind, own in KINDS.items() if isinstance(shape, own))
+            value = variables[kind]
+            for step in map(str, path):
+                value = value[step]
+        leaves.append((path, shape.replace(value)))
+    module = nnx.merge(layer.graph, nnx.from_flat_state(leaves))
+    module.set_attributes(
+        deterministic=not mode.dropout,
+        use_running_average=not mode.statistics,
+        raise_if_not_found=False,
+    )
+    return module
