@@ -1,7 +1,6 @@
 """The training loop: the columns of one slot, from their first step to their last test."""
 
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import replace
 from functools import partial
 from typing import NamedTuple
 
@@ -80,11 +79,11 @@ class CompiledProgram:
         Returns:
           This program where no condition has a later phase.
         """
-        cuts = tuple(cut.at(done, steps) for cut in self.program.cuts)
+        program = self.program.at(done, steps)
+        cuts = tuple(program.cuts)
         if cuts == tuple(self.program.cuts):
             return self
         if cuts not in self.later:
-            program = replace(self.program, cuts=cuts)
             self.later[cuts] = CompiledProgram(program, self.mesh, self.in_chunks)
         return self.later[cuts]
 
@@ -121,7 +120,7 @@ class CompiledProgram:
         evaluations = _evaluations_so_far(starts, self.mesh)
         base = phase.place_base(starts)
         inputs = self.place_inputs([start.inputs for start in starts])
-        boundaries = {step for cut in self.program.cuts for step in cut.boundaries(steps)}
+        boundaries = self.program.boundaries(steps)
         extra_pauses = {*extra_pauses, *boundaries}
         feed.begin(steps, done)
         scores: list[Array] = []

@@ -1,7 +1,8 @@
 """One training step, and one evaluation step, of all conditions of a column."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import pairwise
 from typing import Any, NamedTuple
 
 import jax
@@ -84,6 +85,19 @@ class ColumnProgram:
     def trunk_depth(self) -> int:
         """Number of first layers that run once for all conditions that keep them."""
         return max((cut.trunk_depth for cut in self.cuts), default=0)
+
+    def boundaries(self, steps: int) -> list[int]:
+        """The steps after which some condition's later phase begins, in order."""
+        return sorted({step for cut in self.cuts for step in cut.boundaries(steps)})
+
+    def at(self, done: int, steps: int) -> "ColumnProgram":
+        """The program of the phases in which the conditions are after some steps."""
+        return replace(self, cuts=tuple(cut.at(done, steps) for cut in self.cuts))
+
+    def phases(self, steps: int) -> list[tuple[int, "ColumnProgram"]]:
+        """The programs that follow one another, and for how many steps each."""
+        begin = sorted({0, *self.boundaries(steps)})
+        return [(end - done, self.at(done, steps)) for done, end in pairwise([*begin, steps])]
 
     def init(
         self, whole: dict[str, Variables], settings: Mapping[str, float] | None = None

@@ -30,7 +30,7 @@ class ProgramCost:
       columns: number of columns.
       networks: number of networks.
       parameters: trained parameters, all networks together.
-      multiply_adds: of one training step of all columns.
+      multiply_adds: of one training step of all columns; the mean where there are phases.
       memory: bytes on a device while one of these columns is trained: images, parameters,
         optimizer state, activations and their gradients.
       compile_seconds: estimate for compiling the program.
@@ -139,15 +139,18 @@ def step_shapes(
 def _program_cost(
     plan: Plan, wave: str, program: ColumnProgram, group: list[Column], rate: Rate
 ) -> ProgramCost:
+    phases, steps = program.phases(plan.recipe.steps), plan.recipe.steps
+    training = sum(count * step_multiply_adds(plan, phase) for count, phase in phases)
+    # What is trained in the end takes the most.
+    program = phases[-1][1]
     state, base, images, inputs = step_shapes(plan, program)
     counts = jax.eval_shape(program.no_counts)
-    step = step_multiply_adds(plan, program)
     batch = shapes_of_images(plan.recipe.images, plan.recipe.test_batch_size)
     test = multiply_adds(program.evaluate, counts, state.conditions, base, batch, inputs)
     every = plan.config.test_every
-    tests = -(-plan.recipe.steps // every) if every else 1
+    tests = -(-steps // every) if every else 1
     evaluated = inputs.validation_batches.shape[0] + inputs.test_batches.shape[0]
-    per_column = step * plan.recipe.steps + tests * test * evaluated
+    per_column = training + tests * test * evaluated
     mesh = plan_mesh(plan, group)
     in_turn = -(-len(group) // mesh.shape[COLUMN])
     names = plan.network.layer_names
@@ -162,9 +165,9 @@ def _program_cost(
         columns=len(group),
         networks=len(group) * len(program.cuts),
         parameters=len(group) * sum(leaf.size for leaf in jax.tree.leaves(trained)),
-        multiply_adds=len(group) * step,
+        multiply_adds=len(group) * training // steps,
         memory=tree_bytes((images, state, base, inputs)) + _activation_bytes(plan, program),
-        compile_seconds=2 * rate.compile_seconds * len(program.cuts),
+        compile_seconds=2 * rate.compile_seconds * len(program.cuts) * len(phases),
         seconds=in_turn * per_column / mesh.shape[DATA] / rate.multiply_adds,
     )
 
