@@ -10,6 +10,7 @@ from rich.console import Console
 from transfer_jax.analysis.evidence import Evidence, read_evidence
 from transfer_jax.analysis.page.report import write_report
 from transfer_jax.data.sources import check_prepared
+from transfer_jax.engine.one_folder import check_one_folder
 from transfer_jax.engine.processes import all_meet, is_first
 from transfer_jax.folder.lock import Lock
 from transfer_jax.folder.results import Results, write_rows
@@ -50,6 +51,7 @@ def run(
       ConfigError: the config asks for what is impossible.
       MeshError: the devices and processes do not fit the columns and the batch.
       WorkdirError: the folder cannot be written or is another run's.
+      ClusterError: other processes of the run do not see this folder, or these images.
       LockError: another process is using the folder.
       ResultsError: the folder's results are damaged.
       Stopped: the process was asked to stop, and did; the same call goes on.
@@ -86,9 +88,9 @@ def carry_out(
     plan = checked_plan(config)
     for note in plan_notes(plan):
         console.print(note, highlight=False, soft_wrap=True, markup=False)
-    with all_meet("the workdir") as first:
-        if first:
-            folder.open()
+    if is_first():
+        folder.open()
+    check_one_folder(folder.path)
     own = Run(plan, folder)
     if not own.is_finished():
         (evidence,) = train_and_report([own], folder, console, stop or StopRequest())

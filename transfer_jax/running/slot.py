@@ -1,20 +1,27 @@
 """A slot: columns that are trained side by side, one a row of the mesh."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import jax
 
 from transfer_jax.engine.columns import Standing
 from transfer_jax.engine.loop import ColumnOutcome, CompiledProgram
-from transfer_jax.engine.processes import all_meet
+from transfer_jax.engine.processes import first_alone
 from transfer_jax.engine.step import ColumnState
-from transfer_jax.folder.control_results import write_controls
+from transfer_jax.folder.control_results import ControlRow, write_controls
+from transfer_jax.models.layered import Params
 from transfer_jax.running.column_checkpoints import ColumnCheckpoints, DamagedCheckpoint
 from transfer_jax.running.column_files import keep_networks, keep_results, keep_tests
 from transfer_jax.running.logs import ColumnLog
 from transfer_jax.running.run import RunColumn
 from transfer_jax.running.session import Session
-from transfer_jax.running.watch import ColumnInTraining, SlotWatch
+from transfer_jax.running.watch import (
+    MEASURING,
+    ColumnInTraining,
+    SlotWatch,
+    stop_measuring_if_asked,
+    stop_now,
+)
 
 
 class Slot:
@@ -103,20 +110,27 @@ class Slot:
         Args:
           outcomes: one a column.
         """
-        with all_meet("the columns of a slot") as first:
-            if first:
-                for own, outcome in zip(self.columns, outcomes, strict=True):
-                    own.log.flush()
-                    keep_networks(own.run, own.column, outcome)
-                    keep_tests(own.run, own.column, own.start, outcome)
-                    self._keep_controls(own, outcome)
-                    keep_results(own.run, own.column, outcome)
-                    own.checkpoints.delete()
+
+        def write() -> None:
+            for own, outcome in zip(self.columns, outcomes, strict=True):
+                own.log.flush()
+                keep_networks(own.run, own.column, outcome)
+                keep_tests(own.run, own.column, own.start, outcome)
+                self._keep_controls(own, outcome)
+                keep_results(own.run, own.column, outcome)
+                own.checkpoints.delete()
+
+        if number := first_alone(write, lambda: self.session.stop.signal):
+            stop_now(number, MEASURING)
 
     def _keep_controls(self, own: ColumnInTraining, outcome: ColumnOutcome) -> None:
         named = own.run.plan.config.controls
         if own.column.base is not None and named:
             assert outcome.params is not None
             self.session.progress.say(f"measuring {', '.join(named)} of {own.column.name}")
-            measured = self.session.controls.measure(own.run, own.column, own.start, outcome.params)
-            write_controls(own.run.folder.controls(own.column), measured)
+            write_controls(own.run.folder.controls(own.column), self._measured(own, outcome.params))
+
+    def _measured(self, own: ColumnInTraining, trained: dict[str, Params]) -> Iterator[ControlRow]:
+        for row in self.session.controls.measure(own.run, own.column, own.start, trained):
+            stop_measuring_if_asked(self.session.stop)
+            yield row

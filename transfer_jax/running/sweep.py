@@ -11,6 +11,7 @@ from dataclasses import astuple, dataclass, fields
 from etils import epath
 from rich.console import Console
 
+from transfer_jax.engine.one_folder import check_one_folder
 from transfer_jax.engine.processes import all_meet, is_first
 from transfer_jax.folder.results import ResultRow
 from transfer_jax.folder.whole_file import write_json, write_table
@@ -102,11 +103,11 @@ def run_sweep(
     if len({name_of(axes, point) for point in points}) < len(points):
         raise ConfigError("two runs of this sweep would have one name; write values apart")
     runs = _runs(config, overrides, axes, points, parent)
-    with all_meet("the sweep's folder") as first:
-        if first:
-            _claim(parent, axes)
-            for run in runs:
-                run.folder.open()
+    if is_first():
+        _claim(parent, axes)
+        for run in runs:
+            run.folder.open()
+    check_one_folder(parent.path)
     todo = [run for run in runs if not run.is_finished()]
     console.print(f"{len(runs)} runs, {len(runs) - len(todo)} of them finished", highlight=False)
     if todo:

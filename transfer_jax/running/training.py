@@ -6,7 +6,7 @@ from collections.abc import Callable, Hashable, Iterator, Sequence
 from etils import epath
 from rich.console import Console
 
-from transfer_jax.engine.loop import CompiledProgram, Pause
+from transfer_jax.engine.loop import CompiledProgram
 from transfer_jax.engine.mesh import slots
 from transfer_jax.engine.processes import all_meet, is_first
 from transfer_jax.plan.plan import plan_mesh
@@ -19,7 +19,7 @@ from transfer_jax.running.run import Run, RunColumn
 from transfer_jax.running.session import Session
 from transfer_jax.running.slot import Slot
 from transfer_jax.running.stopping import StopRequest
-from transfer_jax.running.watch import stop_if_asked, stop_now
+from transfer_jax.running.watch import stop_if_asked, stop_measuring_if_asked
 
 
 def train(
@@ -98,18 +98,13 @@ def _session(
     still_ours: Callable[[], None],
     writers: dict[Run, Writers],
 ) -> Session:
-    def stop_between(_: Pause) -> None:
-        """A column whose controls are not whole is trained again from its last checkpoint."""
-        if stop.signal:
-            stop_now(stop.signal, "while controls were measured")
-
     feeds, first = Feeds(), runs[0]
     return Session(
         progress,
         stop,
         still_ours,
         feeds,
-        ColumnControls(feeds, stop_between),
+        ColumnControls(feeds, lambda _: stop_measuring_if_asked(stop)),
         Profiled(first.folder.path / "profile", first.plan.config.profile_steps),
         writers,
     )

@@ -11,7 +11,7 @@ import numpy as np
 
 from transfer_jax.engine.columns import ColumnStart, Standing
 from transfer_jax.engine.loop import Pause
-from transfer_jax.engine.processes import agree
+from transfer_jax.engine.processes import agree, asked_of_any
 from transfer_jax.grid.conditions import Column
 from transfer_jax.plan.schema import Checkpoint
 from transfer_jax.running.column_checkpoints import ColumnCheckpoints
@@ -19,6 +19,8 @@ from transfer_jax.running.logs import ColumnLog
 from transfer_jax.running.run import Run
 from transfer_jax.running.session import Session
 from transfer_jax.running.stopping import Stopped, StopRequest
+
+MEASURING = "while controls were measured"
 
 
 def stop_if_asked(stop: StopRequest) -> None:
@@ -33,6 +35,21 @@ def stop_if_asked(stop: StopRequest) -> None:
     (number,) = agree(stop.signal)
     if number:
         stop_now(number, "between columns")
+
+
+def stop_measuring_if_asked(stop: StopRequest) -> None:
+    """Stop while the first process measures controls and the others wait for it.
+
+    A column whose controls are not whole is trained again from its last checkpoint.
+
+    Args:
+      stop: whether the process was asked to stop.
+
+    Raises:
+      Stopped: it was, or another process of the run.
+    """
+    if number := asked_of_any(stop.signal):
+        stop_now(number, MEASURING)
 
 
 def stop_now(number: int, where: str) -> NoReturn:
