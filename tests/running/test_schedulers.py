@@ -7,9 +7,9 @@ import sys
 from pathlib import Path
 
 import pytest
-from transfer_jax.launch.job import Job
-from transfer_jax.launch.skypilot import task
 
+from transfer_jax.commands.launchers.job import Job
+from transfer_jax.commands.launchers.skypilot import task
 from transfer_jax.engine.cluster import place_in_cluster
 
 from .commands import SMALL, assert_same, start, wait_for
