@@ -145,8 +145,8 @@ def train_and_report(
         console.print(line, highlight=False, soft_wrap=True)
 
     written: list[Evidence] = []
-    folders = dict.fromkeys([folder, *(own.folder for own in runs)]) if is_first() else ()
-    with all_meet("the results") as first, _locked(folders, say) as still_ours:
+    folders = dict.fromkeys([folder, *(own.folder for own in runs)])
+    with all_meet("the results") as first, _locked(folders if first else (), say) as still_ours:
         with all_meet("the claim"):
             for own in runs if first else ():
                 _begin(own, say)

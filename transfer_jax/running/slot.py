@@ -46,20 +46,17 @@ class Slot:
         standings = self._standings(own[0], kept)
         self.done = int(standings[0].state.step) if standings else 0
         self.session.progress.begin(wave, own[0].column.name, self.done * len(own))
-        return [
-            ColumnInTraining(
-                run,
-                column,
-                run.start(column)._replace(standing=standing),
-                checkpoints,
-                ColumnLog(
-                    run.folder.metrics(column), column, self.done, self.session.writers.get(run)
-                ),
-            )
-            for (run, column), checkpoints, standing in zip(
-                own, kept, standings or [None] * len(own), strict=True
-            )
-        ]
+        each = zip(own, kept, standings or [None] * len(own), strict=True)
+        return [self._in_training(*column) for column in each]
+
+    def _in_training(
+        self, own: RunColumn, checkpoints: ColumnCheckpoints, standing: Standing | None
+    ) -> ColumnInTraining:
+        run, column = own
+        start = run.start(column)._replace(standing=standing)
+        writers = self.session.writers.get(run)
+        log = ColumnLog(run.folder.metrics(column), column, self.done, writers)
+        return ColumnInTraining(run, column, start, checkpoints, log)
 
     def _standings(self, first: RunColumn, kept: list[ColumnCheckpoints]) -> list[Standing]:
         """Where the columns stand: at the last step that all have a checkpoint of."""
