@@ -174,8 +174,8 @@ def _begin(own: Run, say: Callable[[str], None]) -> None:
     plan, folder = own.plan, own.folder
     claim(folder, plan.config, plan.recipe.images)
     write_json(folder.plan, {"networks": len(plan.networks)})
-    if begun := began_with(folder):
-        say(f"{folder.path} was begun with {begun}: numbers may differ by rounding")
+    if begun := began_with(folder, plan.config):
+        say(f"{folder.path} was begun with {begun}")
     keep_split_images(folder.split_images, plan.splits, plan.recipe.images)
     take_bases(own, say)
 

@@ -20,9 +20,9 @@ from transfer_jax.folder.results import ResultRow, check_complete, read_rows
 from transfer_jax.folder.workdir import Workdir
 from transfer_jax.grid.conditions import Column
 from transfer_jax.plan.base import Base
-from transfer_jax.plan.components import in_state
 from transfer_jax.plan.differences import fingerprint
 from transfer_jax.plan.initialisers import Initialisers
+from transfer_jax.plan.optimizer_fields import in_state
 from transfer_jax.plan.plan import Plan
 from transfer_jax.running.bases import bases_of
 from transfer_jax.running.claim import claim
@@ -88,7 +88,7 @@ class Run:
             base=variables,
             inputs=column_inputs(*where, base.mean(plan.recipe)),
             order=column_order(*where) if plan.recipe.images.streamed else None,
-            settings=in_state(plan.config),
+            settings=in_state(plan.config.optimizer),
         )
 
     def rows(self) -> list[ResultRow]:
