@@ -10,7 +10,6 @@ import pytest
 from etils import epath
 
 from transfer_jax.analysis.evidence import read_evidence
-from transfer_jax.analysis.page.report import numbers_of
 from transfer_jax.analysis.statistics.effects import GAIN, Effect
 from transfer_jax.grid.conditions import Treatment
 
@@ -29,7 +28,7 @@ def found(tmp_path_factory) -> dict[tuple[str, str, int], Effect]:
     assert peak_kib < 4 * 2**20
     return {
         (own.group.name, effect.what.treatment, effect.what.first_n): effect
-        for own in numbers_of(read_evidence(epath.Path(workdir)))
+        for own in read_evidence(epath.Path(workdir)).numbers
         for effect in own.of(GAIN)
     }
 

@@ -7,7 +7,7 @@ from etils import epath
 
 from transfer_jax.analysis.evidence import read_evidence
 from transfer_jax.analysis.figures.paper_figures import paper_figures
-from transfer_jax.analysis.page.report import numbers_of, write_report
+from transfer_jax.analysis.page.report import write_report
 from transfer_jax.analysis.paper.beside_authors import beside_the_authors, boost_note, table1
 from transfer_jax.analysis.paper.original import EXPERIMENTS, original_rows
 from transfer_jax.cli import main
@@ -65,7 +65,7 @@ def test_a_run_on_the_papers_images_is_drawn_beside_them(tmp_path):
     (tmp_path / "config.json").write_text(config)
     write_rows(epath.Path(tmp_path) / "results.csv", RANDOM_SPLIT)
     evidence = read_evidence(epath.Path(tmp_path))
-    files = write_report(evidence, numbers_of(evidence))
+    files = write_report(evidence)
     assert "figure2.png" in [Path(file).name for file in files]
     assert "beside the authors" in (epath.Path(tmp_path) / "report.html").read_text()
 

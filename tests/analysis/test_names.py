@@ -21,7 +21,7 @@ from transfer_jax.analysis.figures.gallery import saved
 from transfer_jax.analysis.figures.letters import legible
 from transfer_jax.analysis.page.comparison import write_comparison
 from transfer_jax.analysis.page.exports import latex, markdown
-from transfer_jax.analysis.page.report import numbers_of, write_report
+from transfer_jax.analysis.page.report import write_report
 from transfer_jax.analysis.tables import Table
 from transfer_jax.folder.results import write_rows
 from transfer_jax.folder.whole_file import write_arrays
@@ -117,7 +117,7 @@ def test_a_report_of_such_names_is_whole(tmp_path):
     encodable = [name for name in NAMES if name != "\udce9"]
     folder = run_with(tmp_path / "运行 🐱 $a$", split, encodable)
     evidence = read_evidence(epath.Path(folder))
-    write_report(evidence, numbers_of(evidence))
+    write_report(evidence)
     page = (folder / "report.html").read_text(encoding="utf-8")
     assert "<b>" not in page and "<script>x" not in page
     assert "动物 🐱 &lt;b&gt;$x_{|&amp;_" in page

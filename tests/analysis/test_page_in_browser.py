@@ -11,7 +11,7 @@ import pytest
 from etils import epath
 
 from transfer_jax.analysis.evidence import read_evidence
-from transfer_jax.analysis.page.report import numbers_of, write_report
+from transfer_jax.analysis.page.report import write_report
 from transfer_jax.folder.results import write_rows
 
 from .test_report import rows
@@ -85,7 +85,7 @@ def page(tmp_path_factory) -> tuple[str, Path]:
     write_rows(epath.Path(folder) / "results.csv", rows())
     (folder / "config.json").write_text(json.dumps({"name": "x", "a_long_field": "y" * 300}))
     evidence = read_evidence(epath.Path(folder))
-    write_report(evidence, numbers_of(evidence))
+    write_report(evidence)
     return (folder / "report.html").read_text(), folder
 
 

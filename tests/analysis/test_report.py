@@ -15,7 +15,7 @@ from etils import epath
 from transfer_jax.analysis.evidence import Evidence, read_evidence
 from transfer_jax.analysis.figures.curve_figures import transfer_curves
 from transfer_jax.analysis.page.notes import interval_note
-from transfer_jax.analysis.page.report import numbers_of, result_tables, target_table, write_report
+from transfer_jax.analysis.page.report import result_tables, target_table, write_report
 from transfer_jax.analysis.statistics.crossing import groups
 from transfer_jax.analysis.statistics.effects import effects
 from transfer_jax.cli import main
@@ -41,7 +41,7 @@ def folder_of(path: Path, found: list[ResultRow]) -> Evidence:
 
 def report(path: Path, found: list[ResultRow]) -> str:
     evidence = folder_of(path, found)
-    write_report(evidence, numbers_of(evidence))
+    write_report(evidence)
     return (path / "report.html").read_text()
 
 
@@ -125,9 +125,9 @@ def test_the_figure_draws_every_treatment_of_every_split():
 
 def test_the_same_results_give_the_same_files(tmp_path):
     evidence = folder_of(tmp_path, rows())
-    files = write_report(evidence, numbers_of(evidence))
+    files = write_report(evidence)
     first = [file.read_bytes() for file in files]
-    assert first == [file.read_bytes() for file in write_report(evidence, numbers_of(evidence))]
+    assert first == [file.read_bytes() for file in write_report(evidence)]
 
 
 def test_tables_show_means_intervals_and_differences():
@@ -148,7 +148,7 @@ def test_tables_show_means_intervals_and_differences():
 def test_one_seed_gives_no_interval_and_the_page_says_why(tmp_path):
     page = report(tmp_path, rows(seeds=1))
     assert "one seed gives no interval" in page
-    found = numbers_of(read_evidence(epath.Path(tmp_path)))
+    found = read_evidence(epath.Path(tmp_path)).numbers
     assert "±" not in str([t for t in result_tables(found) if "accuracy" in t.title])
 
 
@@ -180,7 +180,7 @@ def test_files_for_other_programs_hold_the_same_numbers(tmp_path):
 
 def test_an_empty_folder_gives_a_page_that_says_so(tmp_path):
     evidence = read_evidence(epath.Path(tmp_path))
-    write_report(evidence, numbers_of(evidence))
+    write_report(evidence)
     page = (tmp_path / "report.html").read_text()
     assert "no finished networks" in page and "nothing can be said" in page
     Checker().feed(page)
@@ -196,7 +196,7 @@ def test_part_of_a_run_is_shown_as_unfinished(tmp_path):
     for name, own in list(by_column.items())[:20]:
         write_rows(epath.Path(tmp_path) / "columns" / f"{name.replace('<1>', '1')}.csv", own)
     evidence = read_evidence(epath.Path(tmp_path))
-    write_report(evidence, numbers_of(evidence), reload_seconds=5)
+    write_report(evidence, reload_seconds=5)
     page = (tmp_path / "report.html").read_text()
     assert f"not finished: {len(evidence.rows)} of 192 networks so far" in page
     assert '<meta http-equiv="refresh" content="5">' in page
@@ -235,7 +235,7 @@ def test_a_table_edited_by_hand_is_read_as_far_as_it_can_be(edit, words, tmp_pat
     path = tmp_path / "results.csv"
     path.write_text(edit(path.read_text()))
     evidence = read_evidence(epath.Path(tmp_path))
-    write_report(evidence, numbers_of(evidence))
+    write_report(evidence)
     assert words in (tmp_path / "report.html").read_text()
 
 
@@ -265,7 +265,7 @@ def test_damaged_files_beside_the_table_are_left_out(tmp_path):
     (tmp_path / "split_images.npz").write_bytes(b"")
     (tmp_path / "config.json").write_text('{"name": "x", "data": 3, "reference": []}')
     evidence = read_evidence(epath.Path(tmp_path))
-    write_report(evidence, numbers_of(evidence))
+    write_report(evidence)
     page = (tmp_path / "report.html").read_text()
     assert "x: how transferable" in page
     assert f"controls/{evidence.rows[0].column}.csv is damaged: line 2" in page
@@ -341,7 +341,7 @@ def test_targets_of_named_splits_have_advice_of_their_own(tmp_path):
         for row in rows()
     ]  # fmt: skip
     evidence = folder_of(tmp_path, found)
-    table = target_table(evidence, numbers_of(evidence))
+    table = target_table(evidence)
     assert [line[:2] for line in table.rows] == [("far <1>", "A"), ("far <1>", "B")]
     assert table.rows[0][2].startswith("Transfer the first 3 layers and freeze them")
     assert table.rows[1][2].startswith("Train from scratch")

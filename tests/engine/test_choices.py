@@ -17,6 +17,7 @@ from transfer_jax.engine.step import ColumnProgram
 from transfer_jax.grid.conditions import Column, Cut
 from transfer_jax.models.caffenet import CaffeNet
 from transfer_jax.models.convnet import ConvNet
+from transfer_jax.running.bases import TrainedBase
 
 ALMOST_ALL = Cut(NUM_LAYERS - 1, False)
 
@@ -44,9 +45,11 @@ def test_dropout_below_the_cut_stays_on_unless_it_is_said(stays, split, recipe, 
 
 
 @pytest.mark.parametrize(("mean", "task"), [("base", "A"), ("target", "B")])
-def test_the_mean_image_is_the_bases_or_the_targets(mean, task, split, recipe, image_set):
+def test_the_mean_image_is_the_bases_or_the_targets(mean, task, split, recipe, image_set, init):
     column = Column("halves", 0, "A", "B", (Cut(1, False),))
-    inputs = column_inputs(column, split, replace(recipe, mean=mean, scale="none"))
+    recipe = replace(recipe, mean=mean, scale="none")
+    base = TrainedBase("halves", split.task("A"), None, init)  # pyright: ignore
+    inputs = column_inputs(column, split, recipe, base.mean(recipe))
     seen = first_examples(image_set.labels, image_set.is_train, split.task(task), 30)
     expected = image_set.images[seen].astype(np.float64).mean(0)
     np.testing.assert_allclose(inputs.mean, expected, rtol=1e-6)

@@ -17,6 +17,7 @@ from transfer_jax.folder.results import ResultsError
 from transfer_jax.folder.workdir import Workdir, WorkdirError
 from transfer_jax.grid.grid import base_condition
 from transfer_jax.plan.config import load_config
+from transfer_jax.plan.initialisers import initialiser
 from transfer_jax.plan.plan import make_plan
 from transfer_jax.plan.schema import Layers
 from transfer_jax.running.bases import restore_base
@@ -61,7 +62,8 @@ def test_the_same_config_gives_the_same_results_to_the_bit(config, finished, tmp
     assert again.rows == finished.rows
     plan = make_plan(config)
     for base in plan.bases:
-        nets = [restore_base(plan, Workdir(_path(r)), base) for r in (finished, again)]
+        init = initialiser(plan)
+        nets = [restore_base(Workdir(_path(r)), base, init) for r in (finished, again)]
         assert not tj.diff(*nets)
 
 
@@ -177,7 +179,8 @@ def test_a_results_file_cut_in_half_is_told_and_can_be_made_again(config, finish
 
 def test_a_base_network_can_be_used_elsewhere(config, finished):
     plan = make_plan(config)
-    base = restore_base(plan, Workdir(_path(finished)), base_condition("distant", 0, "A"))
+    network = base_condition("distant", 0, "A")
+    base = restore_base(Workdir(_path(finished)), network, initialiser(plan))
     assert tuple(base) == plan.network.layer_names
 
 

@@ -12,7 +12,7 @@ import pytest
 import transfer_jax as tj
 from tests.conftest import TINY
 from transfer_jax.plan.config import load_config
-from transfer_jax.running import trainer
+from transfer_jax.running import training
 from transfer_jax.running.progress import RunProgress
 from transfer_jax.running.stopping import Stopped, StopRequest
 
@@ -133,6 +133,6 @@ def test_a_stop_in_the_last_steps_of_a_column_keeps_it(tmp_path):
 
     config = load_config("fashion_mnist", [*TINY, "--config.checkpoint.minutes=0.0"])
     with pytest.MonkeyPatch.context() as patch, pytest.raises(Stopped, match="between columns"):
-        patch.setattr(trainer, "RunProgress", AtTheEnd)
+        patch.setattr(training, "RunProgress", AtTheEnd)
         tj.run(config, workdir, stop=stop)
     assert len(list((workdir / "columns").glob("*.csv"))) == 1

@@ -11,7 +11,6 @@ import transfer_jax as tj
 from tests.analysis.simulated import table
 from tests.conftest import TINY
 from transfer_jax.analysis.evidence import read_evidence
-from transfer_jax.analysis.page.report import numbers_of
 from transfer_jax.analysis.statistics.advice import advise
 from transfer_jax.analysis.statistics.crossing import groups
 from transfer_jax.analysis.statistics.effects import effects
@@ -80,7 +79,7 @@ def test_without_a_share_there_is_none_and_the_advice_says_so(tmp_path):
     assert {row.validation for row in results.rows} == {None}
     assert not (tmp_path / "run" / "validated").exists()
     assert read_rows(epath.Path(tmp_path / "run" / "results.csv")) == list(results.rows)
-    (found,) = numbers_of(read_evidence(epath.Path(tmp_path / "run")))
+    (found,) = read_evidence(epath.Path(tmp_path / "run")).numbers
     assert found.validation is None
 
 

@@ -2,7 +2,7 @@
 
 import functools
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
 
@@ -10,6 +10,8 @@ import numpy as np
 from etils import epath
 
 from transfer_jax.analysis.statistics.bootstrap import Tested
+from transfer_jax.analysis.statistics.crossing import groups
+from transfer_jax.analysis.statistics.effects import Effects, effects
 from transfer_jax.folder.control_results import ControlRow, read_controls
 from transfer_jax.folder.correctness import Correctness, read_correctness
 from transfer_jax.folder.curves import Curve, read_curves, training_curves
@@ -20,7 +22,8 @@ from transfer_jax.grid.conditions import Treatment
 # Where it is kept which examples each network classifies right.
 TEST, VALIDATION = "correct", "validated"
 Row = TypeVar("Row", ResultRow, ControlRow)
-PLACE = ("split", "seed", "treatment", "base", "target", "n", "fine_tuned", "variant", "examples")
+# What tells one network from another.
+NETWORK = ("split", "seed", "treatment", "base", "target", "n", "fine_tuned", "variant", "examples")
 
 
 @dataclass(frozen=True)
@@ -47,12 +50,23 @@ class Evidence:
     controls: tuple[ControlRow, ...] = ()
     judged_on: str = TEST
 
+    @functools.cached_property
+    def numbers(self) -> list[Effects]:
+        """The numbers of each group of networks, with intervals; computed when first asked for."""
+        found = [effects(group, self.test_of) for group in groups(self.rows)]
+        if self.on_validation is None:
+            return found
+        judged = self.on_validation.numbers
+        return [replace(own, validation=by) for own, by in zip(found, judged, strict=True)]
+
+    @functools.cached_property
     def on_validation(self) -> "Evidence | None":
         """The same networks judged on validation images, which choices are made by.
 
-        Returns:
-          Rows whose `top1` is that on validation images; None where some network has none.
+        The rows' `top1` is that on validation images; None where some network has none.
         """
+        if self.judged_on == VALIDATION:
+            return None
         rows = tuple(
             replace(row, top1=row.validation) for row in self.rows if row.validation is not None
         )
@@ -107,12 +121,12 @@ class Evidence:
             return None
 
 
-def read_evidence(folder: epath.Path, *, whole: bool = False) -> Evidence:
+def read_evidence(folder: epath.Path, whole: Sequence[ResultRow] = ()) -> Evidence:
     """Read a run's folder, finished or not.
 
     Args:
       folder: the folder.
-      whole: whether all columns are known to be there, before the results are written.
+      whole: the rows of all networks, where all are known to be there; they are not read again.
 
     Returns:
       What it holds; what it lacks stands in `problems`.
@@ -124,8 +138,10 @@ def read_evidence(folder: epath.Path, *, whole: bool = False) -> Evidence:
     """
     config = read_json(folder / "config.json")
     planned = read_json(folder / "plan.json").get("networks", 0)
-    finished = (folder / "results.csv").exists()
-    found, problems = _read([folder / "results.csv"], read_rows) if finished else ([], [])
+    finished = bool(whole) or (folder / "results.csv").exists()
+    found, problems = list(whole), []
+    if finished and not whole:
+        found, problems = _read([folder / "results.csv"], read_rows)
     if problems or not finished:
         # The columns' own tables are the source of the results.
         finished = False
@@ -141,7 +157,7 @@ def read_evidence(folder: epath.Path, *, whole: bool = False) -> Evidence:
         problems.append(f"{missing} of {planned} networks are missing from results.csv")
     controls, odd = _read(sorted(folder.glob("controls/*.csv")), read_controls)
     problems = (*problems, *odd, *_missing(rows))
-    return Evidence(folder, rows, config, planned, finished or whole, problems, tuple(controls))
+    return Evidence(folder, rows, config, planned, finished, problems, tuple(controls))
 
 
 def _read(
@@ -163,7 +179,7 @@ def _sound(rows: Iterable[ResultRow]) -> tuple[tuple[ResultRow, ...], list[str]]
     kept: dict[tuple[object, ...], ResultRow] = {}
     problems: list[str] = []
     for row in rows:
-        key = tuple(getattr(row, name) for name in PLACE)
+        key = tuple(getattr(row, name) for name in NETWORK)
         if row.treatment not in list(Treatment):
             problems.append(f"{row.label}: no treatment is called '{row.treatment}'; left out")
         elif not 0 <= row.top1 <= 1:

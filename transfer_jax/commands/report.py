@@ -14,7 +14,6 @@ from transfer_jax.folder.workdir import SWEEP
 
 if TYPE_CHECKING:
     from transfer_jax.analysis.evidence import Evidence
-    from transfer_jax.analysis.statistics.effects import Effects
 
 
 def report_command(arguments: argparse.Namespace, _: list[str], console: Console) -> None:
@@ -48,17 +47,16 @@ def report_command(arguments: argparse.Namespace, _: list[str], console: Console
     elif arguments.watch:
         _watch(folders[0], arguments.every, console)
     else:
-        evidence, found, files = _write(folders[0])
-        show_results(evidence, found, console)
+        evidence, files = _write(folders[0])
+        show_results(evidence, console)
         _told(files, console)
 
 
-def show_results(evidence: "Evidence", found: "list[Effects]", console: Console) -> None:
+def show_results(evidence: "Evidence", console: Console) -> None:
     """Print the tables of a run, what they say, and what is missing.
 
     Args:
       evidence: the run's folder.
-      found: its numbers.
       console: where to print.
     """
     from transfer_jax.analysis.page.notes import divergence_note, interval_note, unfinished_note
@@ -66,6 +64,7 @@ def show_results(evidence: "Evidence", found: "list[Effects]", console: Console)
     from transfer_jax.analysis.statistics.advice import advise
     from transfer_jax.analysis.tables import accuracy_table, gain_table, shown, title
 
+    found = evidence.numbers
     for table in shown(make(own) for own in found for make in (accuracy_table, gain_table)):
         print_table(console, table.header, table.rows, title=table.title)
     advice = [f"{title(own)}: {advise(own).verdict}" for own in found]
@@ -86,23 +85,20 @@ def _runs(folder: epath.Path) -> list[epath.Path]:
     return sorted(path for path in folder.iterdir() if (path / "config.json").exists())
 
 
-def _write(
-    folder: epath.Path, reload_seconds: int = 0
-) -> "tuple[Evidence, list[Effects], list[epath.Path]]":
+def _write(folder: epath.Path, reload_seconds: int = 0) -> "tuple[Evidence, list[epath.Path]]":
     from transfer_jax.analysis.evidence import read_evidence
-    from transfer_jax.analysis.page.report import numbers_of, write_report
+    from transfer_jax.analysis.page.report import write_report
 
     evidence = read_evidence(folder)
-    found = numbers_of(evidence)
     again = 0 if evidence.finished else reload_seconds
-    return evidence, found, write_report(evidence, found, reload_seconds=again)
+    return evidence, write_report(evidence, reload_seconds=again)
 
 
 def _watch(folder: epath.Path, seconds: int, console: Console) -> None:
     """Write the report again and again until the run is finished."""
     count = -1
     while True:
-        evidence, found, files = _write(folder, seconds)
+        evidence, files = _write(folder, seconds)
         if len(evidence.rows) != count:
             count = len(evidence.rows)
             planned = f" of {evidence.planned}" if evidence.planned else ""
@@ -111,7 +107,7 @@ def _watch(folder: epath.Path, seconds: int, console: Console) -> None:
         if evidence.finished:
             break
         time.sleep(seconds)
-    show_results(evidence, found, console)
+    show_results(evidence, console)
     _told(files, console)
 
 

@@ -25,25 +25,22 @@ def run_command(arguments: argparse.Namespace, overrides: list[str], console: Co
     """
     config = load_config(arguments.config, overrides)
     workdir = place(arguments.workdir or f"runs/{config.name}", "workdir")
-    from transfer_jax.analysis.evidence import read_evidence
-    from transfer_jax.analysis.page.report import numbers_of
     from transfer_jax.commands.report import show_results
     from transfer_jax.engine.processes import is_first
     from transfer_jax.plan.same_run import check_same_run
-    from transfer_jax.running.experiment import run
+    from transfer_jax.running.experiment import carry_out
 
     prepare_machine()
     began = time.monotonic()
     with joined_processes(arguments, workdir), StopRequest(config.checkpoint.grace) as stop:
         check_same_run(config, "run")
-        results = run(config, workdir, console=console, stop=stop)
+        evidence = carry_out(config, workdir, console=console, stop=stop)
         first = is_first()
     if not first:
         return
-    evidence = read_evidence(workdir)
-    show_results(evidence, numbers_of(evidence), console)
+    show_results(evidence, console)
     console.print(
-        f"{len(results.rows)} networks, {time.monotonic() - began:.0f} s. Written to {workdir}: "
+        f"{len(evidence.rows)} networks, {time.monotonic() - began:.0f} s. Written to {workdir}: "
         "results.csv, report.html, its figures and tables",
         highlight=False,
         soft_wrap=True,

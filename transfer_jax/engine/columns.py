@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 import jax
 import numpy as np
-from jaxtyping import Array, Int, Key
+from jaxtyping import Array, Float, Int, Key
 
 from transfer_jax.data.image_set import ImageSet
 from transfer_jax.data.order import (
@@ -21,12 +21,19 @@ from transfer_jax.data.records import StoredImages
 from transfer_jax.data.tasks import first_examples, ranks
 from transfer_jax.engine.counts import Evaluation
 from transfer_jax.engine.step import ColumnState
-from transfer_jax.grid.conditions import RANDOM, Column, Split, Task
+from transfer_jax.grid.conditions import Column, Split, Task
 from transfer_jax.grid.keys import key_for
 from transfer_jax.models.layered import Variables
 from transfer_jax.surgery.graft import graft
 
 Init = Callable[[Key[Array, ""]], Variables]
+
+
+class Normalisation(NamedTuple):
+    """What is subtracted from pixels, and what they are multiplied by then."""
+
+    mean: Float[np.ndarray, "height width channels"]
+    scale: Float[np.ndarray, ""]
 
 
 class Standing(NamedTuple):
@@ -97,16 +104,17 @@ class Recipe:
         return 0 if self.images.streamed else self.steps
 
 
-def column_inputs(column: Column, split: Split, recipe: Recipe) -> ColumnInputs:
+def column_inputs(
+    column: Column, split: Split, recipe: Recipe, seen: Normalisation | None = None
+) -> ColumnInputs:
     """The batches, labels, normalisation and key of a column.
-
-    The mean image is that of the base network's task, so that all conditions of a column see
-    the same numbers; a column without a trained base uses its target's.
 
     Args:
       column: the column.
       split: the split that the column belongs to.
       recipe: how examples become batches.
+      seen: how pixels became what the base network saw, so that all conditions of a column see
+        the same numbers; None where it does not say: as for a base network of the target.
 
     Returns:
       The column's inputs.
@@ -117,8 +125,7 @@ def column_inputs(column: Column, split: Split, recipe: Recipe) -> ColumnInputs:
     Source: the original subtracts the mean image of the base network's task.
     """
     images, target = recipe.images, split.task(column.target)
-    own_mean = recipe.mean == "target" or column.base in (None, RANDOM)
-    mean, scale = _normalisation(recipe, target if own_mean else split.task(column.base or ""))
+    mean, scale = seen or task_normalisation(recipe, target)
     test = first_examples(images.labels, images.is_test, target, recipe.test_per_class)
     validation, size = validation_examples(images, target), recipe.test_batch_size
     order = column_order(column, split, recipe)
@@ -224,8 +231,16 @@ def column_order(column: Column, split: Split, recipe: Recipe) -> BatchOrder:
     return batch_order(key, train, recipe.batch_size, reshuffle=recipe.reshuffle)
 
 
-def _normalisation(recipe: Recipe, task: Task) -> tuple[np.ndarray, np.ndarray]:
-    """The mean image of a task's training images, whatever number of them a column sees."""
+def task_normalisation(recipe: Recipe, task: Task) -> Normalisation:
+    """The mean image of a task's training images, whatever number of them a column sees.
+
+    Args:
+      recipe: how examples become batches.
+      task: the task.
+
+    Returns:
+      The mean, and the scale that the recipe asks for.
+    """
     images = recipe.images
     seen = first_examples(images.labels, images.is_train, task, recipe.train_per_class)
     if isinstance(images.images, StoredImages):
@@ -233,7 +248,7 @@ def _normalisation(recipe: Recipe, task: Task) -> tuple[np.ndarray, np.ndarray]:
         mean, scale = mean.astype(np.float32), inverse(deviation)
     else:
         mean, scale = normalisation(images.in_memory[seen])
-    return mean, scale if recipe.scale == "deviation" else np.ones((), np.float32)
+    return Normalisation(mean, scale if recipe.scale == "deviation" else np.ones((), np.float32))
 
 
 def initial_networks(
@@ -262,18 +277,3 @@ def initial_networks(
             fresh = graft(fresh, base, copied) if copied else fresh
         networks[cut.label] = fresh
     return networks
-
-
-def random_base(column: Column, init: Init) -> Variables:
-    """The untrained network whose layers the random control freezes.
-
-    Args:
-      column: a column whose base is "random".
-      init: makes a fresh network from a key.
-
-    Returns:
-      Variables that depend on seed and split alone.
-
-    Source: Yosinski et al. (2014), section 4.3.
-    """
-    return init(key_for(column.seed, "init", column.split, RANDOM))

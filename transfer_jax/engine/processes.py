@@ -2,7 +2,8 @@
 
 import itertools
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 import jax
 import numpy as np
@@ -24,12 +25,25 @@ def is_first() -> bool:
     return jax.process_index() == 0
 
 
-def wait_for_all(name: str) -> None:
-    """Go on when every process has come here.
+@contextmanager
+def all_meet(name: str) -> Iterator[bool]:
+    """Work at whose end all processes wait for each other; what the first alone does is in it.
 
     Args:
       name: what is waited for; the same on all processes.
+
+    Yields:
+      Whether this process is the first, which writes.
+
+    Returns:
+      A context; who fails in it does not wait.
+
+    Example:
+      >>> with all_meet("the folder") as first:
+      ...     print(first)
+      True
     """
+    yield is_first()
     if jax.process_count() > 1:
         multihost_utils.sync_global_devices(name)
 

@@ -4,7 +4,8 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from itertools import pairwise
 
-RANDOM = "random"
+# What conditions call the base network that was never trained.
+RANDOM_BASE = "random"
 
 
 class Treatment(StrEnum):
@@ -186,7 +187,8 @@ class Condition:
     Attributes:
       split: name of the split.
       seed: the run's seed.
-      base: task of the base network; "random" for an untrained one, None for a base network.
+      base: name of the base network: the task that it was trained on, "random" for an untrained
+        one, or what a plan calls one that it was given; None for a base network itself.
       target: task that is trained on.
       n: number of transferred layers; 0 for a base network.
       fine_tuned: whether the transferred layers are trained on.
@@ -217,7 +219,7 @@ class Condition:
         """The arm that this condition belongs to."""
         if self.base is None:
             return Treatment.BASE
-        if self.base == RANDOM:
+        if self.base == RANDOM_BASE:
             return Treatment.RANDOM
         if self.base == self.target:
             return Treatment.SELFFER_PLUS if self.fine_tuned else Treatment.SELFFER

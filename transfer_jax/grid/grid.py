@@ -1,8 +1,8 @@
 """Which networks an experiment trains: the grid of conditions, their base networks, columns."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 
-from transfer_jax.grid.conditions import RANDOM, Column, Condition, Cut, Treatment, Variant
+from transfer_jax.grid.conditions import RANDOM_BASE, Column, Condition, Cut, Treatment, Variant
 from transfer_jax.grid.schedules import scheduled
 
 PAPER = (
@@ -63,7 +63,7 @@ def condition_grid(
     others = [_preserved(n, k) for k in preserved for n in values if n + k <= num_layers]
     others += [Cut(len(v.copied), not v.frozen, v) for v in variants]
     others += [Cut(n, True, scheduled(name, n, num_layers)) for name in schedules for n in values]
-    cuts_of = {**dict.fromkeys(tasks, paper + others), RANDOM: frozen}
+    cuts_of = {**dict.fromkeys(tasks, paper + others), RANDOM_BASE: frozen}
     grid = [
         Condition(split, seed, base, target, cut.n, cut.fine_tuned, cut.variant, k)
         for split in splits
@@ -120,11 +120,14 @@ def base_condition(split: str, seed: int, task: str, examples: int | None = None
     return Condition(split, seed, None, task, 0, True, None, examples)
 
 
-def base_conditions(grid: Iterable[Condition]) -> list[Condition]:
+def base_conditions(
+    grid: Iterable[Condition], tasks: Collection[str] = ("A", "B")
+) -> list[Condition]:
     """The base networks that a grid needs.
 
     Args:
       grid: the conditions.
+      tasks: names of the tasks; a base network of another name is not trained here.
 
     Returns:
       Conditions with base None and n = 0: those whose layers are copied, trained on all images,
@@ -136,7 +139,7 @@ def base_conditions(grid: Iterable[Condition]) -> list[Condition]:
     """
     wanted: dict[Condition, None] = {}
     for c in grid:
-        if c.base not in (None, RANDOM):
+        if c.base is not None and c.base in tasks:
             wanted[base_condition(c.split, c.seed, c.base)] = None
         wanted[base_condition(c.split, c.seed, c.target, c.examples)] = None
     return list(wanted)

@@ -1,8 +1,8 @@
 """The plan of an experiment: everything that a config decides, checked before training."""
 
 import math
-from collections.abc import Hashable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Hashable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 
 import jax
 import jax.numpy as jnp
@@ -17,6 +17,7 @@ from transfer_jax.grid.conditions import Column, Condition, Cut, Split
 from transfer_jax.grid.grid import base_condition, base_conditions, columns, condition_grid
 from transfer_jax.models.layered import Layered
 from transfer_jax.models.precision import InPrecision
+from transfer_jax.plan.base import Base
 from transfer_jax.plan.components import (
     build_network,
     build_variants,
@@ -44,6 +45,7 @@ class Plan:
       recipe: how examples become batches.
       bases: the base networks, trained first.
       grid: the conditions, trained from the base networks.
+      given: base networks that are not trained here, by the name that conditions call them.
     """
 
     config: Config
@@ -52,6 +54,7 @@ class Plan:
     recipe: Recipe
     bases: tuple[Condition, ...]
     grid: tuple[Condition, ...]
+    given: Mapping[str, Base] = field(default_factory=dict)
 
     @property
     def networks(self) -> tuple[Condition, ...]:
@@ -198,7 +201,8 @@ def _plan(config: Config) -> Plan:
             for task in tasks
         ]
     # Every task has its base networks, also where no other treatment is asked for.
-    bases = dict.fromkeys([*base_conditions(grid), *also])
+    trained_on = {task.name for split in splits.values() for task in split.tasks}
+    bases = dict.fromkeys([*base_conditions(grid, trained_on), *also])
     return Plan(config, splits, network, recipe, tuple(bases), tuple(grid))
 
 

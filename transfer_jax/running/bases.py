@@ -1,79 +1,108 @@
-"""Base networks on disk: this run's, or taken over from another, so that they are trained once."""
+"""Where the layers that conditions copy come from; all kinds of base network are alike to them."""
 
-from collections.abc import Callable
+from collections.abc import Mapping
+from dataclasses import dataclass
 
 import jax
 
-from transfer_jax.data.identity import identity, identity_differences
-from transfer_jax.folder.checkpoints import restore, save
-from transfer_jax.folder.places import place
-from transfer_jax.folder.results import read_rows, write_rows
-from transfer_jax.folder.whole_file import read_json, write_whole
+from transfer_jax.engine.columns import Init, Normalisation, Recipe, task_normalisation
+from transfer_jax.folder.checkpoints import restore
 from transfer_jax.folder.workdir import Workdir
-from transfer_jax.grid.conditions import Column, Condition
+from transfer_jax.grid.conditions import RANDOM_BASE, Condition, Split, Task
+from transfer_jax.grid.grid import base_condition
+from transfer_jax.grid.keys import key_for
 from transfer_jax.models.layered import Variables, as_stored, from_stored
-from transfer_jax.plan.differences import differences
-from transfer_jax.plan.fields import Affects, ConfigError
-from transfer_jax.plan.initialisers import initialiser
+from transfer_jax.plan.base import Base
 from transfer_jax.plan.plan import Plan
-from transfer_jax.running.claim import held_config
-
-# What does not decide what a base network is.
-OF_OTHERS = (Affects.RUNNING, Affects.COLUMNS, Affects.CONDITIONS)
 
 
-def take_bases(plan: Plan, folder: Workdir, say: Callable[[str], None]) -> None:
-    """Copy the base networks that another run has, and their results; what it lacks is trained.
+@dataclass(frozen=True)
+class NoBase:
+    """That of base networks, which copy nothing."""
+
+    classes = None
+
+    def variables(self, seed: int) -> Variables:
+        """No layers."""
+        return {}
+
+    def mean(self, recipe: Recipe) -> Normalisation | None:
+        """It saw nothing."""
+        return None
+
+
+@dataclass(frozen=True)
+class RandomBase:
+    """The untrained network whose layers the random control freezes: one a split and seed.
+
+    Source: Yosinski et al. (2014), section 4.3.
+    """
+
+    split: str
+    init: Init
+
+    classes = None
+
+    def variables(self, seed: int) -> Variables:
+        """A fresh network."""
+        return self.init(key_for(seed, "init", self.split, RANDOM_BASE))
+
+    def mean(self, recipe: Recipe) -> Normalisation | None:
+        """It saw nothing."""
+        return None
+
+
+@dataclass(frozen=True)
+class TrainedBase:
+    """A network that this run trained on a task of a split, with all of its images."""
+
+    split: str
+    task: Task
+    folder: Workdir
+    init: Init
+
+    @property
+    def classes(self) -> tuple[int, ...] | None:
+        """Those of its task."""
+        return self.task.classes
+
+    def variables(self, seed: int) -> Variables:
+        """The network as it lies in the run's folder."""
+        return restore_base(
+            self.folder, base_condition(self.split, seed, self.task.name), self.init
+        )
+
+    def mean(self, recipe: Recipe) -> Normalisation | None:
+        """Its task's, where the recipe does not ask for the target's.
+
+        Source: the original subtracts the mean image of the base network's task.
+        """
+        return None if recipe.mean == "target" else task_normalisation(recipe, self.task)
+
+
+def bases_of(plan: Plan, folder: Workdir, split: Split, init: Init) -> Mapping[str | None, Base]:
+    """The base networks that conditions of a split copy from.
 
     Args:
-      plan: the plan; `config.bases` is the other run's folder, or empty.
-      folder: this run's folder.
-      say: called with a line about what was done.
+      plan: the plan.
+      folder: the run's folder.
+      split: the split.
+      init: makes a fresh network from a key.
 
-    Raises:
-      ConfigError: the other folder holds no run, or one whose base networks are others or saw
-        other images; what differs is named.
-      CheckpointError: one of its networks is damaged or has another shape.
-      ResultsError: one of its tables is damaged.
+    Returns:
+      What a condition calls its base, to the base.
     """
-    if not plan.config.bases:
-        return
-    other = Workdir(place(plan.config.bases, "bases"))
-    if other == folder:
-        raise ConfigError(f"bases is {other.path}, this run's own folder; name another run's")
-    if not other.config.exists():
-        raise ConfigError(f"bases is {other.path}, which holds no run")
-    if odd := differences(held_config(other), plan.config, OF_OTHERS):
-        raise ConfigError(f"the base networks of {other.path} are others: {'; '.join(odd)}")
-    if odd := identity_differences(read_json(other.data), identity(plan.recipe.images)):
-        raise ConfigError(f"the base networks of {other.path} saw other images: {'; '.join(odd)}")
-    wave = next(columns for _, columns in plan.waves())
-    wanted = [column for column in wave if not folder.column(column).exists()]
-    taken = [column for column in wanted if other.column(column).exists()]
-    for column in taken:
-        _take(plan, column, other, folder)
-    say(f"{len(taken)} of {len(wave)} base networks are those of {other.path}")
+    trained = {task.name: TrainedBase(split.name, task, folder, init) for task in split.tasks}
+    return {None: NoBase(), RANDOM_BASE: RandomBase(split.name, init), **trained, **plan.given}
 
 
-def _take(plan: Plan, column: Column, other: Workdir, folder: Workdir) -> None:
-    (base,) = column.conditions
-    save(folder.base_network(base), as_stored(restore_base(plan, other, base)))
-    for name in ("curves", "metrics", "correct", "validated", "filters"):
-        for path in (other.path / name).glob(f"{column.name}.*"):
-            here = folder.path / name / path.name
-            here.parent.mkdir(parents=True, exist_ok=True)
-            write_whole(here, path.read_bytes())
-    # Last: a column with rows is finished.
-    write_rows(folder.column(column), read_rows(other.column(column)))
-
-
-def restore_base(plan: Plan, folder: Workdir, base: Condition) -> Variables:
+def restore_base(folder: Workdir, base: Condition, init: Init) -> Variables:
     """A trained base network.
 
     Args:
-      plan: the plan of the run.
-      folder: the run's folder.
+      folder: the folder of the run that trained it.
       base: the base network.
+      init: makes a fresh network of its structure.
 
     Returns:
       Layer name to variables.
@@ -81,5 +110,5 @@ def restore_base(plan: Plan, folder: Workdir, base: Condition) -> Variables:
     Raises:
       CheckpointError: the folder does not hold it, or it has another shape.
     """
-    like = jax.eval_shape(initialiser(plan), jax.random.key(0))
+    like = jax.eval_shape(init, jax.random.key(0))
     return from_stored(restore(folder.base_network(base), as_stored(like)), like)

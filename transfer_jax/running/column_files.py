@@ -9,45 +9,40 @@ from transfer_jax.folder.checkpoints import save
 from transfer_jax.folder.correctness import write_correctness
 from transfer_jax.folder.curves import write_curves
 from transfer_jax.folder.results import mean_of_best, rows_of, write_rows
-from transfer_jax.folder.workdir import Workdir
 from transfer_jax.grid.conditions import Column
 from transfer_jax.models.layered import as_stored
-from transfer_jax.plan.plan import Plan
-from transfer_jax.running.keepsakes import keep_filters
+from transfer_jax.running.report_images import keep_filters
+from transfer_jax.running.run import Run
 
 
-def keep_networks(plan: Plan, folder: Workdir, column: Column, outcome: ColumnOutcome) -> None:
+def keep_networks(run: Run, column: Column, outcome: ColumnOutcome) -> None:
     """Keep base networks, and if the config asks for it the layers that conditions trained.
 
     Args:
-      plan: the plan.
-      folder: the run's folder.
+      run: the run.
       column: the column.
       outcome: what its training gave.
     """
-    networks = outcome.networks
+    folder, networks = run.folder, outcome.networks
     assert networks is not None
-    keep_filters(folder.filters(column), column, networks, plan.network.layer_names[0])
+    keep_filters(folder.filters(column), column, networks, run.plan.network.layer_names[0])
     if column.base is None:
         (base,), (cut,) = column.conditions, column.cuts
         save(folder.base_network(base), as_stored(networks[cut.label]))
-    elif plan.config.checkpoint.networks == "all":
+    elif run.plan.config.checkpoint.networks == "all":
         save(folder.networks(column), {n: as_stored(own) for n, own in networks.items()})
 
 
-def keep_tests(
-    plan: Plan, folder: Workdir, column: Column, start: ColumnStart, outcome: ColumnOutcome
-) -> None:
+def keep_tests(run: Run, column: Column, start: ColumnStart, outcome: ColumnOutcome) -> None:
     """Keep the learning curves, and which test and validation examples are right.
 
     Args:
-      plan: the plan.
-      folder: the run's folder.
+      run: the run.
       column: the column.
       start: what it started from.
       outcome: what its training gave.
     """
-    images, inputs = plan.recipe.images, start.inputs
+    folder, images, inputs = run.folder, run.plan.recipe.images, start.inputs
     test, validation = _examples(inputs.test_batches), _examples(inputs.validation_batches)
     where = folder.correct(column)
     write_correctness(where, column, outcome.right, test, images.is_test)
@@ -63,12 +58,11 @@ def _examples(batches: Int[Array | np.ndarray, "batch example"]) -> Int[np.ndarr
     return numbers[numbers >= 0]
 
 
-def keep_results(plan: Plan, folder: Workdir, column: Column, outcome: ColumnOutcome) -> None:
+def keep_results(run: Run, column: Column, outcome: ColumnOutcome) -> None:
     """Keep the rows of a column; a column that has them is finished.
 
     Args:
-      plan: the plan.
-      folder: the run's folder.
+      run: the run.
       column: the column.
       outcome: what its training gave.
     """
@@ -77,8 +71,8 @@ def keep_results(plan: Plan, folder: Workdir, column: Column, outcome: ColumnOut
         outcome.top1,
         outcome.loss,
         outcome.diverged,
-        plan.recipe.steps,
-        validation=outcome.validation[-1] if plan.recipe.validation_examples else None,
+        run.plan.recipe.steps,
+        validation=outcome.validation[-1] if run.plan.recipe.validation_examples else None,
         best10=mean_of_best(outcome.test),
     )
-    write_rows(folder.column(column), rows)
+    write_rows(run.folder.column(column), rows)

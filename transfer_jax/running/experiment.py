@@ -1,29 +1,31 @@
 """From a config to results. Safe to run again: what is done is kept."""
 
-from contextlib import ExitStack
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 
 from etils import epath
 from ml_collections import ConfigDict
 from rich.console import Console
 
-from transfer_jax.analysis.evidence import read_evidence
-from transfer_jax.analysis.page.report import numbers_of, write_report
+from transfer_jax.analysis.evidence import Evidence, read_evidence
+from transfer_jax.analysis.page.report import write_report
 from transfer_jax.data.sources import check_prepared
 from transfer_jax.engine.one_folder import check_one_folder
-from transfer_jax.engine.processes import is_first, wait_for_all
+from transfer_jax.engine.processes import all_meet, is_first
 from transfer_jax.folder.lock import Lock
-from transfer_jax.folder.results import Results, check_complete, read_rows, write_rows
+from transfer_jax.folder.results import Results, write_rows
 from transfer_jax.folder.whole_file import write_json
 from transfer_jax.folder.workdir import Workdir, workdir_at
 from transfer_jax.plan.plan import Plan, check_devices, make_plan
 from transfer_jax.plan.plan_notes import plan_notes
 from transfer_jax.plan.same_run import check_same_images
 from transfer_jax.plan.schema import Config
-from transfer_jax.running.bases import take_bases
 from transfer_jax.running.claim import began_with, claim
-from transfer_jax.running.keepsakes import keep_split_images
+from transfer_jax.running.report_images import keep_split_images
+from transfer_jax.running.run import Run
 from transfer_jax.running.stopping import StopRequest
-from transfer_jax.running.trainer import Run, Trainer
+from transfer_jax.running.taken_bases import take_bases
+from transfer_jax.running.training import train
 
 
 def run(
@@ -54,48 +56,76 @@ def run(
       ResultsError: the folder's results are damaged.
       Stopped: the process was asked to stop, and did; the same call goes on.
     """
+    evidence = carry_out(config, workdir, console=console, stop=stop)
+    return Results(evidence.rows, str(evidence.folder))
+
+
+def carry_out(
+    config: Config | ConfigDict,
+    workdir: epath.PathLike,
+    *,
+    console: Console | None = None,
+    stop: StopRequest | None = None,
+) -> Evidence:
+    """What `run` does, for who shows more of the run than its results.
+
+    Args:
+      config: the config.
+      workdir: the run's folder.
+      console: where progress is shown; None shows none.
+      stop: whether the process was asked to stop; None never is.
+
+    Returns:
+      What the folder holds; where this process wrote the report, with the numbers that are in it.
+
+    Raises:
+      ValueError: as `run`.
+      Stopped: the process was asked to stop, and did.
+    """
     if console is None or not is_first():
         console = Console(quiet=True)
     folder = workdir_at(workdir)
-    plan = make_plan(config)
-    check_prepared(plan.recipe.images, plan.config.data.source, plan.config.data.folder)
-    check_same_images(plan.recipe.images)
-    check_devices(plan)
+    plan = checked_plan(config)
     for note in plan_notes(plan):
         console.print(note, highlight=False, soft_wrap=True, markup=False)
     if is_first():
         folder.open()
     check_one_folder(folder.path)
     own = Run(plan, folder)
-    if is_finished(own):
-        results = load_results(plan, folder)
-        console.print(f"{folder.path} is finished: {len(results.rows)} networks; nothing to train")
-        return results
-    train_and_report([own], folder, console, stop or StopRequest())
-    return load_results(plan, folder)
+    if not own.is_finished():
+        (evidence,) = train_and_report([own], folder, console, stop or StopRequest())
+        return evidence
+    evidence = own.evidence()
+    networks = len(evidence.rows)
+    console.print(f"{folder.path} is finished: {networks} networks; nothing to train")
+    return evidence
 
 
-def is_finished(run: Run) -> bool:
-    """Whether a folder holds all results of this very plan.
+def checked_plan(config: Config | ConfigDict) -> Plan:
+    """The plan of a config that can be carried out here.
 
     Args:
-      run: the plan and the folder.
+      config: the config.
 
     Returns:
-      True where nothing is left to do.
+      The plan.
 
     Raises:
-      WorkdirError: the folder is another run's.
+      ConfigError: the config asks for what is impossible, or its images are not prepared.
+      MeshError: the devices and processes do not fit.
+      ClusterError: the processes have other images each.
     """
-    plan, folder = run
-    if not (folder.config.exists() and folder.results.exists()):
-        return False
-    claim(folder, plan.config, plan.recipe.images)
-    return True
+    plan = make_plan(config)
+    check_prepared(plan.recipe.images, plan.config.data.source, plan.config.data.folder)
+    check_same_images(plan.recipe.images)
+    check_devices(plan)
+    return plan
 
 
-def train_and_report(runs: list[Run], folder: Workdir, console: Console, stop: StopRequest) -> None:
-    """Train what is left of some runs, and write their results.
+def train_and_report(
+    runs: Sequence[Run], folder: Workdir, console: Console, stop: StopRequest
+) -> list[Evidence]:
+    """Train what is left of some runs, and write their results; the first process alone writes.
 
     Args:
       runs: the runs.
@@ -103,63 +133,57 @@ def train_and_report(runs: list[Run], folder: Workdir, console: Console, stop: S
       console: where progress is shown.
       stop: whether the process was asked to stop.
 
+    Returns:
+      What each run's folder holds.
+
     Raises:
       LockError: another process is using the folder.
       Stopped: the process was asked to stop, and did.
     """
-    if not is_first():
-        wait_for_all("the claim")
-        Trainer(runs, console, stop).train()
-        wait_for_all("the results")
-        return
 
     def say(line: str) -> None:
         console.print(line, highlight=False, soft_wrap=True)
 
+    written: list[Evidence] = []
+    folders = dict.fromkeys([folder, *(own.folder for own in runs)])
+    with all_meet("the results") as first, _locked(folders if first else (), say) as still_ours:
+        with all_meet("the claim"):
+            for own in runs if first else ():
+                _begin(own, say)
+        train(runs, console, stop, still_ours, [folder.progress] if first else ())
+        if first:
+            written = [_write_results(own) for own in runs]
+    return written or [own.evidence() for own in runs]
+
+
+@contextmanager
+def _locked(folders: Iterable[Workdir], say: Callable[[str], None]) -> Iterator[Callable[[], None]]:
+    """Hold the locks of some folders; what is yielded raises an error where one was lost."""
     with ExitStack() as held:
-        paths = dict.fromkeys([folder.lock, *(own.lock for _, own in runs)])
-        locks = [held.enter_context(Lock(path, say)) for path in paths]
+        locks = [held.enter_context(Lock(folder.lock, say)) for folder in folders]
 
         def still_ours() -> None:
             for lock in locks:
                 lock.check()
 
-        for plan, own in runs:
-            claim(own, plan.config, plan.recipe.images)
-            write_json(own.plan, {"networks": len(plan.networks)})
-            if begun := began_with(own, plan.config):
-                say(f"{own.path} was begun with {begun}")
-            keep_split_images(own.split_images, plan.splits, plan.recipe.images)
-            take_bases(plan, own, say)
-        wait_for_all("the claim")
-        Trainer(runs, console, stop, still_ours, folder.progress).train()
-        for plan, own in runs:
-            _write_results(plan, own)
-    wait_for_all("the results")
+        yield still_ours
 
 
-def _write_results(plan: Plan, folder: Workdir) -> None:
-    rows = [row for _, wave in plan.waves() for c in wave for row in read_rows(folder.column(c))]
-    check_complete(folder.path / "columns", rows, plan.networks)
-    evidence = read_evidence(folder.path, whole=True)
-    write_report(evidence, numbers_of(evidence))
+def _begin(own: Run, say: Callable[[str], None]) -> None:
+    """Make a folder the run's, with all that training needs to find in it."""
+    plan, folder = own.plan, own.folder
+    claim(folder, plan.config, plan.recipe.images)
+    write_json(folder.plan, {"networks": len(plan.networks)})
+    if begun := began_with(folder, plan.config):
+        say(f"{folder.path} was begun with {begun}")
+    keep_split_images(folder.split_images, plan.splits, plan.recipe.images)
+    take_bases(own, say)
+
+
+def _write_results(own: Run) -> Evidence:
+    rows = own.rows()
+    evidence = read_evidence(own.folder.path, rows)
+    write_report(evidence)
     # Last of all: a folder that holds this file is finished.
-    write_rows(folder.results, rows)
-
-
-def load_results(plan: Plan, folder: Workdir) -> Results:
-    """The results of a finished run.
-
-    Args:
-      plan: the plan of the run.
-      folder: the run's folder.
-
-    Returns:
-      The table of results.
-
-    Raises:
-      ResultsError: the file is damaged or does not hold what the plan asks for.
-    """
-    rows = read_rows(folder.results)
-    check_complete(folder.results, rows, plan.networks)
-    return Results(tuple(rows), str(folder.path))
+    write_rows(own.folder.results, rows)
+    return evidence

@@ -2,13 +2,10 @@
 
 import json
 import time
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from etils import epath
-from tensorboardX.event_file_writer import EventsWriter
-from tensorboardX.proto.event_pb2 import Event  # pyright: ignore
-from tensorboardX.summary import scalar
 
 from transfer_jax.engine.counts import Evaluation
 from transfer_jax.engine.step import Metrics
@@ -16,8 +13,10 @@ from transfer_jax.folder.curves import read_metrics
 from transfer_jax.folder.whole_file import write_whole
 from transfer_jax.grid.conditions import Column, Condition
 
+if TYPE_CHECKING:
+    from tensorboardX.event_file_writer import EventsWriter
+
 FLUSH_SECONDS = 10.0
-Line = dict[str, Any]
 
 
 class ColumnLog:
@@ -105,6 +104,11 @@ class Writers:
           condition: the condition.
           values: name to value.
         """
+        # Loaded late: most of the time that importing this package would take.
+        from tensorboardX.event_file_writer import EventsWriter
+        from tensorboardX.proto.event_pb2 import Event  # pyright: ignore
+        from tensorboardX.summary import scalar
+
         variant = f"-{condition.variant.name}" if condition.variant else ""
         run = condition.treatment.value + variant
         if run not in self.by_treatment:

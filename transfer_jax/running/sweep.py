@@ -11,19 +11,17 @@ from dataclasses import astuple, dataclass, fields
 from etils import epath
 from rich.console import Console
 
-from transfer_jax.data.sources import check_prepared
 from transfer_jax.engine.one_folder import check_one_folder
-from transfer_jax.engine.processes import is_first, wait_for_all
+from transfer_jax.engine.processes import all_meet, is_first
 from transfer_jax.folder.results import ResultRow
 from transfer_jax.folder.whole_file import write_json, write_table
 from transfer_jax.folder.workdir import SWEEP, Workdir, WorkdirError, workdir_at
 from transfer_jax.plan.config import load_config
 from transfer_jax.plan.fields import ConfigError
-from transfer_jax.plan.plan import check_devices, make_plan
-from transfer_jax.plan.same_run import check_same_images
-from transfer_jax.running.experiment import is_finished, load_results, train_and_report
+from transfer_jax.plan.initialisers import Initialisers
+from transfer_jax.running.experiment import checked_plan, train_and_report
+from transfer_jax.running.run import Run
 from transfer_jax.running.stopping import StopRequest
-from transfer_jax.running.trainer import Run
 
 TABLE = "sweep.csv"
 MOST_RUNS = 1000
@@ -104,22 +102,20 @@ def run_sweep(
     points = _points(axes)
     if len({name_of(axes, point) for point in points}) < len(points):
         raise ConfigError("two runs of this sweep would have one name; write values apart")
-    runs = [
-        _run(config, overrides, axes, point, parent.path / name_of(axes, point)) for point in points
-    ]
+    runs = _runs(config, overrides, axes, points, parent)
     if is_first():
         _claim(parent, axes)
-        for _, folder in runs:
-            folder.open()
+        for run in runs:
+            run.folder.open()
     check_one_folder(parent.path)
-    todo = [run for run in runs if not is_finished(run)]
+    todo = [run for run in runs if not run.is_finished()]
     console.print(f"{len(runs)} runs, {len(runs) - len(todo)} of them finished", highlight=False)
     if todo:
         train_and_report(todo, parent, console, stop or StopRequest())
     table = parent.path / TABLE
-    if is_first():
-        _write_table(table, axes, points, runs)
-    wait_for_all("the sweep's table")
+    with all_meet("the sweep's table") as first:
+        if first:
+            _write_table(table, axes, points, runs)
     return table
 
 
@@ -153,20 +149,21 @@ def name_of(axes: Sequence[Axis], point: Sequence[object]) -> str:
     return ",".join(f"{name}={value}" for name, value in zip(names, values, strict=True))
 
 
-def _run(
+def _runs(
     config: str,
     overrides: Sequence[str],
     axes: Sequence[Axis],
-    point: Sequence[object],
-    folder: epath.Path,
-) -> Run:
-    varied = [f"--config.{a.field}={v}" for a, v in zip(axes, point, strict=True)]
+    points: Sequence[Sequence[object]],
+    parent: Workdir,
+) -> list[Run]:
+    """A run at every point; those that share a program share the initialisers of its networks."""
     kept = [o for o in overrides if not o.startswith(tuple(f"--config.{a.field}=" for a in axes))]
-    plan = make_plan(load_config(config, [*kept, *varied]))
-    check_prepared(plan.recipe.images, plan.config.data.source, plan.config.data.folder)
-    check_same_images(plan.recipe.images)
-    check_devices(plan)
-    return Run(plan, Workdir(folder))
+    initialisers, runs = Initialisers(), []
+    for point in points:
+        varied = [f"--config.{a.field}={v}" for a, v in zip(axes, point, strict=True)]
+        plan = checked_plan(load_config(config, [*kept, *varied]))
+        runs.append(Run(plan, Workdir(parent.path / name_of(axes, point)), initialisers))
+    return runs
 
 
 def _claim(parent: Workdir, axes: Sequence[Axis]) -> None:
@@ -192,6 +189,6 @@ def _write_table(
     lines = [
         (*point, *astuple(row))
         for point, run in zip(points, runs, strict=True)
-        for row in load_results(*run).rows
+        for row in run.evidence().rows
     ]
     write_table(path, names, lines)

@@ -2,22 +2,25 @@
 
 import signal
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NoReturn
 
 import jax
 import numpy as np
 
-from transfer_jax.engine.columns import Standing
+from transfer_jax.engine.columns import ColumnStart, Standing
 from transfer_jax.engine.loop import Pause
-from transfer_jax.engine.processes import agree
+from transfer_jax.engine.processes import agree, asked_of_any
 from transfer_jax.grid.conditions import Column
 from transfer_jax.plan.schema import Checkpoint
 from transfer_jax.running.column_checkpoints import ColumnCheckpoints
 from transfer_jax.running.logs import ColumnLog
-from transfer_jax.running.progress import RunProgress
+from transfer_jax.running.run import Run
+from transfer_jax.running.session import Session
 from transfer_jax.running.stopping import Stopped, StopRequest
+
+MEASURING = "while controls were measured"
 
 
 def stop_if_asked(stop: StopRequest) -> None:
@@ -32,6 +35,21 @@ def stop_if_asked(stop: StopRequest) -> None:
     (number,) = agree(stop.signal)
     if number:
         stop_now(number, "between columns")
+
+
+def stop_measuring_if_asked(stop: StopRequest) -> None:
+    """Stop while the first process measures controls and the others wait for it.
+
+    A column whose controls are not whole is trained again from its last checkpoint.
+
+    Args:
+      stop: whether the process was asked to stop.
+
+    Raises:
+      Stopped: it was, or another process of the run.
+    """
+    if number := asked_of_any(stop.signal):
+        stop_now(number, MEASURING)
 
 
 def stop_now(number: int, where: str) -> NoReturn:
@@ -51,11 +69,13 @@ def stop_now(number: int, where: str) -> NoReturn:
     raise Stopped(number, f"stopped by {name} {where}; the same command goes on")
 
 
-@dataclass
-class Watched:
-    """A column of the slot that is trained: what is kept of it while it is."""
+@dataclass(frozen=True)
+class ColumnInTraining:
+    """A column of a run, what it starts from, and what is written of it while it is trained."""
 
+    run: Run
     column: Column
+    start: ColumnStart
     checkpoints: ColumnCheckpoints
     log: ColumnLog
 
@@ -66,25 +86,22 @@ class SlotWatch:
     Args:
       slot: the columns, one a row of the mesh.
       settings: `config.checkpoint`.
+      done: steps done when training begins.
       steps: steps in all.
-      progress: what a person sees.
-      stop: whether the process was asked to stop.
-      still_ours: raises an error where the folder is no longer this process's.
+      session: who looks on, who may stop it, and whose the folder is.
     """
 
     def __init__(
         self,
-        slot: Sequence[Watched],
+        slot: Sequence[ColumnInTraining],
         settings: Checkpoint,
+        done: int,
         steps: int,
-        progress: RunProgress,
-        stop: StopRequest,
-        still_ours: Callable[[], None],
+        session: Session,
     ) -> None:
         self.slot, self.settings, self.steps = slot, settings, steps
-        self.progress, self.stop, self.still_ours = progress, stop, still_ours
-        self.saved_at, self.saved_step = time.monotonic(), 0
-        self.tests = 0
+        self.session, self.progress = session, session.progress
+        self.saved_at, self.saved_step = time.monotonic(), done
 
     def __call__(self, pause: Pause) -> None:
         """See to what is due.
@@ -96,9 +113,9 @@ class SlotWatch:
           Stopped: the process was asked to stop; what is done is on disk.
           LockError: the folder is another process's.
         """
-        self.still_ours()
+        self.session.still_ours()
         self._note(pause)
-        stop, due = agree(self.stop.signal, self._is_due(pause))
+        stop, due = agree(self.session.stop.signal, self._is_due(pause))
         if pause.done == self.steps:
             return  # What is finished is written first; a stop is seen before the next slot.
         if stop or due:
@@ -145,12 +162,12 @@ class SlotWatch:
                 self._say_unwritten(pause, error)
 
     def _stop(self, number: int, pause: Pause) -> None:
-        for watched in self.slot:
+        for own in self.slot:
             try:
-                watched.checkpoints.wait()
+                own.checkpoints.wait()
             except OSError as error:
                 self._say_unwritten(pause, error)
-        names = ", ".join(watched.column.name for watched in self.slot)
+        names = ", ".join(own.column.name for own in self.slot)
         stop_now(number, f"at step {pause.done} of {self.steps} of {names}")
 
     def _say_unwritten(self, pause: Pause, error: OSError) -> None:

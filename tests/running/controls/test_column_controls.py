@@ -13,7 +13,7 @@ from tests.conftest import TINY
 from transfer_jax.analysis.figures.control_figures import transfers
 from transfer_jax.data.augment import normalise
 from transfer_jax.data.tasks import first_examples
-from transfer_jax.engine.columns import column_inputs
+from transfer_jax.engine.columns import column_inputs, task_normalisation
 from transfer_jax.engine.optimizers import sgd
 from transfer_jax.engine.step import ColumnProgram
 from transfer_jax.folder.control_results import CONTROLS, ControlRow, read_controls
@@ -21,7 +21,7 @@ from transfer_jax.folder.results import ResultsError
 from transfer_jax.grid.conditions import Cut
 from transfer_jax.plan.config import ConfigError, load_config
 from transfer_jax.plan.plan import Plan, check_devices, make_plan
-from transfer_jax.running.controls.probe import Looker
+from transfer_jax.running.controls.probe import Evaluator
 from transfer_jax.running.controls.stitching import Stitched, stitched_program
 
 FLAGS = [
@@ -51,7 +51,9 @@ def images_of(plan: Plan, column):
     images, task = plan.recipe.images, plan.splits["distant"].task("B")
     numbers = first_examples(images.labels, images.is_test, task, None)
     numbers = numbers[np.linspace(0, len(numbers) - 1, 40).astype(int)]
-    inputs = column_inputs(column, plan.splits["distant"], plan.recipe)
+    split = plan.splits["distant"]
+    seen = task_normalisation(plan.recipe, split.task("A"))
+    inputs = column_inputs(column, split, plan.recipe, seen)
     labels = np.array([list(task.classes).index(c) for c in images.labels[numbers]])
     return normalise(jnp.asarray(images.in_memory[numbers]), inputs.mean, inputs.scale), labels
 
@@ -185,7 +187,7 @@ def test_a_run_killed_amid_its_controls_goes_on_with_the_same(run, tmp_path, mon
     folder, _ = run
     config = load_config("fashion_mnist", FLAGS)
     looks = 0
-    whole = Looker.accuracy
+    whole = Evaluator.accuracy
 
     def stop_at_the_fortieth(self, params, probe):
         nonlocal looks
@@ -194,7 +196,7 @@ def test_a_run_killed_amid_its_controls_goes_on_with_the_same(run, tmp_path, mon
             raise KeyboardInterrupt
         return whole(self, params, probe)
 
-    monkeypatch.setattr(column.Looker, "accuracy", stop_at_the_fortieth)
+    monkeypatch.setattr(column.Evaluator, "accuracy", stop_at_the_fortieth)
     with pytest.raises(KeyboardInterrupt):
         tj.run(config, tmp_path / "again")
     monkeypatch.undo()

@@ -30,7 +30,7 @@ from transfer_jax.folder.control_results import (
     ControlRow,
 )
 from transfer_jax.folder.results import ResultRow
-from transfer_jax.grid.conditions import RANDOM, Treatment
+from transfer_jax.grid.conditions import RANDOM_BASE, Treatment
 
 # A place on the horizontal axis to the mean there.
 Line = dict[str, float]
@@ -91,7 +91,7 @@ def transfers(rows: Iterable[ControlRow]) -> list[ControlRow]:
     Returns:
       Those of columns whose base is neither the target nor random, with all examples.
     """
-    return [row for row in rows if not row.examples and row.base not in (row.target, RANDOM)]
+    return [row for row in rows if not row.examples and row.base not in (row.target, RANDOM_BASE)]
 
 
 def _profiles(rows: Sequence[ControlRow], control: str, ylabel: str, xlabel: str) -> Figure:

@@ -20,7 +20,7 @@ from transfer_jax.analysis.figures.drawing import (
     tidy,
 )
 from transfer_jax.analysis.page.notes import interval_note, unfinished_note
-from transfer_jax.analysis.page.report import numbers_of, write_page
+from transfer_jax.analysis.page.report import write_page
 from transfer_jax.analysis.statistics import students
 from transfer_jax.analysis.statistics.advice import advise
 from transfer_jax.analysis.statistics.effects import GAIN, Effect, Effects
@@ -50,7 +50,7 @@ def write_comparison(runs: Sequence[Evidence], folder: epath.Path) -> list[epath
       The files; the page is the last one.
     """
     compared = [
-        Compared(name, run, numbers_of(run)) for name, run in zip(_names(runs), runs, strict=True)
+        Compared(name, run, run.numbers) for name, run in zip(_names(runs), runs, strict=True)
     ]
     names = list(dict.fromkeys(own.group.name for _, _, found in compared for own in found))
     tables = [_advice_table(compared), _config_table(compared)]

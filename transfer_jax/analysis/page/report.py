@@ -30,7 +30,7 @@ from transfer_jax.analysis.paper.beside_authors import (
 from transfer_jax.analysis.paper.original import original_rows
 from transfer_jax.analysis.statistics.advice import advise
 from transfer_jax.analysis.statistics.contrasts import RANDOM_HALVES, family_of
-from transfer_jax.analysis.statistics.crossing import groups, of_targets
+from transfer_jax.analysis.statistics.crossing import of_targets
 from transfer_jax.analysis.statistics.effects import Effects, effects
 from transfer_jax.analysis.tables import (
     Table,
@@ -46,23 +46,6 @@ from transfer_jax.folder.whole_file import write_whole
 PAPERS_IMAGES = "imagenet2012"
 
 
-def numbers_of(evidence: Evidence) -> list[Effects]:
-    """The numbers of a run.
-
-    Args:
-      evidence: the run's folder.
-
-    Returns:
-      Those of each group of networks.
-    """
-    found = [effects(group, evidence.test_of) for group in groups(evidence.rows)]
-    validation = evidence.on_validation()
-    if validation is None:
-        return found
-    judged = [effects(group, validation.test_of) for group in groups(validation.rows)]
-    return [replace(own, validation=by) for own, by in zip(found, judged, strict=True)]
-
-
 def result_tables(found: Sequence[Effects]) -> list[Table]:
     """The tables of a report: of each group, accuracies, gains, costs and boosts.
 
@@ -76,19 +59,18 @@ def result_tables(found: Sequence[Effects]) -> list[Table]:
     return shown(make(own) for own in found for make in makers)
 
 
-def target_table(evidence: Evidence, found: Sequence[Effects]) -> Table:
+def target_table(evidence: Evidence) -> Table:
     """The advice for each target by itself, where the tasks are not drawn at random.
 
     Args:
       evidence: the run's folder.
-      found: its numbers.
 
     Returns:
       The table; empty where all tasks are random halves.
     """
     lines = []
-    validation = evidence.on_validation()
-    for own in found:
+    validation = evidence.on_validation
+    for own in evidence.numbers:
         targets = sorted({place.target for place in own.group.places})
         if family_of(own.group.splits[0]) == RANDOM_HALVES or len(targets) < 2:
             continue
@@ -101,23 +83,20 @@ def target_table(evidence: Evidence, found: Sequence[Effects]) -> Table:
     return Table("Advice for each target", ("tasks", "target", "advice"), tuple(lines))
 
 
-def write_report(
-    evidence: Evidence, found: Sequence[Effects], *, reload_seconds: int = 0
-) -> list[epath.Path]:
+def write_report(evidence: Evidence, *, reload_seconds: int = 0) -> list[epath.Path]:
     """Write figures, tables and `report.html` into the run's folder.
 
     Args:
       evidence: what the folder holds; where something is missing, the report says so.
-      found: its numbers.
       reload_seconds: after which a browser reads the page again; 0 for never.
 
     Returns:
       The files; the page is the last one.
     """
-    theirs = _authors(evidence)
+    found, theirs = evidence.numbers, _authors(evidence)
     drawn = draw(evidence, found, theirs)
     tables = result_tables(found)
-    beside = [target_table(evidence, found), *control_tables(evidence.controls, evidence.rows)]
+    beside = [target_table(evidence), *control_tables(evidence.controls, evidence.rows)]
     tables += shown(beside)
     claims = shown([claims_table(evidence.rows), table1(evidence.rows)])
     if theirs:

@@ -6,7 +6,7 @@ from functools import cache
 from importlib import resources
 
 from transfer_jax.folder.results import ResultRow
-from transfer_jax.grid.conditions import RANDOM, Treatment
+from transfer_jax.grid.conditions import RANDOM_BASE, Treatment
 
 # The group of networks that a config names as `reference`, to the authors' experiments.
 EXPERIMENTS = {
@@ -26,7 +26,7 @@ TREATMENTS = {
     "random_frozen": Treatment.RANDOM,
 }
 # The letters of the paper; its repository has them the other way round.
-TASKS = {"manmade": "A", "natural": "B", "whole": "A", "random": RANDOM}
+TASKS = {"manmade": "A", "natural": "B", "whole": "A", "random": RANDOM_BASE}
 WHOLE_EXAMPLES = 1300
 
 

@@ -3,10 +3,8 @@
 from collections.abc import Callable, Hashable, Iterator
 
 import jax.numpy as jnp
-from jax.sharding import Mesh
 
 from transfer_jax.engine.columns import ColumnStart
-from transfer_jax.engine.feeds import Feed
 from transfer_jax.engine.loop import CompiledProgram, Pause
 from transfer_jax.engine.mesh import column_mesh
 from transfer_jax.folder.control_results import (
@@ -17,12 +15,9 @@ from transfer_jax.folder.control_results import (
     STITCHING,
     ControlRow,
 )
-from transfer_jax.folder.workdir import Workdir
-from transfer_jax.grid.conditions import RANDOM, Column
-from transfer_jax.grid.grid import base_condition
+from transfer_jax.grid.conditions import Column, Task
 from transfer_jax.models.layered import Variables
 from transfer_jax.plan.plan import Plan
-from transfer_jax.running.bases import restore_base
 from transfer_jax.running.controls.measure import (
     Finished,
     barriers,
@@ -30,10 +25,11 @@ from transfer_jax.running.controls.measure import (
     scores,
     similarities,
 )
-from transfer_jax.running.controls.probe import Looker, Probe
+from transfer_jax.running.controls.probe import Evaluator, Probe
 from transfer_jax.running.controls.stitching import stitched_networks, stitched_program
+from transfer_jax.running.feeds import Feeds
+from transfer_jax.running.run import Run
 
-FeedOf = Callable[[Plan, list[ColumnStart], Mesh], Feed]
 MEASURES = {
     CKA: similarities,
     BARRIER: barriers,
@@ -46,28 +42,22 @@ class ColumnControls:
     """Measures controls; what is compiled is kept from column to column.
 
     Args:
-      feed_of: where a stitch's training images come from.
+      feeds: where a stitch's training images come from.
       on_pause: called as a stitch is trained.
     """
 
-    def __init__(self, feed_of: FeedOf, on_pause: Callable[[Pause], None]) -> None:
-        self.feed_of, self.on_pause = feed_of, on_pause
-        self.lookers: dict[Hashable, Looker] = {}
-        self.stitches: dict[Hashable, tuple[CompiledProgram, Looker]] = {}
+    def __init__(self, feeds: Feeds, on_pause: Callable[[Pause], None]) -> None:
+        self.feeds, self.on_pause = feeds, on_pause
+        self.evaluators: dict[Hashable, Evaluator] = {}
+        self.stitches: dict[Hashable, tuple[CompiledProgram, Evaluator]] = {}
 
     def measure(
-        self,
-        plan: Plan,
-        folder: Workdir,
-        column: Column,
-        start: ColumnStart,
-        trained: dict[str, Variables],
+        self, run: Run, column: Column, start: ColumnStart, trained: dict[str, Variables]
     ) -> Iterator[ControlRow]:
-        """The controls of a column of conditions; none of base networks.
+        """The controls of a column of conditions.
 
         Args:
-          plan: the plan.
-          folder: the run's folder, which holds the base networks.
+          run: its run, whose base networks are trained.
           column: the column.
           start: what it started from.
           trained: cut label to the layers that its condition trained.
@@ -75,43 +65,37 @@ class ColumnControls:
         Yields:
           Their numbers.
         """
-        if column.base is None or not plan.config.controls:
-            return
-        own_base = base_condition(column.split, column.seed, column.target)
-        target = restore_base(plan, folder, own_base)
-        done = self._finished(plan, column, start, trained, target)
-        for name in plan.config.controls:
+        asked = run.plan.config.controls
+        done = self._finished(run, column, start, trained)
+        for name in asked:
             if name in MEASURES:
                 yield from MEASURES[name](done)
-        if STITCHING in plan.config.controls and column.base not in (column.target, RANDOM):
-            yield from self._stitching(plan, start, done)
+        source = run.bases(column.split)[column.base].classes
+        target = run.plan.splits[column.split].task(column.target).classes
+        if STITCHING in asked and source not in (None, target):
+            yield from self._stitching(run.plan, start, done)
 
     def _finished(
-        self,
-        plan: Plan,
-        column: Column,
-        start: ColumnStart,
-        trained: dict[str, Variables],
-        target: Variables,
+        self, run: Run, column: Column, start: ColumnStart, trained: dict[str, Variables]
     ) -> Finished:
-        split, recipe, count = plan.splits[column.split], plan.recipe, plan.config.control_examples
-        own = split.task(column.target)
-        source = own if column.base == RANDOM else split.task(column.base or "")
+        plan, recipe, count = run.plan, run.plan.recipe, run.plan.config.control_examples
+        bases, own = run.bases(column.split), plan.splits[column.split].task(column.target)
+        source = Task("source", bases[column.base].classes or own.classes)
 
-        def probe(task: object, *, test: bool) -> Probe:
+        def probe(task: Task, *, test: bool) -> Probe:
             where = (recipe.images, task, start.inputs, count)
-            return Probe(*where, test=test, crop=recipe.crop)  # pyright: ignore
+            return Probe(*where, test=test, crop=recipe.crop)
 
         key = plan.program_key(())
-        looker = self.lookers.setdefault(key, Looker(plan.network))
+        evaluator = self.evaluators.setdefault(key, Evaluator(plan.network))
         return Finished(
             column,
             plan.network.layer_names,
             start.base,
-            target,
+            bases[column.target].variables(column.seed),
             start.networks,
             trained,
-            looker,
+            evaluator,
             probe(source, test=False),
             probe(own, test=False),
             probe(own, test=True),
@@ -128,12 +112,12 @@ class ColumnControls:
             if key not in self.stitches:
                 program = stitched_program(plan.program(()), n)
                 compiled = CompiledProgram(program, mesh)
-                self.stitches[key] = (compiled, Looker(program.network))
-            compiled, looker = self.stitches[key]
+                self.stitches[key] = (compiled, Evaluator(program.network))
+            compiled, evaluator = self.stitches[key]
             networks = stitched_networks(compiled.program, done.base, done.target, x)
             (whole,) = networks.values()
-            yield done.row(STITCHING, n, looker.accuracy(whole, done.target_test))
+            yield done.row(STITCHING, n, evaluator.accuracy(whole, done.target_test))
             begun = start._replace(networks=dict(networks), base=whole, standing=None)
-            feed = self.feed_of(plan, [begun], mesh)
+            feed = self.feeds.of(plan, [begun], mesh)
             (outcome,) = compiled.run([begun], feed, plan.recipe.steps, self.on_pause)
             yield done.row(STITCHING, n, float(outcome.top1[0]), at=plan.recipe.steps)

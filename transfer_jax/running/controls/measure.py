@@ -15,7 +15,7 @@ from transfer_jax.folder.control_results import (
 )
 from transfer_jax.grid.conditions import Column, Cut
 from transfer_jax.models.layered import Variables
-from transfer_jax.running.controls.probe import Looker, Probe
+from transfer_jax.running.controls.probe import Evaluator, Probe
 from transfer_jax.running.controls.scores import leep, logme, principal, source_posterior
 from transfer_jax.running.controls.similarity import linear_cka
 
@@ -34,9 +34,9 @@ class Finished:
       target: the target's own base network, whole.
       started: cut label to the whole network that its condition started from.
       trained: cut label to the layers that it trained.
-      looker: runs networks.
+      evaluator: runs networks.
       source_train, target_train, target_test: images of the base's task and of the target's, all
-        as the column sees them. A random base has no task: its source images are the target's.
+        as the column sees them. A base that was trained on no task has the target's as its source.
     """
 
     column: Column
@@ -45,7 +45,7 @@ class Finished:
     target: Variables
     started: dict[str, Variables]
     trained: dict[str, Variables]
-    looker: Looker
+    evaluator: Evaluator
     source_train: Probe
     target_train: Probe
     target_test: Probe
@@ -85,10 +85,10 @@ def similarities(done: Finished) -> Iterator[ControlRow]:
 
     Source: Kornblith et al. (2019), Similarity of neural network representations revisited.
     """
-    base = done.looker.activations(done.base, done.target_test)
+    base = done.evaluator.activations(done.base, done.target_test)
     networks = {0: done.target} | {cut.n: done.trained[cut.label] for cut in done.tuned}
     for n, params in networks.items():
-        own = done.looker.activations(params, done.target_test)
+        own = done.evaluator.activations(params, done.target_test)
         for layer in done.layer_names:
             yield done.row(CKA, n, linear_cka(base[layer], own[layer]), layer=layer)
 
@@ -118,7 +118,7 @@ def barriers(done: Finished) -> Iterator[ControlRow]:
         a, b = done.trained[first.label], done.trained[second.label]
         for place in PLACES.tolist():
             between = jax.tree.map(lambda x, y, p=place: (1 - p) * x + p * y, a, b)
-            accuracy = done.looker.accuracy(between, done.target_test)
+            accuracy = done.evaluator.accuracy(between, done.target_test)
             yield done.row(BARRIER, first.n, accuracy, at=place)
 
 
@@ -139,11 +139,11 @@ def robustness(done: Finished) -> Iterator[ControlRow]:
     """
     for cut in done.tuned:
         trained, started = done.trained[cut.label], done.started[cut.label]
-        whole = done.looker.accuracy(trained, done.target_test)
+        whole = done.evaluator.accuracy(trained, done.target_test)
         yield done.row(REINITIALISATION, cut.n, whole)
         for layer in done.layer_names:
             changed = {**trained, layer: started[layer]}
-            accuracy = done.looker.accuracy(changed, done.target_test)
+            accuracy = done.evaluator.accuracy(changed, done.target_test)
             yield done.row(REINITIALISATION, cut.n, accuracy, layer=layer)
 
 
@@ -162,8 +162,8 @@ def scores(done: Finished) -> Iterator[ControlRow]:
     Source: Nguyen et al. (2020), LEEP; You et al. (2021), LogME. LEEP asks for a source classifier
     on the features; a linear discriminant analysis on the source's training images is taken.
     """
-    source = done.looker.activations(done.base, done.source_train)
-    target = done.looker.activations(done.base, done.target_train)
+    source = done.evaluator.activations(done.base, done.source_train)
+    target = done.evaluator.activations(done.base, done.target_train)
     labels = done.target_train.labels
     for n in dict.fromkeys(cut.n for cut in done.frozen):
         layer = done.layer_names[n - 1]

@@ -51,7 +51,7 @@ class Probe:
         ]
 
 
-class Looker:
+class Evaluator:
     """Runs whole networks of one architecture on probes, compiled once.
 
     Args:

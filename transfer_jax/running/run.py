@@ -1,0 +1,126 @@
+"""A run: what its columns start from, where they stand, and whether it is finished."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+import jax
+import numpy as np
+
+from transfer_jax.analysis.evidence import Evidence, read_evidence
+from transfer_jax.engine.columns import (
+    ColumnStart,
+    Init,
+    column_inputs,
+    column_key,
+    column_order,
+    initial_networks,
+)
+from transfer_jax.folder.results import ResultRow, check_complete, read_rows
+from transfer_jax.folder.workdir import Workdir
+from transfer_jax.grid.conditions import Column
+from transfer_jax.plan.base import Base
+from transfer_jax.plan.differences import fingerprint
+from transfer_jax.plan.initialisers import Initialisers
+from transfer_jax.plan.optimizer_fields import in_state
+from transfer_jax.plan.plan import Plan
+from transfer_jax.running.bases import bases_of
+from transfer_jax.running.claim import claim
+from transfer_jax.running.column_checkpoints import ColumnCheckpoints
+
+
+@dataclass(frozen=True, eq=False)
+class Run:
+    """A plan and the folder that it is carried out in.
+
+    Attributes:
+      plan: the plan.
+      folder: the folder.
+      initialisers: those of all runs that are trained together, so that each is compiled once.
+    """
+
+    plan: Plan
+    folder: Workdir
+    initialisers: Initialisers = field(default_factory=Initialisers)
+
+    @property
+    def init(self) -> Init:
+        """Makes a fresh network from a key."""
+        return self.initialisers.of(self.plan)
+
+    def is_finished(self) -> bool:
+        """Whether the folder holds all results of this very plan.
+
+        Raises:
+          WorkdirError: the folder is another run's.
+        """
+        if not (self.folder.config.exists() and self.folder.results.exists()):
+            return False
+        claim(self.folder, self.plan.config, self.plan.recipe.images)
+        return True
+
+    def has_finished(self, column: Column) -> bool:
+        """Whether a column's rows are there, which are written last of all."""
+        return self.folder.column(column).exists()
+
+    def checkpoints(self, column: Column) -> ColumnCheckpoints:
+        """Where a column in training is kept."""
+        identity = {
+            "run": fingerprint(self.plan.config, self.plan.recipe.images),
+            "column": column.name,
+            "cuts": [cut.label for cut in column.cuts],
+            "key": np.asarray(jax.random.key_data(column_key(column))).tolist(),
+        }
+        return ColumnCheckpoints(self.folder.checkpoints(column), identity)
+
+    def bases(self, split: str) -> Mapping[str | None, Base]:
+        """The base networks that conditions of a split copy from, by what they call them."""
+        return bases_of(self.plan, self.folder, self.plan.splits[split], self.init)
+
+    def start(self, column: Column) -> ColumnStart:
+        """What a column starts from at its first step."""
+        plan = self.plan
+        base = self.bases(column.split)[column.base]
+        variables = base.variables(column.seed)
+        where = (column, plan.splits[column.split], plan.recipe)
+        return ColumnStart(
+            networks=initial_networks(column, plan.network.layer_names, self.init, variables),
+            base=variables,
+            inputs=column_inputs(*where, base.mean(plan.recipe)),
+            order=column_order(*where),
+            settings=in_state(plan.config.optimizer),
+        )
+
+    def rows(self) -> list[ResultRow]:
+        """The rows of all columns, when they are finished.
+
+        Raises:
+          ResultsError: a network's row is missing or damaged.
+        """
+        waves = [wave for _, wave in self.plan.waves()]
+        tables = [self.folder.column(column) for wave in waves for column in wave]
+        rows = [row for table in tables for row in read_rows(table)]
+        check_complete(self.folder.path / "columns", rows, self.plan.networks)
+        return rows
+
+    def evidence(self) -> Evidence:
+        """What the folder of a finished run holds.
+
+        Raises:
+          ResultsError: the results are damaged or not what the plan asks for.
+        """
+        rows = read_rows(self.folder.results)
+        check_complete(self.folder.results, rows, self.plan.networks)
+        return read_evidence(self.folder.path, rows)
+
+
+class RunColumn(NamedTuple):
+    """A column, and the run that it belongs to."""
+
+    run: Run
+    column: Column
+
+    @property
+    def is_finished(self) -> bool:
+        """Whether its rows are there."""
+        return self.run.has_finished(self.column)

@@ -1,0 +1,143 @@
+"""A slot: columns that are trained side by side, one a row of the mesh."""
+
+from collections.abc import Iterator, Sequence
+
+import jax
+
+from transfer_jax.engine.columns import Standing
+from transfer_jax.engine.loop import ColumnOutcome, CompiledProgram
+from transfer_jax.engine.processes import first_alone
+from transfer_jax.engine.step import ColumnState
+from transfer_jax.folder.control_results import ControlRow, write_controls
+from transfer_jax.models.layered import Variables
+from transfer_jax.running.column_checkpoints import ColumnCheckpoints, DamagedCheckpoint
+from transfer_jax.running.column_files import keep_networks, keep_results, keep_tests
+from transfer_jax.running.logs import ColumnLog
+from transfer_jax.running.run import RunColumn
+from transfer_jax.running.session import Session
+from transfer_jax.running.watch import (
+    MEASURING,
+    ColumnInTraining,
+    SlotWatch,
+    stop_measuring_if_asked,
+    stop_now,
+)
+
+
+class Slot:
+    """Prepares, trains and keeps at most as many columns as the mesh has rows.
+
+    Args:
+      wave: name of the wave, for who looks on.
+      own: the columns; they share a program, hence all that is looked at here of one's plan.
+      compiled: the program.
+      session: what all slots share.
+    """
+
+    def __init__(
+        self, wave: str, own: Sequence[RunColumn], compiled: CompiledProgram, session: Session
+    ) -> None:
+        self.compiled, self.session, self.plan = compiled, session, own[0].run.plan
+        self.columns = self._prepare(wave, own)
+
+    def _prepare(self, wave: str, own: Sequence[RunColumn]) -> list[ColumnInTraining]:
+        """Each column with what it starts from, or goes on from."""
+        kept = [run.checkpoints(column) for run, column in own]
+        standings = self._standings(own[0], kept)
+        self.done = int(standings[0].state.step) if standings else 0
+        self.session.progress.begin(wave, own[0].column.name, self.done * len(own))
+        each = zip(own, kept, standings or [None] * len(own), strict=True)
+        return [self._in_training(*column) for column in each]
+
+    def _in_training(
+        self, own: RunColumn, checkpoints: ColumnCheckpoints, standing: Standing | None
+    ) -> ColumnInTraining:
+        run, column = own
+        start = run.start(column)._replace(standing=standing)
+        writers = self.session.writers.get(run)
+        log = ColumnLog(run.folder.metrics(column), column, self.done, writers)
+        return ColumnInTraining(run, column, start, checkpoints, log)
+
+    def _standings(self, first: RunColumn, kept: list[ColumnCheckpoints]) -> list[Standing]:
+        """Where the columns stand: at the last step that all have a checkpoint of."""
+        steps = sorted(set.intersection(*(set(c.steps()) for c in kept)), reverse=True)
+        if not steps:
+            return []
+        for step in steps:
+            like = self._fresh_state(first, step)
+            try:
+                return [checkpoints.restore(step, like) for checkpoints in kept]
+            except DamagedCheckpoint as error:
+                earlier = [s for s in steps if s < step]
+                then = f"going on from step {earlier[0]}" if earlier else "beginning anew"
+                self.session.progress.say(f"{error}; {then}")
+        return []
+
+    def _fresh_state(self, own: RunColumn, step: int) -> ColumnState:
+        """Shapes of the state at a step: it is that of the step's phase."""
+        program = self.compiled.program.at(step, self.plan.recipe.steps)
+
+        def state() -> ColumnState:
+            fresh = own.run.init(jax.random.key(0))
+            return program.init({cut.label: fresh for cut in own.column.cuts})
+
+        return jax.eval_shape(state)
+
+    def train(self) -> list[ColumnOutcome]:
+        """Train the columns; what a stop must not lose is written meanwhile.
+
+        Returns:
+          One outcome a column.
+        """
+        session, config, steps = self.session, self.plan.config, self.plan.recipe.steps
+        starts = [own.start for own in self.columns]
+        watch = SlotWatch(self.columns, config.checkpoint, self.done, steps, session)
+        try:
+            return self.compiled.run(
+                starts,
+                session.feeds.of(self.plan, starts, self.compiled.mesh),
+                steps,
+                session.profiled.around(watch),
+                log_every=min(config.logs.every, config.checkpoint.steps or steps),
+                test_every=config.test_every,
+                extra_pauses=session.profiled.steps,
+            )
+        finally:
+            session.profiled.stop()
+            for own in self.columns:
+                own.checkpoints.close()
+
+    def keep(self, outcomes: Sequence[ColumnOutcome]) -> None:
+        """Write what training gave; the rows last, since they say that a column is finished.
+
+        Args:
+          outcomes: one a column.
+        """
+
+        def write() -> None:
+            for own, outcome in zip(self.columns, outcomes, strict=True):
+                own.log.flush()
+                keep_networks(own.run, own.column, outcome)
+                keep_tests(own.run, own.column, own.start, outcome)
+                self._keep_controls(own, outcome)
+                keep_results(own.run, own.column, outcome)
+                own.checkpoints.delete()
+
+        if number := first_alone(write, lambda: self.session.stop.signal):
+            stop_now(number, MEASURING)
+
+    def _keep_controls(self, own: ColumnInTraining, outcome: ColumnOutcome) -> None:
+        named = own.run.plan.config.controls
+        if own.column.base is not None and named:
+            assert outcome.networks is not None
+            self.session.progress.say(f"measuring {', '.join(named)} of {own.column.name}")
+            write_controls(
+                own.run.folder.controls(own.column), self._measured(own, outcome.networks)
+            )
+
+    def _measured(
+        self, own: ColumnInTraining, trained: dict[str, Variables]
+    ) -> Iterator[ControlRow]:
+        for row in self.session.controls.measure(own.run, own.column, own.start, trained):
+            stop_measuring_if_asked(self.session.stop)
+            yield row

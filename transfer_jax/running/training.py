@@ -1,0 +1,133 @@
+"""Trains what is left of one or several runs: wave by wave, slot by slot, from checkpoints."""
+
+import contextlib
+from collections.abc import Callable, Hashable, Iterator, Sequence
+
+from etils import epath
+from rich.console import Console
+
+from transfer_jax.engine.loop import CompiledProgram
+from transfer_jax.engine.mesh import slots
+from transfer_jax.engine.processes import all_meet, is_first
+from transfer_jax.plan.plan import plan_mesh
+from transfer_jax.running.controls.column import ColumnControls
+from transfer_jax.running.feeds import Feeds
+from transfer_jax.running.logs import Writers
+from transfer_jax.running.profiling import Profiled
+from transfer_jax.running.progress import RunProgress
+from transfer_jax.running.run import Run, RunColumn
+from transfer_jax.running.session import Session
+from transfer_jax.running.slot import Slot
+from transfer_jax.running.stopping import StopRequest
+from transfer_jax.running.watch import stop_if_asked, stop_measuring_if_asked
+
+
+def train(
+    runs: Sequence[Run],
+    console: Console,
+    stop: StopRequest,
+    still_ours: Callable[[], None],
+    progress_files: Sequence[epath.Path] = (),
+) -> None:
+    """Train the columns that the folders of some runs do not hold yet.
+
+    Each finished column is on disk before the next slot begins.
+
+    Args:
+      runs: the runs; columns of all that share a program are trained as one grid.
+      console: where progress is shown.
+      stop: whether the process was asked to stop.
+      still_ours: raises an error where a folder is no longer this process's.
+      progress_files: where other shells read how far it is.
+
+    Raises:
+      Stopped: the process was asked to stop, and did.
+      LockError: a folder is another process's.
+    """
+    with all_meet("the list of columns"):
+        todo = {own for _, wave in _waves(runs) for own in wave if not own.is_finished}
+    total = sum(own.run.plan.recipe.steps for own in todo)
+    with (
+        _closing(_writers(runs)) as writers,
+        RunProgress(total, console, progress_files) as progress,
+    ):
+        session = _session(runs, progress, stop, still_ours, writers)
+        for name, wave in _waves(runs):
+            for group in _by_program(wave):
+                _train_group(name, group, todo, session)
+    _clear_checkpoints(runs)
+
+
+def _waves(runs: Sequence[Run]) -> Iterator[tuple[str, list[RunColumn]]]:
+    """The waves of all runs side by side."""
+    for waves in zip(*(run.plan.waves() for run in runs), strict=True):
+        columns = [
+            RunColumn(run, column)
+            for run, (_, wave) in zip(runs, waves, strict=True)
+            for column in wave
+        ]
+        yield waves[0][0], columns
+
+
+def _by_program(wave: Sequence[RunColumn]) -> list[list[RunColumn]]:
+    groups: dict[Hashable, list[RunColumn]] = {}
+    for own in wave:
+        groups.setdefault(own.run.plan.program_key(own.column.cuts), []).append(own)
+    return list(groups.values())
+
+
+def _train_group(
+    wave: str, group: Sequence[RunColumn], todo: set[RunColumn], session: Session
+) -> None:
+    """Train the columns that share a program, which is compiled once."""
+    plan, cuts = group[0].run.plan, group[0].column.cuts
+    # The mesh is that of the whole group, so that a run which goes on after a stop divides its
+    # batches as if it had never stopped.
+    mesh = plan_mesh(plan, group)
+    compiled = CompiledProgram(plan.program(cuts), mesh)
+    for columns in slots([own for own in group if own in todo], mesh):
+        stop_if_asked(session.stop)
+        slot = Slot(wave, columns, compiled, session)
+        slot.keep(slot.train())
+
+
+def _session(
+    runs: Sequence[Run],
+    progress: RunProgress,
+    stop: StopRequest,
+    still_ours: Callable[[], None],
+    writers: dict[Run, Writers],
+) -> Session:
+    feeds, first = Feeds(), runs[0]
+    return Session(
+        progress,
+        stop,
+        still_ours,
+        feeds,
+        ColumnControls(feeds, lambda _: stop_measuring_if_asked(stop)),
+        Profiled(first.folder.path / "profile", first.plan.config.profile_steps),
+        writers,
+    )
+
+
+def _writers(runs: Sequence[Run]) -> dict[Run, Writers]:
+    """TensorBoard's, of the runs that want them."""
+    wanted = [run for run in runs if run.plan.config.logs.tensorboard]
+    return {run: Writers(run.folder.path / "tensorboard") for run in wanted}
+
+
+@contextlib.contextmanager
+def _closing(writers: dict[Run, Writers]) -> Iterator[dict[Run, Writers]]:
+    try:
+        yield writers
+    finally:
+        for own in writers.values():
+            with contextlib.suppress(OSError):  # A full disk is told of where tables are written.
+                own.close()
+
+
+def _clear_checkpoints(runs: Sequence[Run]) -> None:
+    """A process may have been killed between a column's rows and its checkpoints' end."""
+    for run in runs if is_first() else ():
+        if run.folder.checkpoints_folder.exists():
+            run.folder.checkpoints_folder.rmtree()
