@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from transfer_jax.models.caffenet import CONVOLUTIONS, CaffeNet
-from transfer_jax.models.layered import TRAINING, join, split
+from transfer_jax.models.layered import TRAINING, join, params_of
 from transfer_jax.models.pooling import local_response_norm, max_pool
 
 torch = pytest.importorskip("torch", reason="needs the extra bench")
@@ -57,7 +57,7 @@ def network() -> CaffeNet:
 @pytest.fixture(scope="module")
 def params(network):
     """Kernels of He's deviation, so that gradients reach the first layer at full size."""
-    fresh, _ = split(jax.jit(network.init)(jax.random.key(0), jnp.zeros((1, 227, 227, 3))))
+    fresh = params_of(jax.jit(network.init)(jax.random.key(0), jnp.zeros((1, 227, 227, 3))))
     key = jax.random.key(1)
     kernels = {
         name: jax.random.normal(jax.random.fold_in(key, i), layer["kernel"].shape)

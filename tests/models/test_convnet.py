@@ -5,12 +5,12 @@ import numpy as np
 import pytest
 
 from transfer_jax.models.convnet import ConvNet
-from transfer_jax.models.layered import TRAINING, split
+from transfer_jax.models.layered import TRAINING, params_of, statistics_of
 
 X = jax.random.normal(jax.random.key(1), (4, 12, 12, 1))
 NET = ConvNet(3, widths=(4, 6, 6, 6), dense_widths=(8,), dropout=0.5)
 VARIABLES = NET.init(jax.random.key(0), X)
-PARAMS, STATISTICS = split(VARIABLES)
+PARAMS, STATISTICS = params_of(VARIABLES), statistics_of(VARIABLES)
 RNGS = {"dropout": jax.random.key(2)}
 
 

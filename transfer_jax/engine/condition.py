@@ -21,7 +21,8 @@ from transfer_jax.models.layered import (
     Statistics,
     Variables,
     join,
-    split,
+    params_of,
+    statistics_of,
 )
 from transfer_jax.surgery.freeze import freeze
 from transfer_jax.surgery.thaw import thaw
@@ -78,9 +79,9 @@ class ConditionProgram:
           The state; layers that are the base network's for good are not in it.
         """
         owned = set(range(len(self.network.layer_names))) - set(self.cut.from_base)
-        params, statistics = split({name: whole[name] for name in self._names(owned)})
-        every, _ = split(whole)
-        return ConditionState(params, self._optimizer(every).init(every), statistics)
+        own, every = {name: whole[name] for name in self._names(owned)}, params_of(whole)
+        opt_state = self._optimizer(every).init(every)
+        return ConditionState(params_of(own), opt_state, statistics_of(own))
 
     def carried_over(self, state: ConditionState, base: Variables) -> ConditionState:
         """The state at the beginning of this cut's phase.
@@ -174,7 +175,7 @@ class ConditionProgram:
         self, state: ConditionState, base: Variables, grads: Params
     ) -> tuple[Params, optax.OptState]:
         """The optimizer sees the whole network; what it says of frozen layers is zero."""
-        of_base, _ = split(base)
+        of_base = params_of(base)
 
         def update(
             own: Params, opt_state: optax.OptState, grads: Params

@@ -79,27 +79,41 @@ def mode_of(mode: Modes, layer: str) -> Mode:
     return mode if isinstance(mode, Mode) else mode.get(layer, INFERENCE)
 
 
-def split(variables: Variables) -> tuple[Params, Statistics]:
-    """What is differentiated, and what is not.
+def params_of(variables: Variables) -> Params:
+    """What is differentiated, of every layer.
 
     Args:
       variables: those of some layers.
 
     Returns:
-      (parameters of every layer, the other collections of layers that have such).
+      Layer name to parameters.
 
     Example:
-      >>> split({"conv1": {"params": 1, "batch_stats": 2}, "fc2": {"params": 3}})
-      ({'conv1': 1, 'fc2': 3}, {'conv1': {'batch_stats': 2}})
+      >>> params_of({"conv1": {"params": 1, "batch_stats": 2}, "fc2": {"params": 3}})
+      {'conv1': 1, 'fc2': 3}
+    """
+    return {name: own[PARAMS] for name, own in variables.items()}
+
+
+def statistics_of(variables: Variables) -> Statistics:
+    """What is not differentiated, of the layers that have such.
+
+    Args:
+      variables: those of some layers.
+
+    Returns:
+      Layer name to its collections but `params`.
+
+    Example:
+      >>> statistics_of({"conv1": {"params": 1, "batch_stats": 2}, "fc2": {"params": 3}})
+      {'conv1': {'batch_stats': 2}}
     """
     rest = {n: {k: v for k, v in own.items() if k != PARAMS} for n, own in variables.items()}
-    return {n: own[PARAMS] for n, own in variables.items()}, {
-        n: own for n, own in rest.items() if own
-    }
+    return {name: own for name, own in rest.items() if own}
 
 
 def join(params: Params, statistics: Statistics) -> Variables:
-    """What `split` took apart.
+    """Parameters and statistics as variables again.
 
     Args:
       params: parameters of some layers.

@@ -2,6 +2,7 @@
 
 import inspect
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import nullcontext
 from typing import Any, cast
 
 import flax.linen as nn
@@ -26,8 +27,8 @@ class LayerStack:
     """A Layered network of Linen modules, or of functions of an activation.
 
     A module is called as `module(x)`, with those of `train`, `deterministic` and
-    `use_running_average` that its `__call__` takes. The first two turn dropout on and off; its
-    batch normalisation does what the mode says, whatever they are.
+    `use_running_average` that its `__call__` takes. The first two say whether dropout is on; where
+    the mode says otherwise of statistics, it is told to every `nn.BatchNorm` within.
 
     Args:
       layers: layer name to module, in depth order.
@@ -156,7 +157,9 @@ def _call(
     if not kept:
         out = layer.apply(variables, x, rngs=dict(rngs), **_flags(layer, mode))
         return cast(Array, out), {}
-    with nn.intercept_methods(_normalising(mode)):
+    # One flag does for both where both are on, or off.
+    apart = mode.dropout != mode.statistics
+    with nn.intercept_methods(_normalising(mode)) if apart else nullcontext():
         changes = kept if mode.statistics else []
         out, changed = layer.apply(
             variables, x, rngs=dict(rngs), mutable=changes, **_flags(layer, mode)
@@ -175,7 +178,7 @@ def _flags(module: nn.Module, mode: Mode) -> dict[str, Any]:
 
 
 def _normalising(mode: Mode) -> Callable[..., Any]:
-    """Batch normalisation by the mode: a module's own flag cannot hold its statistics alone."""
+    """Batch normalisation by the mode: most modules have one flag, and it says if dropout is on."""
 
     def call(run: Callable[..., Any], args: Any, kwargs: dict[str, Any], context: Any) -> Any:
         module = context.module

@@ -14,7 +14,8 @@ from transfer_jax.models.layered import (
     Statistics,
     Variables,
     join,
-    split,
+    params_of,
+    statistics_of,
 )
 
 PRECISIONS = ("float32", "bfloat16")
@@ -54,8 +55,9 @@ class InPrecision:
     ) -> tuple[Float[Array, "batch ..."], Statistics]:
         """The activation that leaves layer `stop - 1`, in `dtype`; logits in float32."""
         names = self.layer_names[start:stop]
-        params, statistics = split({name: variables[name] for name in names})
-        low = join(jax.tree.map(lambda leaf: leaf.astype(self.dtype), params), statistics)
+        own = {name: variables[name] for name in names}
+        low = jax.tree.map(lambda leaf: leaf.astype(self.dtype), params_of(own))
+        low = join(low, statistics_of(own))
         x = x.astype(self.dtype)
         out, changed = self.network.apply(low, x, start, stop, mode=mode, rngs=rngs)
         last = names[-1:] == self.layer_names[-1:]

@@ -15,7 +15,7 @@ from transfer_jax.engine.step import ColumnProgram
 from transfer_jax.folder.control_results import STITCHING
 from transfer_jax.grid.conditions import Column, Condition, Cut, Split
 from transfer_jax.grid.grid import base_condition, base_conditions, columns, condition_grid
-from transfer_jax.models.layered import Layered
+from transfer_jax.models.layered import Layered, params_of
 from transfer_jax.models.precision import InPrecision
 from transfer_jax.plan.base import Base
 from transfer_jax.plan.components import (
@@ -226,7 +226,7 @@ def _check_grid(config: Config, layer_names: tuple[str, ...]) -> None:
 def _check_parameters(network: Layered, recipe: Recipe) -> None:
     shape = (1, *recipe.network_shape)
     shapes = jax.eval_shape(lambda: network.init(jax.random.key(0), jnp.zeros(shape)))
-    parameters = sum(math.prod(leaf.shape) for leaf in jax.tree.leaves(shapes))
+    parameters = sum(math.prod(leaf.shape) for leaf in jax.tree.leaves(params_of(shapes)))
     if parameters > MOST_PARAMETERS:
         raise ConfigError(
             f"the network has {parameters} parameters; allowed: up to {MOST_PARAMETERS}"
