@@ -4,26 +4,43 @@ import argparse
 import time
 from typing import TYPE_CHECKING
 
-from etils import epath
-from rich.console import Console
-
-from transfer_jax.commands.terminal import print_table
-from transfer_jax.commands.usage import UsageError
-from transfer_jax.folder.places import place
-from transfer_jax.folder.workdir import SWEEP
+from transfer_jax.commands.usage import Parser, UsageError, given, whole
 
 if TYPE_CHECKING:
+    from etils import epath
+    from rich.console import Console
+
     from transfer_jax.analysis.evidence import Evidence
     from transfer_jax.analysis.statistics.effects import Effects
 
 
-def report_command(arguments: argparse.Namespace, _: list[str], console: Console) -> None:
-    """Write the report of a run, finished or not; or compare runs; or show the authors' numbers.
+TASK = "write the report of a run, or of several side by side"
 
-    Args:
-      arguments: `workdirs`, `to`, `watch`, `every` and `reference`.
-      _: unused.
-      console: where to print.
+
+def add_arguments(parser: Parser) -> None:
+    """What is typed after `report`."""
+    parser.add_argument(
+        "workdirs", nargs="*", metavar="workdir", type=given,
+        help="folder of a run, finished or not; several are compared, as are the runs of a sweep",
+    )  # fmt: skip
+    parser.add_argument(
+        "--to", type=given,
+        help="folder of a comparison; default: comparison, beside the runs; or of --reference; "
+        "default: runs/reference",
+    )  # fmt: skip
+    parser.add_argument(
+        "--watch", action="store_true", help="again and again until it is finished; default: once"
+    )
+    parser.add_argument(
+        "--every", type=whole, default=30, help="seconds between, for --watch; default: %(default)s"
+    )
+    parser.add_argument(
+        "--reference", action="store_true", help="the authors' own numbers; default: a run's"
+    )
+
+
+def main(arguments: argparse.Namespace, _: list[str], console: "Console") -> None:
+    """Write the report of a run, finished or not; or compare runs; or show the authors' numbers.
 
     Raises:
       UsageError: no folder is given, or several are watched.
@@ -32,6 +49,7 @@ def report_command(arguments: argparse.Namespace, _: list[str], console: Console
     from transfer_jax.analysis.evidence import read_evidence
     from transfer_jax.analysis.page.comparison import write_comparison
     from transfer_jax.analysis.page.report import write_reference
+    from transfer_jax.folder.places import place
 
     if arguments.reference:
         folder = arguments.to or next(iter(arguments.workdirs), "runs/reference")
@@ -49,22 +67,16 @@ def report_command(arguments: argparse.Namespace, _: list[str], console: Console
         _watch(folders[0], arguments.every, console)
     else:
         evidence, found, files = _write(folders[0])
-        show_results(evidence, found, console)
-        _told(files, console)
+        _tell_run(evidence, found, files, console)
 
 
-def show_results(evidence: "Evidence", found: "list[Effects]", console: Console) -> None:
-    """Print the tables of a run, what they say, and what is missing.
-
-    Args:
-      evidence: the run's folder.
-      found: its numbers.
-      console: where to print.
-    """
+def show_results(evidence: "Evidence", found: "list[Effects]", console: "Console") -> None:
+    """Print the tables of a run, what they say, and what is missing."""
     from transfer_jax.analysis.page.notes import divergence_note, interval_note, unfinished_note
     from transfer_jax.analysis.paper.beside_authors import boost_note
     from transfer_jax.analysis.statistics.advice import advise
     from transfer_jax.analysis.tables import accuracy_table, gain_table, shown, title
+    from transfer_jax.commands.terminal import print_table
 
     for table in shown(make(own) for own in found for make in (accuracy_table, gain_table)):
         print_table(console, table.header, table.rows, title=table.title)
@@ -77,8 +89,10 @@ def show_results(evidence: "Evidence", found: "list[Effects]", console: Console)
         console.print(line, style="bold red", highlight=False, markup=False)
 
 
-def _runs(folder: epath.Path) -> list[epath.Path]:
+def _runs(folder: "epath.Path") -> "list[epath.Path]":
     """A run's folder; of a sweep, its runs'."""
+    from transfer_jax.folder.workdir import SWEEP
+
     if not folder.exists():
         raise ValueError(f"{folder} is not there; give the folder of a run")
     if not (folder / SWEEP).exists():
@@ -87,7 +101,7 @@ def _runs(folder: epath.Path) -> list[epath.Path]:
 
 
 def _write(
-    folder: epath.Path, reload_seconds: int = 0
+    folder: "epath.Path", reload_seconds: int = 0
 ) -> "tuple[Evidence, list[Effects], list[epath.Path]]":
     from transfer_jax.analysis.evidence import read_evidence
     from transfer_jax.analysis.page.report import numbers_of, write_report
@@ -98,7 +112,7 @@ def _write(
     return evidence, found, write_report(evidence, found, reload_seconds=again)
 
 
-def _watch(folder: epath.Path, seconds: int, console: Console) -> None:
+def _watch(folder: "epath.Path", seconds: int, console: "Console") -> None:
     """Write the report again and again until the run is finished."""
     count = -1
     while True:
@@ -111,10 +125,20 @@ def _watch(folder: epath.Path, seconds: int, console: Console) -> None:
         if evidence.finished:
             break
         time.sleep(seconds)
+    _tell_run(evidence, found, files, console)
+
+
+def _tell_run(
+    evidence: "Evidence", found: "list[Effects]", files: "list[epath.Path]", console: "Console"
+) -> None:
+    from transfer_jax.folder.extras import left_out
+
     show_results(evidence, found, console)
+    if note := left_out("tables"):
+        console.print(note, highlight=False, soft_wrap=True)
     _told(files, console)
 
 
-def _told(files: list[epath.Path], console: Console) -> None:
+def _told(files: "list[epath.Path]", console: "Console") -> None:
     console.print("Written: " + ", ".join(map(str, files)), highlight=False, soft_wrap=True)
     console.print(f"Next: open {files[-1]}", highlight=False, soft_wrap=True)

@@ -10,6 +10,7 @@ import numpy as np
 from etils import epath
 from jaxtyping import Float
 
+from transfer_jax.folder.extras import needs
 from transfer_jax.folder.places import place
 from transfer_jax.folder.whole_file import write_table
 from transfer_jax.grid.conditions import Column, Condition, Treatment
@@ -109,11 +110,15 @@ class Results:
         Returns:
           A table with the fields of `ResultRow` as columns.
 
+        Raises:
+          ExtraError: pandas is not installed.
+
         Example:
           >>> list(Results((), "").frame().columns)[:3]
           ['split', 'seed', 'treatment']
         """
-        import pandas as pd
+        with needs("tables", "A table of pandas"):
+            import pandas as pd
 
         names = [field.name for field in fields(ResultRow)]
         return pd.DataFrame([astuple(row) for row in self.rows], columns=pd.Index(names))

@@ -6,10 +6,9 @@ from etils import epath
 from ml_collections import ConfigDict
 from rich.console import Console
 
-from transfer_jax.analysis.evidence import read_evidence
-from transfer_jax.analysis.page.report import numbers_of, write_report
 from transfer_jax.data.sources import check_prepared
 from transfer_jax.engine.processes import is_first, wait_for_all
+from transfer_jax.folder.extras import left_out
 from transfer_jax.folder.lock import Lock
 from transfer_jax.folder.results import Results, check_complete, read_rows, write_rows
 from transfer_jax.folder.whole_file import write_json
@@ -129,6 +128,9 @@ def train_and_report(runs: list[Run], folder: Workdir, console: Console, stop: S
                 say(f"{own.path} was begun with {begun}: numbers may differ by rounding")
             keep_split_images(own.split_images, plan.splits, plan.recipe.images)
             take_bases(plan, own, say)
+        events = any(plan.config.logs.tensorboard for plan, _ in runs)
+        if note := left_out(*(["tensorboard"] if events else []), "tables"):
+            say(note)
         wait_for_all("the claim")
         Trainer(runs, console, stop, still_ours, folder.progress).train()
         for plan, own in runs:
@@ -139,6 +141,10 @@ def train_and_report(runs: list[Run], folder: Workdir, console: Console, stop: S
 def _write_results(plan: Plan, folder: Workdir) -> None:
     rows = [row for _, wave in plan.waves() for c in wave for row in read_rows(folder.column(c))]
     check_complete(folder.path / "columns", rows, plan.networks)
+    # Statistics and figures take a second to import, and are made last.
+    from transfer_jax.analysis.evidence import read_evidence
+    from transfer_jax.analysis.page.report import numbers_of, write_report
+
     evidence = read_evidence(folder.path, whole=True)
     write_report(evidence, numbers_of(evidence))
     # Last of all: a folder that holds this file is finished.

@@ -2,18 +2,19 @@
 
 import json
 import time
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from etils import epath
-from tensorboardX.event_file_writer import EventsWriter
-from tensorboardX.proto.event_pb2 import Event  # pyright: ignore
-from tensorboardX.summary import scalar
 
 from transfer_jax.engine.step import Evaluation, Metrics
 from transfer_jax.folder.curves import read_metrics
+from transfer_jax.folder.extras import is_installed
 from transfer_jax.folder.whole_file import write_whole
 from transfer_jax.grid.conditions import Column, Condition
+
+if TYPE_CHECKING:
+    from tensorboardX.event_file_writer import EventsWriter
 
 FLUSH_SECONDS = 10.0
 Line = dict[str, Any]
@@ -86,7 +87,7 @@ class Writers:
     """TensorBoard's writers, one run a treatment.
 
     Conditions of one split, seed, target and n have one tag in all runs, so that their treatments
-    lie over each other in one chart.
+    lie over each other in one chart. Without the extra `tensorboard` nothing is written.
 
     Args:
       folder: where the runs lie.
@@ -94,6 +95,7 @@ class Writers:
 
     def __init__(self, folder: epath.Path) -> None:
         self.folder = folder
+        self.installed = is_installed("tensorboard")
         self.by_treatment: dict[str, EventsWriter] = {}
 
     def add(self, step: int, condition: Condition, values: dict[str, float]) -> None:
@@ -104,6 +106,13 @@ class Writers:
           condition: the condition.
           values: name to value.
         """
+        if not self.installed:
+            return
+        # It takes seconds to import, where it finds what it needs for buckets.
+        from tensorboardX.event_file_writer import EventsWriter
+        from tensorboardX.proto.event_pb2 import Event  # pyright: ignore
+        from tensorboardX.summary import scalar
+
         variant = f"-{condition.variant.name}" if condition.variant else ""
         run = condition.treatment.value + variant
         if run not in self.by_treatment:

@@ -37,7 +37,7 @@ def task(job: Job) -> dict[str, Any]:
         "resources": resources,
         "num_nodes": 1,
         "workdir": ".",
-        "setup": f"pip install -e '.[{extra},gcs]'",
+        "setup": f"pip install -e '.[{extra},gcs,images]'",
         "run": job.run + ("" if found else PLACE),
     }
 
