@@ -145,6 +145,7 @@ def _files(builder: Any) -> tuple[str, tuple[tuple[str, int, int], ...]]:
 
 def _builder(name: str, data_dir: str | None) -> Any:
     with needs("tfds", "A dataset of TFDS"):
+        import importlib_resources  # noqa: F401  # TFDS imports it, but does not ask for it.
         import tensorflow_datasets as tfds
 
     # It recommends OpenCV once a process, which makes no difference here.
