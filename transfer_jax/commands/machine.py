@@ -4,8 +4,12 @@ import argparse
 import os
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from transfer_jax.commands.usage import UsageError
+
+if TYPE_CHECKING:
+    from etils import epath
 
 
 def prepare_machine() -> None:
@@ -30,12 +34,15 @@ def keep_compiled_programs() -> None:
     jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.2)
 
 
-def joined_processes(arguments: argparse.Namespace) -> AbstractContextManager[None]:
+def joined_processes(
+    arguments: argparse.Namespace, workdir: "epath.Path"
+) -> AbstractContextManager[None]:
     """Work together with the other processes, if this is one of several.
 
     Args:
       arguments: `coordinator`, `processes` and `process`; where none is given, the
         environment says them.
+      workdir: the run's folder, which tells it from another run at the same port.
 
     Returns:
       A context; it ends when all end, or one does not.
@@ -52,4 +59,4 @@ def joined_processes(arguments: argparse.Namespace) -> AbstractContextManager[No
     from transfer_jax.engine.joining import joined, own_place
 
     where = own_place() if missing else Place(**given)
-    return joined(where) if where else nullcontext()
+    return joined(where, workdir=workdir) if where else nullcontext()

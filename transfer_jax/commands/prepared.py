@@ -10,7 +10,7 @@ from transfer_jax.data.made_from import difference, read_all, recorded
 from transfer_jax.data.manifest import Manifest, RecordsError
 from transfer_jax.data.originals.part import readable
 from transfer_jax.data.preparation import damaged_files
-from transfer_jax.data.sources import EMBEDDED, TFDS, check_source, find_originals
+from transfer_jax.data.sources import TFDS, check_source, find_originals, needs_preparing
 from transfer_jax.data.summary import class_lines, note_lines
 from transfer_jax.plan.components import build_images
 from transfer_jax.plan.schema import Config
@@ -57,7 +57,7 @@ def check(config: Config, folder: Path, arguments: argparse.Namespace, console: 
     say(console, [f"{folder}: all files are as they were written"])
     source = config.data.source
     check_source(source)
-    if source == EMBEDDED:
+    if not needs_preparing(source):
         return
     place = place_of(folder)
     given = arguments.data_dir if source.startswith(TFDS) else arguments.manual_dir

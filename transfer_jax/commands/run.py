@@ -38,7 +38,7 @@ def main(arguments: argparse.Namespace, overrides: list[str], console: "Console"
 
     prepare_machine()
     began = time.monotonic()
-    with joined_processes(arguments), StopRequest(config.checkpoint.grace) as stop:
+    with joined_processes(arguments, workdir), StopRequest(config.checkpoint.grace) as stop:
         check_same_run(config, "run")
         results = run(config, workdir, console=console, stop=stop)
         first = is_first()

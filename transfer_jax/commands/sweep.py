@@ -37,7 +37,7 @@ def main(arguments: argparse.Namespace, overrides: list[str], console: "Console"
 
     axes = [parse_axis(text) for text in arguments.over]
     prepare_machine()
-    with joined_processes(arguments), StopRequest(config.checkpoint.grace) as stop:
+    with joined_processes(arguments, workdir), StopRequest(config.checkpoint.grace) as stop:
         check_same_run(config, f"sweep over {' and '.join(sorted(arguments.over))}")
         table = run_sweep(arguments.config, overrides, axes, workdir, console=console, stop=stop)
     console.print(f"Written: {table}", highlight=False, soft_wrap=True)
