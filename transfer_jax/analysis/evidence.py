@@ -111,7 +111,6 @@ def read_evidence(folder: epath.Path, *, whole: bool = False) -> Evidence:
     """Read a run's folder, finished or not.
 
     Args:
-      folder: the folder.
       whole: whether all columns are known to be there, before the results are written.
 
     Returns:

@@ -42,7 +42,6 @@ def check(config: Config, folder: Path, arguments: argparse.Namespace, console: 
       config: names the dataset.
       folder: of its records.
       arguments: `manual_dir`, `data_dir` and `workers`, which say where the originals are.
-      console: where to print.
 
     Raises:
       OriginalsError: originals are missing or damaged.

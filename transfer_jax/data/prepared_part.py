@@ -76,7 +76,6 @@ def stamp_of(part: Part, settings: Preparation) -> str:
     """Tells a part and how it is prepared from every other, without reading its images.
 
     Args:
-      part: the part.
       settings: what images become.
 
     Returns:
@@ -88,10 +87,6 @@ def stamp_of(part: Part, settings: Preparation) -> str:
 
 def stem_of(part: Part, stamp: str) -> str:
     """What the files of a part are called, without ending.
-
-    Args:
-      part: the part.
-      stamp: its stamp.
 
     Returns:
       The name, such as "train-0123456789abcdef".

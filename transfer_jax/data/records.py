@@ -161,7 +161,6 @@ def open_records(folder: Path, *, stream: bool) -> ImageSet:
     """A prepared dataset.
 
     Args:
-      folder: its folder.
       stream: whether images are read as training goes on, or all of them now.
 
     Returns:

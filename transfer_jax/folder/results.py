@@ -126,9 +126,6 @@ class Results:
     def accuracy(self, condition: Condition) -> float:
         """Test accuracy of one condition.
 
-        Args:
-          condition: the condition.
-
         Returns:
           Its top-1 accuracy, 0 ... 1.
 
@@ -154,7 +151,6 @@ def rows_of(
     """The rows of a trained column.
 
     Args:
-      column: the column.
       top1: accuracy of each condition, in the order of the cuts.
       loss: mean cross-entropy of each condition, in nats.
       diverged: the first step whose loss was not finite, of each condition; 0 for none.
@@ -207,7 +203,6 @@ def write_rows(path: epath.Path, rows: Iterable[ResultRow]) -> None:
 
     Args:
       path: the file.
-      rows: the rows.
     """
     write_table(path, [field.name for field in fields(ResultRow)], (astuple(row) for row in rows))
 
@@ -239,7 +234,6 @@ def check_complete(path: epath.Path, rows: Iterable[ResultRow], grid: Iterable[C
 
     Args:
       path: the file, for the message.
-      rows: its rows.
       grid: the conditions.
 
     Raises:

@@ -2,7 +2,7 @@
 
 import json
 import time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from etils import epath
@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from tensorboardX.event_file_writer import EventsWriter
 
 FLUSH_SECONDS = 10.0
-Line = dict[str, Any]
 
 
 class ColumnLog:

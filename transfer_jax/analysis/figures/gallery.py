@@ -112,7 +112,6 @@ def draw(
     """All figures that a run has numbers for.
 
     Args:
-      evidence: the run's folder.
       found: the numbers of each group; the first few are drawn.
       theirs: the authors' networks, to be drawn beside the run's.
 
@@ -141,9 +140,6 @@ def draw(
 
 def saved(figures: Mapping[str, Figure]) -> dict[str, bytes]:
     """Figures as files.
-
-    Args:
-      figures: name to figure.
 
     Returns:
       Name of the file to its content: a PNG and an SVG of each.

@@ -24,9 +24,6 @@ LATEX = {"\\": r"\textbackslash{}", "{": r"\{", "}": r"\}", "~": r"\textasciitil
 def effects_frame(found: Sequence[Effects]) -> "pd.DataFrame":
     """All numbers of a report, one a row.
 
-    Args:
-      found: the numbers of each group.
-
     Returns:
       A table of shares (0.01 is a point), with the columns of `effects.csv`; nan where there is no
       interval.
@@ -54,11 +51,6 @@ def _cell(effect: Effect, name: str) -> object:
 def export(results: Results, found: Sequence[Effects], tables: Sequence[Table]) -> dict[str, bytes]:
     """The files that other programs read.
 
-    Args:
-      results: the table of results.
-      found: the numbers of each group.
-      tables: tables for people.
-
     Returns:
       Name to content: numbers as CSV, tables as LaTeX and Markdown; numbers and results as Parquet
       where the extra `tables` is installed.
@@ -76,9 +68,6 @@ def export(results: Results, found: Sequence[Effects], tables: Sequence[Table]) 
 
 def latex(table: Table) -> str:
     """A table for a paper; it needs the package booktabs.
-
-    Args:
-      table: the table.
 
     Returns:
       A `table` environment.
@@ -108,9 +97,6 @@ def latex(table: Table) -> str:
 
 def markdown(table: Table) -> str:
     """A table for a page of notes.
-
-    Args:
-      table: the table.
 
     Returns:
       A heading and a table.

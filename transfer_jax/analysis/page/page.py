@@ -64,9 +64,6 @@ class Page:
 def render_page(page: Page) -> bytes:
     """A page as a file.
 
-    Args:
-      page: what is on it.
-
     Returns:
       HTML in UTF-8; half a letter, which has no spelling there, as its number.
 

@@ -7,9 +7,6 @@ from transfer_jax.plan.config_files import shipped_configs
 def script(job: Job) -> str:
     """What each of the TPU's machines runs when it starts, and after every interruption.
 
-    Args:
-      job: the job.
-
     Returns:
       A shell script.
     """
@@ -27,9 +24,6 @@ done
 
 def steps(job: Job) -> list[Step]:
     """What launching it takes.
-
-    Args:
-      job: the job.
 
     Returns:
       The script's file, and the command that asks for the TPU.

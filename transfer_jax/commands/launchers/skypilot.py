@@ -15,9 +15,6 @@ PLACE = (
 def task(job: Job) -> dict[str, Any]:
     """The job as SkyPilot's task.
 
-    Args:
-      job: the job.
-
     Returns:
       What the YAML file holds.
     """
@@ -44,9 +41,6 @@ def task(job: Job) -> dict[str, Any]:
 
 def steps(job: Job) -> list[Step]:
     """What launching it takes.
-
-    Args:
-      job: the job.
 
     Returns:
       The task's file, and the command that starts it.
