@@ -147,6 +147,16 @@ def test_a_bucket_needs_what_reaches_it(hiding):
     assert "buckets need: pip install 'transfer_jax[gcs]'" in done.stderr
 
 
+def test_what_is_used_late_is_loaded_late(hiding):
+    script = "import sys, transfer_jax.running.experiment; print(*sys.modules)"
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=True
+    )
+    loaded = {name.partition(".")[0] for name in done.stdout.split()}
+    assert "jax" in loaded
+    assert not loaded & {"matplotlib", "scipy", "jinja2", "pandas", "grain", "tensorboardX"}
+
+
 def names_in(requirements: list[str]) -> set[str]:
     """The distributions that some requirements name, spelled as they are compared."""
     found = (re.match(r"[\w.-]+", requirement) for requirement in requirements)

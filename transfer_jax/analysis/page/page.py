@@ -7,7 +7,6 @@ from functools import cache
 from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
-from markupsafe import Markup
 
 from transfer_jax.analysis.figures.gallery import Picture
 from transfer_jax.analysis.tables import Table
@@ -94,12 +93,12 @@ def _anchor(title: str) -> str:
     return re.sub(r"\W+", "-", title.lower()).strip("-")
 
 
-def _drawing(picture: Picture) -> Markup:
+def _drawing(picture: Picture) -> str:
     """The SVG within the page, where ids of several figures would be the same."""
-    return Markup(re.sub(r'<g id="[^"]*"', "<g", picture.svg[picture.svg.index("<svg") :]))
+    return re.sub(r'<g id="[^"]*"', "<g", picture.svg[picture.svg.index("<svg") :])
 
 
-def _kinds_of_columns(table: Table) -> list[Markup]:
-    """Of each column its class, where there are sentences in it."""
+def _kinds_of_columns(table: Table) -> list[str]:
+    """The class of each column; none where its cells are short."""
     texts = [any(len(row[i]) > SENTENCE for row in table.rows) for i in range(len(table.header))]
-    return [Markup(' class="text"' if text else "") for text in texts]
+    return ["text" if text else "" for text in texts]

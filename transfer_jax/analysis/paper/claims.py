@@ -31,11 +31,8 @@ from transfer_jax.grid.conditions import Treatment
 
 NEAR_CHANCE = 0.1
 BASE, BNB, ANB = Treatment.BASE, Treatment.SELFFER, Treatment.TRANSFER
-BNB_PLUS, ANB_PLUS, RANDOM_FROZEN = (
-    Treatment.SELFFER_PLUS,
-    Treatment.TRANSFER_PLUS,
-    Treatment.RANDOM,
-)
+BNB_PLUS, ANB_PLUS = Treatment.SELFFER_PLUS, Treatment.TRANSFER_PLUS
+RANDOM_FROZEN = Treatment.RANDOM
 Terms = list[tuple[float, Sample]]
 
 
