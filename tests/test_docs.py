@@ -1,9 +1,13 @@
-"""Every block of the documentation runs."""
+"""Every block of the documentation runs, and the design names every module."""
 
 import doctest
+import re
+from collections import Counter
 from pathlib import Path
 
 import pytest
+
+from tests.test_style import PACKAGE, ROOMS
 
 DOCS = Path(__file__).parents[1] / "docs"
 
@@ -13,3 +17,20 @@ def test_every_block_runs(name, least):
     failed, tried = doctest.testfile(str(DOCS / name), module_relative=False)
     assert failed == 0
     assert tried > least
+
+
+def rooms_of_the_design() -> list[tuple[str, Counter[str]]]:
+    """The rows of the table of rooms: a room, and how often each module is named in it."""
+    text = (DOCS / "design.md").read_text()
+    rows = re.findall(r"^\| `(\w+)/`.*?\| (.*) \|$", text, re.MULTILINE)
+    return [(room, Counter(re.findall(r"`(\w+)`", holds))) for room, holds in rows]
+
+
+def test_the_design_has_the_rooms_in_their_order():
+    assert [room for room, _ in rooms_of_the_design()] == ROOMS
+
+
+@pytest.mark.parametrize("room", ROOMS)
+def test_the_design_names_every_module_of_a_room_once(room):
+    there = Counter(p.stem for p in (PACKAGE / room).rglob("*.py") if p.stem != "__init__")
+    assert dict(rooms_of_the_design())[room] == there

@@ -57,7 +57,7 @@ def _status(argv: Sequence[str]) -> int:
 
 
 def _run(argv: Sequence[str]) -> None:
-    from transfer_jax.commands.parser import command_of, make_parser
+    from transfer_jax.commands.parser import command, make_parser
     from transfer_jax.commands.usage import STATUS, UsageError
 
     parser = make_parser()
@@ -78,7 +78,7 @@ def _run(argv: Sequence[str]) -> None:
     from transfer_jax.commands.terminal import Terminal
 
     try:
-        command_of(name)(arguments, overrides, Terminal())
+        command(name).main(arguments, overrides, Terminal())
     except UsageError as error:
         own.error(str(error))
 

@@ -13,7 +13,7 @@ from transfer_jax.analysis.figures.paper_figures import paper_figures
 from transfer_jax.analysis.page.report import write_page
 from transfer_jax.analysis.paper.original import original_rows
 from transfer_jax.analysis.tables import Table, shown
-from transfer_jax.commands.run import prepare_machine
+from transfer_jax.commands.machine import prepare_machine
 from transfer_jax.folder.results import ResultRow
 from transfer_jax.plan.config import load_config
 

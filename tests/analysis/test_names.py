@@ -15,8 +15,8 @@ import pytest
 from etils import epath
 from matplotlib.figure import Figure
 
-from transfer_jax.analysis import letters
 from transfer_jax.analysis.evidence import read_evidence
+from transfer_jax.analysis.figures import letters
 from transfer_jax.analysis.figures.gallery import saved
 from transfer_jax.analysis.figures.letters import legible
 from transfer_jax.analysis.page.comparison import write_comparison

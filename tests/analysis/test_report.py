@@ -86,7 +86,7 @@ def test_the_page_is_whole_and_loads_nothing(tmp_path):
     assert len(set(checker.ids)) == len(checker.ids)
     assert "url(http" not in page and "@import" not in page
     assert checker.cells >= 2 * (4 * 7 + 3 * 6)
-    for words in ("The paper&#x27;s claims", "Method", "Rao and Wu", "far &lt;1&gt; split"):
+    for words in ("The paper&#39;s claims", "Method", "Rao and Wu", "far &lt;1&gt; split"):
         assert words in page
     assert "<1>" not in page
     assert len(page) < 3_000_000
@@ -222,11 +222,11 @@ def test_diverged_networks_are_named(tmp_path):
 @pytest.mark.parametrize(
     ("edit", "words"),
     [
-        (lambda text: text.replace(",AnB,", ",CnD,", 1), "no treatment is called &#x27;CnD&#x27;"),
+        (lambda text: text.replace(",AnB,", ",CnD,", 1), "no treatment is called &#39;CnD&#39;"),
         (lambda text: re.sub(r"0\.8\d+,,0\.8\d+", "8.5,,8.5", text, count=1), "is no share"),
         (lambda text: text + text.splitlines()[1] + "\n", "is there twice; the first is kept"),
         (lambda text: "\n".join(text.splitlines()[:-5]) + "\n", "networks, other cuts"),
-        (lambda text: text.replace("random-0,0,", "random-0,zero,", 1), "seed is &#x27;zero&#x27;"),
+        (lambda text: text.replace("random-0,0,", "random-0,zero,", 1), "seed is &#39;zero&#39;"),
     ],
     ids=["treatment", "share", "twice", "cut off", "no number"],
 )  # fmt: skip

@@ -15,6 +15,8 @@ from transfer_jax.commands.parser import COMMANDS, make_parser
 
 # What a command cannot do without.
 REQUIRED = {"sweep": ["--over=a=1"], "launch": ["--on=local"], "status": ["a"]}
+# Libraries that take time to import.
+SLOW = {"jax", "numpy", "rich", "etils", "ml_collections", "matplotlib"}
 WRONG_USAGE = [
     # Commands.
     ("rnu", "COMMAND is 'rnu'; allowed: run, plan"),
@@ -160,6 +162,19 @@ def test_help_shows_the_default_of_every_option(capsys, monkeypatch):
                 assert "default: " in text or group, f"{name} {action.option_strings}"
             if action.default not in (None, False, [], "==SUPPRESS=="):
                 assert str(action.default) in text
+
+
+@pytest.mark.parametrize("line", ["--help", "--version", *(f"{name} --help" for name in COMMANDS)])
+def test_help_loads_nothing_but_the_command_line(line):
+    script = (
+        "import sys\nfrom transfer_jax.cli import main\n"
+        f"assert main({line.split()}) == 0\n"
+        "loaded = {name.partition('.')[0] for name in sys.modules}\n"
+        f"print(*(loaded & {SLOW}), end='')"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.rpartition("\n")[2] == ""
 
 
 def test_the_version_is_that_of_the_package(capsys):

@@ -125,7 +125,6 @@ def read_evidence(folder: epath.Path, whole: Sequence[ResultRow] = ()) -> Eviden
     """Read a run's folder, finished or not.
 
     Args:
-      folder: the folder.
       whole: the rows of all networks, where all are known to be there; they are not read again.
 
     Returns:

@@ -27,9 +27,6 @@ class Table:
 def accuracy_table(found: Effects) -> Table:
     """Test accuracy: one row for each n, one column for each treatment.
 
-    Args:
-      found: the numbers of a group.
-
     Returns:
       The table, in percent; empty where a treatment was not run at that n.
     """
@@ -39,9 +36,6 @@ def accuracy_table(found: Effects) -> Table:
 
 def gain_table(found: Effects) -> Table:
     """Points above the target's own base network.
-
-    Args:
-      found: the numbers of a group.
 
     Returns:
       The table, in percentage points.
@@ -53,9 +47,6 @@ def gain_table(found: Effects) -> Table:
 
 def cost_table(found: Effects) -> Table:
     """What each cut costs and gains, paired and as pooled means.
-
-    Args:
-      found: the numbers of a group.
 
     Returns:
       The table, in percentage points, with how probable such a cost would be if there were none
@@ -86,9 +77,6 @@ def cost_table(found: Effects) -> Table:
 def boost_table(found: Effects) -> Table:
     """What fine-tuned transfer gains over ranges of cuts.
 
-    Args:
-      found: the numbers of a group.
-
     Returns:
       The table, in percentage points, paired and as pooled means.
 
@@ -111,9 +99,6 @@ def boost_table(found: Effects) -> Table:
 def title(found: Effects) -> str:
     """What a group is called.
 
-    Args:
-      found: its numbers.
-
     Returns:
       Its name.
     """
@@ -124,7 +109,6 @@ def points(effect: Effect, digits: int = 1) -> str:
     """A difference in points with its interval.
 
     Args:
-      effect: the difference.
       digits: after the point.
 
     Returns:
@@ -137,7 +121,6 @@ def pooled(effect: Effect, digits: int = 1) -> str:
     """The same difference between unpaired means.
 
     Args:
-      effect: the difference.
       digits: after the point.
 
     Returns:
@@ -151,7 +134,6 @@ def heading(treatment: Treatment, variant: str = "") -> str:
     """What a treatment is called in tables and figures.
 
     Args:
-      treatment: the arm.
       variant: name of the choice of layers; empty for the paper's.
 
     Returns:

@@ -1,20 +1,27 @@
-"""The command `transfer-jax config`: a config with all its fields, ready to save."""
+"""The command `transfer-jax config`."""
 
 import argparse
+from typing import TYPE_CHECKING
 
-from rich.console import Console
+from transfer_jax.commands.arguments import add_config
+from transfer_jax.commands.usage import Parser, given
 
-from transfer_jax.plan.config import load_config
-from transfer_jax.plan.config_text import config_text
+if TYPE_CHECKING:
+    from rich.console import Console
+
+TASK = "print all fields of a config, ready to save"
 
 
-def config_command(arguments: argparse.Namespace, overrides: list[str], console: Console) -> None:
-    """Print the whole of a config as a Python file.
+def add_arguments(parser: Parser) -> None:
+    """What is typed after `config`."""
+    add_config(parser)
+    parser.add_argument("file", nargs="?", type=given, help="the same as --config")
 
-    Args:
-      arguments: `file`, or `config` where it is not given.
-      overrides: `--config.field=value` arguments.
-      console: where to print.
-    """
+
+def main(arguments: argparse.Namespace, overrides: list[str], console: "Console") -> None:
+    """Print the whole of a config as a Python file."""
+    from transfer_jax.plan.config import load_config
+    from transfer_jax.plan.config_text import config_text
+
     config = load_config(arguments.file or arguments.config, overrides)
     console.out(config_text(config), end="", highlight=False)

@@ -4,9 +4,6 @@
 def duration(seconds: float) -> str:
     """A time for people.
 
-    Args:
-      seconds: the time.
-
     Returns:
       It in seconds, minutes, hours or days.
 

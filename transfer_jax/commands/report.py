@@ -4,25 +4,42 @@ import argparse
 import time
 from typing import TYPE_CHECKING
 
-from etils import epath
-from rich.console import Console
-
-from transfer_jax.commands.terminal import print_table
-from transfer_jax.commands.usage import UsageError
-from transfer_jax.folder.places import place
-from transfer_jax.folder.workdir import SWEEP
+from transfer_jax.commands.usage import Parser, UsageError, given, whole
 
 if TYPE_CHECKING:
+    from etils import epath
+    from rich.console import Console
+
     from transfer_jax.analysis.evidence import Evidence
 
 
-def report_command(arguments: argparse.Namespace, _: list[str], console: Console) -> None:
-    """Write the report of a run, finished or not; or compare runs; or show the authors' numbers.
+TASK = "write the report of a run, or of several side by side"
 
-    Args:
-      arguments: `workdirs`, `to`, `watch`, `every` and `reference`.
-      _: unused.
-      console: where to print.
+
+def add_arguments(parser: Parser) -> None:
+    """What is typed after `report`."""
+    parser.add_argument(
+        "workdirs", nargs="*", metavar="workdir", type=given,
+        help="folder of a run, finished or not; several are compared, as are the runs of a sweep",
+    )  # fmt: skip
+    parser.add_argument(
+        "--to", type=given,
+        help="folder of a comparison; default: comparison, beside the runs; or of --reference; "
+        "default: runs/reference",
+    )  # fmt: skip
+    parser.add_argument(
+        "--watch", action="store_true", help="again and again until it is finished; default: once"
+    )
+    parser.add_argument(
+        "--every", type=whole, default=30, help="seconds between, for --watch; default: %(default)s"
+    )
+    parser.add_argument(
+        "--reference", action="store_true", help="the authors' own numbers; default: a run's"
+    )
+
+
+def main(arguments: argparse.Namespace, _: list[str], console: "Console") -> None:
+    """Write the report of a run, finished or not; or compare runs; or show the authors' numbers.
 
     Raises:
       UsageError: no folder is given, or several are watched.
@@ -31,6 +48,7 @@ def report_command(arguments: argparse.Namespace, _: list[str], console: Console
     from transfer_jax.analysis.evidence import read_evidence
     from transfer_jax.analysis.page.comparison import write_comparison
     from transfer_jax.analysis.page.report import write_reference
+    from transfer_jax.folder.places import place
 
     if arguments.reference:
         folder = arguments.to or next(iter(arguments.workdirs), "runs/reference")
@@ -48,21 +66,16 @@ def report_command(arguments: argparse.Namespace, _: list[str], console: Console
         _watch(folders[0], arguments.every, console)
     else:
         evidence, files = _write(folders[0])
-        show_results(evidence, console)
-        _told(files, console)
+        _tell_run(evidence, files, console)
 
 
-def show_results(evidence: "Evidence", console: Console) -> None:
-    """Print the tables of a run, what they say, and what is missing.
-
-    Args:
-      evidence: the run's folder.
-      console: where to print.
-    """
+def show_results(evidence: "Evidence", console: "Console") -> None:
+    """Print the tables of a run, what they say, and what is missing."""
     from transfer_jax.analysis.page.notes import divergence_note, interval_note, unfinished_note
     from transfer_jax.analysis.paper.beside_authors import boost_note
     from transfer_jax.analysis.statistics.advice import advise
     from transfer_jax.analysis.tables import accuracy_table, gain_table, shown, title
+    from transfer_jax.commands.terminal import print_table
 
     found = evidence.numbers
     for table in shown(make(own) for own in found for make in (accuracy_table, gain_table)):
@@ -76,8 +89,10 @@ def show_results(evidence: "Evidence", console: Console) -> None:
         console.print(line, style="bold red", highlight=False, markup=False)
 
 
-def _runs(folder: epath.Path) -> list[epath.Path]:
+def _runs(folder: "epath.Path") -> "list[epath.Path]":
     """A run's folder; of a sweep, its runs'."""
+    from transfer_jax.folder.workdir import SWEEP
+
     if not folder.exists():
         raise ValueError(f"{folder} is not there; give the folder of a run")
     if not (folder / SWEEP).exists():
@@ -85,7 +100,7 @@ def _runs(folder: epath.Path) -> list[epath.Path]:
     return sorted(path for path in folder.iterdir() if (path / "config.json").exists())
 
 
-def _write(folder: epath.Path, reload_seconds: int = 0) -> "tuple[Evidence, list[epath.Path]]":
+def _write(folder: "epath.Path", reload_seconds: int = 0) -> "tuple[Evidence, list[epath.Path]]":
     from transfer_jax.analysis.evidence import read_evidence
     from transfer_jax.analysis.page.report import write_report
 
@@ -94,7 +109,7 @@ def _write(folder: epath.Path, reload_seconds: int = 0) -> "tuple[Evidence, list
     return evidence, write_report(evidence, reload_seconds=again)
 
 
-def _watch(folder: epath.Path, seconds: int, console: Console) -> None:
+def _watch(folder: "epath.Path", seconds: int, console: "Console") -> None:
     """Write the report again and again until the run is finished."""
     count = -1
     while True:
@@ -107,10 +122,18 @@ def _watch(folder: epath.Path, seconds: int, console: Console) -> None:
         if evidence.finished:
             break
         time.sleep(seconds)
+    _tell_run(evidence, files, console)
+
+
+def _tell_run(evidence: "Evidence", files: "list[epath.Path]", console: "Console") -> None:
+    from transfer_jax.folder.extras import left_out
+
     show_results(evidence, console)
+    if note := left_out("tables"):
+        console.print(note, highlight=False, soft_wrap=True)
     _told(files, console)
 
 
-def _told(files: list[epath.Path], console: Console) -> None:
+def _told(files: "list[epath.Path]", console: "Console") -> None:
     console.print("Written: " + ", ".join(map(str, files)), highlight=False, soft_wrap=True)
     console.print(f"Next: open {files[-1]}", highlight=False, soft_wrap=True)

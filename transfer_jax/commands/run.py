@@ -1,34 +1,38 @@
-"""The commands `transfer-jax run` and `sweep`."""
+"""The command `transfer-jax run`."""
 
 import argparse
-import os
 import time
-from contextlib import AbstractContextManager, nullcontext
-from pathlib import Path
+from typing import TYPE_CHECKING
 
-from etils import epath
-from rich.console import Console
+from transfer_jax.commands.arguments import add_config, add_processes, add_workdir
+from transfer_jax.commands.usage import Parser
 
-from transfer_jax.commands.usage import UsageError
-from transfer_jax.folder.places import place
-from transfer_jax.plan.config import load_config
-from transfer_jax.running.stopping import StopRequest
+if TYPE_CHECKING:
+    from rich.console import Console
+
+TASK = "train every condition of a config and report"
 
 
-def run_command(arguments: argparse.Namespace, overrides: list[str], console: Console) -> None:
-    """Train what a config asks for and show the result.
+def add_arguments(parser: Parser) -> None:
+    """What is typed after `run`."""
+    add_config(parser)
+    add_workdir(parser)
+    add_processes(parser)
 
-    Args:
-      arguments: `config` and `workdir`.
-      overrides: `--config.field=value` arguments.
-      console: where to print.
-    """
+
+def main(arguments: argparse.Namespace, overrides: list[str], console: "Console") -> None:
+    """Train what a config asks for and show the result."""
+    from transfer_jax.folder.places import place
+    from transfer_jax.plan.config import load_config
+
     config = load_config(arguments.config, overrides)
     workdir = place(arguments.workdir or f"runs/{config.name}", "workdir")
+    from transfer_jax.commands.machine import joined_processes, prepare_machine
     from transfer_jax.commands.report import show_results
     from transfer_jax.engine.processes import is_first
     from transfer_jax.plan.same_run import check_same_run
     from transfer_jax.running.experiment import carry_out
+    from transfer_jax.running.stopping import StopRequest
 
     prepare_machine()
     began = time.monotonic()
@@ -46,76 +50,3 @@ def run_command(arguments: argparse.Namespace, overrides: list[str], console: Co
         soft_wrap=True,
     )
     console.print(f"Next: open {workdir}/report.html", highlight=False, soft_wrap=True)
-
-
-def prepare_machine() -> None:
-    """Make this process fast: a device a core, memory and compiled programs that are kept."""
-    from transfer_jax.engine.cpu import keep_freed_memory, spread_over_cores
-
-    spread_over_cores()
-    keep_freed_memory()
-    keep_compiled_programs()
-
-
-def keep_compiled_programs() -> None:
-    """Keep compiled programs on disk, so that a second run starts in seconds.
-
-    They lie where JAX_COMPILATION_CACHE_DIR says, else in the user's cache folder.
-    """
-    import jax
-
-    if jax.config.jax_compilation_cache_dir is None:  # pyright: ignore
-        home = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-        jax.config.update("jax_compilation_cache_dir", str(Path(home) / "transfer_jax"))
-    jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.2)
-
-
-def joined_processes(
-    arguments: argparse.Namespace, workdir: epath.Path
-) -> AbstractContextManager[None]:
-    """Work together with the other processes, if this is one of several.
-
-    Args:
-      arguments: `coordinator`, `processes` and `process`; where none is given, the
-        environment says them.
-      workdir: the run's folder.
-
-    Returns:
-      A context; it ends when all end, or one does not.
-
-    Raises:
-      UsageError: some of the three are given and some are not.
-      ClusterError: the processes do not come together.
-    """
-    given = {name: getattr(arguments, name) for name in ("coordinator", "processes", "process")}
-    missing = [f"--{name}" for name, value in given.items() if value is None]
-    if 0 < len(missing) < len(given):
-        raise UsageError(f"several processes need {', '.join(missing)} too")
-    from transfer_jax.engine.cluster import Place
-    from transfer_jax.engine.joining import joined, own_place
-
-    where = own_place() if missing else Place(**given)
-    return joined(where, workdir=workdir) if where else nullcontext()
-
-
-def sweep_command(arguments: argparse.Namespace, overrides: list[str], console: Console) -> None:
-    """Run a config over values of some of its fields.
-
-    Args:
-      arguments: `config`, `workdir` and `over`.
-      overrides: `--config.field=value` arguments of all runs.
-      console: where to print.
-    """
-    config = load_config(arguments.config, overrides)
-    workdir = place(arguments.workdir or f"runs/{config.name}_sweep", "workdir")
-    from transfer_jax.plan.same_run import check_same_run
-    from transfer_jax.running.sweep import parse_axis, run_sweep
-
-    axes = [parse_axis(text) for text in arguments.over]
-    prepare_machine()
-    with joined_processes(arguments, workdir), StopRequest(config.checkpoint.grace) as stop:
-        check_same_run(config, f"sweep over {' and '.join(sorted(arguments.over))}")
-        table = run_sweep(arguments.config, overrides, axes, workdir, console=console, stop=stop)
-    console.print(f"Written: {table}", highlight=False, soft_wrap=True)
-    line = f"Next: transfer-jax report {workdir}, its runs side by side"
-    console.print(line, highlight=False, soft_wrap=True)

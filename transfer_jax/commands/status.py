@@ -1,29 +1,34 @@
 """The command `transfer-jax status`: how far a run is, seen from another shell."""
 
 import argparse
-from typing import Any
-
-from rich.console import Console
+from typing import TYPE_CHECKING, Any
 
 from transfer_jax.commands.durations import duration
-from transfer_jax.commands.terminal import print_table
-from transfer_jax.folder.lock import holder
-from transfer_jax.folder.results import ResultsError, read_rows
-from transfer_jax.folder.whole_file import read_json
-from transfer_jax.folder.workdir import SWEEP, Workdir, WorkdirError, workdir_at
+from transfer_jax.commands.usage import Parser, given
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from transfer_jax.folder.workdir import Workdir
+
+TASK = "show how far a run is, from another shell"
 
 
-def status_command(arguments: argparse.Namespace, _: list[str], console: Console) -> None:
+def add_arguments(parser: Parser) -> None:
+    """What is typed after `status`."""
+    parser.add_argument("workdir", type=given, help="folder of the run")
+
+
+def main(arguments: argparse.Namespace, _: list[str], console: "Console") -> None:
     """Show the waves of a run, its progress, the time left and the conditions that diverged.
-
-    Args:
-      arguments: `workdir`.
-      _: unused.
-      console: where to print.
 
     Raises:
       WorkdirError: the folder holds no run.
     """
+    from transfer_jax.commands.terminal import print_table
+    from transfer_jax.folder.whole_file import read_json
+    from transfer_jax.folder.workdir import SWEEP, Workdir, WorkdirError, workdir_at
+
     folder = workdir_at(arguments.workdir)
     is_sweep = (folder.path / SWEEP).exists()
     if not is_sweep and not folder.config.exists():
@@ -45,7 +50,9 @@ def status_command(arguments: argparse.Namespace, _: list[str], console: Console
         console.print(line, highlight=False, soft_wrap=True, markup=False)
 
 
-def _now(folder: Workdir, facts: dict[str, Any]) -> str:
+def _now(folder: "Workdir", facts: dict[str, Any]) -> str:
+    from transfer_jax.folder.lock import holder
+
     who = holder(folder.lock)
     done = f"step {facts.get('steps_done', 0)} of {facts.get('steps', '?')} of all columns"
     where = f"{facts.get('wave', '')}, {facts.get('column', '')}"
@@ -58,8 +65,10 @@ def _now(folder: Workdir, facts: dict[str, Any]) -> str:
     return f"nothing is being trained ({facts.get('state', 'never begun')}); {done}; run it again"
 
 
-def _finished(run: Workdir) -> tuple[list[str], list[str]]:
+def _finished(run: "Workdir") -> tuple[list[str], list[str]]:
     """The finished columns, and the conditions in them that diverged."""
+    from transfer_jax.folder.results import ResultsError, read_rows
+
     names, bad = [], []
     for path in sorted((run.path / "columns").glob("*.csv")):
         try:

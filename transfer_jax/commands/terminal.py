@@ -34,7 +34,6 @@ def print_table(
     """Print a table; columns that have no room beside the others come below, and none is cut.
 
     Args:
-      console: where to.
       header: names of the columns, which may be wrapped.
       rows: the cells; the first one of a row says what the row is, and may be wrapped.
       title: of the table.

@@ -36,9 +36,6 @@ class Parser(argparse.ArgumentParser):
     def refuse(self, argument: str) -> NoReturn:
         """End the process because of an argument that is none.
 
-        Args:
-          argument: the argument.
-
         Returns:
           Never.
         """
@@ -57,10 +54,6 @@ class Parser(argparse.ArgumentParser):
 def nearest(word: str, known: Iterable[str]) -> str:
     """A hint at what may have been meant.
 
-    Args:
-      word: what was written.
-      known: what might have been.
-
     Returns:
       The end of a sentence; empty where nothing is near.
 
@@ -75,9 +68,6 @@ def nearest(word: str, known: Iterable[str]) -> str:
 def given(text: str) -> str:
     """The value of an argument that is not empty.
 
-    Args:
-      text: the value.
-
     Returns:
       The same.
 
@@ -91,9 +81,6 @@ def given(text: str) -> str:
 
 def whole(text: str) -> int:
     """A whole number from 1.
-
-    Args:
-      text: how it is written.
 
     Returns:
       The number.
@@ -110,9 +97,6 @@ def whole(text: str) -> int:
 
 def number(text: str) -> int:
     """A whole number from 0.
-
-    Args:
-      text: how it is written.
 
     Returns:
       The number.

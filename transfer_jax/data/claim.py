@@ -27,7 +27,6 @@ def claim(
     common with it, whatever else changed there; or at another place, image for image the same.
 
     Args:
-      folder: the folder.
       settings: what images become.
       originals: the dataset as it is found.
       workers: processes that compare images; None for one a core.
@@ -68,9 +67,6 @@ def claim(
 
 def place_of(folder: Path) -> str:
     """Where the originals of a prepared dataset were.
-
-    Args:
-      folder: its folder.
 
     Returns:
       The place; empty where it is not known.

@@ -55,7 +55,6 @@ def decode(content: bytes, name: str, form: ImageForm) -> Decoded:
     Args:
       content: the bytes of the file.
       name: the file's name: its ending says what it should be.
-      form: the form.
 
     Returns:
       The image, and what was converted: a file of another format than its ending says, one of
@@ -104,7 +103,6 @@ def decode_array(values: Num[np.ndarray, "height width channels"], form: ImageFo
 
     Args:
       values: the image, of 1 to 4 channels.
-      form: the form.
 
     Returns:
       The image, and what had to be converted.

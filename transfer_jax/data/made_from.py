@@ -26,9 +26,6 @@ Images = dict[tuple[str, str], Seen]
 def recorded(folder: Path) -> Images:
     """What a prepared dataset was made from.
 
-    Args:
-      folder: its folder.
-
     Returns:
       (subset, name) of every image that was read, to its class and checksum; nothing where no
       dataset is, or of what is damaged.

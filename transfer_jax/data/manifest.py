@@ -109,7 +109,6 @@ def check_version(folder: Path, found: object) -> None:
     """Check that a dataset is of this format.
 
     Args:
-      folder: its folder.
       found: the version that it says.
 
     Raises:

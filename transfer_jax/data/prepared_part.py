@@ -6,10 +6,9 @@ import os
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from array_record.python.array_record_module import ArrayRecordWriter
 from etils import epath
 
 from transfer_jax.data.class_sums import ClassSums, statistics_file
@@ -18,7 +17,11 @@ from transfer_jax.data.image_set import SUBSETS, TRAIN
 from transfer_jax.data.manifest import VERSION
 from transfer_jax.data.originals.part import Original, Part
 from transfer_jax.data.records import pack, unpack
+from transfer_jax.folder.extras import needs
 from transfer_jax.folder.whole_file import write_whole
+
+if TYPE_CHECKING:
+    from array_record.python.array_record_module import ArrayRecordWriter
 
 STAMP_SHOWN = 16
 
@@ -73,7 +76,6 @@ def stamp_of(part: Part, settings: Preparation) -> str:
     """Tells a part and how it is prepared from every other, without reading its images.
 
     Args:
-      part: the part.
       settings: what images become.
 
     Returns:
@@ -85,10 +87,6 @@ def stamp_of(part: Part, settings: Preparation) -> str:
 
 def stem_of(part: Part, stamp: str) -> str:
     """What the files of a part are called, without ending.
-
-    Args:
-      part: the part.
-      stamp: its stamp.
 
     Returns:
       The name, such as "train-0123456789abcdef".
@@ -153,7 +151,7 @@ def prepare_part(
     # Two preparations at once write the same, each to a file of its own.
     path, partial = folder / f"{stem}.array_record", folder / f".{stem}.{os.getpid()}.partial"
     written = _Written(settings, class_names)
-    writer = ArrayRecordWriter(str(partial), "group_size:1,uncompressed")
+    writer = record_writer()(str(partial), "group_size:1,uncompressed")
     try:
         for original in part.read():
             if (record := written.add(original)) is not None:
@@ -255,7 +253,18 @@ def _decoded(original: Original, form: ImageForm) -> Decoded:
     return decode_array(original.content, form)
 
 
-def _close(writer: ArrayRecordWriter, partial: Path) -> None:
+def record_writer() -> "type[ArrayRecordWriter]":
+    """What writes records.
+
+    Raises:
+      ExtraError: it is not installed.
+    """
+    with needs("images", "Preparing images"):
+        from array_record.python.array_record_module import ArrayRecordWriter
+    return ArrayRecordWriter
+
+
+def _close(writer: "ArrayRecordWriter", partial: Path) -> None:
     try:
         writer.close()
     except RuntimeError as error:

@@ -15,6 +15,7 @@ from PIL import Image
 from transfer_jax.data.class_sums import ClassSum, read_sums, squares_of, statistics_file
 from transfer_jax.data.image_set import SUBSETS, ImageSet
 from transfer_jax.data.manifest import Manifest, RecordsError, Shard
+from transfer_jax.folder.extras import needs
 
 JPEG_QUALITY = 95
 # Images that wait in memory while a mean image is made of single ones.
@@ -83,7 +84,8 @@ class StoredImages:
     def records(self) -> Sequence[bytes]:
         """The records, by number."""
         # Only a run that reads from disk pays for Grain and its threads.
-        import grain
+        with needs("images", "Reading prepared images"):
+            import grain
 
         files = [str(self.folder / shard.file) for shard in self.manifest.shards if shard.labels]
         return grain.sources.ArrayRecordDataSource(files)  # pyright: ignore
@@ -159,7 +161,6 @@ def open_records(folder: Path, *, stream: bool) -> ImageSet:
     """A prepared dataset.
 
     Args:
-      folder: its folder.
       stream: whether images are read as training goes on, or all of them now.
 
     Returns:

@@ -5,13 +5,13 @@ from contextlib import nullcontext
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 import numpy as np
-from absl import flags
 from jaxtyping import Int, UInt8
 
 from transfer_jax.data.image_set import ImageSet
 from transfer_jax.data.order import BatchOrder
 from transfer_jax.data.records import StoredImages
 from transfer_jax.data.workers import end_with_parent, signals_left_to_this_process
+from transfer_jax.folder.extras import needs
 
 if TYPE_CHECKING:  # It takes seconds to import, and only a stream needs it.
     from grain import DatasetIterator
@@ -105,7 +105,8 @@ def stream(source: BatchSource, reading: Reading, start: int = 0) -> Iterator[Ho
     Raises:
       StreamError: a record is damaged, or a worker process is gone.
     """
-    import grain
+    with needs("images", "Reading prepared images"):
+        import grain
 
     # More threads than batches in memory would have nothing to do.
     threads = min(reading.threads, reading.ahead)
@@ -113,6 +114,8 @@ def stream(source: BatchSource, reading: Reading, start: int = 0) -> Iterator[Ho
     batches = grain.MapDataset.source(source)[start:].to_iter_dataset(options)  # pyright: ignore
     if reading.workers:
         # Grain asks for flags that only a program of absl's own parses.
+        from absl import flags
+
         flags.FLAGS.mark_as_parsed()
         batches = batches.mp_prefetch(
             grain.multiprocessing.MultiprocessingOptions(reading.workers, reading.ahead),

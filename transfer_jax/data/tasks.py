@@ -131,7 +131,6 @@ def first_examples(
     Args:
       labels: class of every image.
       candidates: True for the images to choose from.
-      task: the task.
       per_class: k; None takes all.
       at_most: whether a class that has fewer than k gives what it has.
       names: names of the classes, for the error.
@@ -176,7 +175,6 @@ def ranks(task: Task, num_classes: int) -> Int[np.ndarray, " class"]:
     """The label that each class of the dataset has within a task: its rank there.
 
     Args:
-      task: the task.
       num_classes: number of classes of the dataset.
 
     Returns:

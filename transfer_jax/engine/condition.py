@@ -98,10 +98,10 @@ class ConditionProgram:
         """
         layers = {**base, **state.variables}
         owned = set(range(len(self.network.layer_names))) - set(self.cut.from_base)
-        params, statistics = split({name: layers[name] for name in self._names(owned)})
-        whole, _ = split({name: layers[name] for name in self.network.layer_names})
+        own = {name: layers[name] for name in self._names(owned)}
+        whole = params_of({name: layers[name] for name in self.network.layer_names})
         opt_state = thaw(state.opt_state, self._optimizer(whole), whole, copy=False)
-        return ConditionState(params, opt_state, statistics)
+        return ConditionState(params_of(own), opt_state, statistics_of(own))
 
     def mode(self, layer: int) -> Mode:
         """What a layer does in training.

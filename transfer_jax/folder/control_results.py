@@ -51,7 +51,6 @@ def write_controls(path: epath.Path, rows: Iterable[ControlRow]) -> None:
 
     Args:
       path: the file; its folder is made.
-      rows: the rows.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     write_table(path, [field.name for field in fields(ControlRow)], (astuple(row) for row in rows))

@@ -52,7 +52,6 @@ def write_correctness(
 
     Args:
       path: the file, `.npz`.
-      column: the column.
       right: a row a condition, in the order of the column's.
       examples: the examples, as indices of the dataset, ascending.
       candidates: True for the dataset's test images, or for its validation images.

@@ -26,7 +26,6 @@ def write_curves(
 
     Args:
       path: the file.
-      column: the column.
       steps: training steps done at each test.
       tests: accuracy of each condition at each test.
     """

@@ -10,6 +10,7 @@ import numpy as np
 from etils import epath
 from jaxtyping import Float
 
+from transfer_jax.folder.extras import needs
 from transfer_jax.folder.places import place
 from transfer_jax.folder.whole_file import write_table
 from transfer_jax.grid.conditions import Column, Condition, Treatment
@@ -109,20 +110,21 @@ class Results:
         Returns:
           A table with the fields of `ResultRow` as columns.
 
+        Raises:
+          ExtraError: pandas is not installed.
+
         Example:
           >>> list(Results((), "").frame().columns)[:3]
           ['split', 'seed', 'treatment']
         """
-        import pandas as pd
+        with needs("tables", "A table of pandas"):
+            import pandas as pd
 
         names = [field.name for field in fields(ResultRow)]
         return pd.DataFrame([astuple(row) for row in self.rows], columns=pd.Index(names))
 
     def accuracy(self, condition: Condition) -> float:
         """Test accuracy of one condition.
-
-        Args:
-          condition: the condition.
 
         Returns:
           Its top-1 accuracy, 0 ... 1.
@@ -149,7 +151,6 @@ def rows_of(
     """The rows of a trained column.
 
     Args:
-      column: the column.
       top1: accuracy of each condition, in the order of the cuts.
       loss: mean cross-entropy of each condition, in nats.
       diverged: the first step whose loss was not finite, of each condition; 0 for none.
@@ -202,7 +203,6 @@ def write_rows(path: epath.Path, rows: Iterable[ResultRow]) -> None:
 
     Args:
       path: the file.
-      rows: the rows.
     """
     write_table(path, [field.name for field in fields(ResultRow)], (astuple(row) for row in rows))
 
@@ -234,7 +234,6 @@ def check_complete(path: epath.Path, rows: Iterable[ResultRow], grid: Iterable[C
 
     Args:
       path: the file, for the message.
-      rows: its rows.
       grid: the conditions.
 
     Raises:

@@ -48,11 +48,21 @@ def write_table(path: epath.Path, names: Sequence[str], lines: Iterable[Iterable
     Raises:
       OSError: it cannot be written; the file is named.
     """
+    write_whole(path, csv_text(names, lines))
+
+
+def csv_text(names: Sequence[str], lines: Iterable[Iterable[object]]) -> str:
+    """A table as CSV; None is an empty cell.
+
+    Example:
+      >>> csv_text(["n", "top1"], [[1, 0.5], [2, None]])
+      'n,top1\\n1,0.5\\n2,\\n'
+    """
     buffer = io.StringIO()
     writer = csv.writer(buffer, lineterminator="\n")
     writer.writerow(names)
     writer.writerows(lines)
-    write_whole(path, buffer.getvalue())
+    return buffer.getvalue()
 
 
 def write_json(path: epath.Path, content: dict[str, Any]) -> None:

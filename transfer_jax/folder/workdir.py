@@ -128,9 +128,6 @@ class Workdir:
 def workdir_at(path: epath.PathLike) -> Workdir:
     """The folder of a run by its path.
 
-    Args:
-      path: the path.
-
     Returns:
       The folder; nothing is made or read.
 

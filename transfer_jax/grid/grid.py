@@ -32,7 +32,6 @@ def condition_grid(
       num_layers: number of layers N of the network.
       tasks: names of the tasks.
       splits: names of the splits.
-      seeds: the seeds.
       cuts: the values of n; empty for all of 1 ... N-1.
       treatments: the arms to train, by name; "random" is the control whose first n layers are
         random and frozen. Base networks come by themselves.

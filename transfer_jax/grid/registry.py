@@ -19,9 +19,6 @@ class RegistryError(ValueError):
 def is_own(name: str) -> bool:
     """Whether a name is that of a function of one's own.
 
-    Args:
-      name: the name.
-
     Returns:
       True for `package.module:function`.
 

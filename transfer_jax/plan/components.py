@@ -18,7 +18,6 @@ def build_images(config: Config, *, stream: bool | None = None) -> ImageSet:
     """The dataset that a config names, a validation and a test part held out where it has none.
 
     Args:
-      config: the config.
       stream: whether its images are read as they are asked for; None: what the config says.
 
     Returns:
@@ -42,7 +41,6 @@ def build_splits(config: Config, images: ImageSet) -> dict[str, Split]:
     """The splits that a config names.
 
     Args:
-      config: the config.
       images: the dataset.
 
     Returns:
@@ -76,7 +74,6 @@ def build_network(config: Config, largest: int) -> Layered:
     """The network that a config names.
 
     Args:
-      config: the config.
       largest: classes of the largest task: the number of logits, if the config does not say it.
 
     Returns:
@@ -102,7 +99,6 @@ def build_variants(config: Config, layer_names: tuple[str, ...]) -> list[Variant
     """The choices of layers that a config names.
 
     Args:
-      config: the config.
       layer_names: the network's layers.
 
     Returns:

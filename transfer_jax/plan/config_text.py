@@ -29,9 +29,6 @@ def get_config() -> ConfigDict:
 def as_json(config: Config) -> dict[str, Any]:
     """A config as it reads back from JSON.
 
-    Args:
-      config: the config.
-
     Returns:
       Plain dicts, lists and scalars.
 
@@ -44,9 +41,6 @@ def as_json(config: Config) -> dict[str, Any]:
 
 def config_text(config: Config) -> str:
     """A config as a Python file that gives this very config.
-
-    Args:
-      config: the config.
 
     Returns:
       The file's text.

@@ -42,7 +42,6 @@ def fingerprint(config: Config, images: ImageSet) -> str:
     """What tells the numbers of one run from those of another.
 
     Args:
-      config: the config.
       images: the dataset.
 
     Returns:

@@ -59,7 +59,6 @@ def estimate(plan: Plan, rate: Rate | None = None) -> list[ProgramCost]:
     """The cost of every program of a plan.
 
     Args:
-      plan: the plan.
       rate: the speed of a device; None measures it on a few steps.
 
     Returns:
@@ -76,9 +75,6 @@ def estimate(plan: Plan, rate: Rate | None = None) -> list[ProgramCost]:
 
 def measure_rate(plan: Plan) -> Rate:
     """Train the column with the most conditions on every device at once and take the time.
-
-    Args:
-      plan: the plan.
 
     Returns:
       The machine's rate.
@@ -108,7 +104,6 @@ def step_multiply_adds(plan: Plan, program: ColumnProgram) -> int:
     """Multiply-adds of one training step of a column.
 
     Args:
-      plan: the plan.
       program: the column's program.
 
     Returns:
@@ -123,7 +118,6 @@ def step_shapes(
     """Shapes of what a training step of a column takes.
 
     Args:
-      plan: the plan.
       program: the column's program.
 
     Returns:

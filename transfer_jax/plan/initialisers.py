@@ -20,9 +20,6 @@ class Initialisers:
     def of(self, plan: Plan) -> Init:
         """The function of a plan's network.
 
-        Args:
-          plan: the plan.
-
         Returns:
           The function.
         """
@@ -34,9 +31,6 @@ class Initialisers:
 
 def initialiser(plan: Plan) -> Init:
     """The function that makes a fresh network from a key, compiled.
-
-    Args:
-      plan: the plan.
 
     Returns:
       The function.

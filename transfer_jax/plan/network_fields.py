@@ -56,7 +56,6 @@ def make_network(fields: NetworkFields, num_outputs: int) -> Layered:
     """The network that a config's fields name.
 
     Args:
-      fields: its fields.
       num_outputs: number of logits.
 
     Returns:

@@ -80,7 +80,6 @@ def make_optimizer(fields: OptimizerFields, steps: int) -> optax.GradientTransfo
     """The optimizer of one network that a config's fields name.
 
     Args:
-      fields: its fields.
       steps: training steps.
 
     Returns:
@@ -111,9 +110,6 @@ def make_optimizer(fields: OptimizerFields, steps: int) -> optax.GradientTransfo
 
 def in_state(fields: OptimizerFields) -> dict[str, float]:
     """The settings of an optimizer that lie in its state.
-
-    Args:
-      fields: its fields.
 
     Returns:
       Name to value.

@@ -119,7 +119,6 @@ def plan_mesh(plan: Plan, group: Sequence[object]) -> Mesh:
     """The mesh on which the columns of one program train, over the devices of all processes.
 
     Args:
-      plan: the plan.
       group: all columns of the program, finished ones too.
 
     Returns:
@@ -134,9 +133,6 @@ def plan_mesh(plan: Plan, group: Sequence[object]) -> Mesh:
 
 def check_devices(plan: Plan) -> None:
     """Check, before anything is trained, that the devices and processes fit the plan.
-
-    Args:
-      plan: the plan.
 
     Raises:
       MeshError: the devices do not fit the batch, or a process has nothing to do in any wave.
@@ -154,9 +150,6 @@ def check_devices(plan: Plan) -> None:
 
 def make_plan(config: Config | ConfigDict) -> Plan:
     """Check a config and work out what it asks for.
-
-    Args:
-      config: the config.
 
     Returns:
       The plan.

@@ -6,9 +6,6 @@ from transfer_jax.plan.plan import Plan
 def plan_notes(plan: Plan) -> list[str]:
     """Lines about what a person may not have meant.
 
-    Args:
-      plan: the plan.
-
     Returns:
       A line for each task that has one class.
     """

@@ -14,9 +14,6 @@ from transfer_jax.plan.schema import Config
 def images_and_splits(config: Config) -> tuple[ImageSet, dict[str, Split]]:
     """The images that a config names, and its splits of their classes.
 
-    Args:
-      config: the config.
-
     Returns:
       The dataset, and name to split.
 
@@ -53,9 +50,7 @@ def make_recipe(config: Config, images: ImageSet, splits: dict[str, Split]) -> R
     """How a config makes batches of its images.
 
     Args:
-      config: the config.
       images: its dataset.
-      splits: its splits.
 
     Returns:
       The recipe.

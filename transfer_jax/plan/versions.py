@@ -50,9 +50,6 @@ def package_versions() -> dict[str, str]:
 def own_code(config: Config) -> dict[str, str]:
     """The files of the functions of one's own that a config names.
 
-    Args:
-      config: the config.
-
     Returns:
       `code of NAME` to the first digits of a digest of the file.
 

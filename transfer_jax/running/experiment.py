@@ -2,16 +2,16 @@
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
+from typing import TYPE_CHECKING
 
 from etils import epath
 from ml_collections import ConfigDict
 from rich.console import Console
 
-from transfer_jax.analysis.evidence import Evidence, read_evidence
-from transfer_jax.analysis.page.report import write_report
 from transfer_jax.data.sources import check_prepared
 from transfer_jax.engine.one_folder import check_one_folder
 from transfer_jax.engine.processes import all_meet, is_first
+from transfer_jax.folder.extras import left_out
 from transfer_jax.folder.lock import Lock
 from transfer_jax.folder.results import Results, write_rows
 from transfer_jax.folder.whole_file import write_json
@@ -26,6 +26,9 @@ from transfer_jax.running.run import Run
 from transfer_jax.running.stopping import StopRequest
 from transfer_jax.running.taken_bases import take_bases
 from transfer_jax.running.training import train
+
+if TYPE_CHECKING:
+    from transfer_jax.analysis.evidence import Evidence
 
 
 def run(
@@ -66,7 +69,7 @@ def carry_out(
     *,
     console: Console | None = None,
     stop: StopRequest | None = None,
-) -> Evidence:
+) -> "Evidence":
     """What `run` does, for who shows more of the run than its results.
 
     Args:
@@ -124,7 +127,7 @@ def checked_plan(config: Config | ConfigDict) -> Plan:
 
 def train_and_report(
     runs: Sequence[Run], folder: Workdir, console: Console, stop: StopRequest
-) -> list[Evidence]:
+) -> "list[Evidence]":
     """Train what is left of some runs, and write their results; the first process alone writes.
 
     Args:
@@ -150,6 +153,9 @@ def train_and_report(
         with all_meet("the claim"):
             for own in runs if first else ():
                 _begin(own, say)
+            events = any(own.plan.config.logs.tensorboard for own in runs)
+            if note := left_out(*(["tensorboard"] if events else []), "tables"):
+                say(note)
         train(runs, console, stop, still_ours, [folder.progress] if first else ())
         if first:
             written = [_write_results(own) for own in runs]
@@ -180,7 +186,11 @@ def _begin(own: Run, say: Callable[[str], None]) -> None:
     take_bases(own, say)
 
 
-def _write_results(own: Run) -> Evidence:
+def _write_results(own: Run) -> "Evidence":
+    # Statistics and figures take a second to import, and are made last.
+    from transfer_jax.analysis.evidence import read_evidence
+    from transfer_jax.analysis.page.report import write_report
+
     rows = own.rows()
     evidence = read_evidence(own.folder.path, rows)
     write_report(evidence)

@@ -10,6 +10,7 @@ from etils import epath
 from transfer_jax.engine.counts import Evaluation
 from transfer_jax.engine.step import Metrics
 from transfer_jax.folder.curves import read_metrics
+from transfer_jax.folder.extras import is_installed
 from transfer_jax.folder.whole_file import write_whole
 from transfer_jax.grid.conditions import Column, Condition
 
@@ -86,7 +87,7 @@ class Writers:
     """TensorBoard's writers, one run a treatment.
 
     Conditions of one split, seed, target and n have one tag in all runs, so that their treatments
-    lie over each other in one chart.
+    lie over each other in one chart. Without the extra `tensorboard` nothing is written.
 
     Args:
       folder: where the runs lie.
@@ -94,6 +95,7 @@ class Writers:
 
     def __init__(self, folder: epath.Path) -> None:
         self.folder = folder
+        self.installed = is_installed("tensorboard")
         self.by_treatment: dict[str, EventsWriter] = {}
 
     def add(self, step: int, condition: Condition, values: dict[str, float]) -> None:
@@ -104,7 +106,9 @@ class Writers:
           condition: the condition.
           values: name to value.
         """
-        # Loaded late: most of the time that importing this package would take.
+        if not self.installed:
+            return
+        # It takes seconds to import, where it finds what it needs for buckets.
         from tensorboardX.event_file_writer import EventsWriter
         from tensorboardX.proto.event_pb2 import Event  # pyright: ignore
         from tensorboardX.summary import scalar

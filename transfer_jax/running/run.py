@@ -2,12 +2,11 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import jax
 import numpy as np
 
-from transfer_jax.analysis.evidence import Evidence, read_evidence
 from transfer_jax.engine.columns import (
     ColumnStart,
     Init,
@@ -27,6 +26,9 @@ from transfer_jax.plan.plan import Plan
 from transfer_jax.running.bases import bases_of
 from transfer_jax.running.claim import claim
 from transfer_jax.running.column_checkpoints import ColumnCheckpoints
+
+if TYPE_CHECKING:
+    from transfer_jax.analysis.evidence import Evidence
 
 
 @dataclass(frozen=True, eq=False)
@@ -103,12 +105,14 @@ class Run:
         check_complete(self.folder.path / "columns", rows, self.plan.networks)
         return rows
 
-    def evidence(self) -> Evidence:
+    def evidence(self) -> "Evidence":
         """What the folder of a finished run holds.
 
         Raises:
           ResultsError: the results are damaged or not what the plan asks for.
         """
+        from transfer_jax.analysis.evidence import read_evidence
+
         rows = read_rows(self.folder.results)
         check_complete(self.folder.results, rows, self.plan.networks)
         return read_evidence(self.folder.path, rows)

@@ -152,7 +152,6 @@ def seen(sieve: Sieve, params: PyTree) -> PyTree:
     """What an optimizer behind a sieve sees of the parameters.
 
     Args:
-      sieve: the sieve.
       params: the parameters, a pair of them, or the placeholder of `optax.tree_map_params`.
 
     Returns:

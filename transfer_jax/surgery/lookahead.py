@@ -53,9 +53,6 @@ def fast_half(params: PyTree) -> PyTree:
 def one_half(mask: PyTree[Any]) -> PyTree[Any]:
     """The mask of either half, of a mask that may be a pair.
 
-    Args:
-      mask: a mask.
-
     Returns:
       The mask of one tree.
 

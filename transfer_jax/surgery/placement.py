@@ -60,7 +60,6 @@ def filled_like(leaf: Any, value: Any, dtype: Any = None) -> jax.Array:
 
     Args:
       leaf: an array or a number.
-      value: the value.
       dtype: the dtype; None for that of `leaf`.
 
     Returns:

@@ -177,7 +177,6 @@ def fits(sieve: Sieve, tree: PyTree) -> bool:
     """Whether a tree has the leaves of a sieve.
 
     Args:
-      sieve: the sieve.
       tree: any tree.
 
     Returns:

@@ -87,7 +87,6 @@ def array_of(tensor: Tensor, record: np.ndarray, swap: bool) -> np.ndarray:
     """A tensor's array, of its own memory.
 
     Args:
-      tensor: the tensor.
       record: the bytes of its storage's record.
       swap: whether they are those of a big-endian machine.
 

@@ -13,7 +13,7 @@ from rich.console import Console
 
 from tests.running.commands import SMALL, assert_same, run, what_it_made
 from transfer_jax.cli import main
-from transfer_jax.commands.launch import launch_command
+from transfer_jax.commands.launch import main as launch
 from transfer_jax.commands.launchers import gcluster, queued_resource, skypilot
 from transfer_jax.commands.launchers.job import Job, LaunchError, check
 from transfer_jax.commands.launchers.local import run_all
@@ -85,7 +85,7 @@ def test_a_dry_run_prints_and_does_nothing(tmp_path, monkeypatch):
         accelerator="v5e-16", on_demand=False, zone="", project="", cluster="", image="",
         package="transfer_jax", processes=None,
     )  # fmt: skip
-    launch_command(arguments, [], console)
+    launch(arguments, [], console)
     printed = console.export_text()
     assert json.loads(printed[printed.index("{") : printed.rindex("}") + 1])["name"]
     assert "$ sky jobs launch --yes fashion-mnist.sky.yaml" in printed

@@ -32,8 +32,8 @@ from transfer_jax.folder.control_results import (
 from transfer_jax.folder.results import ResultRow
 from transfer_jax.grid.conditions import RANDOM_BASE, Treatment
 
-# A place on the horizontal axis to the mean there.
-Line = dict[str, float]
+# The name of a layer or a cut to the mean there, in the order of the horizontal axis.
+Profile = dict[str, float]
 BASE = "base"
 NAMES = {LEEP: "LEEP", LOGME: "LogME"}
 ENOUGH = 3
@@ -41,10 +41,6 @@ ENOUGH = 3
 
 def control_figures(rows: Sequence[ControlRow], networks: Sequence[ResultRow]) -> dict[str, Figure]:
     """The figures of the controls that were measured between different tasks.
-
-    Args:
-      rows: the controls.
-      networks: the table of results.
 
     Returns:
       Name of the file to figure.
@@ -71,10 +67,6 @@ def control_figures(rows: Sequence[ControlRow], networks: Sequence[ResultRow]) -
 def control_tables(rows: Sequence[ControlRow], networks: Sequence[ResultRow]) -> list[Table]:
     """The tables of the controls.
 
-    Args:
-      rows: the controls.
-      networks: the table of results.
-
     Returns:
       What stitching gives at each cut, and how scores rank the cuts; those that were measured.
     """
@@ -84,9 +76,6 @@ def control_tables(rows: Sequence[ControlRow], networks: Sequence[ResultRow]) ->
 
 def transfers(rows: Iterable[ControlRow]) -> list[ControlRow]:
     """The controls between different trained tasks.
-
-    Args:
-      rows: the controls.
 
     Returns:
       Those of columns whose base is neither the target nor random, with all examples.
@@ -112,7 +101,7 @@ def _profiles(rows: Sequence[ControlRow], control: str, ylabel: str, xlabel: str
     return figure
 
 
-def _lines(rows: Sequence[ControlRow]) -> dict[int, Line]:
+def _lines(rows: Sequence[ControlRow]) -> dict[int, Profile]:
     held: dict[int, dict[str, list[float]]] = defaultdict(lambda: defaultdict(list))
     for row in rows:
         held[row.n][row.layer or (f"{row.at:g}" if row.control == BARRIER else "none")].append(
@@ -124,7 +113,7 @@ def _lines(rows: Sequence[ControlRow]) -> dict[int, Line]:
     }
 
 
-def _draw_lines(axis: Axes, lines: dict[int, Line]) -> Ends:
+def _draw_lines(axis: Axes, lines: dict[int, Profile]) -> Ends:
     colours = matplotlib.colormaps[CUT_MAP]
     ends: Ends = {}
     last = max(lines)

@@ -38,9 +38,6 @@ Points = Sequence[tuple[float, float]]
 def transfer_curves(found: Sequence[Effects]) -> Figure:
     """Means of each treatment against n, a panel a group, what separates them shaded and named.
 
-    Args:
-      found: the numbers of each group.
-
     Returns:
       The figure: lines of means, bars of 95% intervals, a faint point a seed.
 
@@ -57,9 +54,6 @@ def transfer_curves(found: Sequence[Effects]) -> Figure:
 
 def points_of_networks(found: Sequence[Effects]) -> Figure:
     """A point a network against n, a panel a group.
-
-    Args:
-      found: the numbers of each group.
 
     Returns:
       The figure; targets are filled differently.
@@ -107,9 +101,6 @@ def _last_means(own: Effects) -> Ends:
 def distances(found: Sequence[Effects]) -> Figure | None:
     """How much frozen transfer loses, as a share of base, between tasks of each distance.
 
-    Args:
-      found: the numbers of each group.
-
     Returns:
       The figure, random frozen layers beside it; None where neither was run.
 
@@ -145,9 +136,6 @@ def distances(found: Sequence[Effects]) -> Figure | None:
 
 def decomposition(found: Sequence[Effects]) -> Figure | None:
     """What frozen transfer costs at each cut, as co-adaptation and specialisation, stacked.
-
-    Args:
-      found: the numbers of each group.
 
     Returns:
       The figure; None where no group has both costs.

@@ -32,7 +32,6 @@ def panels(count: int, *, room: float = 1.1, sharey: bool = True) -> tuple[Figur
     """A figure with panels side by side.
 
     Args:
-      count: number of panels.
       room: to the right of each, for the names of lines, in inches.
       sharey: whether they have one vertical axis.
 
@@ -56,7 +55,6 @@ def room_for(names: Iterable[str], size: float = 13) -> float:
     """How wide the names of lines are.
 
     Args:
-      names: the names.
       size: of the letters, in points.
 
     Returns:
@@ -67,11 +65,7 @@ def room_for(names: Iterable[str], size: float = 13) -> float:
 
 
 def tidy(axis: Axes) -> None:
-    """Lines to read values by, and no frame.
-
-    Args:
-      axis: the panel.
-    """
+    """Lines to read values by, and no frame."""
     axis.spines[["top", "right"]].set_visible(False)
     axis.grid(axis="y", color="#dddddd", linewidth=0.6)
     axis.set_axisbelow(True)

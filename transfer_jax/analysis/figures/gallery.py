@@ -1,7 +1,9 @@
 """The figures of a report, drawn as PNG and SVG, with the words that go with each."""
 
 import io
+import re
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 
 import matplotlib
 from matplotlib.figure import Figure
@@ -18,7 +20,6 @@ from transfer_jax.analysis.figures.drawing import RC, WIDEST
 from transfer_jax.analysis.figures.letters import make_legible
 from transfer_jax.analysis.figures.paper_figures import paper_figures
 from transfer_jax.analysis.figures.pictures import filters, learning_curves, split_images
-from transfer_jax.analysis.page.page import picture
 from transfer_jax.analysis.statistics.effects import Effects
 from transfer_jax.folder.results import ResultRow
 
@@ -86,6 +87,24 @@ TEXTS = {
     ),
 }
 
+# A figure so much wider than high is scrolled on a phone, not shrunk.
+WIDE = 1.8
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A figure, what it is, and what it shows, for those who do not see it too."""
+
+    label: str
+    caption: str
+    svg: str
+
+    @property
+    def is_wide(self) -> bool:
+        """Whether a phone would make it too small to read."""
+        size = re.search(r'viewBox="0 0 ([\d.]+) ([\d.]+)"', self.svg)
+        return bool(size) and float(size[1]) > WIDE * float(size[2])
+
 
 def draw(
     evidence: Evidence, found: Sequence[Effects], theirs: Sequence[ResultRow]
@@ -93,7 +112,6 @@ def draw(
     """All figures that a run has numbers for.
 
     Args:
-      evidence: the run's folder.
       found: the numbers of each group; the first few are drawn.
       theirs: the authors' networks, to be drawn beside the run's.
 
@@ -123,9 +141,6 @@ def draw(
 def saved(figures: Mapping[str, Figure]) -> dict[str, bytes]:
     """Figures as files.
 
-    Args:
-      figures: name to figure.
-
     Returns:
       Name of the file to its content: a PNG and an SVG of each.
     """
@@ -142,17 +157,14 @@ def saved(figures: Mapping[str, Figure]) -> dict[str, bytes]:
     return files
 
 
-def pictures(files: Mapping[str, bytes]) -> str:
+def pictures(files: Mapping[str, bytes]) -> list[Picture]:
     """The figures with their words.
 
     Args:
       files: name of the file to its content.
-
-    Returns:
-      HTML.
     """
-    return "".join(
-        picture(*TEXTS[name.removesuffix(".svg")], content.decode())
+    return [
+        Picture(*TEXTS[name.removesuffix(".svg")], content.decode())
         for name, content in files.items()
         if name.endswith(".svg")
-    )
+    ]

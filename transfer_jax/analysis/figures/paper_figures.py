@@ -29,7 +29,6 @@ def paper_figures(rows: Rows, reference: Rows = ()) -> dict[str, Figure]:
     """All figures of the paper for which a table has networks.
 
     Args:
-      rows: the table.
       reference: the authors' networks, drawn in grey beside them; none to leave them out.
 
     Returns:

@@ -24,10 +24,6 @@ MOST_ROWS, MOST_NETWORKS, FILTERS_ACROSS = 4, 10, 48
 def learning_curves(evidence: Evidence, groups: Sequence[Group]) -> Figure | None:
     """How every condition learns: a panel a treatment, a line a cut, mean of seeds and targets.
 
-    Args:
-      evidence: the run's folder.
-      groups: its networks.
-
     Returns:
       The figure, a row a group; None where no curves were kept.
     """
@@ -62,9 +58,6 @@ def learning_curves(evidence: Evidence, groups: Sequence[Group]) -> Figure | Non
 def filters(evidence: Evidence) -> Figure | None:
     """First-layer filters of base networks and of those that were fine-tuned from them.
 
-    Args:
-      evidence: the run's folder.
-
     Returns:
       The figure, a row a network of the first seed; None where none were kept.
     """
@@ -94,9 +87,6 @@ def filters(evidence: Evidence) -> Figure | None:
 
 def split_images(evidence: Evidence) -> Figure | None:
     """An image of each class of task A and of task B.
-
-    Args:
-      evidence: the run's folder.
 
     Returns:
       The figure, a row a task; None where no images were kept.

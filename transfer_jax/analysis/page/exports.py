@@ -2,18 +2,20 @@
 
 import io
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-import numpy as np
-
-from transfer_jax.analysis.statistics.effects import Effect, Effects
+from transfer_jax.analysis.statistics.effects import Effect, Effects, What
 from transfer_jax.analysis.tables import Table
+from transfer_jax.folder.extras import is_installed, needs
 from transfer_jax.folder.results import Results
+from transfer_jax.folder.whole_file import csv_text
 
 if TYPE_CHECKING:
     import pandas as pd
 
+INTERVALS = ("mean", "low", "high", "freedom", "p", "p_some", "pooled", "pooled_low", "pooled_high")
+EFFECTS = ("group", *What._fields, *INTERVALS[:6], "units", *INTERVALS[6:])
 LATEX = {"\\": r"\textbackslash{}", "{": r"\{", "}": r"\}", "~": r"\textasciitilde{}",
          "^": r"\textasciicircum{}", "\n": " ", "&": r"\&", "%": r"\%", "_": r"\_", "#": r"\#",
          "$": r"\$", "±": r"$\pm$", "−": "$-$", "<": "$<$", ">": "$>$"}  # fmt: skip
@@ -22,56 +24,50 @@ LATEX = {"\\": r"\textbackslash{}", "{": r"\{", "}": r"\}", "~": r"\textasciitil
 def effects_frame(found: Sequence[Effects]) -> "pd.DataFrame":
     """All numbers of a report, one a row.
 
-    Args:
-      found: the numbers of each group.
-
     Returns:
-      A table of shares (0.01 is a point): `group`, `kind`, `treatment`, `variant`, `first_n`,
-      `last_n`, `mean`, `low`, `high`, `freedom`, `p`, `p_some`, `units`, `pooled`, `pooled_low`,
-      `pooled_high`; nan where there is no interval.
+      A table of shares (0.01 is a point), with the columns of `effects.csv`; nan where there is no
+      interval.
+
+    Raises:
+      ExtraError: pandas is not installed.
     """
-    import pandas as pd
+    with needs("tables", "A table of pandas"):
+        import pandas as pd
 
-    lines = [_line(effect) for own in found for effect in own.effects]
-    return pd.DataFrame(lines)
+    frame = pd.DataFrame(_lines(found), columns=pd.Index(EFFECTS))
+    return frame.astype(dict.fromkeys(INTERVALS, float))
 
 
-def _line(effect: Effect) -> dict[str, object]:
-    fields = {k: v for k, v in vars(effect).items() if k not in ("group", "what", "values")}
-    numbers = {name: np.nan if value is None else value for name, value in fields.items()}
-    what = {**effect.what._asdict(), "treatment": effect.what.treatment.value}
-    return {"group": effect.group, **what, **numbers}
+def _lines(found: Sequence[Effects]) -> list[list[object]]:
+    effects = [effect for own in found for effect in own.effects]
+    return [[_cell(effect, name) for name in EFFECTS] for effect in effects]
+
+
+def _cell(effect: Effect, name: str) -> object:
+    value = getattr(effect.what if name in What._fields else effect, name)
+    return value.value if name == "treatment" else value
 
 
 def export(results: Results, found: Sequence[Effects], tables: Sequence[Table]) -> dict[str, bytes]:
     """The files that other programs read.
 
-    Args:
-      results: the table of results.
-      found: the numbers of each group.
-      tables: tables for people.
-
     Returns:
-      Name to content: numbers as CSV and Parquet, results as Parquet, tables as LaTeX and Markdown.
+      Name to content: numbers as CSV, tables as LaTeX and Markdown; numbers and results as Parquet
+      where the extra `tables` is installed.
     """
-    files: Mapping[str, pd.DataFrame] = {
-        "effects": effects_frame(found),
-        "results": results.frame(),
-    }
-    held = {f"{name}.parquet": _parquet(frame) for name, frame in files.items()}
-    return {
-        "effects.csv": files["effects"].to_csv(index=False, lineterminator="\n").encode(),
-        **held,
+    files = {
+        "effects.csv": csv_text(EFFECTS, _lines(found)).encode(),
         "tables.tex": "\n".join(map(latex, tables)).encode(errors="backslashreplace"),
         "tables.md": "\n".join(map(markdown, tables)).encode(errors="backslashreplace"),
     }
+    if not is_installed("tables"):
+        return files
+    frames = {"effects": effects_frame(found), "results": results.frame()}
+    return files | {f"{name}.parquet": _parquet(frame) for name, frame in frames.items()}
 
 
 def latex(table: Table) -> str:
     """A table for a paper; it needs the package booktabs.
-
-    Args:
-      table: the table.
 
     Returns:
       A `table` environment.
@@ -101,9 +97,6 @@ def latex(table: Table) -> str:
 
 def markdown(table: Table) -> str:
     """A table for a page of notes.
-
-    Args:
-      table: the table.
 
     Returns:
       A heading and a table.

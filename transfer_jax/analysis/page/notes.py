@@ -16,9 +16,6 @@ MANY = 12
 def interval_note(found: Sequence[Effects]) -> str:
     """How the intervals of a report were made, in one or two sentences.
 
-    Args:
-      found: the numbers of each group.
-
     Returns:
       The note; where there is no interval it says why.
     """
@@ -37,9 +34,6 @@ def _of_group(own: Effects) -> str:
 
 def method(found: Sequence[Effects]) -> list[str]:
     """The method, for a reader who wants to check it.
-
-    Args:
-      found: the numbers of each group.
 
     Returns:
       Paragraphs.
@@ -76,9 +70,6 @@ def method(found: Sequence[Effects]) -> list[str]:
 def divergence_note(rows: Sequence[ResultRow]) -> str:
     """Which networks diverged, and when.
 
-    Args:
-      rows: the table of results.
-
     Returns:
       One sentence; empty where none did.
     """
@@ -99,9 +90,6 @@ def divergence_note(rows: Sequence[ResultRow]) -> str:
 def unfinished_note(evidence: Evidence) -> str:
     """How much of a run is there.
 
-    Args:
-      evidence: the run's folder.
-
     Returns:
       One sentence or two; empty where the run is finished.
     """
@@ -114,9 +102,6 @@ def unfinished_note(evidence: Evidence) -> str:
 
 def config_text(evidence: Evidence) -> str:
     """The config of a run.
-
-    Args:
-      evidence: the run's folder.
 
     Returns:
       JSON; empty where there is none.
@@ -137,9 +122,6 @@ def _images_lines(data: dict[str, Any]) -> list[str]:
 
 def repeat_text(evidence: Evidence) -> str:
     """The command that trains the same networks again, and what they were trained with.
-
-    Args:
-      evidence: the run's folder.
 
     Returns:
       Lines for a shell; empty where the config is not there.

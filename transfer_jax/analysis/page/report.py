@@ -12,15 +12,8 @@ from transfer_jax.analysis.figures.gallery import draw, pictures, saved
 from transfer_jax.analysis.figures.paper_figures import paper_figures
 from transfer_jax.analysis.page.exports import export
 from transfer_jax.analysis.page.notes import config_text, method, repeat_text
-from transfer_jax.analysis.page.page import (
-    Section,
-    listed,
-    paragraphs,
-    preformatted,
-    render_page,
-    table_html,
-)
-from transfer_jax.analysis.page.summary import summary
+from transfer_jax.analysis.page.page import Page, Section, render_page
+from transfer_jax.analysis.page.summary import answers, introduction, notices
 from transfer_jax.analysis.paper.beside_authors import (
     beside_the_authors,
     boost_note,
@@ -102,25 +95,25 @@ def write_report(evidence: Evidence, *, reload_seconds: int = 0) -> list[epath.P
     if theirs:
         claims.append(beside_the_authors(evidence.rows, evidence.config["reference"]))
     sections = [
-        Section("Figures", pictures(drawn)),
-        Section("Numbers", "".join(map(table_html, tables))),
-        Section("Claims of the paper", "".join(map(table_html, claims))),
-        Section("What is missing", listed(evidence.problems)),
-        Section("Method", paragraphs(method(found)) if found else ""),
-        Section("How to repeat it", preformatted(repeat_text(evidence))),
-        Section("Config", preformatted(config_text(evidence))),
+        Section("Figures", pictures=pictures(drawn)),
+        Section("Numbers", tables=tables),
+        Section("Claims of the paper", tables=claims),
+        Section("What is missing", items=evidence.problems),
+        Section("Method", paragraphs=method(found) if found else ()),
+        Section("How to repeat it", code=repeat_text(evidence)),
+        Section("Config", code=config_text(evidence)),
     ]
-    page = render_page(
+    page = Page(
         f"{evidence.name}: how transferable are the layers?",
-        summary(evidence, found, [advise(own) for own in found]),
         sections,
-        reload_seconds=reload_seconds,
+        notices(evidence, found),
+        answers(found, [advise(own) for own in found]),
+        introduction(evidence, found),
+        reload_seconds,
     )
     results = Results(evidence.rows, str(evidence.folder))
     files = drawn | export(results, found, [*tables, *claims])
-    return write_files(
-        evidence.folder, files | {"report.html": page.encode(errors="backslashreplace")}
-    )
+    return write_files(evidence.folder, files | {"report.html": render_page(page)})
 
 
 def write_reference(folder: epath.Path) -> list[epath.Path]:
@@ -141,7 +134,7 @@ def write_reference(folder: epath.Path) -> list[epath.Path]:
     figures["preserved"] = paper_figures(preserved)["preserved"]
     tables = shown([claims_table(rows, reduced), table1(rows)])
     beside = [beside_the_authors((), name) for name in (*names, "reduced", "preserved")]
-    introduction = [
+    paragraphs = [
         "The networks of Yosinski, Clune, Bengio and Lipson (2014), from their published training "
         "logs: what a run of the paper's configs should give.",
         boost_note(rows),
@@ -149,14 +142,14 @@ def write_reference(folder: epath.Path) -> list[epath.Path]:
         "that is weak evidence either way. A run here crosses both.",
     ]
     title = "How transferable are features in deep neural networks? The authors' numbers"
-    return write_page(folder, "reference", title, introduction, figures, [*tables, *beside])
+    return write_page(folder, "reference", title, paragraphs, figures, [*tables, *beside])
 
 
 def write_page(
     folder: epath.Path,
     name: str,
     title: str,
-    introduction: Sequence[str],
+    paragraphs: Sequence[str],
     figures: Mapping[str, Figure],
     tables: Sequence[Table],
 ) -> list[epath.Path]:
@@ -166,7 +159,7 @@ def write_page(
       folder: where to; it is made.
       name: of the page's file, without its ending.
       title: its heading.
-      introduction: its paragraphs.
+      paragraphs: what it begins with.
       figures: name of the file to figure.
       tables: what follows the figures.
 
@@ -175,12 +168,12 @@ def write_page(
     """
     drawn = saved(figures)
     sections = [
-        Section("Figures", pictures(drawn)),
-        Section("Numbers", "".join(map(table_html, tables))),
+        Section("Figures", pictures=pictures(drawn)),
+        Section("Numbers", tables=tables),
     ]
-    page = render_page(title, paragraphs(introduction), sections)
+    page = Page(title, sections, introduction=paragraphs)
     folder.mkdir(parents=True, exist_ok=True)
-    return write_files(folder, drawn | {f"{name}.html": page.encode(errors="backslashreplace")})
+    return write_files(folder, drawn | {f"{name}.html": render_page(page)})
 
 
 def write_files(folder: epath.Path, files: Mapping[str, bytes]) -> list[epath.Path]:

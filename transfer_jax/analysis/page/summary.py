@@ -1,11 +1,10 @@
 """The top of the page: what to do, why, and how sure that is."""
 
-import html
 from collections.abc import Sequence
 
 from transfer_jax.analysis.evidence import Evidence
 from transfer_jax.analysis.page.notes import divergence_note, interval_note, unfinished_note
-from transfer_jax.analysis.page.page import paragraphs
+from transfer_jax.analysis.page.page import Answer
 from transfer_jax.analysis.paper.beside_authors import boost_note
 from transfer_jax.analysis.statistics.advice import Advice
 from transfer_jax.analysis.statistics.effects import CO_ADAPTATION, SPECIALISATION, Effect, Effects
@@ -17,32 +16,28 @@ WORDS = (
 )
 
 
-def summary(evidence: Evidence, found: Sequence[Effects], advice: Sequence[Advice]) -> str:
-    """What stands above everything else.
-
-    Args:
-      evidence: the run's folder.
-      found: the numbers of each group.
-      advice: the advice for each.
-
-    Returns:
-      HTML.
-    """
-    notices = [unfinished_note(evidence), divergence_note(evidence.rows)]
+def notices(evidence: Evidence, found: Sequence[Effects]) -> list[str]:
+    """What a reader must know before anything else: what is unfinished, diverged or missing."""
+    lines = [unfinished_note(evidence), divergence_note(evidence.rows)]
     if not found:
-        notices.append("There are no finished networks here yet: nothing can be said.")
+        lines.append("There are no finished networks here yet: nothing can be said.")
     if evidence.problems:
-        notices.append(f"What is missing: {len(evidence.problems)} lines at the end of the page.")
-    parts = [f'<div class="notice">{paragraphs([text])}</div>' for text in notices if text]
-    parts += [_answer(own, told) for own, told in zip(found, advice, strict=True)]
+        lines.append(f"What is missing: {len(evidence.problems)} lines at the end of the page.")
+    return list(filter(None, lines))
+
+
+def answers(found: Sequence[Effects], advice: Sequence[Advice]) -> list[Answer]:
+    """The advice for each group of networks, and its reasons."""
+    return [
+        Answer(title(own), [told.verdict, " ".join(told.reasons), _costs(own)])
+        for own, told in zip(found, advice, strict=True)
+    ]
+
+
+def introduction(evidence: Evidence, found: Sequence[Effects]) -> list[str]:
+    """How many networks there are, what intervals are over, and what the words mean."""
     words = [f"{len(evidence.rows)} networks. {interval_note(found)} {WORDS}"] if found else []
-    return "\n".join([*parts, paragraphs([*words, boost_note(evidence.rows)])])
-
-
-def _answer(own: Effects, told: Advice) -> str:
-    name = html.escape(title(own))
-    reasons = paragraphs([told.verdict, " ".join(told.reasons), _costs(own)])
-    return f'<div class="answer">\n<h2>{name}</h2>\n{reasons}\n</div>'
+    return [*words, boost_note(evidence.rows)]
 
 
 def _costs(own: Effects) -> str:

@@ -45,9 +45,6 @@ def boost_note(rows: Rows) -> str:
     Their fine-tuned selffers all have target A and their fine-tuned transfers target B, so that
     pooled means compare the targets, too.
 
-    Args:
-      rows: the table.
-
     Returns:
       One sentence; empty where AnB+ or BnB+ was not run on random halves.
 
@@ -68,9 +65,6 @@ def boost_note(rows: Rows) -> str:
 
 def table1(rows: Rows) -> Table | None:
     """Table 1 of the paper: what fine-tuned transfer gains, over ranges of cuts.
-
-    Args:
-      rows: the table of results.
 
     Returns:
       Boosts in points, the published ones beside them; None where there is no AnB+ at n = 7 on
@@ -100,7 +94,6 @@ def beside_the_authors(rows: Rows, reference: str) -> Table:
     """Means of each treatment at each n: the run's, the authors', and the difference.
 
     Args:
-      rows: the run's table.
       reference: which of the authors' experiments it repeats.
 
     Returns:

@@ -31,7 +31,8 @@ from transfer_jax.grid.conditions import Treatment
 
 NEAR_CHANCE = 0.1
 BASE, BNB, ANB = Treatment.BASE, Treatment.SELFFER, Treatment.TRANSFER
-BNB_PLUS, ANB_PLUS, RANDOM = Treatment.SELFFER_PLUS, Treatment.TRANSFER_PLUS, Treatment.RANDOM
+BNB_PLUS, ANB_PLUS = Treatment.SELFFER_PLUS, Treatment.TRANSFER_PLUS
+RANDOM_FROZEN = Treatment.RANDOM
 Terms = list[tuple[float, Sample]]
 
 
@@ -54,9 +55,6 @@ class Claim:
 
 def judge(rows: Sequence[ResultRow]) -> list[tuple[Claim, dict[str, Verdict]]]:
     """What a table of results says about every claim of the paper.
-
-    Args:
-      rows: the table.
 
     Returns:
       Each claim with its verdicts: "pooled" and "own", where it can be tested so.
@@ -200,13 +198,15 @@ def _natural_above_man_made(arms: Arms) -> Verdict:
 
 
 def _random_filters(arms: Arms) -> Verdict:
-    ns = arms.cuts(WHOLE, RANDOM)
-    level = {n: list(arms.sample(WHOLE, RANDOM, [n]).values()) for n in ns}
+    ns = arms.cuts(WHOLE, RANDOM_FROZEN)
+    level = {n: list(arms.sample(WHOLE, RANDOM_FROZEN, [n]).values()) for n in ns}
     base = list(arms.sample(WHOLE, BASE).values())
     if not base or not {1, 2, 3} <= set(ns):
         return Verdict(NOT_RUN, "")
     falls = [
-        above(arms.contrast(_minus(_level(arms, RANDOM, [n], WHOLE)))) for n in ns if n in (1, 2)
+        above(arms.contrast(_minus(_level(arms, RANDOM_FROZEN, [n], WHOLE))))
+        for n in ns
+        if n in (1, 2)
     ]
     most = max(np.mean(level[n]) for n in ns if n >= 3) / np.mean(base)
     near = Verdict(HOLDS if most < NEAR_CHANCE else FAILS, f"at most {most:.0%} of base from n = 3")
@@ -221,11 +221,11 @@ def _distant_beats_random(arms: Arms) -> Verdict:
         own = np.mean(list(raw.sample(family, treatment, [n]).values()))
         return float(own / np.mean(list(raw.sample(family, BASE).values())))
 
-    family = WHOLE if raw.cuts(WHOLE, RANDOM) else DISTANT
+    family = WHOLE if raw.cuts(WHOLE, RANDOM_FROZEN) else DISTANT
     if not (raw.sample(DISTANT, BASE) and raw.sample(family, BASE)):
         return Verdict(NOT_RUN, "")
-    ns = sorted(set(raw.cuts(DISTANT, ANB)) & set(raw.cuts(family, RANDOM)))
-    gaps = [share(DISTANT, ANB, n) - share(family, RANDOM, n) for n in ns]
+    ns = sorted(set(raw.cuts(DISTANT, ANB)) & set(raw.cuts(family, RANDOM_FROZEN)))
+    gaps = [share(DISTANT, ANB, n) - share(family, RANDOM_FROZEN, n) for n in ns]
     return above(over(gaps), gaps) if gaps else Verdict(NOT_RUN, "")
 
 

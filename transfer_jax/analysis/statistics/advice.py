@@ -76,7 +76,6 @@ def advise(found: Effects, *, margin: float = MARGIN, seed: int = 0) -> Advice:
     It chooses on validation images, where there are some, and tells the gain on test images.
 
     Args:
-      found: the numbers of a group.
       margin: a difference of accuracy that does not matter.
       seed: of the draws.
 

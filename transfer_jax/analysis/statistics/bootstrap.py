@@ -59,7 +59,6 @@ def sample(
     """Estimate contrasts of arms, and draw replicates of them.
 
     Args:
-      group: the networks.
       contrasts: weight of each arm.
       test_of: the test of a network, example by example; None where it was not kept.
       replicates: how many are drawn.
@@ -184,9 +183,7 @@ class _Influence:
     """What each test image moves each arm's mean by, and how much of that units have in common.
 
     Args:
-      group: the networks.
       shares: how much each place counts.
-      places: the places.
       of_units: which places belong to each unit.
       tests: the test images of each place.
       test_of: the test of a network.

@@ -83,9 +83,6 @@ def groups(rows: Sequence[ResultRow]) -> list[Group]:
 
     Random splits are draws of one kind and form one group; every other split is its own.
 
-    Args:
-      rows: the table.
-
     Returns:
       The groups, in the order of the rows.
 
@@ -104,7 +101,6 @@ def of_targets(group: Group, targets: Iterable[str]) -> Group:
     """The networks of some targets only.
 
     Args:
-      group: the group.
       targets: names of tasks.
 
     Returns:

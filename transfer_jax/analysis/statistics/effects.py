@@ -101,7 +101,6 @@ def effects(group: Group, test_of: TestOf, *, replicates: int = REPLICATES) -> E
     """All numbers of a group.
 
     Args:
-      group: the networks.
       test_of: the test of a network, example by example; None where it was not kept.
       replicates: how many are drawn for the intervals.
 

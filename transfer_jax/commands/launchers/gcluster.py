@@ -9,9 +9,6 @@ STOPPED = (130, 143)
 def steps(job: Job) -> list[Step]:
     """What launching it takes.
 
-    Args:
-      job: the job.
-
     Returns:
       The command.
 

@@ -95,9 +95,6 @@ def tpu(accelerator: str) -> tuple[str, str] | None:
 def check(job: Job) -> None:
     """Check what every engine asks for.
 
-    Args:
-      job: the job.
-
     Raises:
       LaunchError: the name or the accelerator is not one.
 
@@ -122,7 +119,6 @@ def need(job: Job, *names: str) -> None:
     """Check that an engine has what it needs.
 
     Args:
-      job: the job.
       names: fields that must not be empty.
 
     Raises:

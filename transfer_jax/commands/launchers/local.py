@@ -17,7 +17,6 @@ def commands(arguments: Sequence[str], processes: int) -> list[list[str]]:
 
     Args:
       arguments: those of `transfer-jax run`.
-      processes: how many.
 
     Returns:
       One command a process.
@@ -41,9 +40,6 @@ def commands(arguments: Sequence[str], processes: int) -> list[list[str]]:
 
 def run_all(started: Sequence[Sequence[str]]) -> int:
     """Run commands side by side; a signal to this process goes to all of them.
-
-    Args:
-      started: the commands.
 
     Returns:
       The exit status of the first that failed; 0 where none did.

@@ -7,16 +7,13 @@ from transfer_jax.plan.config_files import shipped_configs
 def script(job: Job) -> str:
     """What each of the TPU's machines runs when it starts, and after every interruption.
 
-    Args:
-      job: the job.
-
     Returns:
       A shell script.
     """
     return f"""#!/bin/bash
 set -euo pipefail
 python3 -m venv /opt/transfer_jax
-/opt/transfer_jax/bin/pip install '{job.package}[tpu,gcs]'
+/opt/transfer_jax/bin/pip install '{job.package}[tpu,gcs,images]'
 export PATH=/opt/transfer_jax/bin:$PATH
 for attempt in $(seq 100); do
   {job.run} && break
@@ -27,9 +24,6 @@ done
 
 def steps(job: Job) -> list[Step]:
     """What launching it takes.
-
-    Args:
-      job: the job.
 
     Returns:
       The script's file, and the command that asks for the TPU.

@@ -15,9 +15,6 @@ PLACE = (
 def task(job: Job) -> dict[str, Any]:
     """The job as SkyPilot's task.
 
-    Args:
-      job: the job.
-
     Returns:
       What the YAML file holds.
     """
@@ -37,16 +34,13 @@ def task(job: Job) -> dict[str, Any]:
         "resources": resources,
         "num_nodes": 1,
         "workdir": ".",
-        "setup": f"pip install -e '.[{extra},gcs]'",
+        "setup": f"pip install -e '.[{extra},gcs,images]'",
         "run": job.run + ("" if found else PLACE),
     }
 
 
 def steps(job: Job) -> list[Step]:
     """What launching it takes.
-
-    Args:
-      job: the job.
 
     Returns:
       The task's file, and the command that starts it.

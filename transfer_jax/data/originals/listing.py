@@ -62,7 +62,6 @@ def entries(folder: Path, left_out: Counter[str]) -> list[os.DirEntry[str]]:
     """What is in a folder, in the order of the names.
 
     Args:
-      folder: the folder.
       left_out: what is never read is counted here.
 
     Returns:
@@ -86,7 +85,6 @@ def folders(folder: Path, left_out: Counter[str]) -> list[str]:
     """The names of the folders in a folder, those that links lead to among them.
 
     Args:
-      folder: the folder.
       left_out: what is never read is counted here.
 
     Returns:

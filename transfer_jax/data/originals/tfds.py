@@ -14,6 +14,7 @@ from transfer_jax.data import imagenet
 from transfer_jax.data.image_set import SUBSETS, TRAIN
 from transfer_jax.data.originals.layout import subsets_by_name
 from transfer_jax.data.originals.part import Original, Originals, OriginalsError, readable
+from transfer_jax.folder.extras import needs
 
 EXAMPLES_A_PART = 5000
 
@@ -143,7 +144,9 @@ def _files(builder: Any) -> tuple[str, tuple[tuple[str, int, int], ...]]:
 
 
 def _builder(name: str, data_dir: str | None) -> Any:
-    import tensorflow_datasets as tfds
+    with needs("tfds", "A dataset of TFDS"):
+        import importlib_resources  # noqa: F401  # TFDS imports it, but does not ask for it.
+        import tensorflow_datasets as tfds
 
     # It recommends OpenCV once a process, which makes no difference here.
     logging.getLogger("absl").setLevel(logging.ERROR)
