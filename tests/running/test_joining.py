@@ -6,6 +6,7 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, closing, contextmanager
@@ -13,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+from transfer_jax.cli import INTERRUPTED
 from transfer_jax.engine import gate, tunnel
 from transfer_jax.engine.cluster import ClusterError, Place
 from transfer_jax.engine.hello import Hello, ask
@@ -236,14 +238,33 @@ def test_what_answers_and_is_no_process_0_is_told():
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGINT])
 def test_a_place_is_free_again_when_who_had_it_ends_before_all_have_come(number):
-    at = f"localhost:{free_port()}"
+    at = f"localhost:{(port := free_port())}"
     first = start(at, 0, processes=3)
-    early = start(at, 1, processes=3)
-    time.sleep(4)
+    with socket.create_server(("", 0)) as between:
+        early = start(f"localhost:{between.getsockname()[1]}", 1, processes=3)
+        ends = between.accept()[0], tunnel.connect_soon(("localhost", port), 60)
+    threading.Thread(target=tunnel.carry_both_ways, args=ends, daemon=True).start()
+    time.sleep(1)  # Its place is taken.
     early.send_signal(number)
     assert early.communicate(timeout=20)[0].count("\n") <= 1
     others = [start(at, i, processes=3) for i in (1, 2)]
     assert [ended(process) for process in (first, *others)] == [(0, "")] * 3
+    for end in ends:
+        end.close()
+
+
+def test_a_signal_while_the_others_are_waited_for_is_told_in_one_line():
+    port = free_port()
+    first = start(f"localhost:{port}", 0)
+    with socket.create_server(("", 0)) as other:
+        second = start(f"localhost:{other.getsockname()[1]}", 1)
+        caller, _ = other.accept()
+        tunnel.connect_soon(("localhost", port), 60).close()
+        first.send_signal(signal.SIGTERM)
+        second.send_signal(signal.SIGHUP)
+        told = [ended(process) for process in (first, second)]
+        caller.close()
+    assert told == [(status, f"{INTERRUPTED}\n") for status in (143, 129)]
 
 
 @pytest.mark.parametrize("failing", [0, 1])
@@ -267,7 +288,7 @@ def test_what_ends_one_process_is_told_by_the_others(failing):
 )
 def test_a_process_that_is_gone_or_hangs_ends_the_others_in_one_line(killed, number):
     stopped = (killed, number) == (0, signal.SIGSTOP)
-    gone = "has not answered for 30 s" if stopped else "is gone"
+    gone = "has not answered for 40 s" if stopped else "is gone"
     at = f"localhost:{free_port()}"
     processes = [start(at, i, "print('in', flush=True); time.sleep(100)") for i in range(2)]
     wait_until_in(*processes)
@@ -282,6 +303,31 @@ def test_a_process_that_is_gone_or_hangs_ends_the_others_in_one_line(killed, num
     assert time.monotonic() - began < 60
     assert status == 1 and said.count("\n") == 1, said
     assert said.startswith(f"transfer-jax: process {killed}") and gone in said, said
+
+
+HOLDS = """
+import ctypes
+from transfer_jax.engine import peers
+peers.SILENCE, peers.GRACE = {silence}, 1
+ctypes.PyDLL(None).sleep({seconds})
+time.sleep(4)
+"""
+
+
+@pytest.mark.parametrize(
+    ("held", "seconds", "own", "others"),
+    [
+        (0, 5, 3, 60),
+        *(pytest.param(i, 35, *["peers.SILENCE"] * 2, marks=pytest.mark.slow) for i in (0, 1)),
+    ],
+)
+def test_who_lets_no_python_run_is_not_gone_and_takes_nobody_for_gone(held, seconds, own, others):
+    """As a library in compiled code may; compiling lets it run."""
+    at = f"localhost:{free_port()}"
+    works = [HOLDS.format(silence=others, seconds=0)] * 2
+    works[held] = HOLDS.format(silence=own, seconds=seconds)
+    processes = [start(at, i, work) for i, work in enumerate(works)]
+    assert [ended(process) for process in processes] == [(0, ""), (0, "")]
 
 
 ALONE = """
