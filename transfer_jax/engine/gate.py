@@ -18,6 +18,7 @@ from transfer_jax.engine.tunnel import carry_both_ways, connect_soon
 AFTER_STRANGERS = 30.0
 # How long whoever comes may take to say who it is; and what is on its way, to arrive.
 MOMENT, ARRIVING = 10.0, 2.0
+LOOK = 0.2
 
 
 class Gate:
@@ -71,7 +72,8 @@ class Gate:
                 if (left := min(end, self._until) - time.monotonic()) <= 0:
                     self._fault = self._not_all(seconds)
                 else:
-                    self._changed.wait(left)
+                    # Not for long: a signal is handled between two looks.
+                    self._changed.wait(min(left, LOOK))
             self._complete = not self._fault
             self._changed.notify_all()
         if self._fault:
@@ -148,7 +150,7 @@ class Gate:
                 self._here[hello.process] = hello
             self._changed.notify_all()
             while not (refused := refused or self._fault) and not self._complete:
-                self._changed.wait(0.2)
+                self._changed.wait(LOOK)
                 if _has_gone(connection):
                     del self._here[hello.process]
                     return None
