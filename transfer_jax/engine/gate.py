@@ -11,14 +11,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
 from transfer_jax.engine.cluster import ClusterError, Place
-from transfer_jax.engine.hello import Hello, read_hello, send
+from transfer_jax.engine.hello import LOOK, Hello, read_hello, send
 from transfer_jax.engine.tunnel import carry_both_ways, connect_soon
 
 # Where one of another run was refused, it may be one of this run that was told another folder.
 AFTER_STRANGERS = 30.0
 # How long whoever comes may take to say who it is; and what is on its way, to arrive.
 MOMENT, ARRIVING = 10.0, 2.0
-LOOK = 0.2
 
 
 class Gate:
