@@ -1,5 +1,6 @@
 """The command line: `transfer-jax run`, `plan`, `sweep`, `launch`, `status`, `report`, ...."""
 
+import contextlib
 import errno
 import io
 import os
@@ -12,9 +13,9 @@ from typing import TYPE_CHECKING, TextIO
 if TYPE_CHECKING:
     from typing_extensions import Buffer
 
-# All else is imported by `main`, whose first line hears Ctrl-C.
+# All else is imported by `main`, whose first line hears signals.
 INTERRUPTED = "interrupted; the same command goes on from what is finished"
-STATUS_INTERRUPTED = 128 + signal.SIGINT
+SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 READER_GONE = (errno.EPIPE, errno.EIO)
 
 
@@ -26,11 +27,13 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     Returns:
       The exit status: 0; 1 for a failure and 2 for a wrong command line, each told in one line;
-      130 and 143 when interrupted.
+      129, 130 and 143 when interrupted.
     """
     if argv is not None:
         return _status(argv)
-    signal.signal(signal.SIGINT, _interrupt)
+    for number in SIGNALS:
+        if signal.getsignal(number) != signal.SIG_IGN:  # as `nohup` has it
+            signal.signal(number, _interrupt)
     sys.unraisablehook = _tell
     sys.stdout, sys.stderr = _output(1), _output(2)
     try:
@@ -91,8 +94,8 @@ def _hush_libraries() -> None:
         logging.getLogger(library).setLevel(logging.CRITICAL)
 
 
-def _interrupt(*_: object) -> None:
-    """Ctrl-C: end at once, and the processes that were started with this one.
+def _interrupt(number: int, _: object) -> None:
+    """Ctrl-C and its kind: end at once, and the processes that were started with this one.
 
     An exception may be dropped where it is raised, in an import or in a callback of JAX. What is on
     disk is whole; a run that trains is stopped by `StopRequest` instead.
@@ -102,8 +105,9 @@ def _interrupt(*_: object) -> None:
             child.kill()
     if util := sys.modules.get("multiprocessing.util"):
         util._run_finalizers(0)  # Python would warn of semaphores that are left.
-    os.write(2, f"{INTERRUPTED}\n".encode())
-    os._exit(STATUS_INTERRUPTED)
+    with contextlib.suppress(OSError):  # The terminal may be gone.
+        os.write(2, f"{INTERRUPTED}\n".encode())
+    os._exit(128 + number)
 
 
 def _tell(unraisable: "sys.UnraisableHookArgs") -> None:

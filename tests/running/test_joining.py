@@ -4,72 +4,20 @@ import os
 import re
 import signal
 import socket
-import subprocess
-import sys
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, closing, contextmanager
-from pathlib import Path
 
 import pytest
 
+from transfer_jax.cli import INTERRUPTED
 from transfer_jax.engine import gate, tunnel
 from transfer_jax.engine.cluster import ClusterError, Place
 from transfer_jax.engine.hello import Hello, ask
 from transfer_jax.engine.sameness import differences_between
 
-SCRIPT = """
-import os, signal, sys, time
-import transfer_jax.cli as cli
-from transfer_jax.engine.cluster import Place
-from transfer_jax.engine.joining import joined
-from transfer_jax.engine.sameness import check_same
-
-coordinator, processes, process, seconds, work, workdir = sys.argv[1:]
-
-def run(_):
-    with joined(Place(coordinator, int(processes), int(process)), float(seconds), workdir):
-        exec(work, globals())
-
-cli._run = run
-sys.exit(cli.main())
-"""
-
-
-def start(
-    at: str,
-    process: int,
-    work: str = "pass",
-    seconds: int = 60,
-    processes: int = 2,
-    workdir: str = "runs/a",
-):
-    """A process that joins the others, and does some work."""
-    arguments = [at, str(processes), str(process), str(seconds), work, workdir]
-    return subprocess.Popen(
-        [sys.executable, "-c", SCRIPT, *arguments],
-        env={**os.environ, "JAX_PLATFORMS": "cpu"},
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-    )
-
-
-def real(path: str) -> str:
-    """The path from the root of the file system."""
-    return str(Path(path).resolve())
-
-
-def ended(process: subprocess.Popen[str]) -> tuple[int, str]:
-    """Its status and what it said."""
-    said = process.communicate(timeout=90)[0]
-    return process.returncode, said
-
-
-def free_port() -> int:
-    with socket.create_server(("", 0)) as held:
-        return held.getsockname()[1]
+from .joined import STAYS, ended, free_port, let_end, real, start, wait_until_in
 
 
 @contextmanager
@@ -142,23 +90,6 @@ def test_places_that_do_not_fit_together_end_all_at_once(places, told):
     for status, said in map(ended, processes):
         assert status == 1 and said.count("\n") == 1 and told in said, said
     assert time.monotonic() - began < 20
-
-
-STAYS = "print('in', flush=True); sys.stdin.read()"
-
-
-def wait_until_in(*processes: subprocess.Popen[str]) -> None:
-    for process in processes:
-        assert process.stdout and process.stdout.readline() == "in\n"
-
-
-def let_end(*processes: subprocess.Popen[str]) -> list[tuple[int, str]]:
-    """End those that stay."""
-    for process in processes:
-        assert process.stdin
-        process.stdin.close()
-        process.stdin = None
-    return [ended(process) for process in processes]
 
 
 def test_a_run_that_goes_on_is_not_disturbed_by_who_comes_late():
@@ -236,88 +167,33 @@ def test_what_answers_and_is_no_process_0_is_told():
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGINT])
 def test_a_place_is_free_again_when_who_had_it_ends_before_all_have_come(number):
-    at = f"localhost:{free_port()}"
+    at = f"localhost:{(port := free_port())}"
     first = start(at, 0, processes=3)
-    early = start(at, 1, processes=3)
-    time.sleep(4)
+    with socket.create_server(("", 0)) as between:
+        early = start(f"localhost:{between.getsockname()[1]}", 1, processes=3)
+        ends = between.accept()[0], tunnel.connect_soon(("localhost", port), 60)
+    threading.Thread(target=tunnel.carry_both_ways, args=ends, daemon=True).start()
+    time.sleep(1)  # Its place is taken.
     early.send_signal(number)
     assert early.communicate(timeout=20)[0].count("\n") <= 1
     others = [start(at, i, processes=3) for i in (1, 2)]
     assert [ended(process) for process in (first, *others)] == [(0, "")] * 3
+    for end in ends:
+        end.close()
 
 
-@pytest.mark.parametrize("failing", [0, 1])
-def test_what_ends_one_process_is_told_by_the_others(failing):
-    at = f"localhost:{free_port()}"
-    works = ["time.sleep(60)", "time.sleep(60)"]
-    works[failing] = "raise ValueError('no\\nimages')"
-    processes = [start(at, i, work) for i, work in enumerate(works)]
-    told = [ended(process) for process in processes]
-    assert told[failing] == (1, "transfer-jax: no images\n")
-    assert told[1 - failing] == (
-        1,
-        f"transfer-jax: process {failing} ended: no images; what is finished is kept, and the same "
-        "command goes on\n",
-    )
-
-
-@pytest.mark.parametrize("killed", [0, 1])
-@pytest.mark.parametrize(
-    "number", [signal.SIGKILL, pytest.param(signal.SIGSTOP, marks=pytest.mark.slow)]
-)
-def test_a_process_that_is_gone_or_hangs_ends_the_others_in_one_line(killed, number):
-    stopped = (killed, number) == (0, signal.SIGSTOP)
-    gone = "has not answered for 30 s" if stopped else "is gone"
-    at = f"localhost:{free_port()}"
-    processes = [start(at, i, "print('in', flush=True); time.sleep(100)") for i in range(2)]
-    wait_until_in(*processes)
-    time.sleep(3)
-    began = time.monotonic()
-    processes[killed].send_signal(number)
-    try:
-        status, said = ended(processes[1 - killed])
-    finally:
-        processes[killed].kill()
-        processes[killed].communicate()
-    assert time.monotonic() - began < 60
-    assert status == 1 and said.count("\n") == 1, said
-    assert said.startswith(f"transfer-jax: process {killed}") and gone in said, said
-
-
-ALONE = """
-from transfer_jax.engine.processes import asked_of_any, first_alone
-from transfer_jax.running.stopping import StopRequest, Stopped
-with StopRequest(60) as stop:
-    def work():
-        print("in", flush=True)
-        while not (number := asked_of_any(stop.signal)): time.sleep(0.1)
-        raise Stopped(number, f"stopped by {number}")
-    if process == "1": print("in", flush=True)
-    if number := first_alone(work, lambda: stop.signal):
-        raise Stopped(number, f"stopped by {number}")
-"""
-
-
-@pytest.mark.parametrize("signalled", [0, 1])
-def test_a_signal_while_the_first_works_alone_reaches_all(signalled):
-    at = f"localhost:{free_port()}"
-    processes = [start(at, i, ALONE) for i in range(2)]
-    wait_until_in(*processes)
-    processes[signalled].send_signal(signal.SIGTERM)
-    for status, said in map(ended, processes):
-        assert status == 143 and said.splitlines()[-1] == "transfer-jax: stopped by 15", said
-
-
-def test_one_that_stops_at_once_stops_though_the_others_do_not():
-    at = f"localhost:{free_port()}"
-    stops = (
-        "from transfer_jax.running.stopping import Stopped; raise Stopped(15, 'stopped at once')"
-    )
-    processes = [start(at, i, work) for i, work in enumerate([stops, "time.sleep(60)"])]
-    (first, said), (second, told) = map(ended, processes)
-    assert (first, said) == (143, "transfer-jax: stopped at once\n")
-    assert second == 1 and told.startswith("transfer-jax: process 0 ended: stopped at once"), told
-    assert told.count("\n") == 1
+def test_a_signal_while_the_others_are_waited_for_is_told_in_one_line():
+    port = free_port()
+    first = start(f"localhost:{port}", 0)
+    with socket.create_server(("", 0)) as other:
+        second = start(f"localhost:{other.getsockname()[1]}", 1)
+        caller, _ = other.accept()
+        tunnel.connect_soon(("localhost", port), 60).close()
+        first.send_signal(signal.SIGTERM)
+        second.send_signal(signal.SIGHUP)
+        told = [ended(process) for process in (first, second)]
+        caller.close()
+    assert told == [(status, f"{INTERRUPTED}\n") for status in (143, 129)]
 
 
 def test_processes_that_differ_are_refused_by_each():

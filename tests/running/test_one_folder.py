@@ -8,7 +8,7 @@ import pytest
 from transfer_jax.engine import one_folder
 
 from .commands import start as start_run
-from .test_joining import ended, free_port, real, start
+from .joined import ended, free_port, real, start
 from .test_processes import FLAGS
 
 CHECK = (

@@ -13,7 +13,7 @@ from transfer_jax.commands.launchers.skypilot import task
 from transfer_jax.engine.cluster import place_in_cluster
 
 from .commands import SMALL, assert_same, start, wait_for
-from .test_joining import free_port
+from .joined import free_port
 from .test_processes import two
 
 FLAGS = [*SMALL, "--config.devices_per_column=1"]

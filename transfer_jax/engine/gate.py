@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
 from transfer_jax.engine.cluster import ClusterError, Place
-from transfer_jax.engine.hello import Hello, read_hello, send
+from transfer_jax.engine.hello import LOOK, Hello, read_hello, send
 from transfer_jax.engine.tunnel import carry_both_ways, connect_soon
 
 # Where one of another run was refused, it may be one of this run that was told another folder.
@@ -71,7 +71,8 @@ class Gate:
                 if (left := min(end, self._until) - time.monotonic()) <= 0:
                     self._fault = self._not_all(seconds)
                 else:
-                    self._changed.wait(left)
+                    # Not for long: a signal is handled between two looks.
+                    self._changed.wait(min(left, LOOK))
             self._complete = not self._fault
             self._changed.notify_all()
         if self._fault:
@@ -148,7 +149,7 @@ class Gate:
                 self._here[hello.process] = hello
             self._changed.notify_all()
             while not (refused := refused or self._fault) and not self._complete:
-                self._changed.wait(0.2)
+                self._changed.wait(LOOK)
                 if _has_gone(connection):
                     del self._here[hello.process]
                     return None

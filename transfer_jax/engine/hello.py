@@ -3,6 +3,7 @@
 import json
 import os
 import socket
+import time
 import uuid
 from dataclasses import asdict, dataclass, fields, replace
 from typing import Any, Self
@@ -10,6 +11,8 @@ from typing import Any, Self
 from transfer_jax.engine.cluster import ClusterError, Place
 
 LONGEST = 1 << 16
+# How long is waited at most before signals are handled.
+LOOK = 0.2
 # What speaks of itself is a process of this package.
 GREETING = "transfer-jax"
 
@@ -101,12 +104,28 @@ def ask(connection: socket.socket, hello: Hello, seconds: float) -> None:
     """
     connection.settimeout(seconds)
     send(connection, asdict(hello))
+    _wait_until_it_speaks(connection, seconds)
     answer = receive(connection)
     if answer is None:
         raise ClusterError("what answers is no process 0 of transfer-jax")
     if refused := str(answer.get("refused", "")):
         raise ClusterError(refused)
     connection.settimeout(None)
+
+
+def _wait_until_it_speaks(connection: socket.socket, seconds: float) -> None:
+    """Not in one long look: a signal is handled between two."""
+    end = time.monotonic() + seconds
+    while True:
+        connection.settimeout(max(min(LOOK, end - time.monotonic()), 1e-3))
+        try:
+            connection.recv(1, socket.MSG_PEEK)
+        except TimeoutError:
+            if time.monotonic() >= end:
+                raise
+        else:
+            break
+    connection.settimeout(seconds)
 
 
 def send(connection: socket.socket, content: dict[str, Any]) -> None:

@@ -18,8 +18,9 @@ from transfer_jax.engine.gate import Gate
 from transfer_jax.engine.tunnel import Tunnel
 
 BEAT = 1.0
-# A process that has not been heard of for so long is gone.
-SILENCE = 30.0
+# A process that has not been heard of for so long is gone. One that computes without letting Python
+# run is as silent as one that hangs; one that was held up itself has not listened meanwhile.
+SILENCE = 40.0
 # How long a process may take to end by itself when another is gone.
 GRACE = 10.0
 # How long one that stops waits for the others to stop, too.
@@ -51,8 +52,9 @@ class Peers:
         self.place, self.way = place, way
         self.coordinates = place.process == 0
         self.reason = ""
-        self.answered = time.monotonic()
-        self.seen: dict[str, tuple[str, float]] = {}
+        # Beats since the coordinator answered, and since the count of each process has changed.
+        self.unanswered = 0
+        self.unchanged: dict[str, tuple[str, int]] = {}
         self._left, self._found = threading.Event(), threading.Event()
 
     def __enter__(self) -> Self:
@@ -112,7 +114,7 @@ class Peers:
                 beats = store().key_value_dir_get(f"{ROOT}/beats/") if self.coordinates else []
             except Exception:
                 continue  # `_watch` counts how long there was no answer.
-            self.answered = time.monotonic()
+            self.unanswered = 0
             if ended:
                 self._find(min(ended)[1])
             elif silent := self._silent(beats):
@@ -120,13 +122,11 @@ class Peers:
 
     def _silent(self, beats: list[tuple[str, str]]) -> str:
         """A process whose count has stood still for too long."""
-        now = time.monotonic()
         for name, count in beats:
-            if self.seen.get(name, ("", 0.0))[0] != count:
-                self.seen[name] = (count, now)
-        return next(
-            (name.rpartition("/")[2] for name, (_, t) in self.seen.items() if now - t > SILENCE), ""
-        )
+            before, times = self.unchanged.get(name, ("", 0))
+            self.unchanged[name] = (count, times + 1 if count == before else 0)
+        silent = [n for n, (_, times) in self.unchanged.items() if times * BEAT > SILENCE]
+        return silent[0].rpartition("/")[2] if silent else ""
 
     def _watch(self) -> None:
         """See whether the coordinator is there; end this process where it does not end itself."""
@@ -134,7 +134,8 @@ class Peers:
             # Who ended by an error has said so before it went.
             if self.way.gone.is_set() and not self._found.wait(2 * BEAT):
                 self._lose(str(self.way.lost))
-            if time.monotonic() - self.answered > SILENCE:
+            self.unanswered += 1
+            if self.unanswered * BEAT > SILENCE:
                 self._find(
                     f"process 0 ({self.place.coordinator}) has not answered for {SILENCE:g} s"
                 )

@@ -74,7 +74,7 @@ def restore(path: epath.PathLike, like: PyTree) -> PyTree:
     """Read a tree of arrays that has exactly the structure asked for.
 
     Args:
-      path: a folder that `save` wrote.
+      path: a folder that `save` wrote; one process may call this, or several.
       like: a tree of arrays or `jax.ShapeDtypeStruct` of the same structure.
 
     Returns:
@@ -87,7 +87,7 @@ def restore(path: epath.PathLike, like: PyTree) -> PyTree:
     folder = rooted(path)
     abstract = jax.tree.map(lambda leaf: np.zeros(leaf.shape, leaf.dtype), like)
     try:
-        with ocp.StandardCheckpointer() as checkpointer:
+        with ocp.StandardCheckpointer(multiprocessing_options=alone()) as checkpointer:
             tree = checkpointer.restore(folder, abstract)
     except (OSError, ValueError, KeyError) as error:
         reason = " ".join(str(error).split())[:200]

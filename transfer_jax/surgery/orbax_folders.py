@@ -79,7 +79,13 @@ def _restore(path: Path) -> Any:
         text = type(held).__name__ == "StringMetadata"
         return ocp.RestoreArgs(restore_type=str if text else np.ndarray)
 
-    with ocp.Checkpointer(ocp.PyTreeCheckpointHandler()) as checkpointer:
+    # Of several processes one may read alone; orbax would wait for the others.
+    me = jax.process_index()
+    alone = ocp.options.MultiprocessingOptions(
+        primary_host=me, active_processes={me}, barrier_sync_key_prefix=f"process{me}"
+    )
+    handler = ocp.PyTreeCheckpointHandler(multiprocessing_options=alone)
+    with ocp.Checkpointer(handler, multiprocessing_options=alone) as checkpointer:
         metadata: Any = checkpointer.metadata(path.absolute())
         metadata = getattr(metadata, "item_metadata", metadata)
         arguments = jax.tree.map(as_numpy, getattr(metadata, "tree", metadata))
