@@ -5,13 +5,13 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from transfer_jax.conditions import Column, Cut, Split, Task
-from transfer_jax.config import load_config
 from transfer_jax.data.image_set import TEST, TRAIN, ImageSet
-from transfer_jax.data.pipeline import DeviceImages
+from transfer_jax.data.order import DeviceImages
 from transfer_jax.engine.columns import Recipe
+from transfer_jax.grid.conditions import Column, Cut, Split, Task
 from transfer_jax.models.convnet import ConvNet
-from transfer_jax.schema import Config
+from transfer_jax.plan.config import load_config
+from transfer_jax.plan.schema import Config
 
 TINY = [
     "--config.seeds=2",

@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 from etils import epath
 
-from transfer_jax.analysis.effects import GAIN, Effect
 from transfer_jax.analysis.evidence import read_evidence
-from transfer_jax.analysis.report import numbers_of
-from transfer_jax.conditions import Treatment
+from transfer_jax.analysis.page.report import numbers_of
+from transfer_jax.analysis.statistics.effects import GAIN, Effect
+from transfer_jax.grid.conditions import Treatment
 
 pytestmark = pytest.mark.slow
 SPLITS = ("random-0", "distant")

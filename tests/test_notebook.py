@@ -9,7 +9,7 @@ import pytest
 from etils import epath
 
 from tests.analysis.simulated import table
-from transfer_jax.results import write_rows
+from transfer_jax.folder.results import write_rows
 
 NOTEBOOK = Path(__file__).parents[1] / "experiments" / "report.ipynb"
 

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from transfer_jax.analysis.original import original_counts
+from transfer_jax.analysis.paper.original import original_counts
 from transfer_jax.cli import main
-from transfer_jax.config import ConfigError, load_config
-from transfer_jax.plan import make_plan
+from transfer_jax.plan.config import ConfigError, load_config
+from transfer_jax.plan.plan import make_plan
 
 SCRIPTS = Path(__file__).parents[1] / "experiments" / "paper"
 FILES = {

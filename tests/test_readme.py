@@ -30,7 +30,7 @@ def test_every_link_leads_somewhere():
 
 
 def test_the_treatments_of_the_readme_are_those_of_the_code():
-    from transfer_jax.conditions import Treatment
+    from transfer_jax.grid.conditions import Treatment
 
     rows = re.findall(r"^\| ([\w+]+)[,\s]", README, re.MULTILINE)
     assert [name for name in rows if name != "name"] == [t.value for t in Treatment]

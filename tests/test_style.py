@@ -20,73 +20,13 @@ TOP_LEVEL = {
     "pyproject.toml", "setup.py", "tests", "transfer_jax",
 }  # fmt: skip
 
-# Data goes one way: a room imports only rooms above it.
+# The ten rooms, in the order in which data meets them: each imports only rooms above it.
 ROOMS = [
-    "surgery",
-    "randomness",
-    "places",
-    "whole_file",
-    "fields",
-    "field_checks",
-    "conditions",
-    "grid",
-    "models",
-    "optimizers",
-    "data",
-    "engine",
-    "results",
-    "control_results",
-    "correctness",
-    "curves",
-    "keepsakes",
-    "analysis",
-    "checkpoints",
-    "column_checkpoints",
-    "network_fields",
-    "schema",
-    "config_files",
-    "config",
-    "config_text",
-    "components",
-    "recipes",
-    "plan",
-    "plan_notes",
-    "next_run",
-    "versions",
-    "same_run",
-    "workdir",
-    "networks",
-    "bases",
-    "controls",
-    "whereabouts",
-    "lock_file",
-    "lock",
-    "stopping",
-    "logs",
-    "progress",
-    "watch",
-    "profiling",
-    "column_files",
-    "trainer",
-    "experiment",
-    "sweep",
-    "estimate",
-    "accelerators",
-    "terminal",
-    "usage",
-    "durations",
-    "plan_command",
-    "config_command",
-    "launch",
-    "launch_command",
-    "status_command",
-    "report_command",
-    "run_command",
-    "prepare_command",
-    "parser",
-    "cli",
-    "__main__",
-]
+    "surgery", "grid", "folder", "models", "data", "engine", "plan", "analysis", "running",
+    "commands",
+]  # fmt: skip
+# The doors: of `import`, of `python -m`, of the shell.
+DOORS = {"__init__.py", "__main__.py", "cli.py"}
 
 
 def functions() -> Iterator[tuple[Path, ast.FunctionDef, bool]]:
@@ -142,23 +82,40 @@ def test_public_functions_of_modules_document_arguments_and_results():
             assert "Returns:" in text or not returns, where
 
 
-@pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(PACKAGE)))
-def test_a_room_imports_only_rooms_above_it(path):
-    room = path.relative_to(PACKAGE).with_suffix("").parts[0]
-    if room == "__init__":
-        return
-    place = ROOMS.index(room)
-    for imported in re.findall(r"from transfer_jax\.?(\w*)", path.read_text()):
-        assert imported, f"{path.name} imports the package's own front door"
-        if imported != "configs":
-            assert ROOMS.index(imported) <= place, f"{room} imports {imported}"
+def rooms_it_imports(path: Path) -> set[str]:
+    """The rooms that a file imports, at its top or later; of the front door and configs too."""
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+        if isinstance(node, ast.ImportFrom):
+            assert not node.level, f"{path.name} imports by a relative name"
+            names = [f"{node.module}.{alias.name}" for alias in node.names]
+        found |= {name.split(".")[1] for name in names if name.startswith("transfer_jax.")}
+    return found
+
+
+def test_the_package_is_ten_rooms_and_its_doors():
+    assert {path.name for path in PACKAGE.glob("*.py")} == DOORS
+    assert {path.relative_to(PACKAGE).parts[0] for path in SOURCES} - DOORS == set(ROOMS)
+    assert len(ROOMS) == 10
+
+
+@pytest.mark.parametrize("room", ROOMS)
+def test_a_room_imports_only_rooms_above_it(room):
+    above = ROOMS[: ROOMS.index(room) + 1]
+    for path in (PACKAGE / room).rglob("*.py"):
+        below = rooms_it_imports(path) - {*above, "configs"}
+        assert not below, f"{path.relative_to(PACKAGE)} imports {below}"
 
 
 def test_the_analysis_knows_nothing_of_the_engine():
-    for path in (PACKAGE / "analysis").glob("*.py"):
-        found = set(re.findall(r"from transfer_jax\.(\w+)", path.read_text()))
-        data = {"control_results", "correctness", "curves", "results", "whole_file"}
-        assert found <= {"analysis", "conditions", *data}, path.name
+    for path in (PACKAGE / "analysis").rglob("*.py"):
+        assert rooms_it_imports(path) <= {"analysis", "grid", "folder"}, path.name
+
+
+def test_tests_mirror_the_rooms():
+    there = {path.parent.name for path in (ROOT / "tests").glob("*/test_*.py")}
+    assert there == set(ROOMS)
 
 
 def test_no_room_is_a_drawer():

@@ -4,9 +4,9 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from transfer_jax.experiment import run
-    from transfer_jax.grid import condition_grid
-    from transfer_jax.results import Results
+    from transfer_jax.folder.results import Results
+    from transfer_jax.grid.grid import condition_grid
+    from transfer_jax.running.experiment import run
     from transfer_jax.surgery.diff import ChangeReport, diff
     from transfer_jax.surgery.freeze import freeze, on_trainable
     from transfer_jax.surgery.freeze_stats import freeze_stats
@@ -54,7 +54,7 @@ __all__ = [
 
 # A name is loaded when it is asked for: surgery needs jax and optax alone, a report neither.
 _HOMES = {
-    "condition_grid": "transfer_jax.grid",
+    "condition_grid": "transfer_jax.grid.grid",
     "ChangeReport": "transfer_jax.surgery.diff",
     "diff": "transfer_jax.surgery.diff",
     "freeze": "transfer_jax.surgery.freeze",
@@ -80,8 +80,8 @@ _HOMES = {
     "TreeFileError": "transfer_jax.surgery.tree_files",
     "load_tree": "transfer_jax.surgery.tree_files",
     "save_tree": "transfer_jax.surgery.tree_files",
-    "run": "transfer_jax.experiment",
-    "Results": "transfer_jax.results",
+    "run": "transfer_jax.running.experiment",
+    "Results": "transfer_jax.folder.results",
 }
 
 

@@ -34,7 +34,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _status(argv: Sequence[str]) -> int:
     """Do what is asked; what goes wrong is one line."""
-    from transfer_jax.stopping import Stopped
+    from transfer_jax.running.stopping import Stopped
 
     try:
         _run(argv)
@@ -50,8 +50,8 @@ def _status(argv: Sequence[str]) -> int:
 
 
 def _run(argv: Sequence[str]) -> None:
-    from transfer_jax.parser import command_of, make_parser
-    from transfer_jax.usage import STATUS, UsageError
+    from transfer_jax.commands.parser import command_of, make_parser
+    from transfer_jax.commands.usage import STATUS, UsageError
 
     parser = make_parser()
     # Overrides may stand anywhere, and hold spaces.
@@ -68,7 +68,7 @@ def _run(argv: Sequence[str]) -> None:
         own.print_help(sys.stderr)
         raise SystemExit(STATUS)
     _hush_libraries()
-    from transfer_jax.terminal import Terminal
+    from transfer_jax.commands.terminal import Terminal
 
     try:
         command_of(name)(arguments, overrides, Terminal())

@@ -10,14 +10,14 @@ import numpy as np
 import optax
 from jax.sharding import Mesh
 
-from transfer_jax.conditions import Column, Split, Task
 from transfer_jax.data.image_set import TEST, TRAIN, ImageSet
-from transfer_jax.data.pipeline import DeviceImages
+from transfer_jax.data.order import DeviceImages
 from transfer_jax.engine.columns import ColumnStart, Recipe, column_inputs, initial_networks
 from transfer_jax.engine.loop import CompiledProgram
 from transfer_jax.engine.mesh import column_mesh, place, replicate, slots
 from transfer_jax.engine.step import ColumnProgram
-from transfer_jax.grid import columns, condition_grid
+from transfer_jax.grid.conditions import Column, Split, Task
+from transfer_jax.grid.grid import columns, condition_grid
 from transfer_jax.models.caffenet import CaffeNet
 from transfer_jax.models.convnet import ConvNet
 from transfer_jax.models.layered import Layered

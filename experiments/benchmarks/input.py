@@ -24,16 +24,15 @@ from grids import SPLIT, GridStep, caffenet_grid, optimizer
 from PIL import Image
 from timing import arguments, in_turn, ratio, show, write
 
-from transfer_jax.conditions import Split, Task
 from transfer_jax.data import image_set
 from transfer_jax.data.assembly import assembled
 from transfer_jax.data.decoding import ImageForm, decode
 from transfer_jax.data.image_set import TRAIN, ImageSet
+from transfer_jax.data.order import batch_order
 from transfer_jax.data.originals.part import Original, Originals
-from transfer_jax.data.pipeline import batch_order
 from transfer_jax.data.prepared_part import Preparation, prepare_part
 from transfer_jax.data.records import open_records
-from transfer_jax.data.stream import BatchSource, Reading, stream
+from transfer_jax.data.stream import BatchSource, stream
 from transfer_jax.engine.columns import (
     ColumnStart,
     Recipe,
@@ -45,6 +44,8 @@ from transfer_jax.engine.feeds import StreamFeed, evaluation_batches
 from transfer_jax.engine.loop import CompiledProgram
 from transfer_jax.engine.mesh import column_mesh
 from transfer_jax.engine.step import ColumnProgram
+from transfer_jax.grid.conditions import Split, Task
+from transfer_jax.plan.schema import Reading
 
 IMAGES, BATCH = 512, 256
 

@@ -21,11 +21,11 @@ import numpy as np
 from etils import epath
 from timing import arguments, show, write
 
-from transfer_jax.analysis.bootstrap import REPLICATES
-from transfer_jax.conditions import Column
-from transfer_jax.correctness import read_correctness, write_correctness
-from transfer_jax.grid import PAPER, base_conditions, columns, condition_grid
-from transfer_jax.results import ResultRow, read_rows, rows_of, write_rows
+from transfer_jax.analysis.statistics.bootstrap import REPLICATES
+from transfer_jax.folder.correctness import read_correctness, write_correctness
+from transfer_jax.folder.results import ResultRow, read_rows, rows_of, write_rows
+from transfer_jax.grid.conditions import Column
+from transfer_jax.grid.grid import PAPER, base_conditions, columns, condition_grid
 
 LAYERS, SPLITS = 8, ("random-0", "random-1", "random-2", "random-3", "man-natural")
 FEW = 10

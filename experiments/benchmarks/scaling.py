@@ -15,9 +15,9 @@ import jax
 from grids import Grid, GridStep, convnet_grid
 from timing import arguments, in_turn, show, write
 
-from transfer_jax.conditions import Column, Cut, Variant
 from transfer_jax.engine.cpu import keep_freed_memory, spread_over_cores
 from transfer_jax.engine.mesh import column_mesh
+from transfer_jax.grid.conditions import Column, Cut, Variant
 
 
 @dataclasses.dataclass(frozen=True)

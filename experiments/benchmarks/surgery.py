@@ -28,7 +28,7 @@ from rich.progress import track
 from rich.table import Table
 
 import transfer_jax as tj
-from transfer_jax.workdir import versions
+from transfer_jax.plan.versions import versions
 
 Tree = dict[str, Any]
 Rivals = dict[str, Callable[[], Any]]

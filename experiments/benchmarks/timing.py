@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 
-from transfer_jax.workdir import versions
+from transfer_jax.plan.versions import versions
 
 
 def seconds(step: Callable[[], Any]) -> float:

@@ -8,7 +8,7 @@ import argparse
 
 from runs import draw, main, trained
 
-from transfer_jax.analysis.beside_authors import claims_table
+from transfer_jax.analysis.paper.beside_authors import claims_table
 
 
 def figure2(given: argparse.Namespace, overrides: list[str]) -> None:

@@ -10,7 +10,7 @@ import argparse
 
 from runs import draw, main, trained
 
-from transfer_jax.analysis.beside_authors import claims_table
+from transfer_jax.analysis.paper.beside_authors import claims_table
 
 EXPERIMENTS = {
     "imagenet_man_natural": "man_natural",

@@ -9,13 +9,13 @@ from etils import epath
 from rich.console import Console
 
 import transfer_jax as tj
-from transfer_jax.analysis.original import original_rows
-from transfer_jax.analysis.paper_figures import paper_figures
-from transfer_jax.analysis.report import write_page
+from transfer_jax.analysis.figures.paper_figures import paper_figures
+from transfer_jax.analysis.page.report import write_page
+from transfer_jax.analysis.paper.original import original_rows
 from transfer_jax.analysis.tables import Table, shown
-from transfer_jax.config import load_config
-from transfer_jax.results import ResultRow
-from transfer_jax.run_command import prepare_machine
+from transfer_jax.commands.run import prepare_machine
+from transfer_jax.folder.results import ResultRow
+from transfer_jax.plan.config import load_config
 
 Script = Callable[[argparse.Namespace, list[str]], None]
 CONSOLE = Console()

@@ -8,7 +8,7 @@ import argparse
 
 from runs import CONSOLE, draw, main, trained
 
-from transfer_jax.analysis.beside_authors import boost_note, table1
+from transfer_jax.analysis.paper.beside_authors import boost_note, table1
 
 
 def table(given: argparse.Namespace, overrides: list[str]) -> None:

@@ -5,10 +5,10 @@ from collections.abc import Callable, Mapping
 import numpy as np
 from scipy.stats import norm
 
-from transfer_jax.analysis.bootstrap import Tested
-from transfer_jax.conditions import Treatment
-from transfer_jax.grid import PAPER, base_conditions, columns, condition_grid
-from transfer_jax.results import ResultRow, rows_of
+from transfer_jax.analysis.statistics.bootstrap import Tested
+from transfer_jax.folder.results import ResultRow, rows_of
+from transfer_jax.grid.conditions import Treatment
+from transfer_jax.grid.grid import PAPER, base_conditions, columns, condition_grid
 
 # Standard deviations, on the scale of the normal distribution: of images, of how a treatment
 # changes an image, of a network's own noise, of seeds, of splits.

@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 
-from transfer_jax.analysis.advice import Advice, advise
-from transfer_jax.analysis.crossing import Arm, groups
-from transfer_jax.analysis.effects import effects
-from transfer_jax.conditions import Treatment
+from transfer_jax.analysis.statistics.advice import Advice, advise
+from transfer_jax.analysis.statistics.crossing import Arm, groups
+from transfer_jax.analysis.statistics.effects import effects
+from transfer_jax.grid.conditions import Treatment
 
 from .simulated import table
 

@@ -5,13 +5,13 @@ from pathlib import Path
 import pytest
 from etils import epath
 
-from transfer_jax.analysis.beside_authors import beside_the_authors, boost_note, table1
 from transfer_jax.analysis.evidence import read_evidence
-from transfer_jax.analysis.original import EXPERIMENTS, original_rows
-from transfer_jax.analysis.paper_figures import paper_figures
-from transfer_jax.analysis.report import numbers_of, write_report
+from transfer_jax.analysis.figures.paper_figures import paper_figures
+from transfer_jax.analysis.page.report import numbers_of, write_report
+from transfer_jax.analysis.paper.beside_authors import beside_the_authors, boost_note, table1
+from transfer_jax.analysis.paper.original import EXPERIMENTS, original_rows
 from transfer_jax.cli import main
-from transfer_jax.results import write_rows
+from transfer_jax.folder.results import write_rows
 
 RANDOM_SPLIT = original_rows("random_split")
 
@@ -73,6 +73,6 @@ def test_a_run_on_the_papers_images_is_drawn_beside_them(tmp_path):
 def test_the_tables_travel_with_their_source():
     from importlib import resources
 
-    folder = resources.files("transfer_jax.analysis") / "reference"
+    folder = resources.files("transfer_jax.analysis.paper") / "reference"
     assert "yosinski/convnet_transfer" in (folder / "README.md").read_text()
     assert len(list(csv.DictReader((folder / "networks.csv").read_text().splitlines()))) == 170

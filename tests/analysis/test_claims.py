@@ -5,12 +5,12 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from transfer_jax.analysis.claims import CLAIMS, judge
-from transfer_jax.analysis.contrasts import OWN, POOLED, Arms, over
-from transfer_jax.analysis.original import original_counts, original_rows
-from transfer_jax.analysis.verdicts import FAILS, HOLDS, NOT_RUN, UNDECIDED
-from transfer_jax.grid import base_conditions, columns, condition_grid
-from transfer_jax.results import ResultRow, rows_of
+from transfer_jax.analysis.paper.claims import CLAIMS, judge
+from transfer_jax.analysis.paper.original import original_counts, original_rows
+from transfer_jax.analysis.statistics.contrasts import OWN, POOLED, Arms, over
+from transfer_jax.analysis.statistics.verdicts import FAILS, HOLDS, NOT_RUN, UNDECIDED
+from transfer_jax.folder.results import ResultRow, rows_of
+from transfer_jax.grid.grid import base_conditions, columns, condition_grid
 
 PAPER_ROWS = [
     row for e in ("random_split", "man_natural", "random_filters") for row in original_rows(e)

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from transfer_jax.analysis.bootstrap import sample
-from transfer_jax.analysis.crossing import Arm, groups, of_targets
-from transfer_jax.analysis.effects import (
+from transfer_jax.analysis.statistics.bootstrap import sample
+from transfer_jax.analysis.statistics.crossing import Arm, groups, of_targets
+from transfer_jax.analysis.statistics.effects import (
     ACCURACY,
     BOOST,
     CO_ADAPTATION,
@@ -16,7 +16,7 @@ from transfer_jax.analysis.effects import (
     SPECIALISATION,
     effects,
 )
-from transfer_jax.conditions import Treatment
+from transfer_jax.grid.conditions import Treatment
 
 from .simulated import SPLIT, crossed, table, true_effect
 

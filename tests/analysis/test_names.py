@@ -16,15 +16,15 @@ from etils import epath
 from matplotlib.figure import Figure
 
 from transfer_jax.analysis import letters
-from transfer_jax.analysis.comparison import write_comparison
 from transfer_jax.analysis.evidence import read_evidence
-from transfer_jax.analysis.exports import latex, markdown
-from transfer_jax.analysis.gallery import saved
-from transfer_jax.analysis.letters import legible
-from transfer_jax.analysis.report import numbers_of, write_report
+from transfer_jax.analysis.figures.gallery import saved
+from transfer_jax.analysis.figures.letters import legible
+from transfer_jax.analysis.page.comparison import write_comparison
+from transfer_jax.analysis.page.exports import latex, markdown
+from transfer_jax.analysis.page.report import numbers_of, write_report
 from transfer_jax.analysis.tables import Table
-from transfer_jax.results import write_rows
-from transfer_jax.whole_file import write_arrays
+from transfer_jax.folder.results import write_rows
+from transfer_jax.folder.whole_file import write_arrays
 
 from .test_report import rows
 

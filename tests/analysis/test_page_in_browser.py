@@ -11,8 +11,8 @@ import pytest
 from etils import epath
 
 from transfer_jax.analysis.evidence import read_evidence
-from transfer_jax.analysis.report import numbers_of, write_report
-from transfer_jax.results import write_rows
+from transfer_jax.analysis.page.report import numbers_of, write_report
+from transfer_jax.folder.results import write_rows
 
 from .test_report import rows
 

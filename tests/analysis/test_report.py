@@ -12,15 +12,15 @@ import pandas as pd
 import pytest
 from etils import epath
 
-from transfer_jax.analysis.crossing import groups
-from transfer_jax.analysis.effects import effects
 from transfer_jax.analysis.evidence import Evidence, read_evidence
-from transfer_jax.analysis.figures import transfer_curves
-from transfer_jax.analysis.notes import interval_note
-from transfer_jax.analysis.report import numbers_of, result_tables, target_table, write_report
+from transfer_jax.analysis.figures.curve_figures import transfer_curves
+from transfer_jax.analysis.page.notes import interval_note
+from transfer_jax.analysis.page.report import numbers_of, result_tables, target_table, write_report
+from transfer_jax.analysis.statistics.crossing import groups
+from transfer_jax.analysis.statistics.effects import effects
 from transfer_jax.cli import main
-from transfer_jax.grid import PAPER, base_conditions, columns, condition_grid
-from transfer_jax.results import ResultRow, Results, rows_of, write_rows
+from transfer_jax.folder.results import ResultRow, Results, rows_of, write_rows
+from transfer_jax.grid.grid import PAPER, base_conditions, columns, condition_grid
 
 
 def rows(seeds: int = 3, splits=("random-0", "far <1>")) -> list[ResultRow]:
@@ -241,8 +241,8 @@ def test_a_table_edited_by_hand_is_read_as_far_as_it_can_be(edit, words, tmp_pat
 
 def test_examples_of_another_table_are_not_used(tmp_path):
     """A row that was edited no longer fits the test that was kept of it."""
-    from transfer_jax.conditions import Column, Cut
-    from transfer_jax.correctness import write_correctness
+    from transfer_jax.folder.correctness import write_correctness
+    from transfer_jax.grid.conditions import Column, Cut
 
     base = Column("random-0", 0, None, "A", (Cut(0, True),))
     right = np.array([[True, True, False, True]])
@@ -300,7 +300,7 @@ def test_runs_stand_side_by_side(tmp_path, capsys):
 
 def test_a_watched_run_is_reported_until_it_is_finished(tmp_path, monkeypatch, capsys):
     """The run finishes while the watcher sleeps."""
-    from transfer_jax import report_command
+    from transfer_jax.commands import report
 
     (tmp_path / "columns").mkdir()
     found = rows()
@@ -312,7 +312,7 @@ def test_a_watched_run_is_reported_until_it_is_finished(tmp_path, monkeypatch, c
         slept.append(seconds)
         write_rows(epath.Path(tmp_path) / "results.csv", found)
 
-    monkeypatch.setattr(report_command.time, "sleep", sleep)
+    monkeypatch.setattr(report.time, "sleep", sleep)
     assert main(["report", "--watch", "--every=7", str(tmp_path)]) == 0
     assert slept == [7]
     page = (tmp_path / "report.html").read_text()

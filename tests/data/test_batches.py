@@ -2,15 +2,15 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from transfer_jax.data import pipeline
+from transfer_jax.data import order
 from transfer_jax.data.augment import normalise, random_mirror, random_shift
-from transfer_jax.randomness import key_for
+from transfer_jax.grid.keys import key_for
 
 EXAMPLES = np.array([3, 5, 8, 13, 21, 34, 55], np.int32)
 
 
-def order_of(seed: int, batch_size: int, **options) -> pipeline.BatchOrder:
-    return pipeline.batch_order(key_for(seed, "batches"), EXAMPLES, batch_size, **options)
+def order_of(seed: int, batch_size: int, **options) -> order.BatchOrder:
+    return order.batch_order(key_for(seed, "batches"), EXAMPLES, batch_size, **options)
 
 
 def test_every_pass_sees_each_example_once():
@@ -43,14 +43,14 @@ def test_the_original_shuffles_once():
 
 
 def test_padded_batches_hold_every_example_once():
-    batches = pipeline.padded_batches(EXAMPLES, 4, 10)
+    batches = order.padded_batches(EXAMPLES, 4, 10)
     assert batches.shape == (3, 4)
     assert batches[batches >= 0].tolist() == EXAMPLES.tolist()
 
 
 def test_normalised_images_have_mean_0_and_variance_1():
     images = np.random.default_rng(0).integers(0, 256, (50, 4, 4, 1)).astype(np.uint8)
-    mean, scale = pipeline.normalisation(images)
+    mean, scale = order.normalisation(images)
     x = np.asarray(normalise(jnp.asarray(images), jnp.asarray(mean), jnp.asarray(scale)))
     np.testing.assert_allclose(x.mean(0), 0, atol=1e-5)
     np.testing.assert_allclose(x.std(), 1, rtol=1e-5)

@@ -6,17 +6,17 @@ import numpy as np
 import pytest
 
 from tests.data.folders import prepare_folder, write_classes
-from transfer_jax.conditions import Task
 from transfer_jax.data.assembly import assembled
 from transfer_jax.data.decoding import ImageForm
 from transfer_jax.data.hold_out import with_held_out
 from transfer_jax.data.image_set import TEST, TRAIN, VALIDATION, ImageSet
+from transfer_jax.data.order import normalisation
 from transfer_jax.data.originals.part import Original, Originals
-from transfer_jax.data.pipeline import normalisation
 from transfer_jax.data.prepared_part import Preparation, prepare_part
 from transfer_jax.data.records import open_records
 from transfer_jax.data.sources import load_images
 from transfer_jax.data.tasks import first_examples
+from transfer_jax.grid.conditions import Task
 
 
 def image_set(counts: dict[str, int], subset: int = TRAIN) -> ImageSet:

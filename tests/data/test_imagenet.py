@@ -2,9 +2,9 @@ import hashlib
 
 import pytest
 
-from transfer_jax.conditions import Split
 from transfer_jax.data import imagenet
 from transfer_jax.data.tasks import named_split, random_halves
+from transfer_jax.grid.conditions import Split
 
 # Of the authors' own lists, yosinski/convnet_transfer at 9838c27.
 MD5 = {

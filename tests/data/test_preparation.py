@@ -30,7 +30,7 @@ from transfer_jax.data.prepared_part import (
 )
 from transfer_jax.data.records import open_records
 from transfer_jax.data.sources import load_images
-from transfer_jax.results import read_rows
+from transfer_jax.folder.results import read_rows
 
 FORM = ImageForm(16)
 SETTINGS = Preparation("imagenet2012", FORM, "raw")

@@ -11,15 +11,14 @@ import pytest
 
 from tests.conftest import NUM_LAYERS
 from tests.engine.test_step import TX
-from transfer_jax.conditions import Column, Cut
 from transfer_jax.data.assembly import assembled
 from transfer_jax.data.decoding import ImageForm
 from transfer_jax.data.image_set import TEST, TRAIN
+from transfer_jax.data.order import batch_order
 from transfer_jax.data.originals.part import Original, Originals
-from transfer_jax.data.pipeline import batch_order
 from transfer_jax.data.prepared_part import Preparation, prepare_part
 from transfer_jax.data.records import open_records
-from transfer_jax.data.stream import BatchSource, Reading, StreamError, stream
+from transfer_jax.data.stream import BatchSource, StreamError, stream
 from transfer_jax.engine.columns import (
     ColumnStart,
     column_inputs,
@@ -30,6 +29,8 @@ from transfer_jax.engine.feeds import ResidentFeed, StreamFeed, evaluation_batch
 from transfer_jax.engine.loop import CompiledProgram
 from transfer_jax.engine.mesh import column_mesh, replicate
 from transfer_jax.engine.step import ColumnProgram
+from transfer_jax.grid.conditions import Column, Cut
+from transfer_jax.plan.schema import Reading
 
 FORM = ImageForm(12, channels=1)
 

@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
-from transfer_jax.conditions import Task
 from transfer_jax.data.tasks import first_examples, named_split, random_halves
+from transfer_jax.grid.conditions import Task
 
 NAMES = ("cat", "dog", "car", "bus")
 

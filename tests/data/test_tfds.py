@@ -11,8 +11,8 @@ from PIL import Image
 
 from tests.data.tars import CLASSES, write_tars
 from transfer_jax.cli import main
-from transfer_jax.config import load_config
 from transfer_jax.data.sources import load_images
+from transfer_jax.plan.config import load_config
 
 warnings.filterwarnings("ignore", module="tensorflow_datasets")
 tfds = pytest.importorskip("tensorflow_datasets")

@@ -9,12 +9,12 @@ import pytest
 
 from tests.conftest import NUM_LAYERS
 from tests.engine.test_step import TX
-from transfer_jax.conditions import Column, Cut
 from transfer_jax.data.augment import centre_crop, random_crop
-from transfer_jax.data.pipeline import DeviceImages
+from transfer_jax.data.order import DeviceImages
 from transfer_jax.data.tasks import first_examples
 from transfer_jax.engine.columns import column_inputs, initial_networks
 from transfer_jax.engine.step import ColumnProgram
+from transfer_jax.grid.conditions import Column, Cut
 from transfer_jax.models.caffenet import CaffeNet
 from transfer_jax.models.convnet import ConvNet
 

@@ -12,11 +12,11 @@ import pytest
 
 from tests.conftest import TINY
 from transfer_jax import run
-from transfer_jax.config import load_config
 from transfer_jax.engine.feeds import ResidentFeed
 from transfer_jax.engine.loop import CompiledProgram
 from transfer_jax.engine.mesh import column_mesh, place, replicate
 from transfer_jax.engine.step import ColumnProgram
+from transfer_jax.plan.config import load_config
 
 from .test_step import start_of
 

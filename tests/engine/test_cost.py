@@ -3,10 +3,10 @@ import jax.numpy as jnp
 import optax
 import pytest
 
-from transfer_jax.conditions import Cut
 from transfer_jax.engine.columns import ColumnStart
 from transfer_jax.engine.cost import multiply_adds
 from transfer_jax.engine.step import ColumnProgram
+from transfer_jax.grid.conditions import Cut
 from transfer_jax.models.convolution import convolve
 
 from .test_step import start_of

@@ -44,5 +44,6 @@ def test_each_core_is_a_device_unless_told_otherwise():
 
 def test_a_run_that_reads_nothing_from_disk_does_not_load_grain():
     """Its threads cost a step of the default grid a tenth."""
-    code = "import sys, transfer_jax.experiment, transfer_jax.cli; sys.exit('grain' in sys.modules)"
+    loaded = "import sys, transfer_jax.running.experiment, transfer_jax.cli"
+    code = f"{loaded}; sys.exit('grain' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

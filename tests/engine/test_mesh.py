@@ -18,7 +18,7 @@ RUN = """
 import jax, sys
 from etils import epath
 from transfer_jax import run
-from transfer_jax.config import load_config
+from transfer_jax.plan.config import load_config
 assert len(jax.devices()) == int(sys.argv[1])
 run(load_config("fashion_mnist", sys.argv[3:]), sys.argv[2])
 """
@@ -26,13 +26,13 @@ run(load_config("fashion_mnist", sys.argv[3:]), sys.argv[2])
 PROGRAM = """
 import json, sys
 import jax, numpy as np
-from transfer_jax.config import load_config
-from transfer_jax.grid import columns
+from transfer_jax.plan.config import load_config
+from transfer_jax.grid.grid import columns
 from transfer_jax.engine.loop import CompiledProgram
 from transfer_jax.engine.mesh import column_mesh, place, replicate
 from transfer_jax.engine.feeds import on_device
-from transfer_jax.estimate import _untrained_start
-from transfer_jax.plan import make_plan
+from transfer_jax.plan.estimate import _untrained_start
+from transfer_jax.plan.plan import make_plan
 plan = make_plan(load_config("fashion_mnist", sys.argv[2:]))
 column = columns(plan.grid)[0]
 compiled = CompiledProgram(plan.program(column.cuts), column_mesh(data=int(sys.argv[1])))

@@ -9,15 +9,15 @@ import optax
 import pytest
 
 from transfer_jax import diff
-from transfer_jax.conditions import Cut, Variant
 from transfer_jax.engine.columns import ColumnStart, column_inputs, initial_networks
 from transfer_jax.engine.feeds import ResidentFeed
 from transfer_jax.engine.loop import CompiledProgram
 from transfer_jax.engine.mesh import column_mesh, replicate
 from transfer_jax.engine.step import PACKINGS, ColumnProgram
+from transfer_jax.grid.conditions import Cut, Variant
+from transfer_jax.grid.keys import key_for
 from transfer_jax.models.convnet import ConvNet
 from transfer_jax.models.precision import InPrecision
-from transfer_jax.randomness import key_for
 
 TX = optax.chain(optax.add_decayed_weights(1e-3), optax.sgd(0.05, momentum=0.9))
 # In the grid, XLA fuses and orders the same sums otherwise than alone: float32 rounding, grown

@@ -11,8 +11,9 @@ from pathlib import Path
 import pytest
 from etils import epath
 
-from transfer_jax import column_checkpoints, lock
-from transfer_jax.lock import Lock, LockError
+from transfer_jax.folder import lock
+from transfer_jax.folder.lock import Lock, LockError
+from transfer_jax.running import column_checkpoints
 
 from .commands import SMALL, assert_same, run, start, wait_for, what_it_made
 

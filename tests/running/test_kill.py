@@ -11,10 +11,10 @@ import pytest
 
 import transfer_jax as tj
 from tests.conftest import TINY
-from transfer_jax import trainer
-from transfer_jax.config import load_config
-from transfer_jax.progress import RunProgress
-from transfer_jax.stopping import Stopped, StopRequest
+from transfer_jax.plan.config import load_config
+from transfer_jax.running import trainer
+from transfer_jax.running.progress import RunProgress
+from transfer_jax.running.stopping import Stopped, StopRequest
 
 from .commands import SMALL, assert_same, run, start, wait_for, what_it_made
 

@@ -13,14 +13,14 @@ from pathlib import Path
 import pytest
 from etils import epath
 
-from transfer_jax import lock, lock_file, whereabouts
-from transfer_jax.lock import Lock, LockError, holder
-from transfer_jax.whereabouts import fate, this_process
+from transfer_jax.folder import lock, lock_file, whereabouts
+from transfer_jax.folder.lock import Lock, LockError, holder
+from transfer_jax.folder.whereabouts import fate, this_process
 
 HOLD = """
 import sys, time
 from etils import epath
-from transfer_jax import lock, lock_file
+from transfer_jax.folder import lock, lock_file
 lock.BEAT, lock.WATCH, lock.SETTLE = 0.5, 2.5, 1.0
 {before}
 try:

@@ -11,15 +11,17 @@ from etils import epath
 
 import transfer_jax as tj
 from tests.data.folders import png_bytes, write_classes
-from transfer_jax.checkpoints import CheckpointError
 from transfer_jax.cli import main
-from transfer_jax.column_checkpoints import ColumnCheckpoints
-from transfer_jax.components import build_images
-from transfer_jax.config import load_config
 from transfer_jax.data.identity import identity, identity_differences
 from transfer_jax.data.image_set import ImageSet
-from transfer_jax.fields import ConfigError
-from transfer_jax.workdir import Workdir, WorkdirError, fingerprint
+from transfer_jax.folder.checkpoints import CheckpointError
+from transfer_jax.folder.workdir import Workdir, WorkdirError
+from transfer_jax.plan.components import build_images
+from transfer_jax.plan.config import load_config
+from transfer_jax.plan.differences import fingerprint
+from transfer_jax.plan.fields import ConfigError
+from transfer_jax.running.claim import claim
+from transfer_jax.running.column_checkpoints import ColumnCheckpoints
 
 TINY = [
     "--config.data.source=folder",
@@ -165,6 +167,8 @@ def test_a_folder_of_strange_data_is_told_in_one_line(ran, tmp_path):
     shutil.copytree(ran / "run", tmp_path / "odd")
     (tmp_path / "odd" / "data.json").write_text('{"classes": 5, "images": "x"}')
     with pytest.raises(WorkdirError, match="other images"):
-        Workdir(epath.Path(tmp_path / "odd")).claim(
-            load(ran / "data"), build_images(load(ran / "data"))
+        claim(
+            Workdir(epath.Path(tmp_path / "odd")),
+            load(ran / "data"),
+            build_images(load(ran / "data")),
         )

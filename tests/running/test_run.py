@@ -13,16 +13,17 @@ from tensorboardX.proto.event_pb2 import Event
 
 import transfer_jax as tj
 from tests.conftest import TINY
-from transfer_jax.checkpoints import CheckpointError
 from transfer_jax.cli import main
-from transfer_jax.column_checkpoints import ColumnCheckpoints
-from transfer_jax.config import ConfigError, load_config
-from transfer_jax.curves import read_metrics
 from transfer_jax.data.sources import load_images
 from transfer_jax.engine.step import ColumnState
-from transfer_jax.lock import holder
-from transfer_jax.results import ResultsError, read_rows
-from transfer_jax.workdir import Workdir, WorkdirError
+from transfer_jax.folder.checkpoints import CheckpointError
+from transfer_jax.folder.curves import read_metrics
+from transfer_jax.folder.lock import holder
+from transfer_jax.folder.results import ResultsError, read_rows
+from transfer_jax.folder.workdir import Workdir, WorkdirError
+from transfer_jax.plan.config import ConfigError, load_config
+from transfer_jax.running.claim import began_with, claim
+from transfer_jax.running.column_checkpoints import ColumnCheckpoints
 
 FLAGS = [*(flag for flag in TINY if "seeds" not in flag), "--config.seeds=1"]
 
@@ -162,9 +163,9 @@ def test_whatever_a_config_lock_or_log_holds_the_error_is_clear(finished, tmp_pa
         (tmp_path / name).write_bytes(content)
     folder = Workdir(epath.Path(tmp_path))
     with contextlib.suppress(WorkdirError):
-        folder.claim(load_config("fashion_mnist", FLAGS), load_images("fashion_mnist"))
+        claim(folder, load_config("fashion_mnist", FLAGS), load_images("fashion_mnist"))
     assert isinstance(holder(folder.lock), str)
-    assert isinstance(folder.began_with(), str)
+    assert isinstance(began_with(folder), str)
     list(read_metrics(folder.path / "m.jsonl"))
 
 

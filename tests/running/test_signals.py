@@ -247,7 +247,7 @@ def _show(terminal: int, closed: threading.Event) -> None:
 
 BUSY = """
 import sys, hashlib
-from transfer_jax.stopping import StopRequest
+from transfer_jax.running.stopping import StopRequest
 with StopRequest(60) as stop:
     print("ready", flush=True)
     hashlib.pbkdf2_hmac("sha256", b"a", b"b", 2_000_000_000)  # minutes, in compiled code
@@ -268,7 +268,7 @@ def test_a_second_signal_ends_a_process_that_is_in_compiled_code():
 
 PATIENT = """
 import sys, time
-from transfer_jax.stopping import StopRequest, Stopped
+from transfer_jax.running.stopping import StopRequest, Stopped
 try:
     with StopRequest(30) as stop:
         # In one piece: two processes write into one pipe.
@@ -318,7 +318,7 @@ def test_what_nohup_ignores_stays_ignored():
 @pytest.mark.parametrize("number", SIGNALS, ids=lambda n: n.name)
 def test_a_local_launch_passes_each_signal_on_once(number):
     code = (
-        "import sys\nfrom transfer_jax.launch.local import run_all\n"
+        "import sys\nfrom transfer_jax.commands.launchers.local import run_all\n"
         f"sys.exit(run_all([[sys.executable, '-c', {PATIENT!r}]] * 2))"
     )
     launch = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE,
@@ -336,7 +336,7 @@ def test_a_local_launch_passes_each_signal_on_once(number):
 
 def test_a_signal_while_a_local_launch_starts_reaches_all(tmp_path):
     code = (
-        "import os, signal, sys, subprocess\nfrom transfer_jax.launch import local\n"
+        "import os, signal, sys, subprocess\nfrom transfer_jax.commands.launchers import local\n"
         "started = subprocess.Popen\n"
         "def start(*a, **k):\n"
         "    process = started(*a, **k)\n"

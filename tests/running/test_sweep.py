@@ -9,10 +9,10 @@ import pytest
 import transfer_jax as tj
 from tests.conftest import TINY
 from transfer_jax.cli import main
-from transfer_jax.config import ConfigError, load_config
-from transfer_jax.results import read_rows
-from transfer_jax.sweep import Axis, name_of, parse_axis, run_sweep
-from transfer_jax.workdir import WorkdirError
+from transfer_jax.folder.results import read_rows
+from transfer_jax.folder.workdir import WorkdirError
+from transfer_jax.plan.config import ConfigError, load_config
+from transfer_jax.running.sweep import Axis, name_of, parse_axis, run_sweep
 
 FLAGS = [*(flag for flag in TINY if "seeds" not in flag), "--config.seeds=1"]
 RATES = Axis("optimizer.learning_rate", (0.03, 0.1))

@@ -10,7 +10,7 @@ from flax import nnx
 
 import transfer_jax as tj
 from tests.surgery.nets import FROZEN, GRADS, NOTHING, PARAMS
-from transfer_jax import checkpoints
+from transfer_jax.folder import checkpoints
 
 
 def one_step(tx, grads=GRADS, params=PARAMS, state=None):

@@ -12,7 +12,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import transfer_jax as tj
-from transfer_jax import TreeFileError, checkpoints, load_tree, save_tree
+from transfer_jax import TreeFileError, load_tree, save_tree
+from transfer_jax.folder import checkpoints
 
 TREE = {
     "conv1": {"kernel": jnp.arange(6.0).reshape(2, 3), "bias": jnp.ones(3, jnp.bfloat16)},

@@ -9,13 +9,13 @@ from typing import Any, TypeVar
 import numpy as np
 from etils import epath
 
-from transfer_jax.analysis.bootstrap import Tested
-from transfer_jax.conditions import Treatment
-from transfer_jax.control_results import ControlRow, read_controls
-from transfer_jax.correctness import Correctness, read_correctness
-from transfer_jax.curves import Curve, read_curves, training_curves
-from transfer_jax.results import ResultRow, ResultsError, read_rows
-from transfer_jax.whole_file import read_arrays, read_json
+from transfer_jax.analysis.statistics.bootstrap import Tested
+from transfer_jax.folder.control_results import ControlRow, read_controls
+from transfer_jax.folder.correctness import Correctness, read_correctness
+from transfer_jax.folder.curves import Curve, read_curves, training_curves
+from transfer_jax.folder.results import ResultRow, ResultsError, read_rows
+from transfer_jax.folder.whole_file import read_arrays, read_json
+from transfer_jax.grid.conditions import Treatment
 
 # Where it is kept which examples each network classifies right.
 TEST, VALIDATION = "correct", "validated"

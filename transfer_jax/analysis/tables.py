@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from transfer_jax.analysis.effects import (
+from transfer_jax.analysis.statistics.effects import (
     ACCURACY,
     BOOST,
     CO_ADAPTATION,
@@ -12,7 +12,7 @@ from transfer_jax.analysis.effects import (
     Effect,
     Effects,
 )
-from transfer_jax.conditions import Treatment
+from transfer_jax.grid.conditions import Treatment
 
 
 @dataclass(frozen=True)

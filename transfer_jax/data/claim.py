@@ -11,8 +11,8 @@ from transfer_jax.data.made_from import difference, read_all, recorded
 from transfer_jax.data.manifest import MANIFEST, VERSION, Manifest, RecordsError, check_version
 from transfer_jax.data.originals.part import Originals, readable
 from transfer_jax.data.prepared_part import Preparation, finished, stamp_of, stem_of
-from transfer_jax.places import real
-from transfer_jax.whole_file import read_json, write_whole
+from transfer_jax.folder.places import real
+from transfer_jax.folder.whole_file import read_json, write_whole
 
 SETTINGS = "preparation.json"
 OTHERWISE = "choose another data.folder, or delete this one"

@@ -11,7 +11,7 @@ from etils import epath
 from jaxtyping import UInt8, UInt32
 
 from transfer_jax.data.manifest import RecordsError
-from transfer_jax.whole_file import write_whole
+from transfer_jax.folder.whole_file import write_whole
 
 
 class ClassSum(NamedTuple):

@@ -8,7 +8,7 @@ import numpy as np
 from jaxtyping import Bool
 
 from transfer_jax.data.image_set import SUBSETS, TEST, TRAIN, VALIDATION, ImageSet
-from transfer_jax.randomness import key_for
+from transfer_jax.grid.keys import key_for
 
 
 def with_held_out(

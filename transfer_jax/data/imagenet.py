@@ -7,7 +7,7 @@ from importlib import resources
 import numpy as np
 from jaxtyping import Int
 
-from transfer_jax.conditions import Task
+from transfer_jax.grid.conditions import Task
 
 SOURCE = "imagenet2012"
 MAN_MADE, NATURAL = "man-made", "natural"

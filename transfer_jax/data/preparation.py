@@ -26,8 +26,8 @@ from transfer_jax.data.prepared_part import (
     stamp_of,
     stem_of,
 )
-from transfer_jax.places import local
-from transfer_jax.whole_file import write_whole
+from transfer_jax.folder.places import local
+from transfer_jax.folder.whole_file import write_whole
 
 OURS = re.compile(r"\.?(train|validation|test)-[0-9a-f]{16}\.[a-z0-9_.]+")
 

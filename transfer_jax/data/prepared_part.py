@@ -18,7 +18,7 @@ from transfer_jax.data.image_set import SUBSETS, TRAIN
 from transfer_jax.data.manifest import VERSION
 from transfer_jax.data.originals.part import Original, Part
 from transfer_jax.data.records import pack, unpack
-from transfer_jax.whole_file import write_whole
+from transfer_jax.folder.whole_file import write_whole
 
 STAMP_SHOWN = 16
 

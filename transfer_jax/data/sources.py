@@ -14,7 +14,7 @@ from transfer_jax.data.originals.part import Originals
 from transfer_jax.data.originals.tars import imagenet_tars
 from transfer_jax.data.originals.tfds import tfds_dataset
 from transfer_jax.data.records import open_records
-from transfer_jax.places import local
+from transfer_jax.folder.places import local
 
 VALIDATION_SHARE, TEST_SHARE = 0.1, 0.2
 EMBEDDED, FOLDER, TFDS = "fashion_mnist", "folder", "tfds:"

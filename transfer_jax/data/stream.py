@@ -2,18 +2,16 @@
 
 from collections.abc import Iterator
 from contextlib import nullcontext
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 import numpy as np
 from absl import flags
 from jaxtyping import Int, UInt8
 
 from transfer_jax.data.image_set import ImageSet
-from transfer_jax.data.pipeline import BatchOrder
+from transfer_jax.data.order import BatchOrder
 from transfer_jax.data.records import StoredImages
 from transfer_jax.data.workers import end_with_parent, signals_left_to_this_process
-from transfer_jax.fields import setting
 
 if TYPE_CHECKING:  # It takes seconds to import, and only a stream needs it.
     from grain import DatasetIterator
@@ -30,15 +28,23 @@ class HostBatch(NamedTuple):
     labels: Int[np.ndarray, " batch"]
 
 
-@dataclass(frozen=True)
-class Reading:
-    """How batches are read."""
+class Reading(Protocol):
+    """How batches are read, as a config says it."""
 
-    workers: int = setting(
-        0, "processes that read and decode; 0: threads of this one", low=0, high=1024
-    )
-    threads: int = setting(8, "threads of each process", low=1, high=1024)
-    ahead: int = setting(8, "batches that wait in memory", low=1, high=10_000)
+    @property
+    def workers(self) -> int:
+        """Processes that read and decode; 0: threads of this one."""
+        ...
+
+    @property
+    def threads(self) -> int:
+        """Threads of each process."""
+        ...
+
+    @property
+    def ahead(self) -> int:
+        """Batches that wait in memory."""
+        ...
 
 
 class BatchSource:

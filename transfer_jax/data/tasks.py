@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from jaxtyping import Int
 
-from transfer_jax.conditions import Split, Task
+from transfer_jax.grid.conditions import Split, Task
 
 SHOWN = 12
 

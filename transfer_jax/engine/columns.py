@@ -8,9 +8,8 @@ import jax
 import numpy as np
 from jaxtyping import Array, Int, Key
 
-from transfer_jax.conditions import RANDOM, Column, Split, Task
 from transfer_jax.data.image_set import ImageSet
-from transfer_jax.data.pipeline import (
+from transfer_jax.data.order import (
     BatchOrder,
     ColumnInputs,
     batch_order,
@@ -21,8 +20,9 @@ from transfer_jax.data.pipeline import (
 from transfer_jax.data.records import StoredImages
 from transfer_jax.data.tasks import first_examples, ranks
 from transfer_jax.engine.step import ColumnState, Evaluation
+from transfer_jax.grid.conditions import RANDOM, Column, Split, Task
+from transfer_jax.grid.keys import key_for
 from transfer_jax.models.layered import Params
-from transfer_jax.randomness import key_for
 from transfer_jax.surgery.graft import graft
 
 Init = Callable[[Key[Array, ""]], Params]

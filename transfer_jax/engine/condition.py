@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import optax
 from jaxtyping import Array, Float
 
-from transfer_jax.conditions import Cut
+from transfer_jax.grid.conditions import Cut
 from transfer_jax.models.layered import Layered, Params, Rngs
 from transfer_jax.surgery.freeze import freeze
 

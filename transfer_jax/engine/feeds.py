@@ -13,7 +13,7 @@ from jax.sharding import PartitionSpec as P
 from jaxtyping import Int
 
 from transfer_jax.data.image_set import ImageSet
-from transfer_jax.data.pipeline import BatchOrder, ColumnInputs, DeviceImages
+from transfer_jax.data.order import BatchOrder, ColumnInputs, DeviceImages
 from transfer_jax.data.stream import BatchSource, HostBatch, Reading, stream
 from transfer_jax.engine.mesh import COLUMN, DATA
 

@@ -10,7 +10,7 @@ import numpy as np
 from jax.sharding import Mesh
 from jaxtyping import Array, Bool, Float, Int
 
-from transfer_jax.data.pipeline import ColumnInputs, DeviceImages
+from transfer_jax.data.order import ColumnInputs, DeviceImages
 from transfer_jax.engine.columns import ColumnStart
 from transfer_jax.engine.feeds import Feed
 from transfer_jax.engine.mesh import COLUMN, DATA, fetch, fetch_rows, over_columns, place

@@ -9,7 +9,6 @@ import jax.numpy as jnp
 import optax
 from jaxtyping import Array, Bool, Float, Int
 
-from transfer_jax.conditions import Cut
 from transfer_jax.data.augment import (
     centre_crop,
     normalise,
@@ -17,10 +16,11 @@ from transfer_jax.data.augment import (
     random_mirror,
     random_shift,
 )
-from transfer_jax.data.pipeline import ColumnInputs, DeviceImages
+from transfer_jax.data.order import ColumnInputs, DeviceImages
 from transfer_jax.engine.condition import ConditionProgram, ConditionState, cross_entropy
+from transfer_jax.grid.conditions import Cut
+from transfer_jax.grid.keys import fold_in_name
 from transfer_jax.models.layered import Layered, Params, Rngs
-from transfer_jax.randomness import fold_in_name
 from transfer_jax.surgery.stacking import stack, unstack
 
 PACKINGS = ("unroll", "vmap")

@@ -6,7 +6,7 @@ from typing import Any, Protocol, cast
 import flax.linen as nn
 from jaxtyping import Array, Float, Key
 
-from transfer_jax.randomness import fold_in_name
+from transfer_jax.grid.keys import fold_in_name
 
 Params = dict[str, Any]
 Rngs = Mapping[str, Key[Array, ""]]

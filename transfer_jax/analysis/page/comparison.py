@@ -1,0 +1,173 @@
+"""Two or more runs side by side: the same groups, cut by cut."""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import matplotlib
+import numpy as np
+from etils import epath
+from matplotlib.figure import Figure
+
+from transfer_jax.analysis.evidence import Evidence
+from transfer_jax.analysis.figures.drawing import (
+    GROUP_STYLES,
+    RC,
+    WIDEST,
+    Ends,
+    label_ends,
+    panels,
+    room_for,
+    tidy,
+)
+from transfer_jax.analysis.page.notes import interval_note, unfinished_note
+from transfer_jax.analysis.page.report import numbers_of, write_page
+from transfer_jax.analysis.statistics import students
+from transfer_jax.analysis.statistics.advice import advise
+from transfer_jax.analysis.statistics.effects import GAIN, Effect, Effects
+from transfer_jax.analysis.tables import Table, points, title
+from transfer_jax.grid.conditions import Treatment
+
+SHOWN = (Treatment.TRANSFER, Treatment.TRANSFER_PLUS)
+ABSENT = "absent"
+
+
+class Compared(NamedTuple):
+    """A run, what it is called here, and its numbers."""
+
+    name: str
+    evidence: Evidence
+    found: list[Effects]
+
+
+def write_comparison(runs: Sequence[Evidence], folder: epath.Path) -> list[epath.Path]:
+    """Write a page that shows runs side by side.
+
+    Args:
+      runs: the runs' folders, two or more.
+      folder: where to; it is made.
+
+    Returns:
+      The files; the page is the last one.
+    """
+    compared = [
+        Compared(name, run, numbers_of(run)) for name, run in zip(_names(runs), runs, strict=True)
+    ]
+    names = list(dict.fromkeys(own.group.name for _, _, found in compared for own in found))
+    tables = [_advice_table(compared), _config_table(compared)]
+    tables += [_gain_table(name, compared) for name in names]
+    with matplotlib.rc_context(RC):
+        figure = _curves(names[:WIDEST], compared) if names else None
+    notes = [
+        "Accuracy of transfer less that of the target's own base network, run by run. Differences "
+        "between runs are of unpaired means, with Welch's 95% interval.",
+        *(f"{run.name}: {unfinished_note(run.evidence)}" for run in compared
+          if not run.evidence.finished),
+        *(f"{run.name}: {interval_note(run.found)}" for run in compared),
+        *(f"{run.name}: {problem}" for run in compared for problem in run.evidence.problems),
+    ]  # fmt: skip
+    title = " and ".join(run.name for run in compared)
+    figures = {"comparison": figure} if figure else {}
+    return write_page(folder, "comparison", title, notes, figures, [t for t in tables if t.rows])
+
+
+def _names(runs: Sequence[Evidence]) -> list[str]:
+    """The folders' names, with as much of their paths as tells them apart."""
+    parts = [run.folder.parts for run in runs]
+    for length in range(1, max(map(len, parts)) + 1):
+        names = ["/".join(own[-length:]) for own in parts]
+        if len(set(names)) == len(names):
+            return names
+    return [f"{run.folder} ({i})" for i, run in enumerate(runs, start=1)]
+
+
+def _of(run: Compared, group: str, treatment: Treatment) -> dict[int, Effect]:
+    found = [own for own in run.found if own.group.name == group]
+    return {e.what.first_n: e for own in found for e in own.of(GAIN, treatment)}
+
+
+def _curves(names: Sequence[str], compared: Sequence[Compared]) -> Figure:
+    lines = [f"{treatment.value}, {run.name}" for treatment in SHOWN for run in compared]
+    figure, axes = panels(len(names), room=room_for(lines, size=11))
+    axes[0].set_ylabel("accuracy less that of base, points")
+    for axis, name in zip(axes, names, strict=True):
+        ends: Ends = {}
+        for number, run in enumerate(compared):
+            colour, marker = GROUP_STYLES[number % len(GROUP_STYLES)]
+            for treatment, line in zip(SHOWN, ("-", "--"), strict=True):
+                curve = sorted(_of(run, name, treatment).items())
+                if not curve:
+                    continue
+                ns = [n + 0.05 * (number - len(compared) / 2) for n, _ in curve]
+                ys = [100 * e.mean for _, e in curve]
+                bars = [np.nan if e.half_width is None else 100 * e.half_width for _, e in curve]
+                axis.errorbar(ns, ys, bars, fmt=line, marker=marker, color=colour, lw=2)
+                ends[f"{treatment.value}, {run.name}"] = (ys[-1], colour)
+        axis.axhline(0, color="black", linewidth=0.8)
+        axis.set_title(name)
+        axis.set_xlabel("n, number of transferred layers")
+        axis.xaxis.get_major_locator().set_params(integer=True)  # pyright: ignore
+        tidy(axis)
+        label_ends(axis, ends, size=11)
+    return figure
+
+
+def _gain_table(name: str, compared: Sequence[Compared]) -> Table:
+    """Each run's gains, and what the others' differ from the first one's."""
+    header, columns = ["n"], []
+    for treatment in SHOWN:
+        first = _of(compared[0], name, treatment)
+        for number, run in enumerate(compared):
+            own = _of(run, name, treatment)
+            header.append(f"{treatment.value}, {run.name}")
+            columns.append({n: points(effect) for n, effect in own.items()})
+            if number:
+                header.append(f"less {compared[0].name}")
+                both = own.keys() & first.keys()
+                columns.append({n: _difference(own[n], first[n]) for n in both})
+    ns = sorted({n for column in columns for n in column})
+    rows = tuple((str(n), *(column.get(n, "") for column in columns)) for n in ns)
+    return Table(f"{name}: points above base", tuple(header), rows)
+
+
+def _difference(a: Effect, b: Effect) -> str:
+    """Welch's interval of a difference between two runs."""
+    mean = a.mean - b.mean
+    parts = []
+    for effect in (a, b):
+        if effect.half_width is None or effect.freedom is None:
+            return f"{100 * mean:+.1f}"
+        quantile = students.quantile(effect.freedom)
+        parts.append(((effect.half_width / quantile) ** 2, effect.freedom))
+    spread = sum(part for part, _ in parts)
+    if spread == 0:
+        return f"{100 * mean:+.1f}±0.0"
+    freedom = spread**2 / sum(part**2 / free for part, free in parts)
+    half = students.quantile(freedom) * spread**0.5
+    return f"{100 * mean:+.1f}±{100 * half:.1f}"
+
+
+def _advice_table(compared: Sequence[Compared]) -> Table:
+    rows = [(run.name, title(own), advise(own).verdict) for run in compared for own in run.found]
+    return Table("Advice", ("run", "tasks", "advice"), tuple(rows))
+
+
+def _config_table(compared: Sequence[Compared]) -> Table:
+    """The fields in which the configs differ."""
+    configs = [dict(_fields(run.evidence.config)) for run in compared]
+    names = sorted({name for config in configs for name in config})
+    rows = []
+    for name in names:
+        values = [config.get(name, ABSENT) for config in configs]
+        if len(set(values)) > 1:
+            rows.append((name, *values))
+    return Table("Where the configs differ", ("field", *(r.name for r in compared)), tuple(rows))
+
+
+def _fields(config: dict[str, object], prefix: str = "") -> list[tuple[str, str]]:
+    found = []
+    for name, value in config.items():
+        if isinstance(value, dict):
+            found += _fields(value, f"{prefix}{name}.")
+        else:
+            found.append((f"{prefix}{name}", str(value)))
+    return found

@@ -1,0 +1,229 @@
+"""The report of a run: pictures, tables for other programs, and one page that opens offline."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+from etils import epath
+from matplotlib.figure import Figure
+
+from transfer_jax.analysis.evidence import Evidence
+from transfer_jax.analysis.figures.control_figures import control_tables
+from transfer_jax.analysis.figures.gallery import draw, pictures, saved
+from transfer_jax.analysis.figures.paper_figures import paper_figures
+from transfer_jax.analysis.page.exports import export
+from transfer_jax.analysis.page.notes import config_text, method, repeat_text
+from transfer_jax.analysis.page.page import (
+    Section,
+    listed,
+    paragraphs,
+    preformatted,
+    render_page,
+    table_html,
+)
+from transfer_jax.analysis.page.summary import summary
+from transfer_jax.analysis.paper.beside_authors import (
+    beside_the_authors,
+    boost_note,
+    claims_table,
+    table1,
+)
+from transfer_jax.analysis.paper.original import original_rows
+from transfer_jax.analysis.statistics.advice import advise
+from transfer_jax.analysis.statistics.contrasts import RANDOM_HALVES, family_of
+from transfer_jax.analysis.statistics.crossing import groups, of_targets
+from transfer_jax.analysis.statistics.effects import Effects, effects
+from transfer_jax.analysis.tables import (
+    Table,
+    accuracy_table,
+    boost_table,
+    cost_table,
+    gain_table,
+    shown,
+)
+from transfer_jax.folder.results import ResultRow, Results
+from transfer_jax.folder.whole_file import write_whole
+
+PAPERS_IMAGES = "imagenet2012"
+
+
+def numbers_of(evidence: Evidence) -> list[Effects]:
+    """The numbers of a run.
+
+    Args:
+      evidence: the run's folder.
+
+    Returns:
+      Those of each group of networks.
+    """
+    found = [effects(group, evidence.test_of) for group in groups(evidence.rows)]
+    validation = evidence.on_validation()
+    if validation is None:
+        return found
+    judged = [effects(group, validation.test_of) for group in groups(validation.rows)]
+    return [replace(own, validation=by) for own, by in zip(found, judged, strict=True)]
+
+
+def result_tables(found: Sequence[Effects]) -> list[Table]:
+    """The tables of a report: of each group, accuracies, gains, costs and boosts.
+
+    Args:
+      found: the numbers of each group.
+
+    Returns:
+      The tables, in percent and in percentage points.
+    """
+    makers = (accuracy_table, gain_table, cost_table, boost_table)
+    return shown(make(own) for own in found for make in makers)
+
+
+def target_table(evidence: Evidence, found: Sequence[Effects]) -> Table:
+    """The advice for each target by itself, where the tasks are not drawn at random.
+
+    Args:
+      evidence: the run's folder.
+      found: its numbers.
+
+    Returns:
+      The table; empty where all tasks are random halves.
+    """
+    lines = []
+    validation = evidence.on_validation()
+    for own in found:
+        targets = sorted({place.target for place in own.group.places})
+        if family_of(own.group.splits[0]) == RANDOM_HALVES or len(targets) < 2:
+            continue
+        for target in targets:
+            alone = effects(of_targets(own.group, target), evidence.test_of)
+            if own.validation and validation:
+                judged = of_targets(own.validation.group, target)
+                alone = replace(alone, validation=effects(judged, validation.test_of))
+            lines.append((own.group.name, target, advise(alone).verdict))
+    return Table("Advice for each target", ("tasks", "target", "advice"), tuple(lines))
+
+
+def write_report(
+    evidence: Evidence, found: Sequence[Effects], *, reload_seconds: int = 0
+) -> list[epath.Path]:
+    """Write figures, tables and `report.html` into the run's folder.
+
+    Args:
+      evidence: what the folder holds; where something is missing, the report says so.
+      found: its numbers.
+      reload_seconds: after which a browser reads the page again; 0 for never.
+
+    Returns:
+      The files; the page is the last one.
+    """
+    theirs = _authors(evidence)
+    drawn = draw(evidence, found, theirs)
+    tables = result_tables(found)
+    beside = [target_table(evidence, found), *control_tables(evidence.controls, evidence.rows)]
+    tables += shown(beside)
+    claims = shown([claims_table(evidence.rows), table1(evidence.rows)])
+    if theirs:
+        claims.append(beside_the_authors(evidence.rows, evidence.config["reference"]))
+    sections = [
+        Section("Figures", pictures(drawn)),
+        Section("Numbers", "".join(map(table_html, tables))),
+        Section("Claims of the paper", "".join(map(table_html, claims))),
+        Section("What is missing", listed(evidence.problems)),
+        Section("Method", paragraphs(method(found)) if found else ""),
+        Section("How to repeat it", preformatted(repeat_text(evidence))),
+        Section("Config", preformatted(config_text(evidence))),
+    ]
+    page = render_page(
+        f"{evidence.name}: how transferable are the layers?",
+        summary(evidence, found, [advise(own) for own in found]),
+        sections,
+        reload_seconds=reload_seconds,
+    )
+    results = Results(evidence.rows, str(evidence.folder))
+    files = drawn | export(results, found, [*tables, *claims])
+    return write_files(
+        evidence.folder, files | {"report.html": page.encode(errors="backslashreplace")}
+    )
+
+
+def write_reference(folder: epath.Path) -> list[epath.Path]:
+    """Write the paper's figures, table 1 and claims from the authors' own numbers.
+
+    Args:
+      folder: where to.
+
+    Returns:
+      The files; the page is the last one.
+
+    Source: the logs of yosinski/convnet_transfer at 9838c27.
+    """
+    names = ("random_split", "man_natural", "random_filters")
+    rows = [row for name in names for row in original_rows(name)]
+    reduced, preserved = original_rows("reduced"), original_rows("preserved")
+    figures = paper_figures(rows) | paper_figures(reduced)
+    figures["preserved"] = paper_figures(preserved)["preserved"]
+    tables = shown([claims_table(rows, reduced), table1(rows)])
+    beside = [beside_the_authors((), name) for name in (*names, "reduced", "preserved")]
+    introduction = [
+        "The networks of Yosinski, Clune, Bengio and Lipson (2014), from their published training "
+        "logs: what a run of the paper's configs should give.",
+        boost_note(rows),
+        "All published runs of BnB+ have target A and all of AnB+ target B, one network a cut: "
+        "that is weak evidence either way. A run here crosses both.",
+    ]
+    title = "How transferable are features in deep neural networks? The authors' numbers"
+    return write_page(folder, "reference", title, introduction, figures, [*tables, *beside])
+
+
+def write_page(
+    folder: epath.Path,
+    name: str,
+    title: str,
+    introduction: Sequence[str],
+    figures: Mapping[str, Figure],
+    tables: Sequence[Table],
+) -> list[epath.Path]:
+    """Write some figures and tables, and a page of them.
+
+    Args:
+      folder: where to; it is made.
+      name: of the page's file, without its ending.
+      title: its heading.
+      introduction: its paragraphs.
+      figures: name of the file to figure.
+      tables: what follows the figures.
+
+    Returns:
+      The files; the page is the last one.
+    """
+    drawn = saved(figures)
+    sections = [
+        Section("Figures", pictures(drawn)),
+        Section("Numbers", "".join(map(table_html, tables))),
+    ]
+    page = render_page(title, paragraphs(introduction), sections)
+    folder.mkdir(parents=True, exist_ok=True)
+    return write_files(folder, drawn | {f"{name}.html": page.encode(errors="backslashreplace")})
+
+
+def write_files(folder: epath.Path, files: Mapping[str, bytes]) -> list[epath.Path]:
+    """Write files, each whole or not at all.
+
+    Args:
+      folder: where to.
+      files: name to content.
+
+    Returns:
+      The files.
+    """
+    for name, content in files.items():
+        write_whole(folder / name, content)
+    return [folder / name for name in files]
+
+
+def _authors(evidence: Evidence) -> Sequence[ResultRow]:
+    """The authors' networks, where the run is on their images."""
+    reference, data = evidence.config.get("reference"), evidence.config.get("data")
+    source = str(data.get("source", "")) if isinstance(data, dict) else ""
+    try:
+        return original_rows(str(reference)) if source.endswith(PAPERS_IMAGES) else ()
+    except KeyError:
+        return ()

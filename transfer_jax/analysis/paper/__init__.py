@@ -1,0 +1,1 @@
+"""What the paper claims, and the networks of its authors."""

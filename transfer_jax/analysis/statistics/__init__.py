@@ -1,0 +1,1 @@
+"""Numbers with intervals, and what may be said of them."""

@@ -1,0 +1,132 @@
+"""Rows of a table that may be compared: by family of splits, and by split, seed and target."""
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+
+from transfer_jax.analysis.statistics.contrasts import RANDOM_HALVES, family_of
+from transfer_jax.folder.results import ResultRow
+from transfer_jax.grid.conditions import Treatment
+
+
+class Arm(NamedTuple):
+    """A treatment at one cut; `variant` names another choice of layers than the paper's."""
+
+    treatment: Treatment
+    n: int
+    variant: str = ""
+
+
+class Place(NamedTuple):
+    """What paired networks have in common."""
+
+    split: str
+    seed: int
+    target: str
+
+
+@dataclass(frozen=True)
+class Group:
+    """Networks whose numbers may stand in one curve.
+
+    Attributes:
+      name: the split, or "random halves" for several; the number of examples where it is not all.
+      examples: training images of each class of the target; 0 for all.
+      rows: the networks of each arm at each place; one a base task.
+    """
+
+    name: str
+    examples: int
+    rows: Mapping[Arm, Mapping[Place, tuple[ResultRow, ...]]]
+
+    @property
+    def arms(self) -> list[Arm]:
+        """The arms that were run, in the paper's order."""
+        order = list(Treatment)
+        return sorted(self.rows, key=lambda arm: (arm.variant, order.index(arm.treatment), arm.n))
+
+    @property
+    def places(self) -> list[Place]:
+        """All places, in order."""
+        return sorted({place for found in self.rows.values() for place in found})
+
+    @property
+    def splits(self) -> list[str]:
+        """The splits, in order."""
+        return sorted({place.split for place in self.places})
+
+    @property
+    def base(self) -> Arm | None:
+        """The arm of the base networks, where there is one."""
+        arm = Arm(Treatment.BASE, 0)
+        return arm if arm in self.rows else None
+
+    def curves(self) -> list[tuple[Treatment, str]]:
+        """The treatments and variants that were run, the paper's first."""
+        return list(dict.fromkeys((arm.treatment, arm.variant) for arm in self.arms))
+
+    def cuts(self, treatment: Treatment, variant: str = "") -> list[int]:
+        """The cuts at which a treatment was run."""
+        return [a.n for a in self.arms if (a.treatment, a.variant) == (treatment, variant)]
+
+    def top1(self, arm: Arm, place: Place) -> float:
+        """Accuracy at a place, the mean over base tasks; nan where there is none."""
+        found = self.rows[arm].get(place, ())
+        return float(np.mean([row.top1 for row in found])) if found else np.nan
+
+
+def groups(rows: Sequence[ResultRow]) -> list[Group]:
+    """The groups of a table.
+
+    Random splits are draws of one kind and form one group; every other split is its own.
+
+    Args:
+      rows: the table.
+
+    Returns:
+      The groups, in the order of the rows.
+
+    Example:
+      >>> groups([])
+      []
+    """
+    found: dict[tuple[str, int], list[ResultRow]] = defaultdict(list)
+    for row in rows:
+        halves = family_of(row.split) == RANDOM_HALVES
+        found[RANDOM_HALVES if halves else row.split, row.examples].append(row)
+    return [_group(family, examples, held) for (family, examples), held in found.items()]
+
+
+def of_targets(group: Group, targets: Iterable[str]) -> Group:
+    """The networks of some targets only.
+
+    Args:
+      group: the group.
+      targets: names of tasks.
+
+    Returns:
+      A smaller group of the same name.
+    """
+    wanted = set(targets)
+    kept = {
+        arm: {place: found for place, found in held.items() if place.target in wanted}
+        for arm, held in group.rows.items()
+    }
+    return Group(group.name, group.examples, {arm: held for arm, held in kept.items() if held})
+
+
+def _group(family: str, examples: int, rows: Sequence[ResultRow]) -> Group:
+    held: dict[Arm, dict[Place, list[ResultRow]]] = defaultdict(lambda: defaultdict(list))
+    for row in rows:
+        arm = Arm(Treatment(row.treatment), row.n, row.variant)
+        held[arm][Place(row.split, row.seed, row.target)].append(row)
+    splits = {row.split for row in rows}
+    name = splits.pop() if len(splits) == 1 else family
+    return Group(
+        f"{name}, first {examples}" if examples else name,
+        examples,
+        {arm: {place: tuple(found) for place, found in own.items()} for arm, own in held.items()},
+    )

@@ -1,0 +1,225 @@
+"""What each cut costs and gains, with intervals: the numbers of a report."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import NamedTuple
+
+import numpy as np
+
+from transfer_jax.analysis.statistics import students
+from transfer_jax.analysis.statistics.bootstrap import REPLICATES, Contrast, Sampled, TestOf, sample
+from transfer_jax.analysis.statistics.crossing import Arm, Group
+from transfer_jax.grid.conditions import Treatment
+
+ACCURACY, GAIN = "accuracy", "gain over base"
+CO_ADAPTATION, SPECIALISATION, BOOST = "co-adaptation", "specialisation", "boost over BnB+"
+# What a cost or gain is the difference of: the first arm less the second.
+DIFFERENCES = {
+    CO_ADAPTATION: (Treatment.BASE, Treatment.SELFFER),
+    SPECIALISATION: (Treatment.SELFFER, Treatment.TRANSFER),
+    BOOST: (Treatment.TRANSFER_PLUS, Treatment.SELFFER_PLUS),
+}
+RANGE_STARTS = (1, 3, 5)
+
+
+class What(NamedTuple):
+    """What a number is of: a kind of effect, a treatment, and the cuts that it is the mean of."""
+
+    kind: str
+    treatment: Treatment
+    variant: str
+    first_n: int
+    last_n: int
+
+
+@dataclass(frozen=True)
+class Effect:
+    """A number with its 95% interval; all numbers are shares, 0.01 is a point.
+
+    Attributes:
+      group: the networks that it is of.
+      what: what it is.
+      mean: the estimate, paired by split, seed and target.
+      low, high: the ends of its interval; None where there are too few units.
+      freedom: degrees of freedom of the interval.
+      p: two-sided, that it is 0; None as above, and for accuracies.
+      p_some: the same, adjusted for all cuts of its kind (Holm): for "at some n".
+      units: how many splits or seeds are behind it.
+      values: one for every seed of every split.
+      pooled, pooled_low, pooled_high: of unpaired means over all networks, as the paper has them.
+    """
+
+    group: str
+    what: What
+    mean: float
+    low: float | None
+    high: float | None
+    freedom: float | None
+    p: float | None
+    p_some: float | None
+    units: int
+    values: tuple[float, ...]
+    pooled: float
+    pooled_low: float | None
+    pooled_high: float | None
+
+    @property
+    def half_width(self) -> float | None:
+        """Half of the interval."""
+        return None if self.high is None else self.high - self.mean
+
+
+@dataclass(frozen=True)
+class Effects:
+    """The numbers of one group, and what was drawn for them.
+
+    `validation` are the same numbers on validation images, which choices are made by; None where
+    there are none.
+    """
+
+    group: Group
+    effects: tuple[Effect, ...]
+    sampled: Sampled
+    validation: "Effects | None" = None
+
+    def of(self, kind: str, treatment: Treatment | None = None) -> list[Effect]:
+        """The effects of one kind at single cuts, the paper's choice of layers."""
+        return [
+            effect
+            for effect in self.effects
+            if effect.what.kind == kind and effect.what.first_n == effect.what.last_n
+            if treatment in (None, effect.what.treatment) and not effect.what.variant
+        ]
+
+    def ranges(self, kind: str) -> list[Effect]:
+        """The effects of one kind over ranges of cuts."""
+        found = [e for e in self.effects if e.what.kind == kind]
+        return [effect for effect in found if effect.what.first_n < effect.what.last_n]
+
+
+def effects(group: Group, test_of: TestOf, *, replicates: int = REPLICATES) -> Effects:
+    """All numbers of a group.
+
+    Args:
+      group: the networks.
+      test_of: the test of a network, example by example; None where it was not kept.
+      replicates: how many are drawn for the intervals.
+
+    Returns:
+      Accuracies; gains over base; costs of co-adaptation and of specialisation; boosts, at each
+      cut and over ranges of cuts.
+
+    Source: Yosinski et al. (2014), figure 2 and table 1; Holm (1979) for several cuts.
+    """
+    wanted = list(_contrasts(group))
+    contrasts = [contrast for _, contrast in wanted]
+    sampled = sample(group, contrasts, test_of, replicates=replicates)
+    found = [
+        _effect(group, what, contrast, sampled, j) for j, (what, contrast) in enumerate(wanted)
+    ]
+    return Effects(group, tuple(_adjusted(found)), sampled)
+
+
+def _contrasts(group: Group) -> Iterator[tuple[What, Contrast]]:
+    for arm in group.arms:
+        yield What(ACCURACY, arm.treatment, arm.variant, arm.n, arm.n), {arm: 1.0}
+    singles: dict[tuple[str, Treatment], dict[int, Contrast]] = {}
+    for arm in group.arms:
+        if group.base and arm != group.base:
+            contrast = {arm: 1.0, group.base: -1.0}
+            yield What(GAIN, arm.treatment, arm.variant, arm.n, arm.n), contrast
+            if arm.treatment == Treatment.TRANSFER_PLUS and not arm.variant:
+                singles.setdefault((GAIN, arm.treatment), {})[arm.n] = contrast
+    for kind, (first, second) in DIFFERENCES.items():
+        for n in sorted({a.n for a in group.arms if a.treatment == second and not a.variant}):
+            one = Arm(first, 0) if first == Treatment.BASE else Arm(first, n)
+            if one in group.rows:
+                contrast = {one: 1.0, Arm(second, n): -1.0}
+                singles.setdefault((kind, first), {})[n] = contrast
+                yield What(kind, first, "", n, n), contrast
+    for (kind, treatment), by_n in singles.items():
+        if treatment == Treatment.TRANSFER_PLUS:
+            for low, high in ranges(list(by_n)):
+                ns = [n for n in by_n if low <= n <= high]
+                yield What(kind, treatment, "", low, high), _mean([by_n[n] for n in ns])
+
+
+def ranges(ns: Sequence[int]) -> list[tuple[int, int]]:
+    """The ranges of cuts that the paper's Table 1 has: from 1, 3 and 5 to the last.
+
+    Args:
+      ns: the cuts.
+
+    Returns:
+      (first, last) pairs of more than one cut.
+
+    Example:
+      >>> ranges([1, 2, 3, 4, 5, 6, 7])
+      [(1, 7), (3, 7), (5, 7)]
+    """
+    kept = [[n for n in ns if n >= start] for start in RANGE_STARTS]
+    return list(dict.fromkeys((min(own), max(own)) for own in kept if len(own) > 1))
+
+
+def _mean(contrasts: Sequence[Contrast]) -> Contrast:
+    arms = {arm for contrast in contrasts for arm in contrast}
+    return {arm: sum(c.get(arm, 0.0) for c in contrasts) / len(contrasts) for arm in arms}
+
+
+def _effect(group: Group, what: What, contrast: Contrast, sampled: Sampled, j: int) -> Effect:
+    mean, error = float(sampled.mean[j]), float(sampled.error[j])
+    freedom = float(sampled.freedom[j])
+    pooled = _pooled(group, contrast)
+    if np.isnan(error):
+        bounds: tuple[float | None, ...] = (None, None, None, None)
+    else:
+        half = error * students.quantile(freedom)
+        bounds = (mean - half, mean + half, freedom, _p(mean, error, freedom, what))
+    units, values = int(sampled.units[j]), sampled.values[j]
+    return Effect(group.name, what, mean, *bounds, None, units, values, *pooled)
+
+
+def _p(mean: float, error: float, freedom: float, what: What) -> float | None:
+    if what.kind == ACCURACY:
+        return None
+    if error == 0:
+        return 1.0 if mean == 0 else 0.0
+    return students.two_sided_p(mean / error, freedom)
+
+
+def _pooled(group: Group, contrast: Contrast) -> tuple[float, float | None, float | None]:
+    """Welch's interval of unpaired means, every network counted alike."""
+    mean = spread = below = 0.0
+    for arm, weight in contrast.items():
+        values = [row.top1 for rows in group.rows[arm].values() for row in rows]
+        mean += weight * float(np.mean(values))
+        if len(values) < 2:
+            spread = np.nan
+            continue
+        part = weight**2 * float(np.var(values, ddof=1)) / len(values)
+        spread, below = spread + part, below + part**2 / (len(values) - 1)
+    if np.isnan(spread):
+        return mean, None, None
+    half = 0.0
+    if spread > 0:
+        quantile = students.quantile(spread**2 / below)
+        half = quantile * float(np.sqrt(spread))
+    return mean, mean - half, mean + half
+
+
+def _adjusted(found: Sequence[Effect]) -> Iterator[Effect]:
+    """Holm's adjustment over the cuts of one kind and treatment."""
+    families: dict[tuple[object, ...], list[tuple[float, int]]] = {}
+    for i, effect in enumerate(found):
+        what = effect.what
+        if effect.p is not None and what.first_n == what.last_n:
+            key = (what.kind, what.treatment, what.variant)
+            families.setdefault(key, []).append((effect.p, i))
+    adjusted: dict[int, float] = {}
+    for family in families.values():
+        most = 0.0
+        for rank, (p, i) in enumerate(sorted(family)):
+            most = max(most, min(1.0, (len(family) - rank) * p))
+            adjusted[i] = most
+    for i, effect in enumerate(found):
+        yield replace(effect, p_some=adjusted.get(i))

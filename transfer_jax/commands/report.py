@@ -1,0 +1,120 @@
+"""The command `transfer-jax report`: of one run, of several side by side, of the authors'."""
+
+import argparse
+import time
+from typing import TYPE_CHECKING
+
+from etils import epath
+from rich.console import Console
+
+from transfer_jax.commands.terminal import print_table
+from transfer_jax.commands.usage import UsageError
+from transfer_jax.folder.places import place
+from transfer_jax.folder.workdir import SWEEP
+
+if TYPE_CHECKING:
+    from transfer_jax.analysis.evidence import Evidence
+    from transfer_jax.analysis.statistics.effects import Effects
+
+
+def report_command(arguments: argparse.Namespace, _: list[str], console: Console) -> None:
+    """Write the report of a run, finished or not; or compare runs; or show the authors' numbers.
+
+    Args:
+      arguments: `workdirs`, `to`, `watch`, `every` and `reference`.
+      _: unused.
+      console: where to print.
+
+    Raises:
+      UsageError: no folder is given, or several are watched.
+      ValueError: a folder is not there.
+    """
+    from transfer_jax.analysis.evidence import read_evidence
+    from transfer_jax.analysis.page.comparison import write_comparison
+    from transfer_jax.analysis.page.report import write_reference
+
+    if arguments.reference:
+        folder = arguments.to or next(iter(arguments.workdirs), "runs/reference")
+        _told(write_reference(place(folder, "--to")), console)
+        return
+    if not arguments.workdirs:
+        raise UsageError("report needs the folder of a run, or --reference")
+    folders = [run for name in arguments.workdirs for run in _runs(place(name, "workdir"))]
+    if len(folders) > 1:
+        if arguments.watch:
+            raise UsageError("--watch follows one run; give one folder")
+        to = place(arguments.to or folders[0].parent / "comparison", "--to")
+        _told(write_comparison([read_evidence(folder) for folder in folders], to), console)
+    elif arguments.watch:
+        _watch(folders[0], arguments.every, console)
+    else:
+        evidence, found, files = _write(folders[0])
+        show_results(evidence, found, console)
+        _told(files, console)
+
+
+def show_results(evidence: "Evidence", found: "list[Effects]", console: Console) -> None:
+    """Print the tables of a run, what they say, and what is missing.
+
+    Args:
+      evidence: the run's folder.
+      found: its numbers.
+      console: where to print.
+    """
+    from transfer_jax.analysis.page.notes import divergence_note, interval_note, unfinished_note
+    from transfer_jax.analysis.paper.beside_authors import boost_note
+    from transfer_jax.analysis.statistics.advice import advise
+    from transfer_jax.analysis.tables import accuracy_table, gain_table, shown, title
+
+    for table in shown(make(own) for own in found for make in (accuracy_table, gain_table)):
+        print_table(console, table.header, table.rows, title=table.title)
+    advice = [f"{title(own)}: {advise(own).verdict}" for own in found]
+    lines = [interval_note(found) if found else "", boost_note(evidence.rows), *advice]
+    for line in filter(None, lines):
+        console.print(line, highlight=False)
+    warnings = [unfinished_note(evidence), divergence_note(evidence.rows), *evidence.problems]
+    for line in filter(None, warnings):
+        console.print(line, style="bold red", highlight=False, markup=False)
+
+
+def _runs(folder: epath.Path) -> list[epath.Path]:
+    """A run's folder; of a sweep, its runs'."""
+    if not folder.exists():
+        raise ValueError(f"{folder} is not there; give the folder of a run")
+    if not (folder / SWEEP).exists():
+        return [folder]
+    return sorted(path for path in folder.iterdir() if (path / "config.json").exists())
+
+
+def _write(
+    folder: epath.Path, reload_seconds: int = 0
+) -> "tuple[Evidence, list[Effects], list[epath.Path]]":
+    from transfer_jax.analysis.evidence import read_evidence
+    from transfer_jax.analysis.page.report import numbers_of, write_report
+
+    evidence = read_evidence(folder)
+    found = numbers_of(evidence)
+    again = 0 if evidence.finished else reload_seconds
+    return evidence, found, write_report(evidence, found, reload_seconds=again)
+
+
+def _watch(folder: epath.Path, seconds: int, console: Console) -> None:
+    """Write the report again and again until the run is finished."""
+    count = -1
+    while True:
+        evidence, found, files = _write(folder, seconds)
+        if len(evidence.rows) != count:
+            count = len(evidence.rows)
+            planned = f" of {evidence.planned}" if evidence.planned else ""
+            line = f"{files[-1]}: {count}{planned} networks"
+            console.print(line, highlight=False, soft_wrap=True)
+        if evidence.finished:
+            break
+        time.sleep(seconds)
+    show_results(evidence, found, console)
+    _told(files, console)
+
+
+def _told(files: list[epath.Path], console: Console) -> None:
+    console.print("Written: " + ", ".join(map(str, files)), highlight=False, soft_wrap=True)
+    console.print(f"Next: open {files[-1]}", highlight=False, soft_wrap=True)

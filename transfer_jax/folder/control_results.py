@@ -1,0 +1,90 @@
+"""The table of controls: what was measured of networks beside their accuracy."""
+
+import csv
+import io
+from collections.abc import Iterable
+from dataclasses import astuple, dataclass, fields
+
+from etils import epath
+
+from transfer_jax.folder.results import ResultsError
+from transfer_jax.folder.whole_file import write_table
+
+CKA, STITCHING, BARRIER = "cka", "stitching", "barrier"
+REINITIALISATION, SCORES = "reinitialisation", "scores"
+CONTROLS = (CKA, STITCHING, BARRIER, REINITIALISATION, SCORES)
+# The two scores.
+LEEP, LOGME = "leep", "logme"
+
+
+@dataclass(frozen=True)
+class ControlRow:
+    """One number of a control.
+
+    Attributes:
+      split, seed, base, target, examples: the column that it was measured in; examples of each
+        class of the target, 0 for all.
+      control: which one: of CONTROLS, or the score.
+      n: number of transferred layers; 0 for base networks.
+      layer: the layer that it is of; empty where it is of the whole network.
+      at: a place on the way: 0 ... 1 from one network to another, or steps of training.
+      value: the number.
+    """
+
+    split: str
+    seed: int
+    base: str
+    target: str
+    examples: int
+    control: str
+    n: int
+    layer: str
+    at: float
+    value: float
+
+
+_PARSERS = {str: str, int: int, float: float}
+
+
+def write_controls(path: epath.Path, rows: Iterable[ControlRow]) -> None:
+    """Write controls as CSV, all of them or nothing.
+
+    Args:
+      path: the file; its folder is made.
+      rows: the rows.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_table(path, [field.name for field in fields(ControlRow)], (astuple(row) for row in rows))
+
+
+def read_controls(path: epath.Path) -> list[ControlRow]:
+    """Read controls.
+
+    Args:
+      path: the file.
+
+    Returns:
+      The rows.
+
+    Raises:
+      ResultsError: the file is missing, or a line is not a row; the line is named.
+
+    Example:
+      >>> path = epath.Path(__import__("tempfile").mkdtemp()) / "controls.csv"
+      >>> write_controls(path, [ControlRow("s", 0, "A", "B", 0, "cka", 1, "conv1", 0.0, 0.5)])
+      >>> read_controls(path)[0].value
+      0.5
+    """
+    try:
+        lines = list(csv.reader(io.StringIO(path.read_text())))
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise ResultsError(f"{path} cannot be read: {error}") from None
+    columns = fields(ControlRow)
+    found = []
+    for number, line in enumerate(lines[1:], start=2):
+        try:
+            pairs = zip(columns, line, strict=True)
+            found.append(ControlRow(*(_PARSERS[c.type](text) for c, text in pairs)))  # pyright: ignore
+        except ValueError:
+            raise ResultsError(f"{path} is damaged: line {number}") from None
+    return found

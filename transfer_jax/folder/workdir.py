@@ -1,0 +1,144 @@
+"""The folder of a run: where its config, its finished columns and its results lie."""
+
+from dataclasses import dataclass
+
+from etils import epath
+
+from transfer_jax.folder.places import place
+from transfer_jax.grid.conditions import Column, Condition
+
+# The file that says what a folder of several runs varies.
+SWEEP = "sweep.json"
+
+
+class WorkdirError(ValueError):
+    """A folder that cannot be written, or that holds another run."""
+
+
+@dataclass(frozen=True)
+class Workdir:
+    """Where a run keeps what it makes."""
+
+    path: epath.Path
+
+    @property
+    def results(self) -> epath.Path:
+        """The table of results, written when all columns are done."""
+        return self.path / "results.csv"
+
+    @property
+    def config(self) -> epath.Path:
+        """The exact config of the run."""
+        return self.path / "config.json"
+
+    @property
+    def versions(self) -> epath.Path:
+        """The packages and devices that the run was begun with."""
+        return self.path / "versions.json"
+
+    @property
+    def data(self) -> epath.Path:
+        """Which images the run is about: their digest, classes and numbers."""
+        return self.path / "data.json"
+
+    @property
+    def plan(self) -> epath.Path:
+        """How many networks the run has when it is finished."""
+        return self.path / "plan.json"
+
+    def column(self, column: Column) -> epath.Path:
+        """The results of one finished column."""
+        return self.path / "columns" / f"{column.name}.csv"
+
+    def curves(self, column: Column) -> epath.Path:
+        """The learning curves of one finished column."""
+        return self.path / "curves" / f"{column.name}.csv"
+
+    def correct(self, column: Column) -> epath.Path:
+        """Which test examples one finished column's networks classify right."""
+        return self.path / "correct" / f"{column.name}.npz"
+
+    def validated(self, column: Column) -> epath.Path:
+        """Which validation examples one finished column's networks classify right."""
+        return self.path / "validated" / f"{column.name}.npz"
+
+    def filters(self, column: Column) -> epath.Path:
+        """The first layers that one finished column's conditions trained."""
+        return self.path / "filters" / f"{column.name}.npz"
+
+    def controls(self, column: Column) -> epath.Path:
+        """What was measured of one finished column's networks beside their accuracy."""
+        return self.path / "controls" / f"{column.name}.csv"
+
+    @property
+    def split_images(self) -> epath.Path:
+        """An image of each class of each split."""
+        return self.path / "split_images.npz"
+
+    def metrics(self, column: Column) -> epath.Path:
+        """Loss and accuracy of one column's conditions as it was trained, a line each."""
+        return self.path / "metrics" / f"{column.name}.jsonl"
+
+    def networks(self, column: Column) -> epath.Path:
+        """The layers that one finished column's conditions trained."""
+        return self.path / "networks" / column.name
+
+    def checkpoints(self, column: Column) -> epath.Path:
+        """The last checkpoints of a column in training."""
+        return self.checkpoints_folder / column.name
+
+    @property
+    def checkpoints_folder(self) -> epath.Path:
+        """The checkpoints of all columns."""
+        return self.path / "checkpoints"
+
+    @property
+    def lock(self) -> epath.Path:
+        """Says which process trains in this folder."""
+        return self.path / "lock.json"
+
+    @property
+    def progress(self) -> epath.Path:
+        """Says how far a run is."""
+        return self.path / "progress.json"
+
+    def base_network(self, base: Condition) -> epath.Path:
+        """The trained parameters of a base network."""
+        first = "" if base.examples is None else f".first{base.examples}"
+        return self.path / "bases" / f"{base.split}.seed{base.seed}.{base.target}{first}"
+
+    def open(self) -> None:
+        """Make the folder, or check that it may be this run's, before anything is in it.
+
+        Raises:
+          WorkdirError: the folder cannot be made, or holds something else than a run.
+        """
+        try:
+            self.path.mkdir(parents=True, exist_ok=True)
+            # In a bucket, a folder is there only when something is in it.
+            inside = self.path.iterdir() if self.path.exists() else ()
+            held = [path.name for path in inside if not path.name.startswith(".")]
+        except OSError as error:
+            reason = error.strerror or error
+            raise WorkdirError(f"{self.path} cannot be written: {reason}") from None
+        if held and not set(held) & {self.config.name, self.lock.name, self.versions.name, SWEEP}:
+            raise WorkdirError(f"{self.path} is not empty and holds no run; choose another workdir")
+
+
+def workdir_at(path: epath.PathLike) -> Workdir:
+    """The folder of a run by its path.
+
+    Args:
+      path: the path.
+
+    Returns:
+      The folder; nothing is made or read.
+
+    Raises:
+      PlaceError: the path is no place of a folder.
+
+    Example:
+      >>> workdir_at("runs/a").results
+      PosixGPath('runs/a/results.csv')
+    """
+    return Workdir(place(path, "workdir"))

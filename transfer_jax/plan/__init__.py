@@ -1,0 +1,1 @@
+"""A config, and all that it decides before anything is trained."""

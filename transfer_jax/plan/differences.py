@@ -1,0 +1,52 @@
+"""What tells one run from another: the fields that differ, and a digest of all that matter."""
+
+from collections.abc import Collection
+
+from transfer_jax.data.identity import identity
+from transfer_jax.data.image_set import ImageSet
+from transfer_jax.folder.checkpoints import digest
+from transfer_jax.plan.fields import Affects, flat
+from transfer_jax.plan.schema import Config
+
+
+def differences(
+    there: Config, here: Config, ignored: Collection[Affects] = (Affects.RUNNING,)
+) -> list[str]:
+    """The fields in which two configs differ.
+
+    Args:
+      there: a config.
+      here: another.
+      ignored: fields that affect one of these are not compared; by default those that change no
+        number.
+
+    Returns:
+      A phrase for each, sorted by name.
+
+    Example:
+      >>> differences(Config(steps=5, bases="a"), Config(steps=6))
+      ['steps is 5 there, 6 here']
+    """
+    held, asked = (
+        {field.name: field.value for field in flat(config) if field.affects not in ignored}
+        for config in (there, here)
+    )
+    return [
+        f"{name} is {held.get(name, 'absent')} there, {asked.get(name, 'absent')} here"
+        for name in sorted(held.keys() | asked.keys())
+        if held.get(name) != asked.get(name)
+    ]
+
+
+def fingerprint(config: Config, images: ImageSet) -> str:
+    """What tells the numbers of one run from those of another.
+
+    Args:
+      config: the config.
+      images: the dataset.
+
+    Returns:
+      A digest of all fields that change a number, and of the images.
+    """
+    fields = {f.name: f.value for f in flat(config) if f.affects is not Affects.RUNNING}
+    return digest({"config": fields, "data": identity(images)})

@@ -1,0 +1,227 @@
+"""The plan of an experiment: everything that a config decides, checked before training."""
+
+import math
+from collections.abc import Hashable, Iterator, Sequence
+from dataclasses import dataclass
+
+import jax
+import jax.numpy as jnp
+from jax.sharding import Mesh
+from ml_collections import ConfigDict
+
+from transfer_jax.engine.columns import Recipe
+from transfer_jax.engine.mesh import check_processes, column_mesh, devices_per_column
+from transfer_jax.engine.step import ColumnProgram
+from transfer_jax.folder.control_results import STITCHING
+from transfer_jax.grid.conditions import Column, Condition, Cut, Split
+from transfer_jax.grid.grid import base_condition, base_conditions, columns, condition_grid
+from transfer_jax.models.layered import Layered
+from transfer_jax.models.precision import InPrecision
+from transfer_jax.plan.components import (
+    build_network,
+    build_optimizer,
+    build_variants,
+)
+from transfer_jax.plan.config import read_config
+from transfer_jax.plan.fields import Affects, ConfigError, flat
+from transfer_jax.plan.recipes import images_and_splits, largest_task, make_recipe
+from transfer_jax.plan.schema import Config
+
+# Numbers above these are mistakes, and would take all memory.
+MOST_NETWORKS, MOST_PARAMETERS = 200_000, 2 * 10**9
+# Columns that differ in nothing of these share a program.
+PROGRAMS = (Affects.CONDITIONS, Affects.PROGRAM)
+
+
+@dataclass(frozen=True, eq=False)
+class Plan:
+    """What a config decides.
+
+    Attributes:
+      config: the config.
+      splits: name to split.
+      network: the layered network.
+      recipe: how examples become batches.
+      bases: the base networks, trained first.
+      grid: the conditions, trained from the base networks.
+    """
+
+    config: Config
+    splits: dict[str, Split]
+    network: Layered
+    recipe: Recipe
+    bases: tuple[Condition, ...]
+    grid: tuple[Condition, ...]
+
+    @property
+    def networks(self) -> tuple[Condition, ...]:
+        """All networks, base networks first."""
+        return self.bases + self.grid
+
+    def waves(self) -> Iterator[tuple[str, list[Column]]]:
+        """The waves in order: the base networks, then the conditions."""
+        yield "base networks", columns(self.bases)
+        yield "conditions", columns(self.grid)
+
+    def program_key(self, cuts: tuple[Cut, ...]) -> Hashable:
+        """What columns must have in common to share a compiled program.
+
+        Args:
+          cuts: the cuts of a column.
+
+        Returns:
+          The cuts, and all of the config but what a column's own arrays hold.
+        """
+        held = [(f.name, f.value) for f in flat(self.config) if f.affects in PROGRAMS]
+        sizes = (self.recipe.validation_examples, self.recipe.test_examples)
+        return (cuts, largest_task(self.splits), *sizes, *held)
+
+    def program(self, cuts: tuple[Cut, ...]) -> ColumnProgram:
+        """The computation that columns with these cuts share."""
+        config, network = self.config, self.network
+        if config.precision != "float32":
+            network = InPrecision(network, config.precision)
+        return ColumnProgram(
+            network,
+            cuts,
+            build_optimizer(config),
+            mirror=config.data.mirror,
+            shift=config.data.shift,
+            crop=config.data.crop,
+            frozen_dropout=config.frozen_dropout,
+            packing=config.packing,
+        )
+
+
+def by_program(wave: list[Column]) -> list[tuple[tuple[Cut, ...], list[Column]]]:
+    """The columns of a wave, grouped by the cuts that they share.
+
+    Args:
+      wave: columns.
+
+    Returns:
+      (cuts, columns) pairs: one compiled program each.
+
+    Example:
+      >>> [len(group) for _, group in by_program(columns(condition_grid(3)))]
+      [4]
+    """
+    groups: dict[tuple[Cut, ...], list[Column]] = {}
+    for column in wave:
+        groups.setdefault(column.cuts, []).append(column)
+    return list(groups.items())
+
+
+def plan_mesh(plan: Plan, group: Sequence[object]) -> Mesh:
+    """The mesh on which the columns of one program train, over the devices of all processes.
+
+    Args:
+      plan: the plan.
+      group: all columns of the program, finished ones too.
+
+    Returns:
+      The mesh: devices that no column needs share the batch of another.
+
+    Raises:
+      MeshError: the devices do not fit the batch.
+    """
+    asked, batch = plan.config.devices_per_column, plan.recipe.batch_size
+    return column_mesh(data=devices_per_column(len(group), len(jax.devices()), batch, asked))
+
+
+def check_devices(plan: Plan) -> None:
+    """Check, before anything is trained, that the devices and processes fit the plan.
+
+    Args:
+      plan: the plan.
+
+    Raises:
+      MeshError: the devices do not fit the batch, or a process has nothing to do in any wave.
+      ConfigError: a control is asked for that one process alone can measure.
+    """
+    if STITCHING in plan.config.controls and jax.process_count() > 1:
+        raise ConfigError(
+            f"controls holds '{STITCHING}', which is trained by one process alone; start one"
+        )
+    groups = [group for _, wave in plan.waves() for _, group in by_program(wave)]
+    meshes = [plan_mesh(plan, group) for group in groups]
+    largest = max(range(len(groups)), key=lambda i: len(groups[i]))
+    check_processes(len(groups[largest]), meshes[largest])
+
+
+def make_plan(config: Config | ConfigDict) -> Plan:
+    """Check a config and work out what it asks for.
+
+    Args:
+      config: the config.
+
+    Returns:
+      The plan.
+
+    Raises:
+      ConfigError: the config asks for what is impossible; the field is named.
+    """
+    try:
+        return _plan(read_config(config))
+    except ConfigError:
+        raise
+    except (ValueError, TypeError) as error:
+        raise ConfigError(str(error)) from error
+
+
+def _plan(config: Config) -> Plan:
+    _check_grid(config, build_network(config, 1).layer_names)
+    images, splits = images_and_splits(config)
+    network = build_network(config, largest_task(splits))
+    recipe = make_recipe(config, images, splits)
+    _check_parameters(network, recipe)
+    examples = tuple(k or None for k in config.examples)
+    grid, also = [], []
+    for name, split in splits.items():
+        tasks = [task.name for task in split.tasks]
+        grid += condition_grid(
+            len(network.layer_names),
+            tasks,
+            splits=(name,),
+            seeds=range(config.seeds),
+            cuts=config.cuts,
+            treatments=config.treatments,
+            examples=examples,
+            preserved=config.preserved,
+            variants=build_variants(config, network.layer_names),
+        )
+        also += [
+            base_condition(name, seed, task, k)
+            for seed in range(config.seeds)
+            for k in examples
+            for task in tasks
+        ]
+    # Every task has its base networks, also where no other treatment is asked for.
+    bases = dict.fromkeys([*base_conditions(grid), *also])
+    return Plan(config, splits, network, recipe, tuple(bases), tuple(grid))
+
+
+def _check_grid(config: Config, layer_names: tuple[str, ...]) -> None:
+    """Check, before images are read, that the cuts are the network's and the grid is no mistake."""
+    one = condition_grid(
+        len(layer_names),
+        cuts=config.cuts,
+        preserved=config.preserved,
+        variants=build_variants(config, layer_names),
+    )
+    networks = len(one) * len(config.splits) * len(config.examples) * config.seeds
+    if networks > MOST_NETWORKS:
+        raise ConfigError(
+            f"seeds, splits, cuts and examples make {networks} networks; allowed: up to "
+            f"{MOST_NETWORKS}"
+        )
+
+
+def _check_parameters(network: Layered, recipe: Recipe) -> None:
+    shape = (1, *recipe.network_shape)
+    shapes = jax.eval_shape(lambda: network.init(jax.random.key(0), jnp.zeros(shape)))
+    parameters = sum(math.prod(leaf.shape) for leaf in jax.tree.leaves(shapes))
+    if parameters > MOST_PARAMETERS:
+        raise ConfigError(
+            f"the network has {parameters} parameters; allowed: up to {MOST_PARAMETERS}"
+        )

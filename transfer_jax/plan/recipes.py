@@ -1,0 +1,118 @@
+"""What a config makes of its images: splits of their classes, and batches."""
+
+import numpy as np
+
+from transfer_jax.data.image_set import ImageSet, enlarge
+from transfer_jax.data.tasks import first_examples
+from transfer_jax.engine.columns import Recipe, validation_examples
+from transfer_jax.grid.conditions import Split, Task
+from transfer_jax.plan.components import build_images, build_splits
+from transfer_jax.plan.fields import ConfigError
+from transfer_jax.plan.schema import Config
+
+
+def images_and_splits(config: Config) -> tuple[ImageSet, dict[str, Split]]:
+    """The images that a config names, and its splits of their classes.
+
+    Args:
+      config: the config.
+
+    Returns:
+      The dataset, and name to split.
+
+    Raises:
+      ValueError: there is no such dataset or split, or they do not fit.
+    """
+    images = enlarge(build_images(config), config.data.enlarge)
+    return images, build_splits(config, images)
+
+
+def _tasks(splits: dict[str, Split]) -> list[Task]:
+    return [task for split in splits.values() for task in split.tasks]
+
+
+def largest_task(splits: dict[str, Split]) -> int:
+    """The number of classes of the largest task.
+
+    Args:
+      splits: name to split.
+
+    Returns:
+      The number.
+    """
+    return max(len(task.classes) for task in _tasks(splits))
+
+
+def _training(config: Config, images: ImageSet, task: Task) -> np.ndarray:
+    per_class = config.data.train_per_class or None
+    what = {"names": images.class_names, "what": "training images"}
+    return first_examples(images.labels, images.is_train, task, per_class, **what)
+
+
+def make_recipe(config: Config, images: ImageSet, splits: dict[str, Split]) -> Recipe:
+    """How a config makes batches of its images.
+
+    Args:
+      config: the config.
+      images: its dataset.
+      splits: its splits.
+
+    Returns:
+      The recipe.
+
+    Raises:
+      ConfigError: images are smaller than what is cut out of them, or too few for a batch.
+      ValueError: a class has too few images.
+    """
+    tasks = _tasks(splits)
+    test = config.data.test_per_class or None
+    what = {"names": images.class_names, "what": "test images"}
+    test_examples = max(
+        len(first_examples(images.labels, images.is_test, task, test, **what)) for task in tasks
+    )
+    crop = config.data.crop
+    if crop > min(images.images.shape[1:3]):
+        sides = "x".join(map(str, images.images.shape[1:3]))
+        raise ConfigError(f"data.crop is {crop}, but the images have {sides} pixels")
+    for task in tasks:
+        count = len(_training(config, images, task))
+        if config.batch_size > count:
+            raise ConfigError(
+                f"batch_size is {config.batch_size}, but task {task.name} has {count} training "
+                f"examples; allowed: up to {count}"
+            )
+    return Recipe(
+        images=images,
+        train_per_class=config.data.train_per_class or None,
+        test_per_class=test,
+        test_examples=test_examples,
+        batch_size=config.batch_size,
+        test_batch_size=min(config.test_batch_size, test_examples),
+        steps=config.steps,
+        reshuffle=config.data.reshuffle,
+        mean=config.data.mean,
+        scale=config.data.scale,
+        crop=crop,
+        validation_examples=max(len(validation_examples(images, task)) for task in tasks),
+    )
+
+
+def smallest_task(config: Config) -> int:
+    """The number of training examples that the smallest task of a config has.
+
+    Args:
+      config: the config; its dataset is there.
+
+    Returns:
+      The number: a batch can have no more.
+
+    Raises:
+      ConfigError: the splits do not fit the dataset.
+    """
+    try:
+        images, splits = images_and_splits(config)
+        return min(len(_training(config, images, task)) for task in _tasks(splits))
+    except ConfigError:
+        raise
+    except ValueError as error:
+        raise ConfigError(str(error)) from error

@@ -1,0 +1,1 @@
+"""Carries a plan out: trains slot by slot, keeps, stops, goes on."""

@@ -1,0 +1,85 @@
+"""Base networks on disk: this run's, or taken over from another, so that they are trained once."""
+
+from collections.abc import Callable
+
+import jax
+
+from transfer_jax.data.identity import identity, identity_differences
+from transfer_jax.folder.checkpoints import restore, save
+from transfer_jax.folder.places import place
+from transfer_jax.folder.results import read_rows, write_rows
+from transfer_jax.folder.whole_file import read_json, write_whole
+from transfer_jax.folder.workdir import Workdir
+from transfer_jax.grid.conditions import Column, Condition
+from transfer_jax.models.layered import Params
+from transfer_jax.plan.differences import differences
+from transfer_jax.plan.fields import Affects, ConfigError
+from transfer_jax.plan.initialisers import initialiser
+from transfer_jax.plan.plan import Plan
+from transfer_jax.running.claim import held_config
+
+# What does not decide what a base network is.
+OF_OTHERS = (Affects.RUNNING, Affects.COLUMNS, Affects.CONDITIONS)
+
+
+def take_bases(plan: Plan, folder: Workdir, say: Callable[[str], None]) -> None:
+    """Copy the base networks that another run has, and their results; what it lacks is trained.
+
+    Args:
+      plan: the plan; `config.bases` is the other run's folder, or empty.
+      folder: this run's folder.
+      say: called with a line about what was done.
+
+    Raises:
+      ConfigError: the other folder holds no run, or one whose base networks are others or saw
+        other images; what differs is named.
+      CheckpointError: one of its networks is damaged or has another shape.
+      ResultsError: one of its tables is damaged.
+    """
+    if not plan.config.bases:
+        return
+    other = Workdir(place(plan.config.bases, "bases"))
+    if other == folder:
+        raise ConfigError(f"bases is {other.path}, this run's own folder; name another run's")
+    if not other.config.exists():
+        raise ConfigError(f"bases is {other.path}, which holds no run")
+    if odd := differences(held_config(other), plan.config, OF_OTHERS):
+        raise ConfigError(f"the base networks of {other.path} are others: {'; '.join(odd)}")
+    if odd := identity_differences(read_json(other.data), identity(plan.recipe.images)):
+        raise ConfigError(f"the base networks of {other.path} saw other images: {'; '.join(odd)}")
+    wave = next(columns for _, columns in plan.waves())
+    wanted = [column for column in wave if not folder.column(column).exists()]
+    taken = [column for column in wanted if other.column(column).exists()]
+    for column in taken:
+        _take(plan, column, other, folder)
+    say(f"{len(taken)} of {len(wave)} base networks are those of {other.path}")
+
+
+def _take(plan: Plan, column: Column, other: Workdir, folder: Workdir) -> None:
+    (base,) = column.conditions
+    save(folder.base_network(base), restore_base(plan, other, base))
+    for name in ("curves", "metrics", "correct", "validated", "filters"):
+        for path in (other.path / name).glob(f"{column.name}.*"):
+            here = folder.path / name / path.name
+            here.parent.mkdir(parents=True, exist_ok=True)
+            write_whole(here, path.read_bytes())
+    # Last: a column with rows is finished.
+    write_rows(folder.column(column), read_rows(other.column(column)))
+
+
+def restore_base(plan: Plan, folder: Workdir, base: Condition) -> Params:
+    """The parameters of a trained base network.
+
+    Args:
+      plan: the plan of the run.
+      folder: the run's folder.
+      base: the base network.
+
+    Returns:
+      Layer name to parameters.
+
+    Raises:
+      CheckpointError: the folder does not hold it, or it has another shape.
+    """
+    like = jax.eval_shape(initialiser(plan), jax.random.key(0))
+    return restore(folder.base_network(base), like)

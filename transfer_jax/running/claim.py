@@ -1,0 +1,79 @@
+"""A folder becomes a run's, and is nobody else's after."""
+
+import json
+
+from transfer_jax.data.identity import identity, identity_differences
+from transfer_jax.data.image_set import ImageSet
+from transfer_jax.folder.whole_file import read_json, write_json
+from transfer_jax.folder.workdir import Workdir, WorkdirError
+from transfer_jax.plan.config import read_config
+from transfer_jax.plan.config_text import as_json
+from transfer_jax.plan.differences import differences
+from transfer_jax.plan.schema import Config
+from transfer_jax.plan.versions import versions
+
+
+def claim(folder: Workdir, config: Config, images: ImageSet) -> None:
+    """Make a folder this run's, or check that it is.
+
+    Args:
+      folder: the folder.
+      config: the run's config.
+      images: the run's images.
+
+    Raises:
+      WorkdirError: the folder cannot be written, is no run's, or is another config's or of
+        other images; what differs is named.
+    """
+    if folder.config.exists():
+        if odd := differences(held_config(folder), config):
+            raise WorkdirError(
+                f"{folder.path} holds another run: {'; '.join(odd)}; choose another --workdir"
+            )
+        if odd := identity_differences(read_json(folder.data), identity(images)):
+            raise WorkdirError(
+                f"{folder.path} holds a run on other images: {'; '.join(odd)}; choose another "
+                "--workdir"
+            )
+        return
+    try:
+        for name in ("columns", "curves", "bases", "metrics"):
+            (folder.path / name).mkdir(parents=True, exist_ok=True)
+        write_json(folder.versions, versions())
+        write_json(folder.data, identity(images))
+        # Last: a folder that holds it is this run's, and says of which images.
+        write_json(folder.config, as_json(config))
+    except OSError as error:
+        raise WorkdirError(f"{folder.path} cannot be written: {error.strerror}") from None
+
+
+def held_config(folder: Workdir) -> Config:
+    """The config of the run that a folder holds.
+
+    Args:
+      folder: the folder.
+
+    Returns:
+      The config; a field that is newer than the run has its default.
+
+    Raises:
+      WorkdirError: there is none, or it is damaged.
+    """
+    try:
+        return read_config(json.loads(folder.config.read_text()))
+    except (OSError, ValueError, RecursionError) as error:
+        raise WorkdirError(f"{folder.config} cannot be read: {error}") from None
+
+
+def began_with(folder: Workdir) -> str:
+    """What a run was begun with, where it is not what it goes on with.
+
+    Args:
+      folder: its folder.
+
+    Returns:
+      A line; empty where nothing differs.
+    """
+    held = read_json(folder.versions)
+    pairs = [(n, held[n], v) for n, v in versions().items() if held.get(n, v) != v]
+    return ", ".join(f"{name} {old}, now {new}" for name, old, new in pairs)

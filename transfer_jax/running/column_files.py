@@ -1,0 +1,83 @@
+"""What is kept of a finished column: its networks, its tests, its results."""
+
+import numpy as np
+from jaxtyping import Array, Int
+
+from transfer_jax.engine.columns import ColumnStart
+from transfer_jax.engine.loop import ColumnOutcome
+from transfer_jax.folder.checkpoints import save
+from transfer_jax.folder.correctness import write_correctness
+from transfer_jax.folder.curves import write_curves
+from transfer_jax.folder.results import mean_of_best, rows_of, write_rows
+from transfer_jax.folder.workdir import Workdir
+from transfer_jax.grid.conditions import Column
+from transfer_jax.plan.plan import Plan
+from transfer_jax.running.keepsakes import keep_filters
+
+
+def keep_networks(plan: Plan, folder: Workdir, column: Column, outcome: ColumnOutcome) -> None:
+    """Keep base networks, and if the config asks for it the layers that conditions trained.
+
+    Args:
+      plan: the plan.
+      folder: the run's folder.
+      column: the column.
+      outcome: what its training gave.
+    """
+    params = outcome.params
+    assert params is not None
+    keep_filters(folder.filters(column), column, params, plan.network.layer_names[0])
+    if column.base is None:
+        (base,), (cut,) = column.conditions, column.cuts
+        save(folder.base_network(base), params[cut.label])
+    elif plan.config.checkpoint.networks == "all":
+        save(folder.networks(column), params)
+
+
+def keep_tests(
+    plan: Plan, folder: Workdir, column: Column, start: ColumnStart, outcome: ColumnOutcome
+) -> None:
+    """Keep the learning curves, and which test and validation examples are right.
+
+    Args:
+      plan: the plan.
+      folder: the run's folder.
+      column: the column.
+      start: what it started from.
+      outcome: what its training gave.
+    """
+    images, inputs = plan.recipe.images, start.inputs
+    test, validation = _examples(inputs.test_batches), _examples(inputs.validation_batches)
+    where = folder.correct(column)
+    write_correctness(where, column, outcome.right, test, images.is_test)
+    if len(validation):
+        where, right = folder.validated(column), outcome.validation_right
+        write_correctness(where, column, right, validation, images.is_validation)
+    write_curves(folder.curves(column), column, outcome.steps, outcome.test)
+
+
+def _examples(batches: Int[Array | np.ndarray, "batch example"]) -> Int[np.ndarray, " example"]:
+    """The examples of padded batches."""
+    numbers = np.asarray(batches)
+    return numbers[numbers >= 0]
+
+
+def keep_results(plan: Plan, folder: Workdir, column: Column, outcome: ColumnOutcome) -> None:
+    """Keep the rows of a column; a column that has them is finished.
+
+    Args:
+      plan: the plan.
+      folder: the run's folder.
+      column: the column.
+      outcome: what its training gave.
+    """
+    rows = rows_of(
+        column,
+        outcome.top1,
+        outcome.loss,
+        outcome.diverged,
+        plan.recipe.steps,
+        validation=outcome.validation[-1] if plan.recipe.validation_examples else None,
+        best10=mean_of_best(outcome.test),
+    )
+    write_rows(folder.column(column), rows)

@@ -1,0 +1,110 @@
+"""A handful of images that networks are looked at with."""
+
+from collections.abc import Callable, Mapping
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Float, Int
+
+from transfer_jax.data.augment import centre_crop, normalise
+from transfer_jax.data.image_set import ImageSet
+from transfer_jax.data.order import ColumnInputs
+from transfer_jax.data.tasks import first_examples, ranks
+from transfer_jax.grid.conditions import Task
+from transfer_jax.models.layered import Layered, Params
+
+BATCH = 250
+
+
+class Probe:
+    """Some images of a task, normalised as a column sees them.
+
+    Args:
+      images: the dataset.
+      task: the task.
+      inputs: the column's inputs, whose mean and scale are used.
+      count: images at most, evenly from all of the task's.
+      test: whether they are test images, or training images.
+      crop: side of the square that is cut out of each image; 0 for none.
+    """
+
+    def __init__(
+        self,
+        images: ImageSet,
+        task: Task,
+        inputs: ColumnInputs,
+        count: int,
+        *,
+        test: bool,
+        crop: int = 0,
+    ) -> None:
+        there = images.is_test if test else images.is_train
+        numbers = first_examples(images.labels, there, task, None)
+        places = np.linspace(0, len(numbers) - 1, min(count, len(numbers))).astype(int)
+        chosen = numbers[places]
+        pixels = np.stack([np.asarray(images.images[int(i)]) for i in chosen])  # pyright: ignore
+        x = normalise(jnp.asarray(pixels), jnp.asarray(inputs.mean), jnp.asarray(inputs.scale))
+        self.x = np.asarray(centre_crop(x, crop))
+        self.labels: Int[np.ndarray, " example"] = ranks(task, len(images.class_names))[
+            images.labels[chosen]
+        ]
+
+
+class Looker:
+    """Runs whole networks of one architecture on probes, compiled once.
+
+    Args:
+      network: the architecture.
+    """
+
+    def __init__(self, network: Layered) -> None:
+        self.network = network
+        self._layers: Callable[..., Mapping[str, jax.Array]] = jax.jit(self._run)
+        self._whole = jax.jit(lambda params, x: network.apply(params, x))
+
+    def activations(self, params: Params, probe: Probe) -> dict[str, Float[np.ndarray, "e p"]]:
+        """What leaves each layer, a row an example.
+
+        Args:
+          params: the whole network.
+          probe: the images.
+
+        Returns:
+          Layer name to activations; the last are the logits.
+        """
+        parts = [self._batch(params, x) for x in _batches(probe.x)]
+        return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+
+    def accuracy(self, params: Params, probe: Probe) -> float:
+        """Share of a probe's images that a network classifies right.
+
+        Args:
+          params: the whole network.
+          probe: the images.
+
+        Returns:
+          The share.
+        """
+        logits = [np.asarray(self._whole(params, _padded(x)))[: len(x)] for x in _batches(probe.x)]
+        return float(np.mean(np.concatenate(logits).argmax(axis=1) == probe.labels))
+
+    def _batch(self, params: Params, x: np.ndarray) -> dict[str, np.ndarray]:
+        found = jax.device_get(self._layers(params, _padded(x)))
+        return {name: value[: len(x)].reshape(len(x), -1) for name, value in found.items()}
+
+    def _run(self, params: Params, x: jax.Array) -> dict[str, jax.Array]:
+        found = {}
+        for layer, name in enumerate(self.network.layer_names):
+            x = self.network.apply(params, x, layer, layer + 1)
+            found[name] = x
+        return found
+
+
+def _batches(x: np.ndarray) -> list[np.ndarray]:
+    return [x[start : start + BATCH] for start in range(0, len(x), BATCH)]
+
+
+def _padded(x: np.ndarray) -> np.ndarray:
+    """All batches have one shape, so that one program runs them."""
+    return np.concatenate([x, np.zeros((BATCH - len(x), *x.shape[1:]), x.dtype)])

@@ -1,0 +1,114 @@
+"""What a person sees while a run goes on, here and from another shell."""
+
+import json
+import time
+from collections.abc import Sequence
+from types import TracebackType
+from typing import Any, Self
+
+from etils import epath
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+from transfer_jax.folder.whole_file import write_whole
+from transfer_jax.grid.conditions import Condition
+
+LINE_SECONDS, FILE_SECONDS = 10.0, 5.0
+
+
+class RunProgress:
+    """A bar over all columns' steps, with loss, accuracy and time left; lines without a terminal.
+
+    Args:
+      total_steps: steps of all columns that are still to be trained.
+      console: where to show it.
+      files: files that say the same, as JSON, for other shells.
+    """
+
+    def __init__(
+        self, total_steps: int, console: Console, files: Sequence[epath.Path] = ()
+    ) -> None:
+        self.console, self.files = console, files
+        self.total, self.done, self.skipped = total_steps, 0, 0
+        self.started = self.last_line = time.monotonic()
+        self.last_file = float("-inf")
+        self.facts: dict[str, Any] = {"wave": "", "column": "", "diverged": []}
+        self.bar = Progress(
+            TextColumn("{task.description}", markup=False),
+            BarColumn(bar_width=8),
+            TextColumn("{task.completed}/{task.total}"),
+            TextColumn("{task.fields[metrics]}"),
+            TimeRemainingColumn(),
+            TextColumn("left"),
+            console=console,
+            disable=not console.is_terminal,
+        )
+        self.task = self.bar.add_task("", total=total_steps, metrics="compiling")
+
+    def __enter__(self) -> Self:
+        self.bar.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.bar.stop()
+        self._write("trained" if error is None else f"stopped: {' '.join(str(error).split())}")
+
+    def begin(self, wave: str, column: str, steps_done: int = 0) -> None:
+        """Say which column is trained now.
+
+        Args:
+          wave: name of the wave.
+          column: name of the slot's first column.
+          steps_done: steps of the slot's columns that an earlier process did.
+        """
+        self.facts |= {"wave": wave, "column": column}
+        self.done += steps_done
+        self.skipped += steps_done
+        self.bar.update(self.task, description=column, advance=steps_done)
+        self._write("training")
+
+    def diverged(self, condition: Condition) -> None:
+        """Note a condition whose loss is not finite."""
+        name = f"{condition.split}.seed{condition.seed} {condition.label}"
+        if name not in self.facts["diverged"]:
+            self.facts["diverged"].append(name)
+
+    def say(self, line: str) -> None:
+        """Print a line that stays."""
+        self.console.print(line, highlight=False, soft_wrap=True)
+
+    def advance(self, column_steps: int, loss: float, accuracy: float) -> None:
+        """Count steps done.
+
+        Args:
+          column_steps: steps since the last call, summed over columns.
+          loss: mean training loss over the conditions, in nats.
+          accuracy: mean training accuracy over the conditions, 0 ... 1.
+        """
+        self.done += column_steps
+        metrics = f"loss {loss:.2f} accuracy {accuracy:.2f}"
+        self.bar.update(self.task, advance=column_steps, metrics=metrics)
+        now = time.monotonic()
+        left = (now - self.started) * (self.total - self.done) / (self.done - self.skipped)
+        self.facts |= {"loss": loss, "accuracy": accuracy, "seconds_left": round(left)}
+        if now - self.last_file > FILE_SECONDS:
+            self._write("training")
+        due = now - self.last_line > LINE_SECONDS or self.done == self.total
+        if due and not self.console.is_terminal:
+            self.last_line = now
+            where = f"{self.facts['wave']}: step {self.done}/{self.total}"
+            self.say(f"{where} {metrics}, {left:.0f} s left")
+
+    def _write(self, state: str) -> None:
+        self.last_file = time.monotonic()
+        counts = {"state": state, "steps_done": self.done, "steps": self.total}
+        for file in self.files:
+            try:
+                write_whole(file, json.dumps({**counts, **self.facts}) + "\n")
+            except OSError:
+                continue  # Only a view of the run; what matters tells its own errors.

@@ -1,0 +1,160 @@
+"""What is done whenever the loop pauses: progress, logs, checkpoints; and stopping."""
+
+import signal
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import NoReturn
+
+import jax
+import numpy as np
+
+from transfer_jax.engine.columns import Standing
+from transfer_jax.engine.loop import Pause
+from transfer_jax.engine.processes import agree
+from transfer_jax.grid.conditions import Column
+from transfer_jax.plan.schema import Checkpoint
+from transfer_jax.running.column_checkpoints import ColumnCheckpoints
+from transfer_jax.running.logs import ColumnLog
+from transfer_jax.running.progress import RunProgress
+from transfer_jax.running.stopping import Stopped, StopRequest
+
+
+def stop_if_asked(stop: StopRequest) -> None:
+    """Stop between two slots, where all that is done is on disk.
+
+    Args:
+      stop: whether the process was asked to stop.
+
+    Raises:
+      Stopped: it was, or another process of the run.
+    """
+    (number,) = agree(stop.signal)
+    if number:
+        stop_now(number, "between columns")
+
+
+def stop_now(number: int, where: str) -> NoReturn:
+    """End the training.
+
+    Args:
+      number: the signal.
+      where: what was being done.
+
+    Returns:
+      Never.
+
+    Raises:
+      Stopped: always.
+    """
+    name = signal.Signals(number).name
+    raise Stopped(number, f"stopped by {name} {where}; the same command goes on")
+
+
+@dataclass
+class Watched:
+    """A column of the slot that is trained: what is kept of it while it is."""
+
+    column: Column
+    checkpoints: ColumnCheckpoints
+    log: ColumnLog
+
+
+class SlotWatch:
+    """Follows one slot of columns; it is called at every pause of the loop.
+
+    Args:
+      slot: the columns, one a row of the mesh.
+      settings: `config.checkpoint`.
+      steps: steps in all.
+      progress: what a person sees.
+      stop: whether the process was asked to stop.
+      still_ours: raises an error where the folder is no longer this process's.
+    """
+
+    def __init__(
+        self,
+        slot: Sequence[Watched],
+        settings: Checkpoint,
+        steps: int,
+        progress: RunProgress,
+        stop: StopRequest,
+        still_ours: Callable[[], None],
+    ) -> None:
+        self.slot, self.settings, self.steps = slot, settings, steps
+        self.progress, self.stop, self.still_ours = progress, stop, still_ours
+        self.saved_at, self.saved_step = time.monotonic(), 0
+        self.tests = 0
+
+    def __call__(self, pause: Pause) -> None:
+        """See to what is due.
+
+        Args:
+          pause: where the loop stands.
+
+        Raises:
+          Stopped: the process was asked to stop; what is done is on disk.
+          LockError: the folder is another process's.
+        """
+        self.still_ours()
+        self._note(pause)
+        stop, due = agree(self.stop.signal, self._is_due(pause))
+        if pause.done == self.steps:
+            return  # What is finished is written first; a stop is seen before the next slot.
+        if stop or due:
+            self._save(pause)
+        if stop:
+            self._stop(stop, pause)
+
+    def _note(self, pause: Pause) -> None:
+        own = {row: m for row, m in pause.metrics.items() if row < len(self.slot)}
+        for row, metrics in own.items():
+            log = self.slot[row].log
+            log.batch(pause.done, metrics)
+            if pause.evaluations and pause.evaluations[-1][0] == pause.done:
+                counts = jax.tree.map(lambda leaf, row=row: leaf[row], pause.evaluations[-1][1])
+                log.evaluation(pause.done, counts)
+            diverged = ~np.isfinite(metrics.loss)
+            for condition, bad in zip(self.slot[row].column.conditions, diverged, strict=True):
+                if bad:
+                    self.progress.diverged(condition)
+        loss = np.mean([m.loss for m in own.values()]) if own else 0.0
+        accuracy = np.mean([m.accuracy for m in own.values()]) if own else 0.0
+        self.progress.advance(pause.steps * len(self.slot), float(loss), float(accuracy))
+
+    def _is_due(self, pause: Pause) -> bool:
+        minutes, steps = self.settings.minutes, self.settings.steps
+        by_time = minutes and time.monotonic() - self.saved_at >= 60 * minutes
+        return bool(by_time or (steps and pause.done - self.saved_step >= steps))
+
+    def _save(self, pause: Pause) -> None:
+        """A checkpoint that cannot be written is told; training goes on from the device."""
+        self.saved_at, self.saved_step = time.monotonic(), pause.done
+        for row, state in pause.states().items():
+            if row >= len(self.slot):
+                continue
+            evaluations = [
+                (done, jax.tree.map(lambda leaf, row=row: np.asarray(leaf[row]), counts))
+                for done, counts in pause.evaluations
+            ]
+            try:
+                # First the lines: those of steps that are not done again must be there.
+                self.slot[row].log.flush()
+                self.slot[row].checkpoints.save(Standing(state, evaluations))
+            except OSError as error:
+                self._say_unwritten(pause, error)
+
+    def _stop(self, number: int, pause: Pause) -> None:
+        for watched in self.slot:
+            try:
+                watched.checkpoints.wait()
+            except OSError as error:
+                self._say_unwritten(pause, error)
+        names = ", ".join(watched.column.name for watched in self.slot)
+        stop_now(number, f"at step {pause.done} of {self.steps} of {names}")
+
+    def _say_unwritten(self, pause: Pause, error: OSError) -> None:
+        self.progress.say(
+            f"the checkpoint of step {pause.done} could not be written: {error.strerror or error}; "
+            "the one before is kept"
+        )
