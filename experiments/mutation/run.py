@@ -1,8 +1,8 @@
 """A seeded sample of the mutants of a room: which die of the tests nearest to them.
 
-`experiments/mutation.sh ROOM [SAMPLE] [SEED]`; rooms and their tests are in rooms.toml, mutants that
-change nothing in equivalent.toml. What was found is kept in runs/mutation, so that a second run of
-the same sample tries only those that lived; delete that folder to begin anew.
+`experiments/mutation.sh ROOM [SAMPLE] [SEED]`. Rooms and their tests are in rooms.toml, mutants
+that change nothing in equivalent.toml. What was found is kept in build/mutation: a second run of
+the same sample tries those that lived, and no others. Delete that folder to begin anew.
 """
 
 import argparse
@@ -41,7 +41,7 @@ def main() -> None:
     parser.add_argument("seed", type=int, nargs="?", default=0)
     args = parser.parse_args()
     room = rooms[args.room]
-    kept = ROOT / "runs" / "mutation" / args.room.replace("/", "-")
+    kept = ROOT / "build" / "mutation" / args.room.replace("/", "-")
     kept.mkdir(parents=True, exist_ok=True)
     files = [f for pattern in room["files"] for f in sorted(ROOT.glob(pattern))]
     every = [m for f in files for m in mutants_of(str(f.relative_to(ROOT)), f.read_text())]

@@ -10,11 +10,18 @@ from collections.abc import Callable
 from pathlib import Path
 
 LIBRARIES = (
-    "coverage", "hypothesis", "pytest", "numpy", "scipy.stats", "scipy.optimize", "jax", "jax.numpy", "optax",
-    "optax.contrib", "flax.linen", "flax.nnx", "equinox", "orbax.checkpoint", "safetensors.numpy",
-    "ml_collections", "rich.progress", "grain", "array_record", "PIL.Image", "pandas",
+    *("coverage", "hypothesis", "pytest", "numpy", "scipy.stats", "scipy.optimize", "jax.numpy"),
+    *(
+        "optax.contrib",
+        "flax.linen",
+        "flax.nnx",
+        "equinox",
+        "orbax.checkpoint",
+        "safetensors.numpy",
+    ),
+    *("ml_collections", "rich.progress", "grain", "array_record", "PIL.Image", "pandas"),
     "matplotlib.pyplot",
-)  # fmt: skip
+)
 
 
 def prepare(folder: Path) -> None:

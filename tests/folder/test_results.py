@@ -1,3 +1,4 @@
+import numpy as np
 import pytest
 from etils import epath
 
@@ -5,6 +6,7 @@ from transfer_jax.folder.results import (
     Results,
     ResultsError,
     check_complete,
+    mean_of_best,
     read_rows,
     rows_of,
     write_rows,
@@ -77,3 +79,9 @@ def test_bytes_that_are_no_text_are_told(table):
 def test_a_file_that_is_not_there_is_told(tmp_path):
     with pytest.raises(ResultsError, match="cannot be read"):
         read_rows(epath.Path(tmp_path) / "none.csv")
+
+
+def test_the_papers_statistic_is_the_mean_of_the_ten_highest():
+    tests = np.array([[7, 1, 12, 3, 9, 5, 11, 2, 10, 4, 8, 6], [3] * 12], float).T
+    assert mean_of_best(tests) == [(3 + 4 + 5 + 6 + 7 + 8 + 9 + 10 + 11 + 12) / 10, 3.0]
+    assert mean_of_best(tests[:2]) == [4.0, 3.0]

@@ -263,3 +263,54 @@ def test_a_lock_that_cannot_be_written_is_not_left_half_made(tmp_path, monkeypat
     with pytest.raises(OSError, match=r"No space left on device.*lock\.json"):
         Lock(epath.Path(tmp_path / "lock.json")).__enter__()
     assert not (tmp_path / "lock.json").exists()
+
+
+def beside(path: Path, monkeypatch, steps: list[str]) -> None:
+    """Let something happen to a lock at each look of the one who watches it."""
+    late = path.with_name("late")
+    happen = {
+        "goes": lambda: path.rename(late),
+        "stays": lambda: None,
+        "comes": lambda: late.rename(path),
+        "beats": lambda: written(path, home="elsewhere", beat=2),
+    }
+    left = iter(steps)
+    monkeypatch.setattr(lock.time, "sleep", lambda _: happen[next(left)]())
+
+
+def test_a_lock_may_be_missing_twice_in_a_row_and_again_later(tmp_path, monkeypatch):
+    path = tmp_path / "lock.json"
+    written(path, home="elsewhere")
+    steps = ["goes", "stays", "comes", "goes", "stays", "beats"]
+    beside(path, monkeypatch, steps)
+    with pytest.raises(LockError, match="is in use by"), Lock(epath.Path(path)):
+        pass
+
+
+def test_a_lock_that_is_missing_three_times_in_a_row_is_gone(tmp_path, monkeypatch):
+    path = tmp_path / "lock.json"
+    written(path, home="elsewhere")
+    # The fourth look is one after making it: others may have made it at the same time.
+    beside(path, monkeypatch, ["goes", "stays", "stays", "stays"])
+    with Lock(epath.Path(path)) as held:
+        assert json.loads(path.read_text())["token"] == held.record["token"]
+
+
+def test_an_owner_who_misses_its_file_for_half_a_beat_has_lost_it(tmp_path, monkeypatch):
+    clock, path = [100.0], epath.Path(tmp_path / "lock.json")
+    monkeypatch.setattr(lock, "_now", lambda: clock[0])
+    with Lock(path) as held:
+        for seconds, there, lost in (
+            (0, False, False),
+            (lock.BEAT / 2, False, False),
+            (0, True, False),
+            (1, False, False),
+            (lock.BEAT / 2, False, False),
+            (0.1, False, True),
+        ):
+            clock[0] += seconds
+            (written(path, **held.record) if there else path.unlink(missing_ok=True))
+            assert held._renew() == there
+            assert bool(held.lost) == lost
+        with pytest.raises(LockError, match=r"lock\.json is gone; stopped"):
+            held.check()
