@@ -131,7 +131,7 @@ def test_a_step_tells_loss_and_accuracy_before_it():
     state, told = program.train_batch(state, {"a": whole["a"]}, batch, inputs)
     labels = inputs.ranks[classes]
     for i, sign in enumerate((1, -1)):
-        logits = sign * IMAGES.reshape(60, -1) @ matrices["a"] @ matrices["b"]
+        logits = sign * IMAGES.reshape(60, -1).astype(float) @ matrices["a"] @ matrices["b"]
         assert told.accuracy[i] == pytest.approx((logits.argmax(axis=1) == labels).mean())
         likely = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
         surprise = -np.log(likely[np.arange(60), labels]).mean()
