@@ -6,9 +6,10 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import cast
 
 import libcst as cst
-from libcst.metadata import ByteSpanPositionProvider, MetadataWrapper
+from libcst.metadata import ByteSpanPositionProvider, CodeSpan, MetadataWrapper
 from mutmut.mutation.mutators import mutation_operators
 
 # zip(..., strict=True) states what holds already: without it nothing changes.
@@ -114,7 +115,7 @@ class _Finder(cst.CSTVisitor):
         if self.functions:
             for kind, operator in mutation_operators:
                 if isinstance(node, kind):
-                    start = self.get_metadata(ByteSpanPositionProvider, node).start
+                    start = cast(CodeSpan, self.get_metadata(ByteSpanPositionProvider, node)).start
                     self.found += [(start, node, new) for new in operator(node)]
         return True
 

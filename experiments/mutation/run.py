@@ -51,7 +51,7 @@ def main() -> None:
         _copy(folder)
         warm.prepare(folder)
         names = [str(f.relative_to(ROOT)) for f in files]
-        observed = _observe(folder, names, room["tests"], kept)
+        observed = _observe(folder, names, room, kept)
         fates = _fates(folder, chosen, observed, kept)
     _tell(args, chosen, fates, len(every))
 
@@ -66,17 +66,20 @@ def _copy(folder: Path) -> None:
             shutil.copy2(ROOT / name, folder / name)
 
 
-def _observe(folder: Path, names: list[str], tests: list[str], kept: Path) -> list[Observed]:
+def _observe(
+    folder: Path, names: list[str], room: dict[str, list[str]], kept: Path
+) -> list[Observed]:
     """Each test file's durations and lines; kept until the file or the room changes."""
-    room = b"".join((folder / name).read_bytes() for name in names)
-    files = sorted({f for test in tests for f in folder.glob(test)})
+    held = b"".join((folder / name).read_bytes() for name in names)
+    files = sorted({f for test in room["tests"] for f in folder.glob(test)})
+    without = ["-k", " and ".join(f"not {name}" for name in room.get("without", ()))]
     found = []
     for file in files:
         name = str(file.relative_to(folder))
-        digest = hashlib.sha256(room + file.read_bytes()).hexdigest()[:16]
+        digest = hashlib.sha256(held + file.read_bytes()).hexdigest()[:16]
         store = kept / f"{name.replace('/', '-')}.{digest}.json"
         if not store.exists():
-            job = functools.partial(_watch_tests, folder, name, names, store)
+            job = functools.partial(_watch_tests, folder, [name, *without], names, store)
             warm.forked(job, kept / "observed.log", 1200)
             if not store.exists():
                 raise SystemExit(f"{name} does not pass by itself:\n{_end(kept / 'observed.log')}")
@@ -85,10 +88,10 @@ def _observe(folder: Path, names: list[str], tests: list[str], kept: Path) -> li
     return found
 
 
-def _watch_tests(folder: Path, name: str, names: list[str], store: Path) -> int:
+def _watch_tests(folder: Path, tests: list[str], names: list[str], store: Path) -> int:
     observer = Observer([str(folder / room_file) for room_file in names])
     observer.coverage.start()
-    code = pytest.main([*OPTIONS, name], plugins=[observer])
+    code = pytest.main([*OPTIONS, *tests], plugins=[observer])
     observer.coverage.stop()
     lines = {room_file: observer.runners(folder / room_file) for room_file in names}
     if code in (0, 5):
