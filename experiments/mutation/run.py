@@ -15,7 +15,6 @@ import subprocess
 import tempfile
 import tomllib
 from collections import Counter
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +29,7 @@ OPTIONS = ["-q", "-x", "-p", "no:cacheprovider", "--hypothesis-seed=0"]
 OPTIONS += ["--tb=short", "-W", "ignore::pytest.PytestAssertRewriteWarning"]
 # A mutant's tests, cheapest first, may take this many seconds together when nothing is wrong.
 BUDGET = 40.0
+FIRST = 12
 Observed = dict[str, Any]
 
 
@@ -118,17 +118,26 @@ def _fate(folder: Path, mutant: Mutant, observed: list[Observed], log: Path) -> 
     seconds = _nearest(mutant, code, observed)
     if not seconds:
         return "no test runs it"
-    tests = list(seconds)
-    options = [*OPTIONS, *sorted({test.split("::")[0] for test in tests})]
-    job: Callable[[], int] = lambda: int(pytest.main(options, plugins=[Chosen(tests)]))  # noqa: E731
+    job = functools.partial(_try, list(seconds))
     try:
         _write(file, mutant.code)
         found = warm.forked(job, log, 30 + 4 * sum(seconds.values()))
     finally:
         _write(file, code)
+    if found in (pytest.ExitCode.USAGE_ERROR, pytest.ExitCode.NO_TESTS_COLLECTED):
+        raise SystemExit(f"the tests of {mutant} do not run:\n{_end(log)}")
     if found is None:
         return "timed out"
     return "survived" if found == 0 else "killed"
+
+
+def _try(tests: list[str]) -> int:
+    """The first tests by themselves, since these mostly tell and few files hold them."""
+    for some in (tests[:FIRST], tests[FIRST:]):
+        files = sorted({test.split("::")[0] for test in some})
+        if some and (code := pytest.main([*OPTIONS, *files], plugins=[Chosen(some)])):
+            return int(code)
+    return 0
 
 
 def _write(file: Path, code: str) -> None:
