@@ -121,7 +121,7 @@ def _fate(folder: Path, mutant: Mutant, observed: list[Observed], log: Path) -> 
     job = functools.partial(_try, list(seconds))
     try:
         _write(file, mutant.code)
-        found = warm.forked(job, log, 30 + 4 * sum(seconds.values()))
+        found = warm.forked(job, log, 30 + 2 * sum(seconds.values()))
     finally:
         _write(file, code)
     if found in (pytest.ExitCode.USAGE_ERROR, pytest.ExitCode.NO_TESTS_COLLECTED):

@@ -2,6 +2,7 @@
 
 import importlib
 import os
+import resource
 import signal
 import sys
 import time
@@ -47,20 +48,22 @@ def forked(job: Callable[[], int], log: Path, limit: float) -> int | None:
     Args:
       job: what to do; nothing that needs JAX may have run in this process.
       log: a file for what it prints.
-      limit: seconds that it may take.
+      limit: seconds of computing that it may take; ten times that if it only waits.
 
     Returns:
-      The exit code; None if it was stopped at the limit.
+      The exit code; None if the limit stopped it.
     """
     child = os.fork()
     if child == 0:
         os.setsid()
+        resource.setrlimit(resource.RLIMIT_CPU, (int(limit), int(limit)))
         _become(job, log)
-    end = time.monotonic() + limit
+    end = time.monotonic() + 10 * limit
     while time.monotonic() < end:
         pid, status = os.waitpid(child, os.WNOHANG)
         if pid:
-            return os.waitstatus_to_exitcode(status)
+            code = os.waitstatus_to_exitcode(status)
+            return None if code in (-signal.SIGXCPU, -signal.SIGKILL) else code
         time.sleep(0.02)
     os.killpg(child, signal.SIGKILL)
     os.waitpid(child, 0)
