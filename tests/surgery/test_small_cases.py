@@ -1,0 +1,131 @@
+"""Cases at the border: where one number more or less, or the other kind, makes a difference."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from jax.sharding import AxisType, Mesh, NamedSharding
+from jax.sharding import PartitionSpec as P
+
+import transfer_jax as tj
+from transfer_jax.surgery.diff import SMALL
+from transfer_jax.surgery.placement import copied, filled_like, moved, row, stacked, with_row
+from transfer_jax.surgery.sharded_files import read_index
+from transfer_jax.surgery.still import still
+from transfer_jax.surgery.torch_rules import layouts_of
+
+
+@pytest.mark.parametrize(
+    ("leaf", "gradient", "dtype"),
+    [
+        ("float32", "bfloat16", "bfloat16"),
+        ("float32", "complex64", "float32"),
+        ("complex64", "float32", "complex64"),
+        ("float32", "int32", "float32"),
+        ("int32", "float32", "int32"),
+    ],
+)
+def test_a_still_update_is_of_the_gradients_dtype_where_both_are_of_one_kind(leaf, gradient, dtype):
+    assert still(jnp.ones(2, leaf), jnp.ones(2, gradient)).dtype == dtype
+
+
+@pytest.mark.parametrize("size", [SMALL // 4, SMALL // 4 + 1, 3 * SMALL])
+def test_large_arrays_are_compared_to_the_bit_as_small_ones(size):
+    array = np.zeros(size, np.float32)
+    last, nan = array.copy(), np.full(size, np.nan, np.float32)
+    last[-1] = -0.0
+    assert not tj.diff({"a": array}, {"a": array.copy()})
+    assert not tj.diff({"a": nan}, {"a": nan.copy()})
+    assert tj.diff({"a": array}, {"a": last}).moved == {"a": 0.0}
+    last[-1] = 3.0
+    assert tj.diff({"a": array}, {"a": last}).moved == {"a": 3.0}
+    assert tj.diff({"a": last[:, None]}, {"a": array[:, None]}).moved == {"a": 3.0}
+
+
+@pytest.mark.parametrize("kind", [AxisType.Auto, AxisType.Explicit])
+def test_what_is_made_of_an_array_lies_as_it_lay(kind):
+    """On a mesh of one device, whose axes have names all the same."""
+    mesh = Mesh(np.array(jax.devices()[:1]), ("x",), axis_types=(kind,))
+    values = np.arange(6.0, dtype=np.float32).reshape(2, 3)
+    home = NamedSharding(mesh, P(None, "x"))
+    leaf = jax.device_put(values, home)
+
+    def is_of(array, spec, expected):
+        assert array.sharding.mesh == mesh and array.committed
+        assert array.sharding.is_equivalent_to(NamedSharding(mesh, spec), array.ndim)
+        np.testing.assert_array_equal(array, expected)
+
+    is_of(copied(leaf), P(None, "x"), values)
+    assert copied(leaf).unsafe_buffer_pointer() != leaf.unsafe_buffer_pointer()
+    is_of(filled_like(leaf, 7), P(None, "x"), np.full((2, 3), 7))
+    is_of(stacked([leaf, -values]), P(None, None, "x"), np.stack([values, -values]))
+    is_of(row(leaf, 1), P("x"), values[1])
+    changed = values.copy()
+    changed[1] = [9, 8, 7]
+    is_of(with_row(leaf, 1, np.array([9, 8, 7], np.float32)), P(None, "x"), changed)
+    is_of(moved(jax.device_put(values, jax.devices()[0]), leaf), P(None, "x"), values)
+    assert moved(leaf, leaf) is leaf and moved(values, leaf) is values
+
+
+def test_of_an_array_that_lies_nowhere_special_nothing_is_pinned():
+    leaf = jnp.ones((2, 3))
+    for array in (copied(leaf), filled_like(leaf, 0), stacked([leaf]), row(leaf, 0)):
+        assert not array.committed
+    assert filled_like(leaf, 3, jnp.int8).dtype == jnp.int8
+    host = np.zeros((2, 3))
+    part = row(host, 1)
+    part[0] = 5
+    assert host[1, 0] == 0 and copied("text") == "text"
+
+
+@pytest.mark.parametrize(
+    ("weight", "layout"),
+    [
+        ((4, 1, 3, 3), "conv"),
+        ((4, 1, 3, 2), "conv"),
+        ((4, 1, 2, 3), "conv"),
+        ((4, 1, 2, 2), "doubt"),
+        ((4, 2, 2, 2), "conv"),
+        ((4, 4, 3, 3), "doubt"),
+        ((4, 1, 3), "doubt"),
+    ],
+)
+def test_filters_channel_by_channel_with_an_even_window_may_double_the_size(weight, layout):
+    found = layouts_of({("c",): {"weight": weight, "bias": (4,)}}, {})[("c",)]
+    assert (found if isinstance(found, str) else "doubt") == layout
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("{", "Expecting property name enclosed in double quotes"),
+        ("{}", "'weight_map'"),
+        ('{"weight_map": [1]}', "'list' object has no attribute 'values'"),
+        ('{"weight_map": {"a": [1]}}', "unhashable type: 'list'"),
+    ],
+)
+def test_what_is_no_index_is_told(text, reason, tmp_path):
+    path = tmp_path / "model.safetensors.index.json"
+    path.write_text(text)
+    with pytest.raises(tj.TreeFileError) as error:
+        read_index(path, {".safetensors": lambda path: {}})
+    assert str(error.value).startswith(f"{path} is no index of files: {reason}")
+
+
+def test_what_an_index_names_must_lie_beside_it(tmp_path):
+    path = tmp_path / "model.safetensors.index.json"
+    path.write_text('{"weight_map": {"a": "../b.safetensors"}}')
+    readers = {".safetensors": lambda path: {"a": 1}, ".npz": lambda path: {}}
+    with pytest.raises(tj.TreeFileError) as error:
+        read_index(path, readers)
+    assert str(error.value) == (
+        f"{path} names ../b.safetensors; allowed: .safetensors .npz beside it"
+    )
+    path.write_text('{"weight_map": {"a": "x.safetensors", "b": "x.safetensors"}}')
+    with pytest.raises(tj.TreeFileError) as error:
+        read_index(path, readers)
+    assert str(error.value) == f"{path}: b lies in x.safetensors for the index, not for the files"
+    path.write_text('{"weight_map": {"a": "x.safetensors"}}')
+    assert read_index(path, readers) == ({"a": 1}, ".safetensors")
+    path.write_text('{"weight_map": {}}')
+    assert read_index(path, readers) == ({}, ".safetensors")
