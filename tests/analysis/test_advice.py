@@ -181,6 +181,10 @@ NO_GAIN = "Fine-tuned transfer is not shown to gain or lose: +0.0±0.0 points, m
 def test_without_noise_every_word_follows_from_the_gains(gains, verdict, reasons):
     found = advice(gains, noise=0.0)
     assert (found.verdict, found.reasons, found.group) == (verdict, reasons, "distant")
+    by_arm = {option.arm: option.gain for option in found.options}
+    for arm, gain in by_arm.items():
+        assert gain == pytest.approx(gains.get(arm.treatment, lambda _: 0.0)(arm.n))
+    assert by_arm[Arm(Treatment.BASE, 0)] == 0.0 and len(by_arm) == 9
 
 
 def test_of_ways_that_are_alike_the_one_that_trains_fewest_layers_is_taken():

@@ -125,6 +125,22 @@ def test_fewer_than_three_targets_count_every_network_by_itself():
     assert sorted(sample.values()) == sorted(r.best10 for r in MOVED[:4])
 
 
+def test_three_targets_are_enough_to_be_paired_and_to_be_averaged():
+    rows = tuple(
+        r for r in ROWS if r.target == "A" and r.split in ("random-0", "random-1", "random-2")
+    )
+    moved = [r for r in rows if r.treatment == "AnB" and not r.variant]
+    means = [np.mean([r.best10 for r in moved if r.split == f"random-{k}"]) for k in range(3)]
+    sample = Arms(rows, POOLED).sample(RANDOM_HALVES, "AnB", [1, 2])
+    assert sorted(sample.values()) == pytest.approx(sorted(means))
+    arms = Arms(rows, OWN)
+    terms = [(w, arms.sample(RANDOM_HALVES, "AnB", [n])) for w, n in ((1.0, 2), (-1.0, 1))]
+    at = {n: [r.best10 for r in moved if r.n == n] for n in (1, 2)}
+    differences = [b - a for a, b in zip(at[1], at[2], strict=True)]
+    found = arms.contrast(terms)
+    assert (found.freedom, found.error) == (2, pytest.approx(stats.sem(differences)))
+
+
 def test_one_network_has_the_spread_of_the_papers_eight_halves():
     assert (over([0.5]).error, over([0.5]).freedom) == (0.0055, 7)
     found = Arms(ROWS, POOLED).contrast([(1.0, {("a",): 0.5}), (-1.0, {("b",): 0.25})])

@@ -175,6 +175,22 @@ def test_images_count_with_what_seeds_have_in_common(seeds):
     assert found.freedom[0] == pytest.approx(freedom, rel=1e-4)
 
 
+def test_a_contrast_of_fewer_places_has_images_too():
+    """Seed 2 has no base network: what is left is as if it had not been run."""
+    random, rows, tests = np.random.default_rng(4), [], {}
+    easy = random.normal(0, 1, 300)
+    for arm, seed in ((MOVED, 0), (MOVED, 1), (MOVED, 2), (BASE, 0), (BASE, 1)):
+        right = (easy * (1 + arm.n) + random.normal(0, 1, 300) > 0.3).astype(np.float32)
+        rows.append(row(arm, float(right.mean()), seed=seed))
+        tests[rows[-1]] = (np.arange(300), right)
+    contrast, whole = {MOVED: 1.0, BASE: -1.0}, {MOVED: 1.0}
+    many, few = (
+        sample(groups(kept)[0], [contrast, whole], tests.get, replicates=40_000)
+        for kept in (rows, [r for r in rows if r.seed < 2])
+    )
+    assert many.freedom[0] == pytest.approx(few.freedom[0]) and few.freedom[0] > 1.0001
+
+
 def test_a_test_that_was_not_kept_leaves_images_out():
     rows = [row(MOVED, 0.5 + 0.1 * s, seed=s) for s in range(3)]
     tests = {r: (np.arange(4), np.ones(4, np.float32)) for r in rows[1:]}

@@ -266,6 +266,34 @@ def test_a_hostile_pickle_is_one_clear_error(tmp_path, monkeypatch, attack, form
     assert [file.name for file in tmp_path.iterdir()] == ["net.pth"]
 
 
+CONTAINERS = {
+    "it is a tar file of PyTorch before 0.2; save it again": bytes(257) + b"ustar" + bytes(300),
+    "it is a program of TorchScript; save its state_dict instead": zipped(
+        {}, {}, **{"constants.pkl": b""}
+    ),
+    "it holds 2 pickles, one is needed": zipped({}, {}, **{"deeper/data.pkl": b""}),
+    "it begins like no checkpoint that is known": pickled(MAGIC) + pickled(7),
+    "its pickle is damaged: pickle exhausted before seeing STOP": pickled(MAGIC)[:-1],
+    "data/0 is missing": zipped(STATE["whole"], {}),
+}
+
+
+@pytest.mark.parametrize("reason", CONTAINERS)
+def test_what_is_wrong_with_a_container_is_told(tmp_path, reason):
+    with pytest.raises(tj.TreeFileError) as caught:
+        load(tmp_path / "net.pth", CONTAINERS[reason])
+    assert str(caught.value).endswith(f"is damaged or no checkpoint of PyTorch: {reason}")
+
+
+def test_a_storage_in_a_row_must_be_there_whole(tmp_path):
+    value, records = {"a": STATE["whole"]}, {"0": RECORDS["0"]}
+    assert load(tmp_path / "net.pth", in_a_row(value, records, {"0": 12}))["a"].shape == (3, 4)
+    for counts, cut in (({"0": 13}, 0), ({"0": 12}, 1)):
+        content = in_a_row(value, records, counts)
+        with pytest.raises(tj.TreeFileError, match="a storage promises more than the file holds"):
+            load(tmp_path / "net.pth", content[: len(content) - cut])
+
+
 REASONS = {
     "system": "it asks for posix.system; allowed: tensors and plain data",
     "a dotted name": "it asks for torch._utils._rebuild_tensor_v2.__globals__; allowed: tensors "
