@@ -144,7 +144,7 @@ def test_a_random_base_has_no_variants():
         (Cut(2, False), (0, 1), (0, 1), (0, 1), 2),
         (Cut(2, True), (0, 1), (), (), 0),
         (Cut(0, True), (), (), (), 0),
-        (Cut(4, False, Variant("v", (3, 1, 0), (0, 3, 2))), (3, 1, 0), (0, 3, 2), (0, 3), 1),
+        (Cut(4, False, Variant("v", (3, 1, 0), (1, 3, 0))), (3, 1, 0), (1, 3, 0), (0, 1, 3), 2),
         (Cut(2, False, Variant("above", (1, 2), (1, 2))), (1, 2), (1, 2), (1, 2), 0),
         (Cut(2, False, Variant("apart", (0, 1), (2,))), (0, 1), (2,), (), 0),
     ],
