@@ -28,7 +28,7 @@ ROOT = HERE.parents[1]
 OPTIONS = ["-q", "-x", "-p", "no:cacheprovider", "--hypothesis-seed=0"]
 OPTIONS += ["--tb=short", "-W", "ignore::pytest.PytestAssertRewriteWarning"]
 # A mutant's tests, cheapest first, may take this many seconds together when nothing is wrong.
-BUDGET = 40.0
+BUDGET = 20.0
 FIRST = 12
 Observed = dict[str, Any]
 
