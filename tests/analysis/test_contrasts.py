@@ -218,6 +218,13 @@ def test_when_two_things_are_the_same(mean, error, verdict):
     assert (found.verdict, found.evidence) == (verdict, str(Estimate(mean, error, 9)))
 
 
+def test_an_interval_that_just_reaches_nothing_does_not_exclude_it():
+    reach = Estimate(0.0, 0.003, 9).bound()
+    assert same(Estimate(reach, 0.003, 9)).verdict == UNDECIDED
+    one_sided = Estimate(0.0, 0.003, 9).bound(sides=1)
+    assert above(Estimate(one_sided, 0.003, 9)).verdict == UNDECIDED
+
+
 def test_what_was_not_run_has_no_evidence():
     assert above(None) == same(None) == Verdict(NOT_RUN, "")
 
