@@ -224,6 +224,8 @@ def test_a_beat_changes_the_file_in_its_place(tmp_path, monkeypatch):
         end = time.monotonic() + 20
         while held.record["beat"] < 12 and time.monotonic() < end:
             time.sleep(0.05)
+        assert held.record["beat"] >= 12
+        assert json.loads(path.read_text())["beat"] >= 11
         assert path.stat().st_ino == number
         assert list(tmp_path.iterdir()) == [path]
         held.check()
@@ -290,8 +292,7 @@ def test_a_lock_may_be_missing_twice_in_a_row_and_again_later(tmp_path, monkeypa
 def test_a_lock_that_is_missing_three_times_in_a_row_is_gone(tmp_path, monkeypatch):
     path = tmp_path / "lock.json"
     written(path, home="elsewhere")
-    # The fourth look is one after making it: others may have made it at the same time.
-    beside(path, monkeypatch, ["goes", "stays", "stays", "stays"])
+    beside(path, monkeypatch, ["goes", "stays", "stays"])
     with Lock(epath.Path(path)) as held:
         assert json.loads(path.read_text())["token"] == held.record["token"]
 
@@ -314,3 +315,20 @@ def test_an_owner_who_misses_its_file_for_half_a_beat_has_lost_it(tmp_path, monk
             assert bool(held.lost) == lost
         with pytest.raises(LockError, match=r"lock\.json is gone; stopped"):
             held.check()
+
+
+@pytest.mark.parametrize(("watch", "pause"), [(25.0, 1.0), (2.0, 0.2)])
+def test_a_lock_is_looked_at_ten_times_or_every_second(watch, pause, tmp_path, monkeypatch):
+    path, slept = tmp_path / "lock.json", []
+    written(path, home="elsewhere")
+    monkeypatch.setattr(lock, "WATCH", watch)
+
+    def sleep(seconds: float) -> None:
+        slept.append(seconds)
+        path.unlink(missing_ok=True)
+
+    monkeypatch.setattr(lock.time, "sleep", sleep)
+    said = []
+    with Lock(epath.Path(path), said.append):
+        assert slept == [pause] * 3
+    assert said[0].endswith(f"is there: watching it for {watch:g} s")
