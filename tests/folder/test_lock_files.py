@@ -3,6 +3,9 @@
 import errno
 import json
 import os
+import shutil
+import subprocess
+import time
 from pathlib import Path
 
 import pytest
@@ -158,9 +161,13 @@ def test_who_holds_a_lock_is_told_unless_it_is_gone(path):
 def test_a_lock_says_who_holds_it_and_goes_with_it(path):
     with Lock(path) as held:
         found = json.loads(path.read_text())
-        assert found == held.record == {**this_process(), "token": found["token"], "beat": 0}
+        me = this_process()
+        assert found == held.record == {**me, "token": found["token"], "beat": 0}
         assert len(found["token"]) == 32 and held.lost == ""
-        message = f"^{path.parent} is in use by process {os.getpid()} on .*; wait for it, stop it"
+        message = (
+            f"^{path.parent} is in use by process {os.getpid()} on {me['host']}; wait for it, "
+            "stop it, or choose another --workdir$"
+        )
         with pytest.raises(LockError, match=message), Lock(path):
             pass
         held.check()
@@ -203,3 +210,19 @@ def test_of_another_users_process_it_is_known_whether_it_is_there(monkeypatch):
     monkeypatch.setattr(whereabouts.os, "kill", forbidden)
     assert fate(this_process()) == "alive"
     assert fate({**this_process(), "began": "1"}) == "gone"
+
+
+def test_a_name_with_brackets_hides_nothing(tmp_path):
+    """The line of a process holds its name in brackets, as it is."""
+    program = tmp_path / "a) Z 1"
+    program.write_bytes(Path(shutil.which("sleep") or "/bin/sleep").read_bytes())
+    program.chmod(0o755)
+    with subprocess.Popen([program, "60"]) as child:
+        line = Path(f"/proc/{child.pid}/stat")
+        until = time.monotonic() + 10
+        while "a) Z 1" not in line.read_text() and time.monotonic() < until:
+            time.sleep(0.01)
+        began = line.read_text().rsplit(") ", 1)[1].split()[22 - 3]
+        assert whereabouts._began(str(child.pid)) == began
+        assert fate({**this_process(), "pid": child.pid, "began": began}) == "alive"
+        child.kill()
