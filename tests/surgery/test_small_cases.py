@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from jax.sharding import AxisType, Mesh, NamedSharding
 from jax.sharding import PartitionSpec as P
+from safetensors.numpy import save_file
 
 import transfer_jax as tj
 from transfer_jax.surgery.diff import SMALL
@@ -129,3 +130,40 @@ def test_what_an_index_names_must_lie_beside_it(tmp_path):
     assert read_index(path, readers) == ({"a": 1}, ".safetensors")
     path.write_text('{"weight_map": {}}')
     assert read_index(path, readers) == ({}, ".safetensors")
+
+
+def first(path, leaf):
+    return path == "a/z"
+
+
+@pytest.mark.parametrize(
+    ("where", "told"),
+    [
+        (first, "first selects 0 leaves, expected at least one leaf; nearest paths: a/b, c; "),
+        ("a/bb", "'a/bb' selects 0 leaves, expected at least one leaf; nearest paths: a/b; "),
+        ([], "an empty list selects 0 leaves, expected at least one leaf; nearest paths: a/b, c; "),
+        (["q", "c*c"], "'q', 'c*c' selects 0 leaves, expected at least one leaf; nearest paths: "),
+    ],
+)
+def test_what_selects_nothing_is_named_with_what_is_near(where, told):
+    with pytest.raises(tj.SelectionError) as error:
+        tj.select({"a": {"b": 1.0}, "c": 2.0}, where)
+    assert str(error.value).startswith(told)
+    assert str(error.value).endswith("; the tree has 2 leaves")
+
+
+def test_another_number_than_expected_is_told():
+    with pytest.raises(tj.SelectionError, match=r"^'\*\*' selects 2 leaves, expected 3 leaves; "):
+        tj.select({"a": {"b": 1.0}, "c": 2.0}, "**", expect=3)
+
+
+def test_what_stays_in_pytorchs_layout_is_told_with_its_file(tmp_path):
+    path = tmp_path / "net.safetensors"
+    save_file({f"m{i}.weight": np.zeros((3, 3), np.float32) for i in range(9)}, path)
+    with pytest.warns(UserWarning) as told:
+        tj.load_tree(path, torch=True)
+    text = str(told[0].message)
+    assert text.startswith(
+        f"{path}: left in PyTorch's layout, because name and shape leave it open: m0.weight ("
+    )
+    assert " and 1 more; say what it is, as in layouts={'m0': " in text and "m8" not in text
