@@ -13,6 +13,7 @@ from transfer_jax.surgery.diff import SMALL
 from transfer_jax.surgery.placement import copied, filled_like, moved, row, stacked, with_row
 from transfer_jax.surgery.sharded_files import read_index
 from transfer_jax.surgery.still import still
+from transfer_jax.surgery.stored_leaves import from_stored
 from transfer_jax.surgery.torch_rules import layouts_of
 
 
@@ -167,3 +168,25 @@ def test_what_stays_in_pytorchs_layout_is_told_with_its_file(tmp_path):
         f"{path}: left in PyTorch's layout, because name and shape leave it open: m0.weight ("
     )
     assert " and 1 more; say what it is, as in layouts={'m0': " in text and "m8" not in text
+
+
+@pytest.mark.parametrize(
+    ("outputs", "sure"),
+    [(8, True), (32, False), (72, False), (16, True), (36, True)],
+    ids=["8 maps of 1x1", "8 of 2x2", "8 of 3x3", "8 of 2", "no 8"],
+)
+def test_outputs_that_make_square_maps_may_be_a_decoders(outputs, sure):
+    shapes = {
+        ("lin",): {"weight": (outputs, 5), "bias": (outputs,)},
+        ("up",): {"weight": (8, 3, 2, 2), "bias": (3,)},
+    }
+    found = layouts_of(shapes, {("up",): "conv_transpose"})[("lin",)]
+    assert (found == "linear") == sure
+
+
+@pytest.mark.parametrize("word", ["key<threefry2x32", "threefry2x32>", "key<threefry2x32>x"])
+def test_a_word_for_keys_has_both_brackets(word):
+    data = np.zeros((2,), np.uint32)
+    assert from_stored(data, "key<threefry2x32>").shape == ()
+    with pytest.raises(tj.TreeFileError, match=r"^it is no .*, but uint32"):
+        from_stored(data, word)
