@@ -2,18 +2,22 @@
 
 from dataclasses import replace
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
 
+from transfer_jax.data.augment import random_crop, random_mirror, random_shift
 from transfer_jax.data.order import ColumnInputs, DeviceImages
 from transfer_jax.engine.columns import column_order
 from transfer_jax.engine.condition import ConditionProgram
 from transfer_jax.engine.step import ColumnProgram
 from transfer_jax.grid.conditions import Cut, Variant
+from transfer_jax.grid.keys import fold_in_name
 
 SGD = optax.sgd(0.1)
+KEY = np.array([0, 7], np.uint32)
 
 
 class Noting:
@@ -26,6 +30,7 @@ class Noting:
 
     def apply(self, params, x, start=0, stop=None, *, train=False, rngs=None):
         self.calls.append((start, stop, train, np.asarray(x)))
+        self.rngs = rngs
         return x.reshape(len(x), -1) if start == 4 else x
 
 
@@ -68,8 +73,7 @@ def seen(images, program_options, train=True):
 
 def column_inputs_of(images, numbers):
     mean = np.zeros(images.shape[1:], np.float32)
-    key = np.array([0, 7], np.uint32)
-    return ColumnInputs(numbers, numbers, numbers, np.zeros(1, np.int32), mean, np.float32(1), key)
+    return ColumnInputs(numbers, numbers, numbers, np.zeros(1, np.int32), mean, np.float32(1), KEY)
 
 
 IMAGES = np.random.default_rng(0).integers(1, 256, (60, 5, 5, 1)).astype(np.uint8)
@@ -105,6 +109,33 @@ def test_training_images_are_cropped_anywhere_and_test_images_in_the_middle():
 def test_training_images_are_mirrored_about_every_second_time():
     both = np.stack([IMAGES, IMAGES[:, :, ::-1]], 1).astype(np.float32)
     assert 15 < place_of(seen(IMAGES, {"mirror": True}), both).sum() < 45
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "draw"),
+    [
+        ("shift", {"shift": 1}, lambda key, x: random_shift(key, x, 1)),
+        ("crop", {"crop": 3}, lambda key, x: random_crop(key, x, 3)),
+        ("mirror", {"mirror": True}, random_mirror),
+    ],
+)
+def test_each_draw_has_a_key_of_its_name(name, options, draw):
+    """What is on disk was drawn with these keys: they stay as they are."""
+    key = fold_in_name(jax.random.fold_in(jax.random.wrap_key_data(KEY), 0), name)
+    expected = draw(key, jnp.asarray(IMAGES, jnp.float32))
+    np.testing.assert_array_equal(seen(IMAGES, options), expected)
+
+
+def test_dropout_has_one_too():
+    network = Noting()
+    program = ColumnProgram(network, (Cut(1, False),), SGD)
+    state = program.init({"1": dict.fromkeys("abcde", jnp.zeros(1))})
+    batch = DeviceImages(jnp.asarray(IMAGES), jnp.zeros(60, jnp.int32))
+    inputs = column_inputs_of(IMAGES, np.zeros((1, 60), np.int32))
+    program.train_batch(state._replace(step=jnp.int32(5)), {"a": jnp.zeros(1)}, batch, inputs)
+    key = jax.random.fold_in(jax.random.wrap_key_data(KEY), 5)
+    assert set(network.rngs) == {"dropout"}
+    assert network.rngs["dropout"] == fold_in_name(key, "dropout")
 
 
 class Linear:

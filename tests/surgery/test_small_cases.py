@@ -11,10 +11,12 @@ from safetensors.numpy import save_file
 import transfer_jax as tj
 from transfer_jax.surgery.diff import SMALL
 from transfer_jax.surgery.placement import copied, filled_like, moved, row, stacked, with_row
+from transfer_jax.surgery.plain_pickles import Name, PickleError
 from transfer_jax.surgery.sharded_files import read_index
 from transfer_jax.surgery.still import still
 from transfer_jax.surgery.stored_leaves import from_stored
 from transfer_jax.surgery.torch_rules import layouts_of
+from transfer_jax.surgery.torch_tensors import Storage, storage_of
 
 
 @pytest.mark.parametrize(
@@ -190,3 +192,37 @@ def test_a_word_for_keys_has_both_brackets(word):
     assert from_stored(data, "key<threefry2x32>").shape == ()
     with pytest.raises(tj.TreeFileError, match=r"^it is no .*, but uint32"):
         from_stored(data, word)
+
+
+@pytest.mark.parametrize(
+    "identity",
+    [
+        ["storage", Name("torch.FloatStorage"), "0", "cpu", 4],
+        ("storage", Name("torch.FloatStorage"), "0", "cpu"),
+        ("storage", Name("torch.FloatStorage"), "0", "cpu", 4, None, 7),
+        ("storage", Name("torch.FloatStorage"), "0", "cpu", -1),
+        ("storage", Name("torch.FloatStorage"), "0", "cpu", 4, ("0", -1, 2)),
+        ("module", Name("torch.FloatStorage"), "0", "cpu", 4),
+    ],
+)
+def test_what_is_no_storage_makes_no_sense(identity):
+    with pytest.raises(PickleError, match=r"^a storage makes no sense$"):
+        storage_of(identity)
+
+
+def test_a_storage_may_be_empty_or_a_part_of_another():
+    kind = Name("torch.DoubleStorage")
+    assert storage_of(("storage", kind, "7", "cpu", 0)) == Storage("7", 0, 0, "float64")
+    part = ("storage", kind, "7", "cpu", 9, ("8", 3, 2))
+    assert storage_of(part) == Storage("7", 3, 2, "float64")
+
+
+@pytest.mark.parametrize(("inputs", "sure"), [(12, False), (8, True), (10, True), (9, True)])
+def test_inputs_that_are_a_multiple_of_a_convolutions_outputs_may_be_a_flattened_map(inputs, sure):
+    """Unless some layer has as many outputs: here an embedding, of 8; its 12 words are none."""
+    shapes = {
+        ("embedding",): {"weight": (12, 8)},
+        ("conv",): {"weight": (4, 3, 3, 3), "bias": (4,)},
+        ("lin",): {"weight": (7, inputs), "bias": (7,)},
+    }
+    assert (layouts_of(shapes, {})[("lin",)] == "linear") == sure
