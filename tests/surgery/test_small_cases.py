@@ -15,6 +15,7 @@ from transfer_jax.surgery.plain_pickles import Name, PickleError
 from transfer_jax.surgery.sharded_files import read_index
 from transfer_jax.surgery.still import still
 from transfer_jax.surgery.stored_leaves import from_stored
+from transfer_jax.surgery.torch_layouts import from_torch
 from transfer_jax.surgery.torch_rules import layouts_of
 from transfer_jax.surgery.torch_tensors import Storage, storage_of
 
@@ -46,8 +47,18 @@ def test_large_arrays_are_compared_to_the_bit_as_small_ones(size):
     assert tj.diff({"a": last[:, None]}, {"a": array[:, None]}).moved == {"a": 3.0}
 
 
+@pytest.fixture(params=["no mesh", AxisType.Auto, AxisType.Explicit], ids=str)
+def active_mesh(request):
+    """Some mesh that is the active one, or none."""
+    if request.param == "no mesh":
+        yield
+        return
+    with jax.set_mesh(Mesh(np.array(jax.devices()[:1]), ("y",), axis_types=(request.param,))):
+        yield
+
+
 @pytest.mark.parametrize("kind", [AxisType.Auto, AxisType.Explicit])
-def test_what_is_made_of_an_array_lies_as_it_lay(kind):
+def test_what_is_made_of_an_array_lies_as_it_lay(kind, active_mesh):
     """On a mesh of one device, whose axes have names all the same."""
     mesh = Mesh(np.array(jax.devices()[:1]), ("x",), axis_types=(kind,))
     values = np.arange(6.0, dtype=np.float32).reshape(2, 3)
@@ -226,3 +237,12 @@ def test_inputs_that_are_a_multiple_of_a_convolutions_outputs_may_be_a_flattened
         ("lin",): {"weight": (7, inputs), "bias": (7,)},
     }
     assert (layouts_of(shapes, {})[("lin",)] == "linear") == sure
+
+
+def test_only_names_of_arrays_are_split_at_their_dots():
+    array = np.ones(2, np.float32)
+    tree = {"net.v1": {"conv.bias": array, "list.x": [{"a.b": 1}]}, 3: {"step": 4}}
+    assert from_torch(tree, {})[0] == {
+        "net.v1": {"conv": {"bias": array}, "list.x": [{"a": {"b": 1}}]},
+        3: {"step": 4},
+    }
