@@ -1,14 +1,21 @@
 """The command line: `transfer-jax run`, `plan`, `sweep`, `launch`, `status`, `report`, ...."""
 
+import errno
+import io
 import os
 import signal
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING, TextIO
+
+if TYPE_CHECKING:
+    from typing_extensions import Buffer
 
 # All else is imported by `main`, whose first line hears Ctrl-C.
 INTERRUPTED = "interrupted; the same command goes on from what is finished"
 STATUS_INTERRUPTED = 128 + signal.SIGINT
+READER_GONE = (errno.EPIPE, errno.EIO)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -25,11 +32,11 @@ def main(argv: Sequence[str] | None = None) -> int:
         return _status(argv)
     signal.signal(signal.SIGINT, _interrupt)
     sys.unraisablehook = _tell
-    _open_stdout()
+    sys.stdout, sys.stderr = _output(1), _output(2)
     try:
         return _status(sys.argv[1:])
     finally:
-        _close_stdout()
+        sys.stdout.flush()
 
 
 def _status(argv: Sequence[str]) -> int:
@@ -105,19 +112,33 @@ def _tell(unraisable: "sys.UnraisableHookArgs") -> None:
         sys.__unraisablehook__(unraisable)
 
 
-def _open_stdout() -> None:
+class _Output(io.FileIO):
+    """Its reader may go, as `head` does, or its terminal: no more is said, and all else goes on."""
+
+    def write(self, data: "Buffer", /) -> int:
+        """Write, for as long as somebody reads."""
+        try:
+            return super().write(data)
+        except OSError as error:
+            # What stays in the buffer is written once more at the end.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), self.fileno())
+            if error.errno not in READER_GONE:
+                raise
+            return super().write(data)
+
+
+def _output(number: int) -> TextIO:
     """Names of any script can be printed, whatever letters the terminal has, or to nobody."""
-    if sys.stdout is None:
-        sys.stdout = Path(os.devnull).open("w")  # noqa: SIM115
-    sys.stdout.reconfigure(errors="backslashreplace")  # pyright: ignore
-
-
-def _close_stdout() -> None:
-    """Write what is left; that nobody reads it is no error, and Python would call it one."""
-    try:
-        sys.stdout.flush()
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    own = sys.__stdout__ if number == 1 else sys.__stderr__
+    if own is None:
+        return Path(os.devnull).open("w")
+    raw = _Output(number, "w", closefd=False)
+    return io.TextIOWrapper(
+        io.BufferedWriter(raw),
+        encoding=own.encoding,
+        errors="backslashreplace",
+        line_buffering=number == 2 or raw.isatty(),
+    )
 
 
 def _one_line(error: BaseException) -> str:

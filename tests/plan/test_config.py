@@ -18,9 +18,10 @@ from transfer_jax.plan.config_files import find_config, shipped_configs, stated_
 from transfer_jax.plan.config_text import as_json
 from transfer_jax.plan.differences import differences, fingerprint
 from transfer_jax.plan.fields import Affects, ConfigError, flat, setting_of
-from transfer_jax.plan.network_fields import network_kinds
+from transfer_jax.plan.network_fields import NETWORKS, network_kind
+from transfer_jax.plan.optimizer_fields import Caffe, Sgd
 from transfer_jax.plan.plan import make_plan
-from transfer_jax.plan.schema import Caffe, Config, Sgd
+from transfer_jax.plan.schema import Config
 from transfer_jax.running.claim import claim, held_config
 
 NAMES = sorted(shipped_configs())
@@ -137,7 +138,7 @@ def test_a_scale_with_groups_and_variants_is_printed_too(tmp_path, capsys):
 
 
 def parts():
-    yield from (Config, Sgd, Caffe, *network_kinds().values())
+    yield from (Config, Sgd, Caffe, *map(network_kind, NETWORKS))
     yield from (type(v) for v in vars(Config()).values() if dataclasses.is_dataclass(v))
 
 
@@ -159,7 +160,7 @@ def test_every_number_has_bounds():
 
 
 def test_a_networks_fields_are_the_arguments_that_it_is_made_from():
-    found = network_kinds()["caffenet"]()
+    found = network_kind("caffenet")()
     arguments = inspect.signature(CaffeNet).parameters.values()
     expected = {a.name: a.default for a in arguments} | {"name": "caffenet", "num_outputs": 0}
     assert vars(found) == expected

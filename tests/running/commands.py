@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -56,6 +57,11 @@ def wait_for(what: str, condition, process: subprocess.Popen[str], seconds: floa
         assert process.poll() is None, f"{what}: the process ended: {process.communicate()[0]}"
         assert time.monotonic() < end, f"{what}: not within {seconds} s"
         time.sleep(0.005)
+
+
+def trains(workdir: Path) -> Callable[[], bool]:
+    """Whether a run has come to its second line of metrics."""
+    return lambda: any(f.stat().st_size > 500 for f in workdir.glob("metrics/*.jsonl"))
 
 
 def what_it_made(workdir: Path) -> dict[str, object]:

@@ -15,14 +15,7 @@ from transfer_jax.folder import lock
 from transfer_jax.folder.lock import Lock, LockError
 from transfer_jax.running import column_checkpoints
 
-from .commands import SMALL, assert_same, run, start, wait_for, what_it_made
-
-
-@pytest.fixture(scope="module")
-def whole(tmp_path_factory) -> dict[str, object]:
-    workdir = tmp_path_factory.mktemp("whole") / "run"
-    run(workdir, *SMALL)
-    return what_it_made(workdir)
+from .commands import SMALL, assert_same, run, start, wait_for
 
 
 def stopped_at(workdir: Path, checkpoint: str, *flags: str) -> None:

@@ -1,16 +1,21 @@
 """Processes that come together, or are told in one line why not; and that leave together."""
 
 import os
+import re
 import signal
 import socket
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, closing, contextmanager
+from pathlib import Path
 
 import pytest
 
+from transfer_jax.engine import gate, tunnel
+from transfer_jax.engine.cluster import ClusterError, Place
+from transfer_jax.engine.hello import Hello, ask
 from transfer_jax.engine.sameness import differences_between
 
 SCRIPT = """
@@ -20,27 +25,40 @@ from transfer_jax.engine.cluster import Place
 from transfer_jax.engine.joining import joined
 from transfer_jax.engine.sameness import check_same
 
-coordinator, processes, process, seconds, work = sys.argv[1:]
+coordinator, processes, process, seconds, work, workdir = sys.argv[1:]
 
 def run(_):
-    with joined(Place(coordinator, int(processes), int(process)), float(seconds)):
-        exec(work)
+    with joined(Place(coordinator, int(processes), int(process)), float(seconds), workdir):
+        exec(work, globals())
 
 cli._run = run
 sys.exit(cli.main())
 """
 
 
-def start(at: str, process: int, work: str = "pass", seconds: int = 60, processes: int = 2):
+def start(
+    at: str,
+    process: int,
+    work: str = "pass",
+    seconds: int = 60,
+    processes: int = 2,
+    workdir: str = "runs/a",
+):
     """A process that joins the others, and does some work."""
-    arguments = [at, str(processes), str(process), str(seconds), work]
+    arguments = [at, str(processes), str(process), str(seconds), work, workdir]
     return subprocess.Popen(
         [sys.executable, "-c", SCRIPT, *arguments],
         env={**os.environ, "JAX_PLATFORMS": "cpu"},
+        stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
     )
+
+
+def real(path: str) -> str:
+    """The path from the root of the file system."""
+    return str(Path(path).resolve())
 
 
 def ended(process: subprocess.Popen[str]) -> tuple[int, str]:
@@ -108,6 +126,126 @@ def test_a_coordinator_that_is_late_is_waited_for():
     assert [ended(early), ended(late)] == [(0, ""), (0, "")]
 
 
+@pytest.mark.parametrize(
+    ("places", "told"),
+    [
+        ([(0, 3), (1, 3), (1, 3)], "process is 1 in two processes: process id "),
+        ([(0, 2), (0, 2)], "process is 0 in two processes: process id "),
+        ([(0, 2), (1, 3)], "processes is 2 in process 0 (process id "),
+        ([(0, 3), (1, 2)], "processes is 3 in process 0 (process id "),
+    ],
+)
+def test_places_that_do_not_fit_together_end_all_at_once(places, told):
+    at = f"localhost:{free_port()}"
+    began = time.monotonic()
+    processes = [start(at, process, processes=count) for process, count in places]
+    for status, said in map(ended, processes):
+        assert status == 1 and said.count("\n") == 1 and told in said, said
+    assert time.monotonic() - began < 20
+
+
+STAYS = "print('in', flush=True); sys.stdin.read()"
+
+
+def wait_until_in(*processes: subprocess.Popen[str]) -> None:
+    for process in processes:
+        assert process.stdout and process.stdout.readline() == "in\n"
+
+
+def let_end(*processes: subprocess.Popen[str]) -> list[tuple[int, str]]:
+    """End those that stay."""
+    for process in processes:
+        assert process.stdin
+        process.stdin.close()
+        process.stdin = None
+    return [ended(process) for process in processes]
+
+
+def test_a_run_that_goes_on_is_not_disturbed_by_who_comes_late():
+    at = f"localhost:{free_port()}"
+    processes = [start(at, i, STAYS) for i in range(2)]
+    wait_until_in(*processes)
+    other = f"is of another run: its workdir is {real('runs/a')}, this one's is {real('runs/b')}"
+    late = {
+        (1, 2, "runs/a"): "process is 1 in two processes: process id ",
+        (2, 3, "runs/a"): "processes is 2 in process 0 (process id ",
+        (1, 2, "runs/b"): other,
+        (0, 2, "runs/b"): f"Address already in use: process 0 at {at} {other}",
+    }
+    strangers = [start(at, i, processes=n, workdir=workdir) for i, n, workdir in late]
+    for (status, said), told in zip(map(ended, strangers), late.values(), strict=True):
+        assert status == 1 and said.count("\n") == 1 and told in said, said
+    assert let_end(*processes) == [(0, ""), (0, "")]
+
+
+def test_one_of_another_run_takes_nobodys_place():
+    at = f"localhost:{free_port()}"
+    first = start(at, 0)
+    status, said = ended(start(at, 1, workdir="runs/b"))
+    assert status == 1 and "is of another run" in said, said
+    # The same folder under another name is the same run.
+    second = start(at, 1, workdir=real("runs/a"))
+    assert [ended(first), ended(second)] == [(0, ""), (0, "")]
+
+
+def test_only_one_of_another_run_came(monkeypatch):
+    monkeypatch.setattr(gate, "AFTER_STRANGERS", 0.5)
+    port = free_port()
+    at = Place(f"localhost:{port}", 2, 0)
+    opened = gate.Gate(at, port, Hello.of(at, "runs/a", "/runs/a"))
+    refused = pytest.raises(ClusterError, match=r"/runs/a, this one's is /runs/b$")
+    with socket.create_connection(("localhost", port)) as stranger, refused:
+        ask(stranger, Hello.of(Place("", 2, 1), "runs/b", "/runs/b"), 5)
+    who = f"process id {os.getpid()} on {socket.gethostname()}"
+    told = (
+        f"process 0 waited for the others at localhost:{port}: not all came (one of another run "
+        f"was refused: {who}, workdir /runs/b); missing: process 1"
+    )
+    with pytest.raises(ClusterError, match=re.escape(told)), closing(opened):
+        opened.wait(60)
+
+
+def test_whatever_else_comes_disturbs_nobody():
+    """Scanners, browsers, processes of other programs."""
+    port = free_port()
+    first = start(f"localhost:{port}", 0, STAYS)
+    said = [b"", b"GET / HTTP/1.1\r\n\r\n", b"{}\n", b"\x00\x00\x12", b"{" * 99]
+    with ExitStack() as held:
+        for words in said:
+            strange = held.enter_context(tunnel.connect_soon(("localhost", port), 30))
+            strange.sendall(words)
+        second = start(f"localhost:{port}", 1, STAYS)
+        wait_until_in(first, second)
+        for words in said:
+            with socket.create_connection(("localhost", port)) as late:
+                late.sendall(words)
+        assert let_end(first, second) == [(0, ""), (0, "")]
+
+
+def test_what_answers_and_is_no_process_0_is_told():
+    with socket.create_server(("", 0)) as other:
+        port = other.getsockname()[1]
+        process = start(f"localhost:{port}", 1)
+        caller, _ = other.accept()
+        with caller:
+            caller.sendall(b"SSH-2.0-OpenSSH_9.6\r\n")
+            status, said = ended(process)
+    told = f"localhost:{port}: what answers is no process 0 of transfer-jax"
+    assert (status, said) == (1, f"transfer-jax: {told}\n")
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGINT])
+def test_a_place_is_free_again_when_who_had_it_ends_before_all_have_come(number):
+    at = f"localhost:{free_port()}"
+    first = start(at, 0, processes=3)
+    early = start(at, 1, processes=3)
+    time.sleep(4)
+    early.send_signal(number)
+    assert early.communicate(timeout=20)[0].count("\n") <= 1
+    others = [start(at, i, processes=3) for i in (1, 2)]
+    assert [ended(process) for process in (first, *others)] == [(0, "")] * 3
+
+
 @pytest.mark.parametrize("failing", [0, 1])
 def test_what_ends_one_process_is_told_by_the_others(failing):
     at = f"localhost:{free_port()}"
@@ -131,10 +269,8 @@ def test_a_process_that_is_gone_or_hangs_ends_the_others_in_one_line(killed, num
     stopped = (killed, number) == (0, signal.SIGSTOP)
     gone = "has not answered for 30 s" if stopped else "is gone"
     at = f"localhost:{free_port()}"
-    works = ["print('in', flush=True); time.sleep(100)"] * 2
-    processes = [start(at, i, work) for i, work in enumerate(works)]
-    for process in processes:
-        assert process.stdout and process.stdout.readline() == "in\n"
+    processes = [start(at, i, "print('in', flush=True); time.sleep(100)") for i in range(2)]
+    wait_until_in(*processes)
     time.sleep(3)
     began = time.monotonic()
     processes[killed].send_signal(number)
@@ -146,6 +282,42 @@ def test_a_process_that_is_gone_or_hangs_ends_the_others_in_one_line(killed, num
     assert time.monotonic() - began < 60
     assert status == 1 and said.count("\n") == 1, said
     assert said.startswith(f"transfer-jax: process {killed}") and gone in said, said
+
+
+ALONE = """
+from transfer_jax.engine.processes import asked_of_any, first_alone
+from transfer_jax.running.stopping import StopRequest, Stopped
+with StopRequest(60) as stop:
+    def work():
+        print("in", flush=True)
+        while not (number := asked_of_any(stop.signal)): time.sleep(0.1)
+        raise Stopped(number, f"stopped by {number}")
+    if process == "1": print("in", flush=True)
+    if number := first_alone(work, lambda: stop.signal):
+        raise Stopped(number, f"stopped by {number}")
+"""
+
+
+@pytest.mark.parametrize("signalled", [0, 1])
+def test_a_signal_while_the_first_works_alone_reaches_all(signalled):
+    at = f"localhost:{free_port()}"
+    processes = [start(at, i, ALONE) for i in range(2)]
+    wait_until_in(*processes)
+    processes[signalled].send_signal(signal.SIGTERM)
+    for status, said in map(ended, processes):
+        assert status == 143 and said.splitlines()[-1] == "transfer-jax: stopped by 15", said
+
+
+def test_one_that_stops_at_once_stops_though_the_others_do_not():
+    at = f"localhost:{free_port()}"
+    stops = (
+        "from transfer_jax.running.stopping import Stopped; raise Stopped(15, 'stopped at once')"
+    )
+    processes = [start(at, i, work) for i, work in enumerate([stops, "time.sleep(60)"])]
+    (first, said), (second, told) = map(ended, processes)
+    assert (first, said) == (143, "transfer-jax: stopped at once\n")
+    assert second == 1 and told.startswith("transfer-jax: process 0 ended: stopped at once"), told
+    assert told.count("\n") == 1
 
 
 def test_processes_that_differ_are_refused_by_each():

@@ -20,13 +20,11 @@ from .commands import SMALL, assert_same, run, start, wait_for, what_it_made
 
 
 @pytest.fixture(scope="module")
-def whole(tmp_path_factory) -> tuple[dict[str, object], float]:
-    """What an uninterrupted run makes, and how long it takes."""
-    workdir = tmp_path_factory.mktemp("whole") / "run"
-    run(workdir, *SMALL)
+def duration(whole, tmp_path_factory) -> float:
+    """Seconds that a run takes whose programs are compiled."""
     began = time.monotonic()
-    run(workdir.with_name("again"), *SMALL)
-    return what_it_made(workdir), time.monotonic() - began
+    run(tmp_path_factory.mktemp("again") / "run", *SMALL)
+    return time.monotonic() - began
 
 
 def kill(process: subprocess.Popen[str]) -> None:
@@ -59,21 +57,21 @@ def test_killed_at_a_moment_and_run_again(moment, whole, tmp_path):
     assert not (tmp_path / "run" / "results.csv").exists()
     again = run(tmp_path / "run", *SMALL)
     assert "is gone; its lock is taken over" in again
-    assert_same(tmp_path / "run", whole[0])
+    assert_same(tmp_path / "run", whole)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("chance", range(100))
-def test_killed_at_random_as_often_as_it_takes(chance, whole, tmp_path):
+def test_killed_at_random_as_often_as_it_takes(chance, whole, duration, tmp_path):
     """A hundred random moments, in runs that are killed until they end by themselves."""
     generator = random.Random(chance)
     process = start(tmp_path / "run", *SMALL)
     try:
-        process.communicate(timeout=generator.uniform(2, whole[1]))
+        process.communicate(timeout=generator.uniform(2, duration))
     except subprocess.TimeoutExpired:
         kill(process)
     run(tmp_path / "run", *SMALL)
-    assert_same(tmp_path / "run", whole[0])
+    assert_same(tmp_path / "run", whole)
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT], ids=lambda n: n.name)
@@ -93,21 +91,20 @@ def test_a_signal_stops_after_a_checkpoint_and_says_how_to_go_on(number, whole, 
     assert not (workdir / "lock.json").exists()
     assert len(list((workdir / "checkpoints").glob("*/*"))) == in_a_column
     run(workdir, *flags)
-    ours, theirs = what_it_made(workdir), whole[0]
+    ours, theirs = what_it_made(workdir), whole
     # A line of metrics a step here, not one every four.
     assert [k for k in theirs if not k.startswith("metrics") and isinstance(theirs[k], bytes)
             and ours[k] != theirs[k]] == []  # fmt: skip
 
 
-def test_what_one_device_began_two_end_the_same(whole, tmp_path):
+def test_what_one_device_began_two_end_the_same(alone, tmp_path):
     flags = [*SMALL, "--config.devices_per_column=1"]
-    expected = run(tmp_path / "one", *flags) and what_it_made(tmp_path / "one")
     process = start(tmp_path / "two", *flags, devices=2)
     checkpoints = tmp_path / "two" / "checkpoints"
     wait_for("two columns", lambda: len(list(checkpoints.glob("*-?/8"))) == 2, process)
     kill(process)
     run(tmp_path / "two", *flags, devices=1)
-    assert_same(tmp_path / "two", expected)
+    assert_same(tmp_path / "two", alone)
 
 
 def test_a_second_process_is_refused_while_the_first_is_alive(tmp_path):

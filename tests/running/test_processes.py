@@ -69,6 +69,26 @@ def test_a_signal_to_one_process_stops_both(alone, tmp_path):
     assert_same(workdir, alone)
 
 
+@pytest.mark.parametrize("signalled", [0, 1])
+def test_a_signal_while_controls_are_measured_stops_both(signalled, tmp_path):
+    workdir = tmp_path / "run"
+    processes = two(workdir, "--config.controls=('cka',)")
+    assert processes[0].stdout is not None
+    for line in processes[0].stdout:
+        if line.startswith("measuring"):
+            break
+    finished = len(list((workdir / "columns").glob("*.csv")))
+    began = time.monotonic()
+    os.kill(processes[signalled].pid, signal.SIGTERM)
+    outputs = [process.communicate(timeout=60)[0] for process in processes]
+    assert [process.returncode for process in processes] == [143, 143], outputs
+    for output in outputs:
+        assert "stopped by SIGTERM while controls were measured; the same command" in output
+        assert "Traceback" not in output
+    assert time.monotonic() - began < 15
+    assert len(list((workdir / "columns").glob("*.csv"))) <= finished + 1
+
+
 def test_processes_of_other_configs_refuse_each_other(tmp_path):
     workdir = tmp_path / "run"
     with socket.socket() as free:

@@ -165,7 +165,7 @@ def test_whatever_a_config_lock_or_log_holds_the_error_is_clear(finished, tmp_pa
     with contextlib.suppress(WorkdirError):
         claim(folder, load_config("fashion_mnist", FLAGS), load_images("fashion_mnist"))
     assert isinstance(holder(folder.lock), str)
-    assert isinstance(began_with(folder), str)
+    assert isinstance(began_with(folder, load_config("fashion_mnist", FLAGS)), str)
     list(read_metrics(folder.path / "m.jsonl"))
 
 

@@ -13,7 +13,7 @@ from transfer_jax.data.manifest import Manifest, RecordsError
 from transfer_jax.data.originals.part import readable
 from transfer_jax.data.preparation import damaged_files, prepare
 from transfer_jax.data.prepared_part import Preparation
-from transfer_jax.data.sources import EMBEDDED, TFDS, check_source, find_originals
+from transfer_jax.data.sources import TFDS, check_source, find_originals, needs_preparing
 from transfer_jax.data.summary import class_lines, note_lines
 from transfer_jax.folder.places import local
 from transfer_jax.plan.components import build_images
@@ -91,7 +91,7 @@ def _check(config: Config, folder: Path, arguments: argparse.Namespace, console:
     _say(console, [f"{folder}: all files are as they were written"])
     source = config.data.source
     check_source(source)
-    if source == EMBEDDED:
+    if not needs_preparing(source):
         return
     place = place_of(folder)
     given = arguments.data_dir if source.startswith(TFDS) else arguments.manual_dir

@@ -6,6 +6,7 @@ import time
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 
+from etils import epath
 from rich.console import Console
 
 from transfer_jax.commands.usage import UsageError
@@ -33,7 +34,7 @@ def run_command(arguments: argparse.Namespace, overrides: list[str], console: Co
 
     prepare_machine()
     began = time.monotonic()
-    with joined_processes(arguments), StopRequest(config.checkpoint.grace) as stop:
+    with joined_processes(arguments, workdir), StopRequest(config.checkpoint.grace) as stop:
         check_same_run(config, "run")
         results = run(config, workdir, console=console, stop=stop)
         first = is_first()
@@ -72,12 +73,15 @@ def keep_compiled_programs() -> None:
     jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.2)
 
 
-def joined_processes(arguments: argparse.Namespace) -> AbstractContextManager[None]:
+def joined_processes(
+    arguments: argparse.Namespace, workdir: epath.Path
+) -> AbstractContextManager[None]:
     """Work together with the other processes, if this is one of several.
 
     Args:
       arguments: `coordinator`, `processes` and `process`; where none is given, the
         environment says them.
+      workdir: the run's folder.
 
     Returns:
       A context; it ends when all end, or one does not.
@@ -94,7 +98,7 @@ def joined_processes(arguments: argparse.Namespace) -> AbstractContextManager[No
     from transfer_jax.engine.joining import joined, own_place
 
     where = own_place() if missing else Place(**given)
-    return joined(where) if where else nullcontext()
+    return joined(where, workdir=workdir) if where else nullcontext()
 
 
 def sweep_command(arguments: argparse.Namespace, overrides: list[str], console: Console) -> None:
@@ -112,7 +116,7 @@ def sweep_command(arguments: argparse.Namespace, overrides: list[str], console: 
 
     axes = [parse_axis(text) for text in arguments.over]
     prepare_machine()
-    with joined_processes(arguments), StopRequest(config.checkpoint.grace) as stop:
+    with joined_processes(arguments, workdir), StopRequest(config.checkpoint.grace) as stop:
         check_same_run(config, f"sweep over {' and '.join(sorted(arguments.over))}")
         table = run_sweep(arguments.config, overrides, axes, workdir, console=console, stop=stop)
     console.print(f"Written: {table}", highlight=False, soft_wrap=True)

@@ -1,6 +1,5 @@
-"""What a person reads: tables that fit the terminal, for as long as somebody reads."""
+"""What a person reads: tables that fit the terminal."""
 
-import os
 import re
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
@@ -17,18 +16,10 @@ AROUND, EDGES = 3, 1
 
 
 class Terminal(Console):
-    """A console for names that people gave: nothing in them is markup.
-
-    Its reader may go, as `head` does; the command still comes to its end.
-    """
+    """A console for names that people gave: nothing in them is markup."""
 
     def __init__(self) -> None:
         super().__init__(markup=False, emoji=False, highlight=False)
-
-    def on_broken_pipe(self) -> None:
-        """Say no more."""
-        self.quiet = True
-        os.dup2(os.open(os.devnull, os.O_WRONLY), self.file.fileno())
 
 
 class _Column(NamedTuple):

@@ -13,12 +13,14 @@ from transfer_jax.data.originals.folders import class_folders
 from transfer_jax.data.originals.part import Originals
 from transfer_jax.data.originals.tars import imagenet_tars
 from transfer_jax.data.originals.tfds import tfds_dataset
+from transfer_jax.data.own_images import own_images
 from transfer_jax.data.records import open_records
 from transfer_jax.folder.places import local
+from transfer_jax.grid.registry import is_own
 
 VALIDATION_SHARE, TEST_SHARE = 0.1, 0.2
 EMBEDDED, FOLDER, TFDS = "fashion_mnist", "folder", "tfds:"
-KNOWN = f"{EMBEDDED}, {imagenet.SOURCE}, {FOLDER}, {TFDS}NAME"
+KNOWN = f"{EMBEDDED}, {imagenet.SOURCE}, {FOLDER}, {TFDS}NAME, PACKAGE.MODULE:FUNCTION"
 
 
 class SourceError(ValueError):
@@ -44,8 +46,9 @@ def load_images(
     """The dataset of that name, with a validation and a test part.
 
     Args:
-      source: "fashion_mnist" (in the package), "imagenet2012", "folder" or "tfds:NAME".
-      folder: where it was prepared; the embedded one needs none.
+      source: "fashion_mnist" (in the package), "imagenet2012", "folder", "tfds:NAME", or a function
+        of one's own, which gives an `ImageSet`.
+      folder: where it was prepared; the embedded one needs none, a function is given it.
       stream: whether images are read as training goes on, or all of them now.
       validation_share: share of each class's training images to validate on, where the dataset
         has no validation part; 0 for none.
@@ -77,6 +80,8 @@ def load_images(
 def _as_prepared(source: str, folder: str, *, stream: bool) -> ImageSet:
     if source == EMBEDDED:
         return embedded_fashion_mnist()
+    if _is_function(source):
+        return own_images(source, folder)
     where = local(folder, "data.folder")
     if not (where / MANIFEST).exists():
         if source == imagenet.SOURCE:
@@ -94,10 +99,31 @@ def check_source(source: str) -> None:
     Raises:
       SourceError: there is none.
     """
-    if source not in (EMBEDDED, imagenet.SOURCE, FOLDER) and not source.startswith(TFDS):
+    built_in = source in (EMBEDDED, imagenet.SOURCE, FOLDER) or source.startswith(TFDS)
+    if not built_in and not is_own(source):
         raise SourceError(f"no dataset '{source}'; datasets: {KNOWN}")
     if source == TFDS:
         raise SourceError(f"data.source is '{source}', which names no dataset; datasets: {KNOWN}")
+
+
+def needs_preparing(source: str) -> bool:
+    """Whether a dataset is made into records before it is read.
+
+    Args:
+      source: its name.
+
+    Returns:
+      False for the embedded one, and for what a function of one's own gives.
+
+    Example:
+      >>> needs_preparing("folder"), needs_preparing("fashion_mnist")
+      (True, False)
+    """
+    return source != EMBEDDED and not _is_function(source)
+
+
+def _is_function(source: str) -> bool:
+    return is_own(source) and not source.startswith(TFDS)
 
 
 def find_originals(
@@ -120,8 +146,8 @@ def find_originals(
       OriginalsError: files are missing or damaged.
     """
     check_source(source)
-    if source == EMBEDDED:
-        raise SourceError(f"{EMBEDDED} is in the package; it needs no preparing")
+    if not needs_preparing(source):
+        raise SourceError(f"{source} is read as it is; it needs no preparing")
     for name, path in (("--manual_dir", manual_dir), ("--data_dir", data_dir)):
         local(path or "", name)
     if source.startswith(TFDS):

@@ -7,14 +7,18 @@ import sys
 import threading
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import closing, contextmanager, suppress
 
 import jax
+from etils import epath
 
 from transfer_jax.engine.cluster import ClusterError, Place, place_in_cluster
+from transfer_jax.engine.gate import Gate
+from transfer_jax.engine.hello import Hello, ask
 from transfer_jax.engine.peers import Peers, end_now, end_without_goodbye
 from transfer_jax.engine.tpu_machine import computes_on_tpu, with_metadata
 from transfer_jax.engine.tunnel import Tunnel
+from transfer_jax.folder.places import in_bucket, local, real
 
 # How long processes wait for each other to start.
 JOIN_SECONDS = 120
@@ -43,31 +47,33 @@ def own_place(environment: Mapping[str, str] = os.environ) -> Place | None:
 
 
 @contextmanager
-def joined(place: Place, seconds: float = JOIN_SECONDS) -> Iterator[None]:
+def joined(
+    place: Place, seconds: float = JOIN_SECONDS, workdir: epath.PathLike = ""
+) -> Iterator[None]:
     """Work together with the other processes; their devices become one mesh.
 
     Args:
       place: where this process stands.
       seconds: how long it waits for the others.
+      workdir: the run's folder, which tells it from another run at the same port.
 
     Returns:
       A context; whoever leaves it waits for the others, or tells them why it ends.
 
     Raises:
-      ClusterError: the place is none, the coordinator cannot be reached, its port is taken, or
-        not all processes came; another process was lost.
+      ClusterError: the place is none, the coordinator cannot be reached or is of another run, its
+        port is taken, a process is there twice, or not all came; another process was lost.
     """
-    host, port = _address(place)
-    tunnel = None if place.process == 0 else Tunnel(host, port)
-    if tunnel is None:
-        _check_free(place, port)
-    elif reason := tunnel.reach(seconds):
-        raise ClusterError(
-            f"process 0 cannot be reached at {place.coordinator} within {seconds:g} s: {reason}"
-        )
-    _connect(place, tunnel, port, seconds)
-    with Peers(place, tunnel):
-        yield
+    address = _address(place)
+    where = os.fspath(workdir)
+    rooted = where if in_bucket(where) else str(real(local(where, "workdir")))
+    hello = Hello.of(place, where, rooted)
+    way = Tunnel(address, hello) if place.process else _gate(place, address, hello)
+    with closing(way):
+        way.wait(seconds)
+        _connect(place, way, seconds)
+        with Peers(place, way):
+            yield
 
 
 def _address(place: Place) -> tuple[str, int]:
@@ -86,26 +92,29 @@ def _address(place: Place) -> tuple[str, int]:
     return found[1].strip("[]"), int(found[2])
 
 
-def _check_free(place: Place, port: int) -> None:
-    """JAX's own coordinator would share the port with another, or crash."""
-    family = socket.AF_INET6 if socket.has_ipv6 else socket.AF_INET
+def _gate(place: Place, address: tuple[str, int], hello: Hello) -> Gate:
+    """Open the gate; where another process has the port, hear whether that is a process 0, too."""
     try:
-        socket.create_server(("", port), family=family, dualstack_ipv6=socket.has_ipv6).close()
+        return Gate(place, address[1], hello)
     except OSError as error:
-        raise ClusterError(
-            f"process 0 cannot coordinate at {place.coordinator}: {os.strerror(error.errno or 0)}; "
-            "choose another port"
-        ) from None
+        reason = os.strerror(error.errno or 0)
+    with suppress(OSError), socket.create_connection(("localhost", address[1]), 2) as connection:
+        try:
+            ask(connection, hello, 2)
+        except ClusterError as refused:
+            reason = f"{reason}: {refused}"
+    told = f"process 0 cannot coordinate at {place.coordinator}: {reason}"
+    raise ClusterError(f"{told}; choose another port")
 
 
-def _connect(place: Place, tunnel: Tunnel | None, port: int, seconds: float) -> None:
+def _connect(place: Place, way: Tunnel | Gate, seconds: float) -> None:
     asked = bool(os.environ.get("JAX_LOCAL_DEVICE_IDS"))
     # The way to the coordinator begins on this machine, where no proxy is.
     os.environ.setdefault("no_grpc_proxy", "127.0.0.1")
     jax.config.update("jax_check_proxy_envs", False)
-    with _at_most(seconds, place, tunnel):
+    with _at_most(seconds, place, way):
         jax.distributed.initialize(
-            tunnel.address if tunnel else f"127.0.0.1:{port}",
+            way.address,
             place.processes,
             place.process,
             None if asked else place.devices or None,
@@ -115,22 +124,24 @@ def _connect(place: Place, tunnel: Tunnel | None, port: int, seconds: float) -> 
             initialization_timeout=LONG_SECONDS + int(seconds),
             heartbeat_timeout_seconds=LONG_SECONDS,
             shutdown_timeout_seconds=30,
-            coordinator_bind_address=f"[::]:{port}" if socket.has_ipv6 else f"0.0.0.0:{port}",
+            coordinator_bind_address=way.address,
         )
 
 
 @contextmanager
-def _at_most(seconds: float, place: Place, tunnel: Tunnel | None) -> Iterator[None]:
+def _at_most(seconds: float, place: Place, way: Tunnel | Gate) -> Iterator[None]:
     """End this process where the others do not come in time: JAX's waiting cannot be broken off."""
     done = threading.Event()
 
     def watch() -> None:
         end = time.monotonic() + seconds
         while not done.wait(0.2):
-            gone = tunnel is not None and tunnel.gone.is_set()
+            gone = way.gone.is_set()
             if not gone and time.monotonic() < end:
                 continue
-            reason = "process 0 went away" if gone else f"not all came within {seconds:g} s"
+            reason = (
+                f"process {way.lost} went away" if gone else f"not all came within {seconds:g} s"
+            )
             print(
                 f"transfer-jax: process {place.process} of {place.processes} waited for the others "
                 f"at {place.coordinator}: {reason}",

@@ -6,6 +6,7 @@ import re
 import sys
 import threading
 import time
+from contextlib import suppress
 from multiprocessing import active_children, util
 from types import TracebackType
 from typing import Any, Self
@@ -13,6 +14,7 @@ from typing import Any, Self
 from jax._src import distributed
 
 from transfer_jax.engine.cluster import ClusterError, Place
+from transfer_jax.engine.gate import Gate
 from transfer_jax.engine.tunnel import Tunnel
 
 BEAT = 1.0
@@ -20,6 +22,8 @@ BEAT = 1.0
 SILENCE = 30.0
 # How long a process may take to end by itself when another is gone.
 GRACE = 10.0
+# How long one that stops waits for the others to stop, too.
+TOGETHER = 5.0
 ROOT = "transfer_jax"
 KEPT = "what is finished is kept, and the same command goes on"
 # What libraries say where a neighbour is gone, in errors of several kinds.
@@ -40,11 +44,12 @@ class Peers:
 
     Args:
       place: where this process stands.
-      tunnel: how it reaches the coordinator; None for process 0, which is it.
+      way: how it reaches the coordinator; the gate, for process 0, which is it.
     """
 
-    def __init__(self, place: Place, tunnel: Tunnel | None) -> None:
-        self.place, self.tunnel = place, tunnel
+    def __init__(self, place: Place, way: Tunnel | Gate) -> None:
+        self.place, self.way = place, way
+        self.coordinates = place.process == 0
         self.reason = ""
         self.answered = time.monotonic()
         self.seen: dict[str, tuple[str, float]] = {}
@@ -63,12 +68,17 @@ class Peers:
         Raises:
           ClusterError: another process is gone.
         """
-        # A stop is agreed on, so the others come here too.
-        if error is None or (kind and kind.__name__ == "Stopped"):
-            self._leave(3600 if error is None else GRACE)
+        if error is None:
+            self._leave(3600)
             return
-        end_without_goodbye()
-        if LOST.search(str(error)) and self._found.wait(SILENCE + 5 * BEAT):
+        # A stop is agreed on, so the others come here too; but for one that is asked for twice.
+        stopped = kind is not None and kind.__name__ == "Stopped"
+        if stopped:
+            with suppress(ClusterError):
+                self._leave(TOGETHER)
+                return
+        end_without_goodbye(128 + getattr(error, "signal", 0) if stopped else 1)
+        if not stopped and LOST.search(str(error)) and self._found.wait(SILENCE + 5 * BEAT):
             raise ClusterError(self.reason) from None
         self._tell(f"process {self.place.process} ended: {' '.join(str(error).split())}")
         self._left.set()
@@ -84,8 +94,10 @@ class Peers:
         distributed.shutdown()
 
     def _tell(self, reason: str) -> None:
-        store().key_value_set(f"{ROOT}/ended/{self.place.process}", reason, allow_overwrite=True)
-        if self.tunnel is None:
+        with suppress(Exception):  # There may be nobody left to tell.
+            key = f"{ROOT}/ended/{self.place.process}"
+            store().key_value_set(key, reason, allow_overwrite=True)
+        if self.coordinates:
             time.sleep(3 * BEAT)  # The coordinator goes last, so that all can read it.
 
     def _beat(self) -> None:
@@ -97,15 +109,14 @@ class Peers:
                 mine = f"{ROOT}/beats/{self.place.process}"
                 store().key_value_set(mine, str(count), allow_overwrite=True)
                 ended = store().key_value_dir_get(f"{ROOT}/ended/")
-                beats = store().key_value_dir_get(f"{ROOT}/beats/") if not self.tunnel else []
+                beats = store().key_value_dir_get(f"{ROOT}/beats/") if self.coordinates else []
             except Exception:
                 continue  # `_watch` counts how long there was no answer.
             self.answered = time.monotonic()
-            if silent := self._silent(beats):
-                self._tell(f"process {silent} is gone")
-                ended = [("", f"process {silent} is gone")]
             if ended:
                 self._find(min(ended)[1])
+            elif silent := self._silent(beats):
+                self._lose(silent)
 
     def _silent(self, beats: list[tuple[str, str]]) -> str:
         """A process whose count has stood still for too long."""
@@ -120,8 +131,9 @@ class Peers:
     def _watch(self) -> None:
         """See whether the coordinator is there; end this process where it does not end itself."""
         while not self._found.wait(BEAT) and not self._left.is_set():
-            if self.tunnel and self.tunnel.gone.is_set():
-                self._find(f"process 0 ({self.place.coordinator}) is gone")
+            # Who ended by an error has said so before it went.
+            if self.way.gone.is_set() and not self._found.wait(2 * BEAT):
+                self._lose(str(self.way.lost))
             if time.monotonic() - self.answered > SILENCE:
                 self._find(
                     f"process 0 ({self.place.coordinator}) has not answered for {SILENCE:g} s"
@@ -131,22 +143,37 @@ class Peers:
         print(f"transfer-jax: {self.reason}", file=sys.stderr, flush=True)
         end_now()
 
+    def _lose(self, process: str) -> None:
+        if self.coordinates:
+            self._find(f"process {process} is gone")
+            self._tell(f"process {process} is gone")
+        else:
+            self._find(f"process {process} ({self.place.coordinator}) is gone")
+
     def _find(self, reason: str) -> None:
         self.reason = self.reason or f"{reason}; {KEPT}"
         self._found.set()
 
 
-def end_without_goodbye() -> None:
-    """At its end, this process waits for no other: JAX would, and abort where they are gone."""
-    atexit.register(end_now)
+def end_without_goodbye(status: int = 1) -> None:
+    """At its end, this process waits for no other: JAX would, and abort where they are gone.
+
+    Args:
+      status: the exit status of this process.
+    """
+    atexit.register(end_now, status)
 
 
-def end_now() -> None:
-    """End this process and those that it started."""
+def end_now(status: int = 1) -> None:
+    """End this process and those that it started.
+
+    Args:
+      status: its exit status.
+    """
     try:
         for child in active_children():
             child.kill()
         util._run_finalizers(0)  # pyright: ignore
         sys.stdout.flush()
     finally:
-        os._exit(1)
+        os._exit(status)

@@ -1,8 +1,18 @@
 """Several processes that train one grid together."""
 
+import itertools
+import time
+from collections.abc import Callable
+
 import jax
 import numpy as np
 from jax.experimental import multihost_utils
+
+from transfer_jax.engine.peers import ROOT, store
+
+# How soon a process that waits hears that the first one is done, or tells it of a signal.
+LOOK = 0.1
+_calls = itertools.count()
 
 
 def is_first() -> bool:
@@ -41,3 +51,61 @@ def agree(*values: int) -> tuple[int, ...]:
         return tuple(int(value) for value in values)
     said = multihost_utils.process_allgather(np.asarray(values, np.int32))
     return tuple(int(value) for value in np.max(said, axis=0))
+
+
+def first_alone(work: Callable[[], None], asked: Callable[[], int]) -> int:
+    """Have process 0 do something; the others wait, and hear of signals meanwhile.
+
+    While a process waits in compiled code, no signal is seen, and none is told to the others. All
+    processes call this together.
+
+    Args:
+      work: what process 0 does; it breaks off by an error with a `signal` where `asked_of_any`.
+      asked: the number of the signal that this process was asked to stop by, or 0.
+
+    Returns:
+      The signal that process 0 broke off for; 0 where it did its work.
+
+    Example:
+      >>> first_alone(lambda: print("working"), lambda: 0)
+      working
+      0
+    """
+    if jax.process_count() == 1:
+        work()
+        return 0
+    ended = f"{ROOT}/alone/{next(_calls)}"
+    if not is_first():
+        return _wait_for_first(ended, asked)
+    try:
+        work()
+    except BaseException as error:
+        if number := getattr(error, "signal", 0):
+            store().key_value_set(f"{ended}/0", str(number))
+        raise
+    store().key_value_set(f"{ended}/0", "0")
+    return 0
+
+
+def _wait_for_first(ended: str, asked: Callable[[], int]) -> int:
+    told = 0
+    while not (said := store().key_value_dir_get(f"{ended}/")):
+        if (number := asked()) and not told:
+            store().key_value_set(f"{ROOT}/asked/{jax.process_index()}", str(number))
+            told = number
+        time.sleep(LOOK)
+    return int(said[0][1])
+
+
+def asked_of_any(own: int) -> int:
+    """Whether any process was asked to stop, while the others wait for process 0.
+
+    Args:
+      own: the number of the signal that process 0 was asked to stop by, or 0.
+
+    Returns:
+      That of any; 0 where none was.
+    """
+    if own or jax.process_count() == 1:
+        return own
+    return max((int(text) for _, text in store().key_value_dir_get(f"{ROOT}/asked/")), default=0)

@@ -27,15 +27,25 @@ def check_same(own: Mapping[str, object]) -> None:
     """
     if store() is None:
         return
-    said = {name: str(value) for name, value in own.items()}
-    folder = f"{ROOT}/same/{next(_calls)}"
-    store().key_value_set(f"{folder}/{distributed.global_state.process_id}", json.dumps(said))
-    store().wait_at_barrier(f"{folder} is said", MINUTES * 60_000)
-    held = {
-        int(n.rpartition("/")[2]): json.loads(t) for n, t in store().key_value_dir_get(f"{folder}/")
-    }
+    held = gather({name: str(value) for name, value in own.items()})
     if odd := differences_between(held):
         raise ClusterError(f"the processes of a run must be alike: {'; '.join(odd)}")
+
+
+def gather(own: Mapping[str, str]) -> dict[int, dict[str, str]]:
+    """What all processes say; all call this together.
+
+    Args:
+      own: what this one says.
+
+    Returns:
+      The number of each process to what it says.
+    """
+    folder = f"{ROOT}/said/{next(_calls)}"
+    store().key_value_set(f"{folder}/{distributed.global_state.process_id}", json.dumps(own))
+    store().wait_at_barrier(f"{folder} is said", MINUTES * 60_000)
+    said = store().key_value_dir_get(f"{folder}/")
+    return {int(name.rpartition("/")[2]): json.loads(text) for name, text in said}
 
 
 def differences_between(held: Mapping[int, Mapping[str, str]]) -> list[str]:

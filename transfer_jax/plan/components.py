@@ -1,20 +1,17 @@
-"""What the fields of a config stand for: images, splits, network, optimizer and variants."""
+"""What the fields of a config stand for: images, splits, network and variants."""
 
 import fnmatch
 import re
 
-import optax
-from jaxtyping import Array
-
 from transfer_jax.data.image_set import ImageSet
 from transfer_jax.data.sources import load_images
 from transfer_jax.data.tasks import named_split, random_halves, whole
-from transfer_jax.engine.optimizers import caffe_sgd, sgd, step_schedule
 from transfer_jax.grid.conditions import Split, Variant
+from transfer_jax.grid.registry import RegistryError
 from transfer_jax.models.layered import Layered
-from transfer_jax.plan.fields import Affects, ConfigError, flat
+from transfer_jax.plan.fields import ConfigError
 from transfer_jax.plan.network_fields import make_network
-from transfer_jax.plan.schema import RANDOM_SPLIT, WHOLE, Caffe, Config
+from transfer_jax.plan.schema import RANDOM_SPLIT, WHOLE, Config
 
 
 def build_images(config: Config, *, stream: bool | None = None) -> ImageSet:
@@ -95,44 +92,10 @@ def build_network(config: Config, largest: int) -> Layered:
         )
     try:
         return make_network(config.network, asked or largest)
+    except RegistryError as error:
+        raise ConfigError(str(error)) from None
     except ValueError as error:
         raise ConfigError(f"network.{error}") from None
-
-
-def build_optimizer(config: Config) -> optax.GradientTransformation:
-    """The optimizer that a config names.
-
-    Args:
-      config: the config: "sgd" warms up and falls along a cosine, "caffe" falls in steps.
-
-    Returns:
-      The optimizer of one network.
-    """
-    settings = config.optimizer
-    if isinstance(settings, Caffe):
-        make, shape = caffe_sgd, step_schedule(1.0, settings.step_every, settings.step_factor)
-    else:
-        warmup = settings.warmup_steps
-        make, shape = sgd, optax.warmup_cosine_decay_schedule(0.0, 1.0, warmup, config.steps)
-
-    # In the state, not in the program: runs that differ in these alone share a program.
-    @optax.inject_hyperparams
-    def of(learning_rate: Array, weight_decay: Array) -> optax.GradientTransformation:
-        return make(lambda step: learning_rate * shape(step), settings.momentum, weight_decay)
-
-    return of(**in_state(config))
-
-
-def in_state(config: Config) -> dict[str, float]:
-    """The settings of the optimizer that lie in its state.
-
-    Args:
-      config: the config.
-
-    Returns:
-      Name to value.
-    """
-    return {f.name: f.value for f in flat(config.optimizer) if f.affects is Affects.STATE}
 
 
 def build_variants(config: Config, layer_names: tuple[str, ...]) -> list[Variant]:

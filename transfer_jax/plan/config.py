@@ -144,12 +144,13 @@ def _merged(stated: Stated, more: Stated) -> Stated:
 
 
 def _whole(stated: Stated, asked: Stated) -> Config:
+    from transfer_jax.data.sources import needs_preparing
     from transfer_jax.plan.schema import check_together
 
     own = _without_the_other_kinds(_without_the_other_data(stated, asked), asked)
     config = _read(_merged(own, asked))
     data = config.data
-    if not data.folder and data.source != type(data)().source:
+    if not data.folder and needs_preparing(data.source):
         folder = "data/" + re.sub(r"[^\w.+-]", "_", data.source.removeprefix(TFDS))
         config = dataclasses.replace(config, data=dataclasses.replace(data, folder=folder))
     check_together(config)

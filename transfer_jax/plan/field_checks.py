@@ -6,9 +6,10 @@ import math
 import numbers
 import re
 import reprlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, get_args, get_origin, get_type_hints
 
+from transfer_jax.grid.registry import RegistryError
 from transfer_jax.plan.fields import ConfigError, Setting, setting_of
 
 MOST_VALUES = 2000
@@ -95,8 +96,7 @@ def names(kind: type, stated: Mapping[str, Any], prefix: str = "") -> Iterator[s
         below, hint = stated.get(field.name), hints[field.name]
         below = below if isinstance(below, Mapping) else {}
         if by_name := setting_of(field).by_name:
-            kinds = by_name()
-            hint = kinds.get(str(below.get("name")), next(iter(kinds.values())))
+            hint = _kind(by_name, below.get("name", ""), field.name)
         if dataclasses.is_dataclass(hint):
             yield from names(hint, below, f"{prefix}{field.name}.")  # pyright: ignore
         else:
@@ -133,12 +133,19 @@ def _mapping(value: Any, name: str, fields: list[str]) -> Mapping[str, Any]:
 
 def _part_by_name(known: Setting, value: Any, name: str) -> Any:
     assert known.by_name
-    kinds = known.by_name()
     below = _mapping(value, name, ["name, and the fields of what it names"])
-    chosen = below.get("name", next(iter(kinds)))
-    if not isinstance(chosen, str) or chosen not in kinds:
-        raise ConfigError(f"{name}.name is {_shown(chosen)}; allowed: {', '.join(kinds)}")
-    return read(kinds[chosen], {**below, "name": str(chosen)}, f"{name}.")
+    kind = _kind(known.by_name, below.get("name", ""), name)
+    return read(kind, below, f"{name}.")
+
+
+def _kind(by_name: Callable[[str], type], chosen: Any, name: str) -> type:
+    """The dataclass of what a part's name stands for."""
+    if not isinstance(chosen, str):
+        raise ConfigError(f"{name}.name is {_shown(chosen)}; allowed: a line of text")
+    try:
+        return by_name(str(chosen))
+    except RegistryError as error:
+        raise ConfigError(str(error)) from None
 
 
 def _free_form(hint: Any, known: Setting, value: Any, name: str) -> dict[str, Any]:

@@ -52,7 +52,8 @@ class Setting:
       words: what texts must look like, or the names of a free-form part.
       some: what to say where a tuple is empty; an empty text lets it be empty.
       distinct: whether no value of a tuple may stand there twice.
-      by_name: the kinds of a part whose fields depend on its `name`; the first is the default.
+      by_name: gives the kind of a part whose fields depend on its `name`; an empty name is the
+        default's.
     """
 
     doc: str = ""
@@ -65,7 +66,7 @@ class Setting:
     words: Words | None = None
     some: str = ""
     distinct: bool = False
-    by_name: Callable[[], Mapping[str, type]] | None = None
+    by_name: Callable[[str], type] | None = None
 
 
 def setting(default: Any, doc: str, **known: Any) -> Any:

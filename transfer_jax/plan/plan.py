@@ -19,11 +19,11 @@ from transfer_jax.models.layered import Layered
 from transfer_jax.models.precision import InPrecision
 from transfer_jax.plan.components import (
     build_network,
-    build_optimizer,
     build_variants,
 )
 from transfer_jax.plan.config import read_config
 from transfer_jax.plan.fields import Affects, ConfigError, flat
+from transfer_jax.plan.optimizer_fields import make_optimizer
 from transfer_jax.plan.recipes import images_and_splits, largest_task, make_recipe
 from transfer_jax.plan.schema import Config
 
@@ -84,7 +84,7 @@ class Plan:
         return ColumnProgram(
             network,
             cuts,
-            build_optimizer(config),
+            make_optimizer(config.optimizer, config.steps),
             mirror=config.data.mirror,
             shift=config.data.shift,
             crop=config.data.crop,

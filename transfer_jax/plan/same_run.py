@@ -10,7 +10,7 @@ from transfer_jax.data.image_set import ImageSet
 from transfer_jax.engine.sameness import check_same
 from transfer_jax.plan.fields import flat
 from transfer_jax.plan.schema import Config
-from transfer_jax.plan.versions import package_versions
+from transfer_jax.plan.versions import own_code, package_versions
 
 # What JAX computes with; another setting is another program, or other numbers.
 SETTINGS = (
@@ -34,7 +34,7 @@ def check_same_run(config: Config, task: str) -> None:
     alike = {name: value for name, value in fields.items() if not name.startswith("reading.")}
     settings = {name: jax.config.values.get(name) for name in SETTINGS}  # pyright: ignore
     own = {"the command": task, **alike, "the code": code_digest(), **package_versions()}
-    check_same(own | settings)
+    check_same(own | own_code(config) | settings)
 
 
 def check_same_images(images: ImageSet) -> None:

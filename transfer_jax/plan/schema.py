@@ -13,7 +13,8 @@ from transfer_jax.folder.control_results import CONTROLS
 from transfer_jax.grid.conditions import Treatment
 from transfer_jax.models.precision import PRECISIONS
 from transfer_jax.plan.fields import Affects, ConfigError, Words, setting
-from transfer_jax.plan.network_fields import NetworkFields, network_kinds
+from transfer_jax.plan.network_fields import NetworkFields, network_kind
+from transfer_jax.plan.optimizer_fields import OptimizerFields, Sgd, optimizer_kind
 
 RUNNING, COLUMNS, INPUTS = Affects.RUNNING, Affects.COLUMNS, Affects.INPUTS
 STATE, CONDITIONS = Affects.STATE, Affects.CONDITIONS
@@ -53,7 +54,10 @@ class Form:
 class Data:
     """Which images, and what is done with them."""
 
-    source: str = setting("fashion_mnist", "fashion_mnist, imagenet2012, folder, or tfds:NAME")
+    source: str = setting(
+        "fashion_mnist",
+        "fashion_mnist, imagenet2012, folder, tfds:NAME, or PACKAGE.MODULE:FUNCTION",
+    )
     folder: str = setting("", "where it is prepared; empty: data/ and the source's name")
     form: Form = setting(Form(), "what images become when they are prepared")
     stream: bool = setting(False, "True: batches are read from disk as training goes on")
@@ -111,35 +115,6 @@ class Layers:
 
     copied: tuple[str, ...] = setting(MISSING, "layers that come from the base network")
     frozen: tuple[str, ...] = setting(MISSING, "layers that stay as they are")
-
-
-@dataclass(frozen=True)
-class Sgd:
-    """SGD that warms up and falls along a cosine."""
-
-    name: str = setting("sgd", "sgd, or caffe: Caffe's, which falls in steps")
-    learning_rate: float = setting(0.03, "the highest rate", above=0.0, affects=STATE)
-    warmup_steps: int = setting(
-        30, "steps in which the rate rises; less than steps", low=0, high=10**8
-    )
-    momentum: float = setting(0.9, "share of the velocity that is kept", low=0.0, below=1.0)
-    weight_decay: float = setting(
-        5e-4, "factor of a parameter that is added to its gradient", low=0.0, affects=STATE
-    )
-
-
-@dataclass(frozen=True)
-class Caffe:
-    """Caffe's SGD, whose rate falls in steps."""
-
-    name: str = setting("caffe", "caffe, or sgd, which falls along a cosine")
-    learning_rate: float = setting(0.01, "the first rate", above=0.0, affects=STATE)
-    step_every: int = setting(100_000, "steps after which the rate falls", low=1, high=10**8)
-    step_factor: float = setting(0.1, "what it is multiplied by then", low=0.0, below=1.0)
-    momentum: float = setting(0.9, "share of the velocity that is kept", low=0.0, below=1.0)
-    weight_decay: float = setting(
-        5e-4, "factor of a parameter that is added to its gradient", low=0.0, affects=STATE
-    )
 
 
 @dataclass(frozen=True)
@@ -216,10 +191,10 @@ class Config:
         words=OWN_NAME, affects=CONDITIONS,
     )  # fmt: skip
     network: NetworkFields = setting(
-        lambda: network_kinds()["convnet"](), "the network", by_name=network_kinds
+        lambda: network_kind("")(), "the network", by_name=network_kind
     )
-    optimizer: Sgd | Caffe = setting(
-        Sgd(), "the optimizer of each network", by_name=lambda: {"sgd": Sgd, "caffe": Caffe}
+    optimizer: OptimizerFields = setting(
+        Sgd(), "the optimizer of each network", by_name=optimizer_kind
     )
     precision: str = setting(
         "float32", "bfloat16: layers compute in it, parameters stay float32", choices=PRECISIONS

@@ -10,7 +10,7 @@ from transfer_jax.plan.config import read_config
 from transfer_jax.plan.config_text import as_json
 from transfer_jax.plan.differences import differences
 from transfer_jax.plan.schema import Config
-from transfer_jax.plan.versions import versions
+from transfer_jax.plan.versions import own_code, versions
 
 
 def claim(folder: Workdir, config: Config, images: ImageSet) -> None:
@@ -39,7 +39,7 @@ def claim(folder: Workdir, config: Config, images: ImageSet) -> None:
     try:
         for name in ("columns", "curves", "bases", "metrics"):
             (folder.path / name).mkdir(parents=True, exist_ok=True)
-        write_json(folder.versions, versions())
+        write_json(folder.versions, versions() | own_code(config))
         write_json(folder.data, identity(images))
         # Last: a folder that holds it is this run's, and says of which images.
         write_json(folder.config, as_json(config))
@@ -65,15 +65,25 @@ def held_config(folder: Workdir) -> Config:
         raise WorkdirError(f"{folder.config} cannot be read: {error}") from None
 
 
-def began_with(folder: Workdir) -> str:
+def began_with(folder: Workdir, config: Config) -> str:
     """What a run was begun with, where it is not what it goes on with.
 
     Args:
       folder: its folder.
+      config: its config.
 
     Returns:
       A line; empty where nothing differs.
     """
     held = read_json(folder.versions)
-    pairs = [(n, held[n], v) for n, v in versions().items() if held.get(n, v) != v]
-    return ", ".join(f"{name} {old}, now {new}" for name, old, new in pairs)
+
+    def others(now: dict[str, str]) -> list[str]:
+        changed = {name: new for name, new in now.items() if held.get(name, new) != new}
+        return [f"{name} {held[name]}, now {new}" for name, new in changed.items()]
+
+    lines = []
+    if code := others(own_code(config)):
+        lines.append(f"{', '.join(code)}: numbers may be others")
+    if packages := others(versions()):
+        lines.append(f"{', '.join(packages)}: numbers may differ by rounding")
+    return "; ".join(lines)

@@ -9,6 +9,7 @@ from rich.console import Console
 from transfer_jax.analysis.evidence import read_evidence
 from transfer_jax.analysis.page.report import numbers_of, write_report
 from transfer_jax.data.sources import check_prepared
+from transfer_jax.engine.one_folder import check_one_folder
 from transfer_jax.engine.processes import is_first, wait_for_all
 from transfer_jax.folder.lock import Lock
 from transfer_jax.folder.results import Results, check_complete, read_rows, write_rows
@@ -48,6 +49,7 @@ def run(
       ConfigError: the config asks for what is impossible.
       MeshError: the devices and processes do not fit the columns and the batch.
       WorkdirError: the folder cannot be written or is another run's.
+      ClusterError: other processes of the run do not see this folder, or these images.
       LockError: another process is using the folder.
       ResultsError: the folder's results are damaged.
       Stopped: the process was asked to stop, and did; the same call goes on.
@@ -63,7 +65,7 @@ def run(
         console.print(note, highlight=False, soft_wrap=True, markup=False)
     if is_first():
         folder.open()
-    wait_for_all("the workdir")
+    check_one_folder(folder.path)
     own = Run(plan, folder)
     if is_finished(own):
         results = load_results(plan, folder)
@@ -125,8 +127,8 @@ def train_and_report(runs: list[Run], folder: Workdir, console: Console, stop: S
         for plan, own in runs:
             claim(own, plan.config, plan.recipe.images)
             write_json(own.plan, {"networks": len(plan.networks)})
-            if begun := began_with(own):
-                say(f"{own.path} was begun with {begun}: numbers may differ by rounding")
+            if begun := began_with(own, plan.config):
+                say(f"{own.path} was begun with {begun}")
             keep_split_images(own.split_images, plan.splits, plan.recipe.images)
             take_bases(plan, own, say)
         wait_for_all("the claim")

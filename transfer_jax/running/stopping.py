@@ -1,5 +1,6 @@
 """Signals that stop a run: it stops at its next pause, after a checkpoint, within a grace time."""
 
+import contextlib
 import os
 import signal
 import socket
@@ -100,11 +101,6 @@ class StopRequest:
 
 
 def _say(line: str) -> None:
-    """Not by print: a signal may come in the middle of one, and its terminal may be gone."""
-    for output in (1, 2):
-        try:
-            os.write(output, b"")
-        except OSError:
-            # All that is still printed would be an error, before the checkpoint.
-            os.dup2(os.open(os.devnull, os.O_WRONLY), output)
-    os.write(2, f"{line}\n".encode())
+    """Not by print: a signal may come in the middle of one, and its reader may be gone."""
+    with contextlib.suppress(OSError):
+        os.write(2, f"{line}\n".encode())

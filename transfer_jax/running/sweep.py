@@ -12,6 +12,7 @@ from etils import epath
 from rich.console import Console
 
 from transfer_jax.data.sources import check_prepared
+from transfer_jax.engine.one_folder import check_one_folder
 from transfer_jax.engine.processes import is_first, wait_for_all
 from transfer_jax.folder.results import ResultRow
 from transfer_jax.folder.whole_file import write_json, write_table
@@ -110,7 +111,7 @@ def run_sweep(
         _claim(parent, axes)
         for _, folder in runs:
             folder.open()
-    wait_for_all("the sweep's folder")
+    check_one_folder(parent.path)
     todo = [run for run in runs if not is_finished(run)]
     console.print(f"{len(runs)} runs, {len(runs) - len(todo)} of them finished", highlight=False)
     if todo:

@@ -2,7 +2,7 @@
 
 import contextlib
 from collections.abc import Callable, Hashable, Iterator
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import numpy as np
@@ -29,15 +29,15 @@ from transfer_jax.engine.feeds import (
 )
 from transfer_jax.engine.loop import ColumnOutcome, CompiledProgram, Pause
 from transfer_jax.engine.mesh import replicate, slots
-from transfer_jax.engine.processes import is_first, wait_for_all
-from transfer_jax.folder.control_results import write_controls
+from transfer_jax.engine.processes import asked_of_any, first_alone, is_first, wait_for_all
+from transfer_jax.folder.control_results import ControlRow, write_controls
 from transfer_jax.folder.workdir import Workdir
 from transfer_jax.grid.conditions import RANDOM, Column
 from transfer_jax.grid.grid import base_condition
 from transfer_jax.models.layered import Params
-from transfer_jax.plan.components import in_state
 from transfer_jax.plan.differences import fingerprint
 from transfer_jax.plan.initialisers import Initialisers
+from transfer_jax.plan.optimizer_fields import in_state
 from transfer_jax.plan.plan import Plan, plan_mesh
 from transfer_jax.running.bases import restore_base
 from transfer_jax.running.column_checkpoints import ColumnCheckpoints, DamagedCheckpoint
@@ -48,6 +48,8 @@ from transfer_jax.running.profiling import Profiled
 from transfer_jax.running.progress import RunProgress
 from transfer_jax.running.stopping import StopRequest
 from transfer_jax.running.watch import SlotWatch, Watched, stop_if_asked, stop_now
+
+MEASURING = "while controls were measured"
 
 
 class Run(NamedTuple):
@@ -181,7 +183,8 @@ class Trainer:
         outcomes: list[ColumnOutcome],
     ) -> None:
         """Write what a slot gave; the rows last, since they say that a column is finished."""
-        if is_first():
+
+        def write() -> None:
             for place, start, held, outcome in zip(slot, starts, watched, outcomes, strict=True):
                 (plan, folder), column = place
                 held.log.flush()
@@ -190,7 +193,9 @@ class Trainer:
                 self._keep_controls(place, start, outcome)
                 keep_results(plan, folder, column, outcome)
                 held.checkpoints.delete()
-        wait_for_all("the columns of a slot")
+
+        if number := first_alone(write, lambda: self.stop.signal):
+            stop_now(number, MEASURING)
 
     def _keep_controls(self, place: Place, start: ColumnStart, outcome: ColumnOutcome) -> None:
         (plan, folder), column = place
@@ -199,12 +204,17 @@ class Trainer:
             named = ", ".join(plan.config.controls)
             self.console.print(f"measuring {named} of {column.name}", highlight=False)
             where = (plan, folder, column, start, outcome.params)
-            write_controls(folder.controls(column), self.controls.measure(*where))
+            write_controls(folder.controls(column), self._measured(*where))
 
-    def _stop_between(self, _: Pause) -> None:
+    def _measured(self, *where: Any) -> Iterator[ControlRow]:
+        for row in self.controls.measure(*where):
+            self._stop_between()
+            yield row
+
+    def _stop_between(self, _: Pause | None = None) -> None:
         """A column whose controls are not whole is trained again from its last checkpoint."""
-        if self.stop.signal:
-            stop_now(self.stop.signal, "while controls were measured")
+        if number := asked_of_any(self.stop.signal):
+            stop_now(number, MEASURING)
 
     def _standings(
         self, compiled: CompiledProgram, slot: list[Place], kept: list[ColumnCheckpoints]
@@ -255,7 +265,7 @@ class Trainer:
             base=base or {},
             inputs=column_inputs(*where),
             order=column_order(*where) if plan.recipe.images.streamed else None,
-            settings=in_state(plan.config),
+            settings=in_state(plan.config.optimizer),
         )
 
     def _base(self, place: Place) -> Params | None:
