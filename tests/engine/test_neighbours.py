@@ -1,7 +1,6 @@
 """What processes say to each other, with the others played by a test."""
 
 import os
-import socket
 import subprocess
 import sys
 import threading
@@ -15,10 +14,17 @@ import pytest
 from transfer_jax.engine import joining, peers, processes, sameness
 from transfer_jax.engine.cluster import ClusterError, Place
 from transfer_jax.engine.peers import Peers
-from transfer_jax.engine.tunnel import Tunnel
 from transfer_jax.folder.whereabouts import _began
 
 SECOND = Place("first:1234", 3, 1)
+
+
+def a_way(gone=False, lost=0):
+    """A way to the coordinator, open or not."""
+    way = SimpleNamespace(gone=threading.Event(), lost=lost, address="127.0.0.1:99")
+    if gone:
+        way.gone.set()
+    return way
 
 
 class Store:
@@ -57,8 +63,10 @@ def ended(monkeypatch):
     found = []
     monkeypatch.setattr(peers, "end_now", lambda: found.append("now"))
     monkeypatch.setattr(joining, "end_now", lambda: found.append("now"))
-    monkeypatch.setattr(peers, "end_without_goodbye", lambda: found.append("no goodbye"))
-    monkeypatch.setattr(joining, "end_without_goodbye", lambda: found.append("no goodbye"))
+    for module in (peers, joining):
+        monkeypatch.setattr(
+            module, "end_without_goodbye", lambda status=1: found.append(f"no goodbye, {status}")
+        )
     monkeypatch.setattr(peers.distributed, "shutdown", lambda: found.append("shut down"))
     return found
 
@@ -68,8 +76,8 @@ def joins():
     """Makes peers whose threads end with the test."""
     made = []
 
-    def make(place, tunnel=None):
-        made.append(Peers(place, tunnel))
+    def make(place, way=None):
+        made.append(Peers(place, way or a_way()))  # pyright: ignore
         return made[-1]
 
     yield make
@@ -79,7 +87,7 @@ def joins():
 
 @pytest.fixture
 def fast(monkeypatch):
-    for name, seconds in (("BEAT", 0.02), ("SILENCE", 3.0), ("GRACE", 0.1)):
+    for name, seconds in (("BEAT", 0.02), ("SILENCE", 3.0), ("GRACE", 0.1), ("TOGETHER", 0.2)):
         monkeypatch.setattr(peers, name, seconds)
 
 
@@ -103,32 +111,43 @@ def test_who_leaves_waits_for_the_others_for_an_hour(store, ended, fast, joins):
 class Stopped(Exception):
     """Of the name that a stop has that all have agreed on."""
 
+    signal = 15
 
-def test_who_is_stopped_waits_for_the_others_as_long_as_grace(store, ended, fast, joins):
+
+def test_who_is_stopped_waits_a_moment_for_the_others(store, ended, fast, joins):
     with pytest.raises(Stopped), joins(SECOND):
         raise Stopped
-    assert store.barriers == [("transfer_jax/left", 100)] and ended == ["shut down"]
+    assert store.barriers == [("transfer_jax/left", 200)] and ended == ["shut down"]
+
+
+def test_who_is_stopped_and_cannot_wait_says_so_and_keeps_its_status(store, ended, fast, joins):
+    def no_barrier(*_):
+        raise RuntimeError("deadline")
+
+    store.wait_at_barrier = no_barrier
+    with pytest.raises(Stopped), joins(SECOND):
+        raise Stopped("by a signal")
+    assert ended == ["no goodbye, 1", "no goodbye, 143"]
+    assert store.held["transfer_jax/ended/1"] == "process 1 ended: by a signal"
 
 
 def test_others_that_do_not_leave_are_told(store, ended, fast, joins):
     with pytest.raises(ClusterError, match=r"^the others did not end: deadline$"):  # noqa: SIM117
         with joins(SECOND):
             store.fails = RuntimeError("deadline")
-    assert ended == ["no goodbye"]
+    assert ended == ["no goodbye, 1"]
 
 
 @pytest.mark.parametrize("first", [True, False])
 def test_why_one_ends_is_said_to_the_others(first, store, ended, fast, joins):
-    place, tunnel = Place("first:1", 2, 0 if first else 1), None if first else SimpleNamespace(
-        gone=threading.Event()
-    )  # fmt: skip
+    place = Place("first:1", 2, 0 if first else 1)
     began = time.monotonic()
-    with pytest.raises(ValueError, match="images"), joins(place, tunnel):
+    with pytest.raises(ValueError, match="images"), joins(place):
         raise ValueError("no\n images")
     assert store.held[f"transfer_jax/ended/{place.process}"] == (
         f"process {place.process} ended: no images"
     )
-    assert "no goodbye" in ended and not store.barriers
+    assert "no goodbye, 1" in ended and not store.barriers
     assert not first or time.monotonic() - began >= 3 * peers.BEAT
 
 
@@ -172,9 +191,8 @@ def test_process_0_finds_who_is_silent_and_tells_it(store, ended, fast, joins):
 
 
 def test_a_coordinator_that_does_not_answer_is_told(store, ended, fast, joins):
-    tunnel = SimpleNamespace(gone=threading.Event())
     store.fails = RuntimeError("unavailable")
-    held = joins(SECOND, tunnel).__enter__()  # pyright: ignore
+    held = joins(SECOND).__enter__()
     time.sleep(0.15)
     assert not held.reason
     until(lambda: "now" in ended)
@@ -182,11 +200,21 @@ def test_a_coordinator_that_does_not_answer_is_told(store, ended, fast, joins):
 
 
 def test_a_coordinator_that_is_gone_is_told(store, ended, fast, joins):
-    tunnel = SimpleNamespace(gone=threading.Event())
-    tunnel.gone.set()
-    held = joins(SECOND, tunnel).__enter__()  # pyright: ignore
+    held = joins(SECOND, a_way(gone=True)).__enter__()
     until(lambda: "now" in ended)
     assert held.reason.startswith("process 0 (first:1234) is gone; ")
+
+
+def test_a_process_that_the_coordinator_loses_is_told_to_all(store, ended, fast, joins):
+    held = joins(Place("first:1", 3, 0), a_way(gone=True, lost=2)).__enter__()
+    until(lambda: "now" in ended)
+    assert held.reason.startswith("process 2 is gone; ")
+    assert store.held["transfer_jax/ended/0"] == "process 2 is gone"
+
+
+def test_nobody_left_to_tell_is_no_error(store, joins):
+    store.fails = RuntimeError("gone")
+    joins(SECOND)._tell("process 1 ended")
 
 
 def test_the_first_reason_stays(joins):
@@ -228,11 +256,11 @@ def test_one_process_agrees_with_itself(monkeypatch):
 def test_processes_say_what_they_are_about_and_read_what_others_said(store, monkeypatch):
     monkeypatch.setattr(sameness.distributed.global_state, "process_id", 1)
     monkeypatch.setattr(sameness, "_calls", iter([7, 8]))
-    store.held["transfer_jax/same/7/0"] = '{"steps": "5", "seeds": "1"}'
+    store.held["transfer_jax/said/7/0"] = '{"steps": "5", "seeds": "1"}'
     sameness.check_same({"steps": 5, "seeds": 1})
-    assert store.held["transfer_jax/same/7/1"] == '{"steps": "5", "seeds": "1"}'
-    assert store.barriers == [("transfer_jax/same/7 is said", 1_800_000)]
-    store.held["transfer_jax/same/8/0"] = '{"steps": "5", "seeds": "1"}'
+    assert store.held["transfer_jax/said/7/1"] == '{"steps": "5", "seeds": "1"}'
+    assert store.barriers == [("transfer_jax/said/7 is said", 1_800_000)]
+    store.held["transfer_jax/said/8/0"] = '{"steps": "5", "seeds": "1"}'
     message = r"^the processes of a run must be alike: steps is 5 in process 0, 6 in process 1$"
     with pytest.raises(ClusterError, match=message):
         sameness.check_same({"steps": 6, "seeds": 1})
@@ -295,15 +323,6 @@ def test_numbers_that_jax_reads_must_be_numbers(monkeypatch):
         joining._address(Place("h:1", 2, 0))
 
 
-def test_a_port_must_be_free():
-    with socket.create_server(("", 0)) as held:
-        port = held.getsockname()[1]
-        message = f"^process 0 cannot coordinate at h:{port}: Address already in use; choose"
-        with pytest.raises(ClusterError, match=message):
-            joining._check_free(Place(f"h:{port}", 2, 0), port)
-    joining._check_free(Place(f"h:{port}", 2, 0), port)
-
-
 @pytest.mark.parametrize("place", [Place("h:1234", 3, 1, (5,)), Place("h:1234", 3, 2)])
 def test_what_jax_is_told(place, monkeypatch, ended):
     told = {}
@@ -311,17 +330,16 @@ def test_what_jax_is_told(place, monkeypatch, ended):
         jax.distributed, "initialize", lambda *args, **options: told.update(options, args=args)
     )
     monkeypatch.delenv("no_grpc_proxy", raising=False)
-    tunnel = SimpleNamespace(address="127.0.0.1:99", gone=threading.Event())
-    joining._connect(place, tunnel, 1234, 7.5)  # pyright: ignore
+    joining._connect(place, a_way(), 7.5)
     assert told["args"] == ("127.0.0.1:99", 3, place.process, place.devices or None)
     assert told["cluster_detection_method"] == "deactivate"
     assert told["initialization_timeout"] == 607 and told["heartbeat_timeout_seconds"] == 600
     assert told["shutdown_timeout_seconds"] == 30
-    assert told["coordinator_bind_address"] in ("[::]:1234", "0.0.0.0:1234")
+    assert told["coordinator_bind_address"] == "127.0.0.1:99"
     assert os.environ["no_grpc_proxy"] == "127.0.0.1"  # noqa: SIM112
     monkeypatch.setenv("JAX_LOCAL_DEVICE_IDS", "0")
-    joining._connect(place, None, 1234, 7.5)
-    assert told["args"] == ("127.0.0.1:1234", 3, place.process, None)
+    joining._connect(place, a_way(), 7.5)
+    assert told["args"] == ("127.0.0.1:99", 3, place.process, None)
     assert ended == []
 
 
@@ -331,17 +349,14 @@ def test_what_jax_says_against_it_is_told(monkeypatch, ended):
 
     monkeypatch.setattr(jax.distributed, "initialize", refuses)
     with pytest.raises(ClusterError) as error:
-        joining._connect(Place("h:1", 2, 1), None, 1, 60)
+        joining._connect(Place("h:1", 2, 1), a_way(), 60)
     assert str(error.value) == "process 1 cannot join the others at h:1: no way " + "x" * 193
-    assert ended == ["no goodbye"]
+    assert ended == ["no goodbye, 1"]
 
 
 @pytest.mark.parametrize("gone", [True, False])
 def test_others_that_do_not_come_in_time_end_this_process(gone, ended, capsys):
-    tunnel = SimpleNamespace(gone=threading.Event())
-    if gone:
-        tunnel.gone.set()
-    with joining._at_most(60 if gone else 0.5, Place("h:1", 2, 1), tunnel):  # pyright: ignore
+    with joining._at_most(60 if gone else 0.5, Place("h:1", 2, 1), a_way(gone)):
         until(lambda: ended == ["now"])
     reason = "process 0 went away" if gone else "not all came within 0.5 s"
     assert capsys.readouterr().err.startswith(
@@ -350,70 +365,7 @@ def test_others_that_do_not_come_in_time_end_this_process(gone, ended, capsys):
 
 
 def test_others_that_come_in_time_do_not(ended):
-    with joining._at_most(0.3, Place("h:1", 2, 0), None):
+    with joining._at_most(0.3, Place("h:1", 2, 0), a_way()):
         pass
     time.sleep(0.8)
     assert ended == []
-
-
-@pytest.fixture
-def echo():
-    """A server that gives back what it gets."""
-    server = socket.create_server(("127.0.0.1", 0))
-
-    def serve():
-        while True:
-            try:
-                held, _ = server.accept()
-            except OSError:
-                return
-            while piece := held.recv(1 << 16):
-                held.sendall(piece)
-            held.close()
-
-    threading.Thread(target=serve, daemon=True).start()
-    yield server.getsockname()[1]
-    server.close()
-
-
-def test_a_tunnel_carries_both_ways(echo):
-    tunnel = Tunnel("127.0.0.1", echo)
-    assert tunnel.reach(5) == ""
-    host, port = tunnel.address.split(":")
-    sent = os.urandom(300_000)
-    with socket.create_connection((host, int(port)), timeout=20) as near:
-        threading.Thread(target=near.sendall, args=(sent,), daemon=True).start()
-        found = b""
-        while len(found) < len(sent):
-            found += near.recv(1 << 16)
-        assert found == sent and not tunnel.gone.is_set()
-
-
-def test_a_tunnel_whose_other_end_closes_stays_open_at_this_one():
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        tunnel = Tunnel("127.0.0.1", server.getsockname()[1])
-        host, port = tunnel.address.split(":")
-        near = socket.create_connection((host, int(port)), timeout=20)
-        far, _ = server.accept()
-        assert not tunnel.gone.is_set()
-        far.close()
-        assert tunnel.gone.wait(20)
-    near.settimeout(0.3)
-    with pytest.raises(TimeoutError):
-        near.recv(1)
-    near.close()
-    late = socket.create_connection((host, int(port)), timeout=0.3)
-    with pytest.raises(TimeoutError):
-        late.recv(1)
-    late.close()
-
-
-def test_where_nobody_listens_the_reason_is_told_in_time():
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        port = server.getsockname()[1]
-    tunnel, began = Tunnel("127.0.0.1", port), time.monotonic()
-    assert tunnel.reach(0.4) == "Connection refused"
-    assert 0.4 <= time.monotonic() - began < 5
-    host, own = tunnel.address.split(":")
-    with socket.create_connection((host, int(own)), timeout=5):
-        assert tunnel.gone.wait(20)
