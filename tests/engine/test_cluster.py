@@ -82,6 +82,10 @@ TABLE = {
     "requeue": ({**STEP, "SLURM_RESTART_COUNT": "2"}, TASK_2),
     "a task that is none of the step's": ({**STEP, "SLURM_PROCID": "4"}, None),
     "Open MPI": (OPEN_MPI, Place("10.96.0.1:62624", 2, 1, (1,))),
+    "Open MPI, a rank a machine: all its GPUs": (
+        {**OPEN_MPI, "OMPI_COMM_WORLD_LOCAL_SIZE": "1", "OMPI_COMM_WORLD_LOCAL_RANK": "0"},
+        Place("10.96.0.1:62624", 2, 1),
+    ),
     "Open MPI within sbatch": (
         {**STEP, **OPEN_MPI}, Place("10.96.0.1:62624", 2, 1, (1,)),
     ),

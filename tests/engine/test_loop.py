@@ -211,3 +211,13 @@ def test_a_resident_feed_gives_all_images_as_often_as_asked():
     ] == [3, 3, 4]
     assert next(RESIDENT.train(1)) is RESIDENT.images
     assert evaluation_batches(INPUTS).tolist() == [[6, 7], [8, -1], [9, 10], [11, -1], [-1, -1]]
+
+
+def test_steps_are_one_call_where_a_backend_is_faster_so_or_it_is_asked_for(monkeypatch):
+    program, mesh = ColumnProgram(Matrices(), CUTS, optax.sgd(RATE)), column_mesh(1)  # pyright: ignore
+    for backend, chunked in (("cpu", False), ("gpu", True), ("tpu", True)):
+        monkeypatch.setattr(jax, "default_backend", lambda backend=backend: backend)
+        assert CompiledProgram(program, mesh).in_chunks is chunked
+        assert CompiledProgram(program, mesh, True).in_chunks is True
+        assert CompiledProgram(program, mesh, False).in_chunks is False
+        assert CompiledProgram(program, mesh, True, streamed=True).in_chunks is False
