@@ -317,10 +317,11 @@ def test_numbers_that_jax_reads_must_be_numbers(monkeypatch):
     for value in ("1", "0,1,2", ""):
         monkeypatch.setenv("JAX_LOCAL_DEVICE_IDS", value)
         joining._address(Place("h:1", 2, 0))
-    monkeypatch.setenv("JAX_LOCAL_DEVICE_IDS", "0,")
-    message = "^JAX_LOCAL_DEVICE_IDS is '0,'; allowed: whole numbers$"
-    with pytest.raises(ClusterError, match=message):
-        joining._address(Place("h:1", 2, 0))
+    for value in ("0,", "a", "-1", "٣"):
+        monkeypatch.setenv("JAX_LOCAL_DEVICE_IDS", value)
+        message = f"^JAX_LOCAL_DEVICE_IDS is '{value}'; allowed: whole numbers$"
+        with pytest.raises(ClusterError, match=message):
+            joining._address(Place("h:1", 2, 0))
 
 
 @pytest.mark.parametrize("place", [Place("h:1234", 3, 1, (5,)), Place("h:1234", 3, 2)])
