@@ -280,6 +280,8 @@ def test_how_differences_are_told():
     ]
     fields = {i: {f"f{k}": str(i) for k in range(8)} for i in range(2)}
     assert len(sameness.differences_between(fields)) == 8
+    fields = {i: {f"f{k}": str(i) for k in range(20)} for i in range(2)}
+    assert sameness.differences_between(fields)[8:] == ["12 more fields differ"]
     long = {0: {"a": "x" * 60}, 1: {"a": "x" * 61}}
     told = sameness.differences_between(long)[0]
     assert told.startswith(f"a is {'x' * 60} in process 0, {'x' * 60}... (")
@@ -370,3 +372,50 @@ def test_others_that_come_in_time_do_not(ended):
         pass
     time.sleep(0.8)
     assert ended == []
+
+
+@pytest.mark.parametrize("process", [0, 1])
+def test_who_joins_opens_a_way_waits_connects_and_stays_heard_of(process, tmp_path, monkeypatch):
+    done = []
+
+    class Way:
+        def __init__(self, *arguments):
+            done.append(("opens", *arguments[:-1]))
+            self.hello = arguments[-1]
+
+        def wait(self, seconds):
+            done.append(("waits", seconds))
+
+        def close(self):
+            done.append(("closes",))
+
+    class Heard:
+        def __init__(self, place, way):
+            done.append(("is heard of", place, type(way)))
+
+        def __enter__(self):
+            return self
+
+        def __exit__(self, *_):
+            done.append(("leaves",))
+
+    monkeypatch.setattr(joining, "Tunnel", Way)
+    monkeypatch.setattr(joining, "Gate", Way)
+    monkeypatch.setattr(joining, "Peers", Heard)
+    monkeypatch.setattr(
+        joining,
+        "_connect",
+        lambda place, way, seconds: done.append(("connects", place, way.hello.process, seconds)),
+    )
+    place = Place("host:1234", 2, process)
+    with joining.joined(place, 7.0, tmp_path):
+        done.append(("works",))
+    assert done == [
+        ("opens", place, 1234) if process == 0 else ("opens", ("host", 1234)),
+        ("waits", 7.0),
+        ("connects", place, process, 7.0),
+        ("is heard of", place, Way),
+        ("works",),
+        ("leaves",),
+        ("closes",),
+    ]
