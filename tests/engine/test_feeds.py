@@ -1,16 +1,18 @@
 """A stream of batches, the disk played by arrays."""
 
 import time
+from types import SimpleNamespace
 
 import jax
 import numpy as np
 import pytest
+from jax.sharding import PartitionSpec as P
 
 from transfer_jax.data.order import batch_order
 from transfer_jax.data.stream import HostBatch
 from transfer_jax.engine import feeds
 from transfer_jax.engine.feeds import StreamFeed
-from transfer_jax.engine.mesh import column_mesh
+from transfer_jax.engine.mesh import COLUMN, DATA, column_mesh
 
 IMAGES = np.random.default_rng(0).integers(0, 255, (20, 2, 3, 1)).astype(np.uint8)
 LABELS = np.arange(20, dtype=np.int32)
@@ -60,3 +62,11 @@ def test_evaluation_reads_its_batches_in_order(feed):
     assert feed.started == [(0, 3, slice(0, 2))] and feed.streamed
     assert [batch.labels.tolist() for batch in found] == [[[12, 13]], [[14, -1]], [[15, 16]]]
     assert found[1].images.shape == (1, 2, 2, 3, 1)
+
+
+@pytest.mark.parametrize(("batch", "divided"), [(8, True), (7, False), (2, True)])
+def test_a_batch_is_divided_over_devices_where_that_goes_evenly(batch, divided, monkeypatch):
+    monkeypatch.setattr(feeds, "NamedSharding", lambda mesh, spec: spec)
+    mesh = SimpleNamespace(shape={COLUMN: 1, DATA: 2})
+    found = feeds.batch_sharding(mesh, batch)  # pyright: ignore
+    assert found == P(COLUMN, DATA if divided else None)
