@@ -111,6 +111,10 @@ ON_TPU = {
         Place("10.0.0.1:8482", 2, 1),
     ),
     "two slices": (SLICES, Place("first.t:8482", 8, 5)),
+    "two slices, the first machine not said": (
+        {k: v for k, v in SLICES.items() if k != "MEGASCALE_COORDINATOR_ADDRESS"},
+        Place("t-0.t:8482", 8, 5),
+    ),
     "empty": (dict.fromkeys(SLICES, ""), None),
     "a list of one and a comma": ({"TPU_WORKER_HOSTNAMES": "a,"}, None),
     "junk of slices": ({**POD, "MEGASCALE_NUM_SLICES": "x"}, Place("t-0.t:8482", 4, 1)),
