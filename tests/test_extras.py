@@ -16,7 +16,6 @@ from rich.console import Console
 
 import transfer_jax as tj
 from tests.conftest import TINY
-from tests.data.folders import prepare_folder, write_classes
 from transfer_jax.folder.extras import ADDITIONS
 from transfer_jax.plan.config import load_config
 
@@ -121,24 +120,6 @@ def test_a_dataset_of_tfds_needs_it(hiding, hidden, tmp_path):
     done = without(hiding, [hidden], "-m", "transfer_jax", *command, f"--data_dir={tmp_path}")
     refused(done, "A dataset of TFDS needs: pip install 'transfer_jax[tfds]'")
     assert not list(tmp_path.iterdir())
-
-
-def test_prepared_images_need_what_writes_and_reads_them(hiding, tmp_path):
-    folder = write_classes(tmp_path / "images", ("cat", "cow", "dog", "owl"))
-    data = [
-        "--config=cifar100", "--config.data.source=folder", f"--config.data.folder={tmp_path}/data",
-    ]  # fmt: skip
-    line = ("-m", "transfer_jax", "prepare", *data, f"--manual_dir={folder}", "--workers=1")
-    done = without(hiding, ["array_record"], *line)
-    refused(done, "Preparing images needs: pip install 'transfer_jax[images]'")
-    assert not (tmp_path / "data").exists()
-    assert prepare_folder(folder, tmp_path / "data") == 0
-    for stream in ("True", "False"):
-        run = ("-m", "transfer_jax", "run", *data, f"--config.data.stream={stream}")
-        steps = ("--config.steps=2", "--config.optimizer.warmup_steps=1", "--config.batch_size=8")
-        done = without(hiding, ["grain"], *run, *steps, f"--workdir={tmp_path}/a")
-        refused(done, "Reading prepared images needs: pip install 'transfer_jax[images]'")
-        assert not (tmp_path / "a").exists()
 
 
 def test_a_bucket_needs_what_reaches_it(hiding):

@@ -1,5 +1,7 @@
 """Advice on tables whose right answer is known."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -118,3 +120,158 @@ def test_cuts_without_a_base_network_of_their_own_are_left_out():
     found = advise(effects(group, {}.get))
     assert found.choice is not None and found.choice.arm == Arm(Treatment.TRANSFER, 2)
     assert Arm(Treatment.TRANSFER, 4) not in {option.arm for option in found.options}
+
+
+ON_TEST = (
+    "There are no validation images, so ways are compared on the test images themselves: the gain "
+    "of the best is flattered."
+)
+SURE = "Within a point of the best of 9 ways in 100.0% of the replicates."
+NO_GAIN = "Fine-tuned transfer is not shown to gain or lose: +0.0±0.0 points, mean of n = 1 to 4."
+
+
+@pytest.mark.parametrize(
+    ("gains", "verdict", "reasons"),
+    [
+        (
+            FREE_TO_TWO,
+            "Transfer the first 2 layers and freeze them (+0.0±0.0 points against scratch).",
+            (
+                SURE,
+                "As good: train from scratch, transfer the first layer and freeze them, transfer "
+                "the first layer and fine-tune everything, transfer the first 2 layers and "
+                "fine-tune everything and 2 more; they train more layers.",
+                ON_TEST,
+                "Freezing is shown to cost accuracy from n = 3 on: -5.0±0.0 points there (all "
+                "cuts tested together).",
+                NO_GAIN,
+            ),
+        ),
+        (
+            TUNED_GAINS,
+            "Transfer the first 3 layers and fine-tune everything (+5.0±0.0 points against "
+            "scratch).",
+            (
+                SURE,
+                ON_TEST,
+                "Freezing is shown to cost accuracy from n = 1 on: -4.0±0.0 points there (all "
+                "cuts tested together).",
+                "Fine-tuned transfer gains accuracy: +2.0±0.0 points, mean of n = 1 to 4.",
+            ),
+        ),
+        (
+            HARMFUL,
+            "Train from scratch.",
+            (
+                SURE,
+                ON_TEST,
+                "Freezing is shown to cost accuracy from n = 1 on: -5.0±0.0 points there (all "
+                "cuts tested together).",
+                "Fine-tuned transfer loses accuracy: -7.5±0.0 points, mean of n = 1 to 4.",
+            ),
+        ),
+        (
+            HELPFUL,
+            "Transfer the first 3 layers and freeze them (+10.0±0.0 points against scratch).",
+            (SURE, ON_TEST, "Freezing is not shown to cost accuracy at any n.", NO_GAIN),
+        ),
+    ],
+    ids=["free up to two", "tuned gains", "harmful", "frozen gains"],
+)
+def test_without_noise_every_word_follows_from_the_gains(gains, verdict, reasons):
+    found = advice(gains, noise=0.0)
+    assert (found.verdict, found.reasons, found.group) == (verdict, reasons, "distant")
+    by_arm = {option.arm: option.gain for option in found.options}
+    for arm, gain in by_arm.items():
+        assert gain == pytest.approx(gains.get(arm.treatment, lambda _: 0.0)(arm.n))
+    assert by_arm[Arm(Treatment.BASE, 0)] == 0.0 and len(by_arm) == 9
+
+
+def test_of_ways_that_are_alike_the_one_that_trains_fewest_layers_is_taken():
+    """Fine-tuning trains all layers, as does scratch, which comes before it."""
+    (group,) = groups([row for row in table({}, noise=0.0) if row.treatment != "AnB"])
+    found = advise(effects(group, {}.get))
+    assert found.choice is not None and found.choice.name == "train from scratch"
+    assert found.reasons[1] == (
+        "As good: transfer the first layer and fine-tune everything, transfer the first 2 layers "
+        "and fine-tune everything, transfer the first 3 layers and fine-tune everything, transfer "
+        "the first 4 layers and fine-tune everything."
+    )
+    assert not any("Freezing" in reason for reason in found.reasons)
+
+
+@pytest.mark.parametrize(("margin", "n"), [(0.011, 3), (0.009, 2)])
+def test_what_is_within_the_margin_is_as_good(margin, n):
+    gains = {"AnB": lambda n: -0.01 if n == 3 else -0.05 * (n > 3)}
+    (group,) = groups(table(gains, noise=0.0))
+    found = advise(effects(group, {}.get), margin=margin)
+    assert found.choice is not None and found.choice.arm == Arm(Treatment.TRANSFER, n)
+    assert found.reasons[0].startswith(f"Within {100 * margin:g} points of the best of 9 ways")
+
+
+def test_a_choice_by_validation_images_is_told_by_test_images():
+    """On validation images two layers may be frozen; on test images that costs three points."""
+    (test,) = groups(table({"AnB": lambda n: -0.03 * (n >= 2)}, noise=0.0))
+    (validation,) = groups(table(FREE_TO_TWO, noise=0.0))
+    judged = effects(validation, {}.get)
+    found = advise(replace(effects(test, {}.get), validation=judged))
+    assert found.choice is not None and found.choice.arm == Arm(Treatment.TRANSFER, 2)
+    assert found.choice.gain == pytest.approx(-0.03)
+    assert "-3.0±0.0 points against scratch" in found.verdict
+    assert found.reasons[2] == (
+        "Ways are compared on validation images; what they gain is told on test images."
+    )
+
+
+def test_chances_are_those_of_students_distribution():
+    """One way of transfer, some seeds: how often a draw of its gain is within the margin of 0."""
+    gains = [-0.004, -0.03, -0.01]
+    rows = [
+        replace(row, top1=0.7 + gains[row.seed] * (row.treatment == "AnB"))
+        for row in table({}, seeds=3, layers=2, treatments=("AnB",), noise=0.0)
+    ]
+    (group,) = groups(rows)
+    found = advise(effects(group, {}.get, replicates=20_000))
+    chances = {option.name: option.chance for option in found.options}
+    mean = np.mean(gains)
+    # Draws are of a multinomial of two: few values, widened by the root of 2 over chi-squared.
+    assert chances["transfer the first layer and freeze them"] == pytest.approx(
+        _within(mean, gains, lambda gain: gain >= -0.01), abs=0.01
+    )
+    assert chances["train from scratch"] == pytest.approx(
+        _within(mean, gains, lambda gain: gain <= 0.01), abs=0.01
+    )
+
+
+def _within(mean, gains, inside):
+    """Over all equally likely draws of two of three seeds, weighted up, and widened."""
+    random = np.random.default_rng(1)
+    deviations = np.array(gains) - mean
+    draws = [(deviations[i] + deviations[j]) / 2 for i in range(3) for j in range(3)]
+    wider = np.sqrt(2 / random.chisquare(2, (20_000, 1)))
+    return np.mean([inside(gain) for gain in (mean + np.array(draws) * wider).ravel()])
+
+
+def test_undecided_names_the_most_probable_and_what_is_not_excluded():
+    found = advice({"AnB": lambda n: -0.002 * n}, seeds=3, noise=0.03)
+    first, *rest = found.options
+    assert list(found.options) == sorted(found.options, key=lambda option: -option.chance)
+    names = [option.name for option in rest if option.chance >= 0.05]
+    assert found.verdict.startswith(f"Undecided. Most probable: {first.name} (")
+    assert found.reasons[0] == (
+        f"No way is shown to be within a point of the best: this one is in {first.chance:.1%} of "
+        f"the replicates; not excluded are {', '.join(names)}."
+    )
+    assert found.reasons[-1] == (
+        "More seeds or splits would decide: intervals shrink with the root of their number."
+    )
+
+
+def test_of_one_seed_the_highest_is_told():
+    found = advice(HELPFUL, seeds=1, noise=0.0)
+    assert (found.verdict, found.reasons, found.options) == (
+        "Undecided: one seed shows no spread. Highest so far: transfer the first 3 layers and "
+        "freeze them (+10.0 points against scratch).",
+        ("Run with two seeds or more.", ON_TEST),
+        (),
+    )

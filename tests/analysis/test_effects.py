@@ -168,3 +168,24 @@ def test_a_target_can_be_looked_at_alone():
     only_b = effects(of_targets(group, "B"), NONE)
     assert {place.target for place in only_b.group.places} == {"B"}
     assert only_b.of(ACCURACY, Treatment.BASE)[0].mean == pytest.approx(0.775, abs=0.005)
+
+
+def test_cuts_that_are_alike_are_adjusted_alike():
+    """Holm's adjusted p never falls: of four equal ones each is four times what it was."""
+    gains = [-0.02, -0.03, -0.01, -0.025, -0.015, -0.02]
+    rows = [
+        replace(row, top1=0.7 + gains[row.seed] * (row.treatment == "AnB"))
+        for row in table({}, noise=0.0)
+    ]
+    found = only(rows).of(GAIN, Treatment.TRANSFER)
+    assert len(found) == 4 and 0 < found[0].p < 0.01
+    assert [e.p_some for e in found] == pytest.approx([4 * found[0].p] * 4)
+
+
+def test_pooled_intervals_are_welchs():
+    rows = table({"AnB": lambda n: -0.01 * n}, noise=0.01, seeds=3)
+    effect = only(rows).of(GAIN, Treatment.TRANSFER)[0]
+    arms = [[row.top1 for row in rows if row.n == n and row.treatment == t]
+            for t, n in (("AnB", 1), ("base", 0))]  # fmt: skip
+    interval = stats.ttest_ind(*arms, equal_var=False).confidence_interval(0.95)
+    assert (effect.pooled_low, effect.pooled_high) == pytest.approx((interval.low, interval.high))

@@ -142,7 +142,7 @@ def test_a_full_disk_keeps_what_is_prepared(tars, tmp_path, monkeypatch):
     part = originals.parts[0]
     names = originals.class_names
     whole = prepare_part(part, SETTINGS, folder, names)
-    monkeypatch.setattr(prepared_part, "record_writer", lambda: FullWriter)
+    monkeypatch.setattr(prepared_part, "ArrayRecordWriter", FullWriter)
     with pytest.raises(OSError, match="No space left"):
         prepare_part(originals.parts[1], SETTINGS, folder, names)
     stamp = stamp_of(part, SETTINGS)

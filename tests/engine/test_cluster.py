@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 
 import pytest
 
+from transfer_jax.engine import tpu_machine
 from transfer_jax.engine.cluster import ClusterError, Place, first_host, place_in_cluster
 from transfer_jax.engine.tpu_machine import with_metadata
 
@@ -81,6 +82,10 @@ TABLE = {
     "requeue": ({**STEP, "SLURM_RESTART_COUNT": "2"}, TASK_2),
     "a task that is none of the step's": ({**STEP, "SLURM_PROCID": "4"}, None),
     "Open MPI": (OPEN_MPI, Place("10.96.0.1:62624", 2, 1, (1,))),
+    "Open MPI, a rank a machine: all its GPUs": (
+        {**OPEN_MPI, "OMPI_COMM_WORLD_LOCAL_SIZE": "1", "OMPI_COMM_WORLD_LOCAL_RANK": "0"},
+        Place("10.96.0.1:62624", 2, 1),
+    ),
     "Open MPI within sbatch": (
         {**STEP, **OPEN_MPI}, Place("10.96.0.1:62624", 2, 1, (1,)),
     ),
@@ -106,6 +111,10 @@ ON_TPU = {
         Place("10.0.0.1:8482", 2, 1),
     ),
     "two slices": (SLICES, Place("first.t:8482", 8, 5)),
+    "two slices, the first machine not said": (
+        {k: v for k, v in SLICES.items() if k != "MEGASCALE_COORDINATOR_ADDRESS"},
+        Place("t-0.t:8482", 8, 5),
+    ),
     "empty": (dict.fromkeys(SLICES, ""), None),
     "a list of one and a comma": ({"TPU_WORKER_HOSTNAMES": "a,"}, None),
     "junk of slices": ({**POD, "MEGASCALE_NUM_SLICES": "x"}, Place("t-0.t:8482", 4, 1)),
@@ -150,8 +159,10 @@ def test_a_tpu_of_several_that_does_not_know_which_is_told_so(worker):
     environment = {"TPU_WORKER_HOSTNAMES": POD["TPU_WORKER_HOSTNAMES"]}
     if worker is not None:
         environment["TPU_WORKER_ID"] = worker
-    with pytest.raises(ClusterError, match=r"TPU_WORKER_ID is '.*'; allowed: 0 \.\.\. 3"):
+    told = f"TPU_WORKER_ID is '{worker or ''}'; allowed: 0 ... 3, since this TPU is one of 4"
+    with pytest.raises(ClusterError) as error:
         place_in_cluster(environment, on_tpu=True)
+    assert str(error.value) == told
 
 
 @pytest.mark.parametrize(
@@ -205,3 +216,71 @@ def test_a_tpu_machine_whose_metadata_name_no_others_is_one_of_its_own(server, m
     assert place_in_cluster(with_metadata(server), True) is None
     monkeypatch.setattr(Metadata, "held", {})
     assert place_in_cluster(with_metadata(server), True) is None
+
+
+@pytest.mark.parametrize(
+    ("devices", "vendor", "driver", "asked", "found"),
+    [
+        ("accel0", "0x1ae0", True, "", True),
+        ("vfio/0", "0x1ae0", True, "", True),
+        ("accel0", "0x1ae0", True, "cpu,tpu", True),
+        ("accel0", "0x1ae0", True, "cpu", False),
+        ("accel0", "0x1ae0", False, "", False),
+        ("accel0", "0x10de", True, "", False),
+        ("nvidia0", "0x1ae0", True, "", False),
+    ],
+)
+def test_a_tpus_machine_has_googles_devices_and_their_driver(
+    devices, vendor, driver, asked, found, tmp_path, monkeypatch
+):
+    for place, text in (("dev/" + devices, ""), ("sys/bus/pci/devices/0/vendor", vendor + "\n")):
+        path = tmp_path / place
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+    monkeypatch.setattr(tpu_machine, "Path", lambda name: tmp_path / name[1:])
+    specs = {"libtpu": "there" if driver else None}
+    monkeypatch.setattr(tpu_machine.importlib.util, "find_spec", specs.__getitem__)
+    assert tpu_machine.computes_on_tpu({"JAX_PLATFORMS": asked}) is found
+
+
+def test_metadata_add_to_what_the_environment_says(server):
+    own = {**server, "MEGASCALE_SLICE_ID": "1", "X": "y"}
+    assert with_metadata(own) == {
+        **own,
+        "TPU_WORKER_HOSTNAMES": "10.1.0.2,10.1.0.3",
+        "TPU_WORKER_ID": "1",
+        "MEGASCALE_NUM_SLICES": "2",
+        "MEGASCALE_COORDINATOR_ADDRESS": "10.1.0.2:8080",
+    }
+    for name in ("TPU_PROCESS_ADDRESSES", "TPU_WORKER_HOSTNAMES", "TPU_SKIP_MDS_QUERY"):
+        assert with_metadata({name: "1"}) == {name: "1"}
+
+
+def test_metadata_that_cannot_be_asked_are_asked_again_and_told(monkeypatch):
+    slept = []
+    monkeypatch.setattr(tpu_machine.time, "sleep", slept.append)
+    message = (
+        r"^this TPU's metadata \(localhost:1\) cannot be asked for its neighbours: .*refused.*; "
+        "TPU_SKIP_MDS_QUERY=1 takes it for a machine of its own$"
+    )
+    with pytest.raises(ClusterError, match=message):
+        with_metadata({"GCE_METADATA_IP": "localhost:1"})
+    assert slept == [0.0, 0.5, 1.0, 1.5]
+
+
+def test_an_answer_that_is_an_error_is_asked_again(server, monkeypatch):
+    monkeypatch.setattr(tpu_machine.time, "sleep", lambda _: None)
+    asked = []
+
+    def failing(self):
+        asked.append(self.path)
+        self.send_response(503 if len(asked) < 3 else 200)
+        self.end_headers()
+        self.wfile.write(b"only")
+
+    monkeypatch.setattr(Metadata, "do_GET", failing)
+    assert with_metadata(server)["TPU_WORKER_HOSTNAMES"] == "only"
+    path = "/computeMetadata/v1/instance/attributes/"
+    assert asked == [path + "worker-network-endpoints"] * 3 + [
+        path + "agent-worker-number", path + "tpu-env",
+    ]  # fmt: skip

@@ -16,6 +16,7 @@ def test_a_convolution_is_counted_by_hand():
     x, kernel = jnp.ones((2, 8, 8, 3)), jnp.ones((3, 3, 3, 5))
     forward = 2 * 8 * 8 * 5 * 3 * 3 * 3
     assert multiply_adds(convolve, x, kernel) == forward
+    assert type(multiply_adds(convolve, x, kernel)) is int
     grads = jax.grad(lambda x, k: convolve(x, k).sum(), argnums=(0, 1))
     assert multiply_adds(grads, x, kernel) == 3 * forward
     strided = multiply_adds(lambda x, k: convolve(x, k, 2), x, kernel)

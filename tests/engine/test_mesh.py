@@ -157,3 +157,15 @@ def test_more_processes_than_columns_can_use_are_refused(monkeypatch):
     check_processes(4, mesh)
     with pytest.raises(MeshError, match=r"4 processes of 1 devices .* 3 columns x 1 .* start 3"):
         check_processes(3, mesh)
+
+
+def test_a_process_of_several_devices_may_be_needed_for_one_column_more(monkeypatch):
+    """Four processes of two devices: three columns keep two of them busy, seven all four."""
+    monkeypatch.setattr(jax, "process_count", lambda: 4)
+    monkeypatch.setattr(jax, "devices", lambda: [jax.local_devices()[0]] * 8)
+    check_processes(7, column_mesh())
+    with pytest.raises(MeshError, match="start 2 or fewer"):
+        check_processes(3, column_mesh())
+    check_processes(4, column_mesh(data=2))
+    with pytest.raises(MeshError, match=r"3 columns x 2 devices .* start 3 or fewer"):
+        check_processes(3, column_mesh(data=2))

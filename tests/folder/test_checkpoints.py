@@ -1,4 +1,5 @@
 import jax.numpy as jnp
+import numpy as np
 import pytest
 
 from transfer_jax import diff
@@ -32,3 +33,16 @@ def test_a_network_of_another_shape_is_refused(tmp_path, like):
 def test_a_missing_checkpoint_is_told(tmp_path):
     with pytest.raises(CheckpointError, match="holds no network"):
         restore(tmp_path / "none", TREE)
+
+
+def test_why_a_checkpoint_cannot_be_read_is_told_in_one_line(tmp_path):
+    like = {"a": {"kernel": np.zeros((2, 3), np.float32)}}
+    save(tmp_path / "net", like)
+    other = {"b": {"kernel": np.zeros((2, 3), np.float32)}}
+    for path, asked in ((tmp_path / "none", like), (tmp_path / "net", other)):
+        with pytest.raises(CheckpointError) as error:
+            restore(path, asked)
+        start = f"{path} holds no network of this shape: "
+        reason = str(error.value).removeprefix(start)
+        assert str(error.value).startswith(start) and len(reason) > 4
+        assert "\n" not in reason and len(reason) <= 200

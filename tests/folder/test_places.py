@@ -78,3 +78,12 @@ def test_every_door_asks(tiny_config):
     for use in (save, restore):
         with pytest.raises(PlaceError):
             use(Path("gs://b/a"), {})
+
+
+@pytest.mark.parametrize("path", ["", "  ", "a\nb", "runs/\x00", "\t"])
+def test_what_is_no_path_is_told(path):
+    with pytest.raises(PlaceError) as error:
+        place(path, "workdir")
+    assert str(error.value) == (
+        f"workdir is {path!r}; allowed: the path of a folder, such as runs/a"
+    )

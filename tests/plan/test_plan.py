@@ -123,3 +123,19 @@ def test_the_memory_estimate_is_near_what_xla_plans():
     analysis = step.lower(*shapes).compile().memory_analysis()
     planned = analysis.temp_size_in_bytes + analysis.argument_size_in_bytes
     assert 0.8 < largest.memory / planned < 1.25
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "attribute"),
+    [
+        ("data.shift", 2, "shift"),
+        ("data.crop", 20, "crop"),
+        ("data.mirror", False, "mirror"),
+        ("data.mirror", True, "mirror"),
+        ("frozen_dropout", False, "frozen_dropout"),
+        ("packing", "vmap", "packing"),
+    ],
+)
+def test_what_a_config_says_of_a_step_is_what_its_program_does(field, value, attribute):
+    plan = make_plan(load_config("fashion_mnist", [*TINY, f"--config.{field}={value}"]))
+    assert getattr(plan.program((Cut(1, False),)), attribute) == value

@@ -224,6 +224,8 @@ def test_a_beat_changes_the_file_in_its_place(tmp_path, monkeypatch):
         end = time.monotonic() + 20
         while held.record["beat"] < 12 and time.monotonic() < end:
             time.sleep(0.05)
+        assert held.record["beat"] >= 12
+        assert json.loads(path.read_text())["beat"] >= 11
         assert path.stat().st_ino == number
         assert list(tmp_path.iterdir()) == [path]
         held.check()
@@ -263,3 +265,70 @@ def test_a_lock_that_cannot_be_written_is_not_left_half_made(tmp_path, monkeypat
     with pytest.raises(OSError, match=r"No space left on device.*lock\.json"):
         Lock(epath.Path(tmp_path / "lock.json")).__enter__()
     assert not (tmp_path / "lock.json").exists()
+
+
+def beside(path: Path, monkeypatch, steps: list[str]) -> None:
+    """Let something happen to a lock at each look of the one who watches it."""
+    late = path.with_name("late")
+    happen = {
+        "goes": lambda: path.rename(late),
+        "stays": lambda: None,
+        "comes": lambda: late.rename(path),
+        "beats": lambda: written(path, home="elsewhere", beat=2),
+    }
+    left = iter(steps)
+    monkeypatch.setattr(lock.time, "sleep", lambda _: happen[next(left)]())
+
+
+def test_a_lock_may_be_missing_twice_in_a_row_and_again_later(tmp_path, monkeypatch):
+    path = tmp_path / "lock.json"
+    written(path, home="elsewhere")
+    steps = ["goes", "stays", "comes", "goes", "stays", "beats"]
+    beside(path, monkeypatch, steps)
+    with pytest.raises(LockError, match="is in use by"), Lock(epath.Path(path)):
+        pass
+
+
+def test_a_lock_that_is_missing_three_times_in_a_row_is_gone(tmp_path, monkeypatch):
+    path = tmp_path / "lock.json"
+    written(path, home="elsewhere")
+    beside(path, monkeypatch, ["goes", "stays", "stays"])
+    with Lock(epath.Path(path)) as held:
+        assert json.loads(path.read_text())["token"] == held.record["token"]
+
+
+def test_an_owner_who_misses_its_file_for_half_a_beat_has_lost_it(tmp_path, monkeypatch):
+    clock, path = [100.0], epath.Path(tmp_path / "lock.json")
+    monkeypatch.setattr(lock, "_now", lambda: clock[0])
+    with Lock(path) as held:
+        for seconds, there, lost in (
+            (0, False, False),
+            (lock.BEAT / 2, False, False),
+            (0, True, False),
+            (1, False, False),
+            (lock.BEAT / 2, False, False),
+            (0.1, False, True),
+        ):
+            clock[0] += seconds
+            (written(path, **held.record) if there else path.unlink(missing_ok=True))
+            assert held._renew() == there
+            assert bool(held.lost) == lost
+        with pytest.raises(LockError, match=r"lock\.json is gone; stopped"):
+            held.check()
+
+
+@pytest.mark.parametrize(("watch", "pause"), [(25.0, 1.0), (2.0, 0.2)])
+def test_a_lock_is_looked_at_ten_times_or_every_second(watch, pause, tmp_path, monkeypatch):
+    path, slept = tmp_path / "lock.json", []
+    written(path, home="elsewhere")
+    monkeypatch.setattr(lock, "WATCH", watch)
+
+    def sleep(seconds: float) -> None:
+        slept.append(seconds)
+        path.unlink(missing_ok=True)
+
+    monkeypatch.setattr(lock.time, "sleep", sleep)
+    said = []
+    with Lock(epath.Path(path), said.append):
+        assert slept == [pause] * 3
+    assert said[0].endswith(f"is there: watching it for {watch:g} s")

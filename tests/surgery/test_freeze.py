@@ -1,11 +1,12 @@
 """What a frozen optimizer promises."""
 
 import jax
+import jax.numpy as jnp
 import optax
 import pytest
 
 from tests.surgery.nets import FROZEN, GRADS, PARAMS
-from transfer_jax import SelectionError, diff, freeze, partition
+from transfer_jax import SelectionError, diff, freeze, freeze_stats, partition
 
 
 @pytest.mark.parametrize(
@@ -35,3 +36,11 @@ def test_frozen_leaves_stay_identical_to_the_bit_and_have_no_state(tx):
 def test_a_mask_of_another_structure_is_refused():
     with pytest.raises(SelectionError, match="not in both: \\['fc2/kernel'\\]"):
         freeze(optax.sgd(0.1), {"conv1": {"kernel": True}}).init(PARAMS)
+
+
+@pytest.mark.parametrize("of_arrays", [jax.jit, lambda function: function], ids=["traced", "not"])
+def test_statistics_stay_where_a_mask_of_arrays_is_true(of_arrays):
+    before, after = {"bn": jnp.zeros(2), "bo": jnp.zeros(2)}, {"bn": jnp.ones(2), "bo": jnp.ones(2)}
+    frozen = {"bn": jnp.array([True, False]), "bo": jnp.array(False)}
+    found = of_arrays(freeze_stats)(before, after, frozen)
+    assert (found["bn"].tolist(), found["bo"].tolist()) == ([0.0, 1.0], [1.0, 1.0])

@@ -72,3 +72,11 @@ def test_reinitialise_takes_fresh_leaves():
     result = reinitialise(net(1.0), net(0.0), "fc2/*")
     assert result["fc2"]["kernel"].sum() == 0
     assert result["conv1"]["kernel"].sum() == 6
+
+
+def test_the_longest_first_keys_decide_a_new_name():
+    donor = {"a": {"b": {"k": jnp.ones(1)}, "c": {"k": jnp.full(1, 2.0)}}}
+    recipient = {"x": {"c": {"k": jnp.zeros(1)}}, "y": {"k": jnp.zeros(1)}}
+    for rename in ({"a": "x", "a/b": "y"}, {"a/b": "y", "a": "x"}):
+        result = graft(recipient, donor, "**", rename=rename)
+        assert (result["x"]["c"]["k"].item(), result["y"]["k"].item()) == (2.0, 1.0)

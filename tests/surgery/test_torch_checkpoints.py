@@ -15,6 +15,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import transfer_jax as tj
+from transfer_jax.surgery.plain_pickles import PickleError
+from transfer_jax.surgery.torch_checkpoints import unfold
 
 MAGIC, PROTOCOL = 0x1950A86A20F9469CFC6C, 1001
 FUZZ = settings(
@@ -262,6 +264,97 @@ def test_a_hostile_pickle_is_one_clear_error(tmp_path, monkeypatch, attack, form
     assert peak < 64e6
     assert len(str(caught.value)) < 500 and "\n" not in str(caught.value)
     assert [file.name for file in tmp_path.iterdir()] == ["net.pth"]
+
+
+CONTAINERS = {
+    "it is a tar file of PyTorch before 0.2; save it again": bytes(257) + b"ustar" + bytes(300),
+    "it is a program of TorchScript; save its state_dict instead": zipped(
+        {}, {}, **{"constants.pkl": b""}
+    ),
+    "it holds 2 pickles, one is needed": zipped({}, {}, **{"deeper/data.pkl": b""}),
+    "it begins like no checkpoint that is known": pickled(MAGIC) + pickled(7),
+    "its pickle is damaged: pickle exhausted before seeing STOP": pickled(MAGIC)[:-1],
+    "data/0 is missing": zipped(STATE["whole"], {}),
+}
+
+
+@pytest.mark.parametrize("reason", CONTAINERS)
+def test_what_is_wrong_with_a_container_is_told(tmp_path, reason):
+    with pytest.raises(tj.TreeFileError) as caught:
+        load(tmp_path / "net.pth", CONTAINERS[reason])
+    assert str(caught.value).endswith(f"is damaged or no checkpoint of PyTorch: {reason}")
+
+
+def test_a_storage_in_a_row_must_be_there_whole(tmp_path):
+    value, records = {"a": STATE["whole"]}, {"0": RECORDS["0"]}
+    assert load(tmp_path / "net.pth", in_a_row(value, records, {"0": 12}))["a"].shape == (3, 4)
+    for counts, cut in (({"0": 13}, 0), ({"0": 12}, 1)):
+        content = in_a_row(value, records, counts)
+        with pytest.raises(tj.TreeFileError, match="a storage promises more than the file holds"):
+            load(tmp_path / "net.pth", content[: len(content) - cut])
+
+
+REASONS = {
+    "system": "it asks for posix.system; allowed: tensors and plain data",
+    "a dotted name": "it asks for torch._utils._rebuild_tensor_v2.__globals__; allowed: tensors "
+    "and plain data",
+    "a name that is no text": "its pickle is damaged: sequence item 0: expected str instance, "
+    "tuple found",
+    "an instance": "the opcode INST is not allowed",
+    "newobj_ex": "the opcode NEWOBJ_EX is not allowed",
+    "attributes of a list": "it sets attributes of a list",
+    "calls text": "it calls str, which is not allowed",
+    "calls without a tuple": "it calls collections.OrderedDict, which is not allowed",
+    "items of a list": "it sets items of something that is no dict",
+    "a key that is a list": "a key is of list; allowed: text and numbers",
+    "a bare function": "it holds torch._utils._rebuild_tensor_v2 bare, which is no data",
+    "a bare storage": "it holds a storage bare, which is no data",
+    "an id that is text": "a storage makes no sense",
+    "an id of a module": "a storage makes no sense",
+    "an id that lies of its class": "a storage makes no sense",
+    "fewer than none": "a storage makes no sense",
+    "an id of nothing": "data/9 is missing",
+    "beyond by offset": "a tensor reaches beyond its storage",
+    "beyond by stride": "a tensor reaches beyond its storage",
+    "more than there is": "a tensor reaches beyond its storage",
+    "a negative stride": "a tensor's storage, shape or strides make no sense",
+    "a tensor without a storage": "a tensor's storage, shape or strides make no sense",
+    "many axes": "a tensor's shape and strides make no sense",
+    "strides of another rank": "a tensor's shape and strides make no sense",
+    "a shape of text": "a tensor's shape and strides make no sense",
+    "spread without end": "its tensors are much larger than the file",
+    "a parameter of text": "a parameter holds no tensor",
+    "a list that holds itself": "it is nested too deeply, or unfolds without end",
+    "deep": "it is nested too deeply, or unfolds without end",
+    "one list in many dicts": "it calls functions with the same large arguments again",
+    "an empty stack": "its pickle is damaged: nothing on the stack",
+    "no such memory": "its pickle is damaged: 5",
+}
+
+
+@pytest.mark.parametrize("attack", REASONS)
+def test_what_is_wrong_with_a_pickle_is_told(tmp_path, attack):
+    with pytest.raises(tj.TreeFileError) as caught:
+        load(tmp_path / "net.pth", zipped({"a": ATTACKS[attack]}, RECORDS))
+    path = tmp_path / "net.pth"
+    assert str(caught.value) == f"{path} is damaged or no checkpoint of PyTorch: {REASONS[attack]}"
+
+
+@pytest.mark.parametrize("wrap", [lambda x: [x], lambda x: {"a": x}, lambda x: (x,)])
+def test_a_tree_may_be_64_deep(wrap):
+    """Whatever its branches are."""
+    tree: Any = 1
+    for _ in range(64):
+        tree = wrap(tree)
+    assert unfold(tree, 100, array_of=lambda _: None) == tree
+    with pytest.raises(PickleError, match="nested too deeply"):
+        unfold(wrap(tree), 100, array_of=lambda _: None)
+
+
+def test_a_tree_may_unfold_to_sixteen_nodes_an_opcode():
+    assert len(unfold([0] * 31, 2, array_of=lambda _: None)) == 31
+    with pytest.raises(PickleError, match="unfolds without end"):
+        unfold([0] * 32, 2, array_of=lambda _: None)
 
 
 def test_attributes_are_left_out(tmp_path):

@@ -22,7 +22,6 @@ from transfer_jax.data.prepared_part import (
     Preparation,
     finished,
     prepare_part,
-    record_writer,
     sha256_of,
     stamp_of,
     stem_of,
@@ -60,9 +59,7 @@ def prepare(
       RecordsError: the folder holds another dataset, the disk is full, or no image can be used.
       OriginalsError: a file is damaged; all other parts that were begun are finished first.
       PlaceError: the folder is not on this machine.
-      ExtraError: what writes records is not installed.
     """
-    record_writer()
     folder = local(folder, "data.folder")
     if not claim(folder, settings, originals, workers):
         return

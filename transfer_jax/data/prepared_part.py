@@ -6,9 +6,10 @@ import os
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
+from array_record.python.array_record_module import ArrayRecordWriter
 from etils import epath
 
 from transfer_jax.data.class_sums import ClassSums, statistics_file
@@ -17,11 +18,7 @@ from transfer_jax.data.image_set import SUBSETS, TRAIN
 from transfer_jax.data.manifest import VERSION
 from transfer_jax.data.originals.part import Original, Part
 from transfer_jax.data.records import pack, unpack
-from transfer_jax.folder.extras import needs
 from transfer_jax.folder.whole_file import write_whole
-
-if TYPE_CHECKING:
-    from array_record.python.array_record_module import ArrayRecordWriter
 
 STAMP_SHOWN = 16
 
@@ -151,7 +148,7 @@ def prepare_part(
     # Two preparations at once write the same, each to a file of its own.
     path, partial = folder / f"{stem}.array_record", folder / f".{stem}.{os.getpid()}.partial"
     written = _Written(settings, class_names)
-    writer = record_writer()(str(partial), "group_size:1,uncompressed")
+    writer = ArrayRecordWriter(str(partial), "group_size:1,uncompressed")
     try:
         for original in part.read():
             if (record := written.add(original)) is not None:
@@ -253,18 +250,7 @@ def _decoded(original: Original, form: ImageForm) -> Decoded:
     return decode_array(original.content, form)
 
 
-def record_writer() -> "type[ArrayRecordWriter]":
-    """What writes records.
-
-    Raises:
-      ExtraError: it is not installed.
-    """
-    with needs("images", "Preparing images"):
-        from array_record.python.array_record_module import ArrayRecordWriter
-    return ArrayRecordWriter
-
-
-def _close(writer: "ArrayRecordWriter", partial: Path) -> None:
+def _close(writer: ArrayRecordWriter, partial: Path) -> None:
     try:
         writer.close()
     except RuntimeError as error:

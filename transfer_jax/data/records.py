@@ -15,7 +15,6 @@ from PIL import Image
 from transfer_jax.data.class_sums import ClassSum, read_sums, squares_of, statistics_file
 from transfer_jax.data.image_set import SUBSETS, ImageSet
 from transfer_jax.data.manifest import Manifest, RecordsError, Shard
-from transfer_jax.folder.extras import needs
 
 JPEG_QUALITY = 95
 # Images that wait in memory while a mean image is made of single ones.
@@ -84,8 +83,7 @@ class StoredImages:
     def records(self) -> Sequence[bytes]:
         """The records, by number."""
         # Only a run that reads from disk pays for Grain and its threads.
-        with needs("images", "Reading prepared images"):
-            import grain
+        import grain
 
         files = [str(self.folder / shard.file) for shard in self.manifest.shards if shard.labels]
         return grain.sources.ArrayRecordDataSource(files)  # pyright: ignore

@@ -15,7 +15,6 @@ from transfer_jax.data.originals.tars import imagenet_tars
 from transfer_jax.data.originals.tfds import tfds_dataset
 from transfer_jax.data.own_images import own_images
 from transfer_jax.data.records import open_records
-from transfer_jax.folder.extras import needs
 from transfer_jax.folder.places import local
 from transfer_jax.grid.registry import is_own
 
@@ -169,13 +168,9 @@ def check_prepared(images: ImageSet, source: str, folder: str) -> None:
 
     Raises:
       RecordsError: they are not; how to prepare them is said.
-      ExtraError: what reads them is not installed.
     """
     if isinstance(images.images, Unprepared):
         raise RecordsError(unprepared_message(source, folder))
-    if images.streamed:
-        with needs("images", "Reading prepared images"):
-            import grain  # noqa: F401
 
 
 def unprepared_message(source: str, folder: str) -> str:

@@ -11,7 +11,6 @@ from transfer_jax.data.image_set import ImageSet
 from transfer_jax.data.order import BatchOrder
 from transfer_jax.data.records import StoredImages
 from transfer_jax.data.workers import end_with_parent, signals_left_to_this_process
-from transfer_jax.folder.extras import needs
 
 if TYPE_CHECKING:  # It takes seconds to import, and only a stream needs it.
     from grain import DatasetIterator
@@ -105,8 +104,7 @@ def stream(source: BatchSource, reading: Reading, start: int = 0) -> Iterator[Ho
     Raises:
       StreamError: a record is damaged, or a worker process is gone.
     """
-    with needs("images", "Reading prepared images"):
-        import grain
+    import grain
 
     # More threads than batches in memory would have nothing to do.
     threads = min(reading.threads, reading.ahead)

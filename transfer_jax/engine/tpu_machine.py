@@ -79,7 +79,7 @@ def _attribute(server: str, name: str) -> str:
     )
     # A machine is asked directly, whatever proxy leads to the world.
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-    reason: object = ""
+    reason = ""
     for attempt in range(TRIES):
         time.sleep(0.5 * attempt)
         try:
@@ -88,9 +88,9 @@ def _attribute(server: str, name: str) -> str:
         except urllib.error.HTTPError as error:
             if error.code == 404:
                 return ""
-            reason = error
+            reason = str(error)  # the error itself would keep its connection open
         except OSError as error:
-            reason = error
+            reason = str(error)
     raise ClusterError(
         f"this TPU's metadata ({server}) cannot be asked for its neighbours: {reason}; "
         "TPU_SKIP_MDS_QUERY=1 takes it for a machine of its own"

@@ -13,7 +13,7 @@ def script(job: Job) -> str:
     return f"""#!/bin/bash
 set -euo pipefail
 python3 -m venv /opt/transfer_jax
-/opt/transfer_jax/bin/pip install '{job.package}[tpu,gcs,images]'
+/opt/transfer_jax/bin/pip install '{job.package}[tpu,gcs]'
 export PATH=/opt/transfer_jax/bin:$PATH
 for attempt in $(seq 100); do
   {job.run} && break

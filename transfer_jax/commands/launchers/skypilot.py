@@ -34,7 +34,7 @@ def task(job: Job) -> dict[str, Any]:
         "resources": resources,
         "num_nodes": 1,
         "workdir": ".",
-        "setup": f"pip install -e '.[{extra},gcs,images]'",
+        "setup": f"pip install -e '.[{extra},gcs]'",
         "run": job.run + ("" if found else PLACE),
     }
 
