@@ -51,6 +51,6 @@ def test_what_is_made_just_before_a_kill_is_freed(moment, tmp_path):
         [sys.executable, script], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     )
     # The process that frees what is left holds these pipes until it has done so.
-    made, complaints = process.communicate(timeout=60)
+    made, complaints = process.communicate(timeout=200)
     assert made.strip() and not complaints
     assert not [file.name for file in Path("/dev/shm").iterdir() if made.strip() in file.name]

@@ -23,6 +23,10 @@ SMALL = [
 ]
 
 
+# Far more steps than a test waits for; batches of many more would take seconds to draw.
+ENDLESS = "--config.steps=20000"
+
+
 def start(
     workdir: Path, *flags: str, devices: int = 1, command: str = "run", **environment: str
 ) -> subprocess.Popen[str]:
@@ -50,7 +54,7 @@ def run(workdir: Path, *flags: str, devices: int = 1, **environment: str) -> str
     return output
 
 
-def wait_for(what: str, condition, process: subprocess.Popen[str], seconds: float = 120) -> None:
+def wait_for(what: str, condition, process: subprocess.Popen[str], seconds: float = 300) -> None:
     """Wait until something has come about, while the process runs."""
     end = time.monotonic() + seconds
     while not condition():
@@ -60,8 +64,9 @@ def wait_for(what: str, condition, process: subprocess.Popen[str], seconds: floa
 
 
 def trains(workdir: Path) -> Callable[[], bool]:
-    """Whether a run has come to its second line of metrics."""
-    return lambda: any(f.stat().st_size > 500 for f in workdir.glob("metrics/*.jsonl"))
+    """Whether a run has told of its first steps."""
+    told = workdir / "progress.json"
+    return lambda: told.exists() and '"loss"' in told.read_text()
 
 
 def what_it_made(workdir: Path) -> dict[str, object]:

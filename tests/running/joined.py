@@ -51,7 +51,7 @@ def real(path: str) -> str:
 
 def ended(process: subprocess.Popen[str]) -> tuple[int, str]:
     """Its status and what it said."""
-    said = process.communicate(timeout=90)[0]
+    said = process.communicate(timeout=200)[0]
     return process.returncode, said
 
 

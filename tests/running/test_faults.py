@@ -108,7 +108,7 @@ def test_a_workdir_that_vanishes_ends_in_one_line(tmp_path):
 def test_a_workdir_that_cannot_be_made_is_told(tmp_path):
     (tmp_path / "file").touch()
     process = start(tmp_path / "file" / "run", *SMALL)
-    output = process.communicate(timeout=100)[0]
+    output = process.communicate(timeout=200)[0]
     assert process.returncode == 1
     assert "cannot be written: Not a directory" in output and "Traceback" not in output
 

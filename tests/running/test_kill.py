@@ -82,7 +82,7 @@ def test_a_signal_stops_after_a_checkpoint_and_says_how_to_go_on(number, whole, 
     process = start(workdir, *flags)
     wait_for("the conditions", lambda: len(list((workdir / "columns").glob("*"))) == 2, process)
     os.kill(process.pid, number)
-    output = process.communicate(timeout=60)[0]
+    output = process.communicate(timeout=200)[0]
     assert process.returncode == 128 + number, output
     assert f"{number.name}: stopping after a checkpoint" in output
     in_a_column = f"stopped by {number.name} at step" in output
@@ -112,11 +112,11 @@ def test_a_second_process_is_refused_while_the_first_is_alive(tmp_path):
     first = start(workdir, *SMALL)
     wait_for("the lock", (workdir / "lock.json").exists, first)
     second = start(workdir, *SMALL)
-    output = second.communicate(timeout=60)[0]
+    output = second.communicate(timeout=200)[0]
     assert second.returncode == 1
     assert f"is in use by process {first.pid} on " in output
     assert "Traceback" not in output
-    output = first.communicate(timeout=120)[0]
+    output = first.communicate(timeout=200)[0]
     assert first.returncode == 0, output
 
 

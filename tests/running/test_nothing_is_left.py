@@ -129,10 +129,10 @@ def test_nothing_is_left_of_a_run_that_reads_with_workers(end, data, room, tmp_p
     wait_for("batches in shared memory", room.memory, process)
     assert len(room.processes()) >= 3
     signalled(process.pid)
-    output = process.communicate(timeout=60)[0]
+    output = process.communicate(timeout=200)[0]
     assert process.returncode == status, output
     assert "Traceback" not in output and "Warning" not in output, output
-    patient = time.monotonic() + 15
+    patient = time.monotonic() + 60
     while (room.processes() or room.memory()) and time.monotonic() < patient:
         time.sleep(0.1)
     assert not room.processes() and not room.memory()

@@ -12,7 +12,7 @@ from transfer_jax.commands.launchers.job import Job
 from transfer_jax.commands.launchers.skypilot import task
 from transfer_jax.engine.cluster import place_in_cluster
 
-from .commands import SMALL, assert_same, start, wait_for
+from .commands import ENDLESS, SMALL, assert_same, start, wait_for
 from .joined import free_port
 from .test_processes import two
 
@@ -50,10 +50,10 @@ def test_a_pod_whose_first_machine_dies_goes_on_when_it_is_back(alone, tmp_path)
 
 def test_of_two_jobs_of_slurm_in_one_folder_the_second_is_refused(tmp_path):
     workdir = tmp_path / "run"
-    first = two(workdir, "--config.steps=100000")
+    first = two(workdir, ENDLESS)
     try:
         wait_for("the lock", (workdir / "lock.json").exists, first[0])
-        second = two(workdir, "--config.steps=100000")
+        second = two(workdir, ENDLESS)
         outputs = [process.communicate(timeout=200)[0] for process in second]
         assert [process.returncode for process in second] == [1, 1], outputs
         assert f"is in use by process {first[0].pid} on " in outputs[0]

@@ -11,7 +11,7 @@ import time
 
 import pytest
 
-from .commands import SMALL, assert_same, run, start, trains, wait_for
+from .commands import ENDLESS, SMALL, assert_same, run, start, trains, wait_for
 
 SIGNALS = [signal.SIGTERM, signal.SIGINT, signal.SIGHUP]
 
@@ -30,7 +30,7 @@ def test_a_signal_at_a_bad_moment_loses_nothing(moment, whole, tmp_path):
     process = start(workdir, *SMALL, **(compiled_here if moment == "compiling" else {}))
     wait_for(moment, lambda: MOMENTS[moment](workdir), process)
     process.send_signal(signal.SIGTERM)
-    output = process.communicate(timeout=60)[0]
+    output = process.communicate(timeout=200)[0]
     # Whose last column is written finishes its report: nothing is left to go on with.
     assert process.returncode == (0 if (workdir / "results.csv").exists() else 143), output
     assert "SIGTERM: stopping" in output and "Traceback" not in output
@@ -49,14 +49,14 @@ def test_a_signal_while_controls_are_measured_loses_no_finished_column(tmp_path)
             break
     before = {path.name for path in (workdir / "columns").glob("*.csv")}
     process.send_signal(signal.SIGTERM)
-    output = process.communicate(timeout=60)[0]
+    output = process.communicate(timeout=200)[0]
     assert process.returncode == 143 and "the same command goes on" in output, output
     assert {path.name for path in (workdir / "columns").glob("*.csv")} >= before
     assert before
     assert "networks, " in run(workdir, *flags)
 
 
-LONG = [*(flag for flag in SMALL if "steps=" not in flag), "--config.steps=100000",
+LONG = [*(flag for flag in SMALL if "steps=" not in flag), ENDLESS,
         "--config.checkpoint.minutes=0.0"]  # fmt: skip
 
 
@@ -75,7 +75,7 @@ def test_a_closed_terminal_stops_a_run_after_a_checkpoint(tmp_path):
     try:
         wait_for("training", trains(workdir), process)  # pyright: ignore
         closed.set()
-        assert process.wait(60) == 129
+        assert process.wait(200) == 129
     finally:
         closed.set()
         process.kill()
@@ -111,7 +111,7 @@ def test_a_signal_after_the_reader_has_left_is_a_stop_after_a_checkpoint(tmp_pat
     assert process.stdout
     process.stdout.close()
     process.send_signal(signal.SIGTERM)
-    assert process.wait(60) == 143
+    assert process.wait(200) == 143
     assert list(workdir.glob("checkpoints/*/*"))
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from tests.running.commands import SMALL, assert_same, run, what_it_made
+from tests.running.commands import SMALL, assert_same
 from transfer_jax.cli import main
 from transfer_jax.commands.launch import main as launch
 from transfer_jax.commands.launchers import gcluster, queued_resource, skypilot
@@ -100,9 +100,8 @@ def test_a_missing_engine_is_one_line(tmp_path, monkeypatch, capsys):
     assert "sky is not installed on this machine" in capsys.readouterr().err
 
 
-def test_two_local_processes_really_run(tmp_path):
+def test_two_local_processes_really_run(alone, tmp_path):
     flags = [*SMALL, "--config.devices_per_column=1"]
-    run(tmp_path / "one", *flags)
     environment = {
         **os.environ,
         "XLA_FLAGS": "--xla_force_host_platform_device_count=1",
@@ -115,7 +114,7 @@ def test_two_local_processes_really_run(tmp_path):
         env=environment, capture_output=True, text=True, timeout=300,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
-    assert_same(tmp_path / "two", what_it_made(tmp_path / "one"))
+    assert_same(tmp_path / "two", alone)
 
 
 def test_a_terminals_ctrl_c_reaches_each_process_once(capfd):
