@@ -26,8 +26,8 @@ ROOMS = [
     "surgery", "grid", "folder", "models", "data", "engine", "plan", "analysis", "running",
     "commands",
 ]  # fmt: skip
-# The doors: of `import`, of `python -m`, of the shell.
-DOORS = {"__init__.py", "__main__.py", "cli.py"}
+# The doors: of `import`, now and before the rooms, of `python -m`, of the shell.
+DOORS = {"__init__.py", "old_names.py", "__main__.py", "cli.py"}
 
 
 def functions() -> Iterator[tuple[Path, ast.FunctionDef, bool]]:

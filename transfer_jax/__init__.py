@@ -1,7 +1,10 @@
 """transfer_jax: how many layers of a network to transfer, and whether to freeze them."""
 
 import importlib
+import sys
 from typing import TYPE_CHECKING, Any
+
+from transfer_jax.old_names import OldNames
 
 if TYPE_CHECKING:
     from transfer_jax.folder.results import Results
@@ -83,6 +86,9 @@ _HOMES = {
     "run": "transfer_jax.running.experiment",
     "Results": "transfer_jax.folder.results",
 }
+
+# First, since below `launch` Python itself would find a second copy.
+sys.meta_path.insert(0, OldNames())
 
 
 def __getattr__(name: str) -> Any:
