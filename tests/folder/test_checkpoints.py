@@ -21,8 +21,9 @@ def test_what_was_saved_comes_back_to_the_bit(tmp_path):
         {**TREE, "fc3": {"bias": jnp.ones(2)}},
         {"conv1": TREE["conv1"]},
         {**TREE, "fc2": {"bias": jnp.ones(3)}},
+        {**TREE, "fc2": {"bias": jnp.ones(2, jnp.float16)}},
     ],
-    ids=["deeper", "shallower", "other shape"],
+    ids=["deeper", "shallower", "other shape", "other dtype"],
 )
 def test_a_network_of_another_shape_is_refused(tmp_path, like):
     save(tmp_path / "net", TREE)

@@ -89,10 +89,12 @@ def restore(path: epath.PathLike, like: PyTree) -> PyTree:
     try:
         with ocp.StandardCheckpointer(multiprocessing_options=alone()) as checkpointer:
             tree = checkpointer.restore(folder, abstract)
+            # Orbax gives what is asked for: a float32 network as float16, without a word.
+            held = checkpointer.metadata(folder).item_metadata.tree  # pyright: ignore
     except (OSError, ValueError, KeyError) as error:
         reason = " ".join(str(error).split())[:200]
         raise CheckpointError(f"{path} holds no network of this shape: {reason}") from error
-    leaves = zip(leaf_paths(like), jax.tree.leaves(like), jax.tree.leaves(tree), strict=True)
+    leaves = zip(leaf_paths(like), jax.tree.leaves(like), jax.tree.leaves(held), strict=True)
     odd = [
         f"{leaf}: asked for {a.dtype}{list(a.shape)}, found {b.dtype}{list(b.shape)}"
         for leaf, a, b in leaves

@@ -161,7 +161,8 @@ def ranges(ns: Sequence[int]) -> list[tuple[int, int]]:
 
 
 def _mean(contrasts: Sequence[Contrast]) -> Contrast:
-    arms = {arm for contrast in contrasts for arm in contrast}
+    # In order: sums over a set differ in the last bit from start to start.
+    arms = dict.fromkeys(arm for contrast in contrasts for arm in contrast)
     return {arm: sum(c.get(arm, 0.0) for c in contrasts) / len(contrasts) for arm in arms}
 
 
