@@ -104,16 +104,11 @@ def test_docstrings_tell_the_truth():
         assert not (gives_nothing and "Returns:" in text), where
 
 
-# Their docstrings are being written anew.
-LATER = {"engine", "models", "running"}
-
-
 def test_docstrings_say_more_than_the_name_of_an_argument():
     for path, function, _ in functions():
-        room = path.relative_to(PACKAGE).parts[0]
         for name, said in entries(ast.get_docstring(function) or "", "Args"):
             words = re.sub(r"^(the|a|an|its|their) ", "", said.rstrip("."))
-            repeats = words.replace(" ", "_") == name and room not in LATER
+            repeats = words.replace(" ", "_") == name
             assert not repeats, f"{path.name}: {function.name} says '{name}: {said}'"
 
 

@@ -110,7 +110,6 @@ def column_inputs(
     """The batches, labels, normalisation and key of a column.
 
     Args:
-      column: the column.
       split: the split that the column belongs to.
       recipe: how examples become batches.
       seen: how pixels became what the base network saw, so that all conditions of a column see
@@ -151,7 +150,6 @@ def validation_examples(images: ImageSet, task: Task) -> Int[np.ndarray, " examp
 
     Args:
       images: the dataset.
-      task: the task.
 
     Returns:
       Indices in ascending order; none where no image is held out for validation.
@@ -163,9 +161,6 @@ def validation_examples(images: ImageSet, task: Task) -> Int[np.ndarray, " examp
 
 def column_key(column: Column) -> Key[Array, ""]:
     """The key that all random numbers of a column's training come from.
-
-    Args:
-      column: the column.
 
     Returns:
       A scalar key.
@@ -208,7 +203,6 @@ def column_order(column: Column, split: Split, recipe: Recipe) -> BatchOrder:
     Columns with the same split, seed, target and number of examples see the same batches.
 
     Args:
-      column: the column.
       split: the split that the column belongs to.
       recipe: how examples become batches.
 
@@ -236,7 +230,6 @@ def task_normalisation(recipe: Recipe, task: Task) -> Normalisation:
 
     Args:
       recipe: how examples become batches.
-      task: the task.
 
     Returns:
       The mean, and the scale that the recipe asks for.
@@ -257,7 +250,6 @@ def initial_networks(
     """Each condition's whole network before training: a fresh one, its copied layers grafted.
 
     Args:
-      column: the column.
       layer_names: the layers in depth order.
       init: makes a fresh network from a key.
       base: the base network; None for a column of base networks.

@@ -112,7 +112,6 @@ class StreamFeed:
       images: the dataset, on disk.
       orders: each column's order of training examples.
       evaluations: each column's batches to evaluate on.
-      mesh: the mesh.
       reading: how batches are read.
     """
 
@@ -173,7 +172,6 @@ def batch_sharding(mesh: Mesh, batch: int) -> NamedSharding:
     """How one batch a column lies on the mesh: divided over `data` where that goes evenly.
 
     Args:
-      mesh: the mesh.
       batch: examples of a batch.
 
     Returns:

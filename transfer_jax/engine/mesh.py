@@ -68,7 +68,6 @@ def check_processes(columns: int, mesh: Mesh) -> None:
 
     Args:
       columns: number of columns.
-      mesh: the mesh.
 
     Raises:
       MeshError: a process would only wait.
@@ -94,7 +93,6 @@ def over_columns(
 
     Args:
       fn: a function of trees of arrays.
-      mesh: the mesh.
       shared: types of the arguments that all columns share, as they do numbers; all others have
         a leading axis of columns.
       donate: positions of the arguments whose buffers the results may take.
@@ -158,7 +156,6 @@ def slots(items: Sequence[Item], mesh: Mesh) -> Iterator[list[Item]]:
 
     Args:
       items: columns of one program.
-      mesh: the mesh.
 
     Returns:
       Lists as long as the axis `column`; the last may be shorter.
@@ -177,7 +174,6 @@ def place(trees: Sequence[PyTree], mesh: Mesh, *, batch_axis: int | None = None)
 
     Args:
       trees: trees of one structure, at most as many as the axis `column` is long.
-      mesh: the mesh.
       batch_axis: axis of the stacked arrays that is divided over `data`; None divides none.
 
     Returns:
@@ -198,7 +194,6 @@ def replicate(tree: PyTree, mesh: Mesh) -> PyTree:
 
     Args:
       tree: any tree of arrays.
-      mesh: the mesh.
 
     Returns:
       The tree, on every device.
@@ -234,7 +229,6 @@ def fetch_rows(tree: PyTree, mesh: Mesh) -> dict[int, PyTree]:
 
     Args:
       tree: a tree of arrays with a leading axis of columns, whole on every device of a row.
-      mesh: the mesh.
 
     Returns:
       Row of the mesh to its tree, of NumPy arrays that nothing on the device can change; nothing

@@ -22,7 +22,6 @@ def convolve(
 
     Args:
       x: images, channels last.
-      kernel: the kernel.
       stride: step in both directions.
       padding: zeros on each side; None pads by half the kernel ("same").
       groups: number of groups that the channels are divided into.

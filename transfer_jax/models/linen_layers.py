@@ -135,7 +135,6 @@ def check_name(name: str, others: Iterable[str]) -> None:
     """Check that a layer can be called so.
 
     Args:
-      name: its name.
       others: names of the layers before it.
 
     Raises:

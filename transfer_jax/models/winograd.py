@@ -38,7 +38,6 @@ def winograd(
 
     Args:
       x: float32 images, channels last.
-      kernel: the kernel.
 
     Returns:
       What a convolution gives, to a few 1e-6 of the largest value.

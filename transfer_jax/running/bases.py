@@ -84,9 +84,7 @@ def bases_of(plan: Plan, folder: Workdir, split: Split, init: Init) -> Mapping[s
     """The base networks that conditions of a split copy from.
 
     Args:
-      plan: the plan.
       folder: the run's folder.
-      split: the split.
       init: makes a fresh network from a key.
 
     Returns:

@@ -17,7 +17,6 @@ def claim(folder: Workdir, config: Config, images: ImageSet) -> None:
     """Make a folder this run's, or check that it is.
 
     Args:
-      folder: the folder.
       config: the run's config.
       images: the run's images.
 
@@ -50,9 +49,6 @@ def claim(folder: Workdir, config: Config, images: ImageSet) -> None:
 def held_config(folder: Workdir) -> Config:
     """The config of the run that a folder holds.
 
-    Args:
-      folder: the folder.
-
     Returns:
       The config; a field that is newer than the run has its default.
 
@@ -67,10 +63,6 @@ def held_config(folder: Workdir) -> Config:
 
 def began_with(folder: Workdir, config: Config) -> str:
     """What a run was begun with, where it is not what it goes on with.
-
-    Args:
-      folder: its folder.
-      config: its config.
 
     Returns:
       A line; empty where nothing differs.

@@ -19,8 +19,6 @@ def keep_networks(run: Run, column: Column, outcome: ColumnOutcome) -> None:
     """Keep base networks, and if the config asks for it the layers that conditions trained.
 
     Args:
-      run: the run.
-      column: the column.
       outcome: what its training gave.
     """
     folder, networks = run.folder, outcome.networks
@@ -37,8 +35,6 @@ def keep_tests(run: Run, column: Column, start: ColumnStart, outcome: ColumnOutc
     """Keep the learning curves, and which test and validation examples are right.
 
     Args:
-      run: the run.
-      column: the column.
       start: what it started from.
       outcome: what its training gave.
     """
@@ -62,8 +58,6 @@ def keep_results(run: Run, column: Column, outcome: ColumnOutcome) -> None:
     """Keep the rows of a column; a column that has them is finished.
 
     Args:
-      run: the run.
-      column: the column.
       outcome: what its training gave.
     """
     rows = rows_of(

@@ -73,7 +73,6 @@ def carry_out(
     """What `run` does, for who shows more of the run than its results.
 
     Args:
-      config: the config.
       workdir: the run's folder.
       console: where progress is shown; None shows none.
       stop: whether the process was asked to stop; None never is.
@@ -107,9 +106,6 @@ def carry_out(
 def checked_plan(config: Config | ConfigDict) -> Plan:
     """The plan of a config that can be carried out here.
 
-    Args:
-      config: the config.
-
     Returns:
       The plan.
 
@@ -131,7 +127,6 @@ def train_and_report(
     """Train what is left of some runs, and write their results; the first process alone writes.
 
     Args:
-      runs: the runs.
       folder: the folder whose lock is held meanwhile.
       console: where progress is shown.
       stop: whether the process was asked to stop.

@@ -29,7 +29,6 @@ class ColumnLog:
 
     Args:
       path: the file; lines of steps that are done stay, those of later steps are written anew.
-      column: the column.
       done: steps done.
       writers: TensorBoard's writers, or None.
     """
@@ -103,7 +102,6 @@ class Writers:
 
         Args:
           step: steps done.
-          condition: the condition.
           values: name to value.
         """
         if not self.installed:

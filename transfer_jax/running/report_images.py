@@ -30,7 +30,6 @@ def keep_filters(
 
     Args:
       path: the file, `.npz`.
-      column: the column.
       networks: cut label to the layers that the condition owns.
       layer: name of the first layer.
     """

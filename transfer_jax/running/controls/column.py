@@ -58,7 +58,6 @@ class ColumnControls:
 
         Args:
           run: its run, whose base networks are trained.
-          column: the column.
           start: what it started from.
           trained: cut label to the layers that its condition trained.
 

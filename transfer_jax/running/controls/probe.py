@@ -22,7 +22,6 @@ class Probe:
 
     Args:
       images: the dataset.
-      task: the task.
       inputs: the column's inputs, whose mean and scale are used.
       count: images at most, evenly from all of the task's.
       test: whether they are test images, or training images.

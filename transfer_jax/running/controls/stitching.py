@@ -28,7 +28,6 @@ class Stitched:
     Over an image's places it is a convolution of size 1.
 
     Args:
-      network: the network.
       n: number of layers below the stitch.
     """
 
