@@ -27,7 +27,7 @@ def found(tmp_path_factory) -> dict[tuple[str, str, int], Effect]:
     peak_kib = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
     assert peak_kib < 4 * 2**20
     return {
-        (own.group.name, effect.what.treatment, effect.what.first_n): effect
+        (own.group.name, effect.quantity.treatment, effect.quantity.first_n): effect
         for own in read_evidence(epath.Path(workdir)).numbers
         for effect in own.of(GAIN)
     }

@@ -5,7 +5,7 @@ import pytest
 from scipy import stats
 
 from transfer_jax.analysis.statistics.bootstrap import sample
-from transfer_jax.analysis.statistics.crossing import Arm, Place, groups, of_targets
+from transfer_jax.analysis.statistics.crossing import Arm, Cell, groups, of_targets
 from transfer_jax.analysis.statistics.effects import ACCURACY, BOOST, GAIN, effects, ranges
 from transfer_jax.folder.results import ResultRow
 from transfer_jax.grid.conditions import Treatment
@@ -35,7 +35,7 @@ def test_a_group_lists_its_arms_in_the_papers_order():
     first, second = groups(rows)
     assert (first.name, first.splits, second.name) == ("y", ["y"], "x")
     assert first.arms == order and first.base == BASE
-    assert first.places == [Place("y", 0, "B"), Place("y", 1, "B")]
+    assert first.places == [Cell("y", 0, "B"), Cell("y", 1, "B")]
     assert first.cuts(Treatment.SELFFER) == [1, 2]
     assert first.cuts(Treatment.TRANSFER, "head") == [1]
     assert first.curves() == [
@@ -51,8 +51,8 @@ def test_a_group_lists_its_arms_in_the_papers_order():
 def test_a_place_has_the_mean_over_base_tasks():
     rows = [row(MOVED, 0.5, base="A"), row(MOVED, 0.8, base="C"), row(BASE, 0.1, seed=3)]
     (group,) = groups(rows)
-    assert group.top1(MOVED, Place("x", 0, "B")) == pytest.approx(0.65)
-    assert np.isnan(group.top1(MOVED, Place("x", 3, "B")))
+    assert group.top1(MOVED, Cell("x", 0, "B")) == pytest.approx(0.65)
+    assert np.isnan(group.top1(MOVED, Cell("x", 3, "B")))
 
 
 def test_random_halves_and_numbers_of_examples_make_groups():
@@ -73,7 +73,7 @@ def test_of_a_target_only_what_it_has_is_left():
     (group,) = groups(rows)
     only = of_targets(group, "A")
     assert (only.name, only.examples, only.arms) == ("x", 0, [BASE])
-    assert only.top1(BASE, Place("x", 0, "A")) == 0.4
+    assert only.top1(BASE, Cell("x", 0, "A")) == 0.4
 
 
 def estimate(rows, **options):
@@ -206,13 +206,13 @@ def test_names_of_what_was_estimated():
     (group,) = groups(table({}, layers=7, noise=0.0))
     found = effects(group, NONE)
     assert {e.group for e in found.effects} == {"distant"}
-    assert [e.what.first_n for e in found.of(BOOST)] == [1, 2, 3, 4, 5, 6]
-    assert [(e.what.first_n, e.what.last_n) for e in found.ranges(BOOST)] == [
+    assert [e.quantity.first_n for e in found.of(BOOST)] == [1, 2, 3, 4, 5, 6]
+    assert [(e.quantity.first_n, e.quantity.last_n) for e in found.ranges(BOOST)] == [
         (1, 6),
         (3, 6),
         (5, 6),
     ]
-    assert [(e.what.treatment, e.what.first_n) for e in found.ranges(GAIN)] == [
+    assert [(e.quantity.treatment, e.quantity.first_n) for e in found.ranges(GAIN)] == [
         (Treatment.TRANSFER_PLUS, n) for n in (1, 3, 5)
     ]
     assert found.of(GAIN)[0].half_width == 0.0 and len(found.of(ACCURACY)) == 25

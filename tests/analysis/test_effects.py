@@ -89,7 +89,7 @@ def test_effects_are_the_differences_they_are_named_for():
     assert means[SPECIALISATION] == pytest.approx([0.02, 0.04, 0.06, 0.08])
     assert means[BOOST] == pytest.approx([0.01] * 4)
     assert [e.mean for e in found.of(GAIN, Treatment.TRANSFER_PLUS)] == pytest.approx([0.015] * 4)
-    ranges = {(e.what.first_n, e.what.last_n): e.mean for e in found.ranges(BOOST)}
+    ranges = {(e.quantity.first_n, e.quantity.last_n): e.mean for e in found.ranges(BOOST)}
     assert ranges == pytest.approx({(1, 4): 0.01, (3, 4): 0.01})
 
 

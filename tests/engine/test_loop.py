@@ -7,7 +7,7 @@ import optax
 import pytest
 
 from transfer_jax.data.order import ColumnInputs, DeviceImages
-from transfer_jax.engine.columns import ColumnStart, Standing
+from transfer_jax.engine.columns import ColumnStart, ResumePoint
 from transfer_jax.engine.feeds import ResidentFeed, evaluation_batches
 from transfer_jax.engine.loop import CompiledProgram
 from transfer_jax.engine.mesh import column_mesh
@@ -169,7 +169,7 @@ def test_a_column_goes_on_from_where_it_was_stopped(way, stop, programs):
         for done, found in pause.evaluations if done <= stop
     ]  # fmt: skip
     state = pause.states[0]  # pyright: ignore
-    start = START._replace(standing=Standing(state, so_far))
+    start = START._replace(resume_point=ResumePoint(state, so_far))
     rest, later = run(programs[way], start, log_every=1, test_every=3)
     assert [p.done for p in later] == list(range(stop + 1, 8))
     assert rest.steps.tolist() == [3, 6, 7]

@@ -13,7 +13,7 @@ from etils import epath
 import transfer_jax as tj
 from tests.conftest import TINY
 from transfer_jax import diff
-from transfer_jax.engine.columns import Standing
+from transfer_jax.engine.columns import ResumePoint
 from transfer_jax.engine.feeds import ResidentFeed
 from transfer_jax.engine.loop import CompiledProgram
 from transfer_jax.engine.mesh import column_mesh, replicate
@@ -189,7 +189,7 @@ def test_statistics_are_in_checkpoints_and_in_stored_networks(
     start = start_of(column, network, init, split, recipe)
     state = jax.device_get(program.init(start.networks))
     kept = ColumnCheckpoints(epath.Path(tmp_path) / "column", {"column": "a"})
-    kept.save(Standing(state, []))
+    kept.save(ResumePoint(state, []))
     kept.wait()
     kept.close()
     like = jax.eval_shape(lambda: program.init(start.networks))

@@ -10,7 +10,7 @@ import pytest
 
 from tests.conftest import NUM_LAYERS
 from tests.engine.test_step import TOLERANCE, start_of
-from transfer_jax.engine.columns import Standing
+from transfer_jax.engine.columns import ResumePoint
 from transfer_jax.engine.feeds import ResidentFeed
 from transfer_jax.engine.loop import CompiledProgram
 from transfer_jax.engine.mesh import column_mesh, replicate
@@ -55,7 +55,7 @@ def training(whole_column, network, init, split, recipe, device_images):
     feed, held = ResidentFeed(replicate(device_images, mesh)), {}
 
     def on_pause(pause):
-        held[pause.done] = Standing(pause.states()[0], [])
+        held[pause.done] = ResumePoint(pause.states()[0], [])
 
     (outcome,) = compiled.run([start], feed, STEPS, on_pause, log_every=1)
     return compiled, start, outcome, feed, held
@@ -119,7 +119,7 @@ def test_the_other_conditions_of_a_column_are_as_without_phases(
 def test_training_goes_on_from_any_step_to_the_bit(done, training):
     compiled, start, outcome, feed, held = training
     (again,) = compiled.run(
-        [start._replace(standing=held[done])], feed, STEPS, lambda *_: None, log_every=1
+        [start._replace(resume_point=held[done])], feed, STEPS, lambda *_: None, log_every=1
     )
     same = jax.tree.map(np.array_equal, outcome.networks, again.networks)
     assert all(jax.tree.leaves(same))
@@ -134,6 +134,6 @@ def test_each_phase_is_compiled_once(training):
 
 def test_a_fresh_state_has_the_structure_that_is_carried_over(training, network):
     compiled, start, _, _, held = training
-    for done, standing in held.items():
+    for done, resume_point in held.items():
         fresh = compiled.at(done, STEPS).program.init(start.networks)
-        assert jax.tree.structure(fresh) == jax.tree.structure(standing.state)
+        assert jax.tree.structure(fresh) == jax.tree.structure(resume_point.state)

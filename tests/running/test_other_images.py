@@ -124,11 +124,11 @@ def test_a_checkpoint_of_other_images_is_refused(tmp_path):
     own, odd = fingerprint(config, images), fingerprint(config, with_pixel(images))
     assert own == fingerprint(config, build_images(config)) != odd
     held = ColumnCheckpoints(epath.Path(tmp_path / "c"), {"run": own})
-    from transfer_jax.engine.columns import Standing
+    from transfer_jax.engine.columns import ResumePoint
     from transfer_jax.engine.step import ColumnState
 
     state = ColumnState({}, np.zeros(1, np.int32), np.asarray(3, np.int32))  # pyright: ignore
-    held.save(Standing(state, []))
+    held.save(ResumePoint(state, []))
     held.wait()
     held.close()
     assert ColumnCheckpoints(held.folder, {"run": own}).restore(3, state).evaluations == []

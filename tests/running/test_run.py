@@ -184,11 +184,11 @@ def test_whatever_a_checkpoint_holds_the_error_is_clear(written, change, at, nam
     file = Path(kept.folder) / "3" / name
     file.write_bytes(damaged(held[name], at, change))
     try:
-        standing = kept.restore(3, state)
+        resume_point = kept.restore(3, state)
     except CheckpointError:
         pass
     else:
-        assert not tj.diff(standing.state.conditions, state.conditions)
+        assert not tj.diff(resume_point.state.conditions, state.conditions)
     finally:
         file.write_bytes(held[name])
 
@@ -197,12 +197,12 @@ def test_whatever_a_checkpoint_holds_the_error_is_clear(written, change, at, nam
 def written(tmp_path_factory):
     import numpy as np
 
-    from transfer_jax.engine.columns import Standing
+    from transfer_jax.engine.columns import ResumePoint
 
     kept = ColumnCheckpoints(epath.Path(tmp_path_factory.mktemp("c") / "column"), {"config": "a"})
     conditions = {"1": {"kernel": np.arange(6, dtype=np.float32).reshape(2, 3)}}
     state = ColumnState(conditions, np.zeros(1, np.int32), np.asarray(3, np.int32))  # pyright: ignore
-    kept.save(Standing(state, []))
+    kept.save(ResumePoint(state, []))
     kept.wait()
     kept.close()
     folder = Path(kept.folder) / "3"

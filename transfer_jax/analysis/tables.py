@@ -31,7 +31,9 @@ def accuracy_table(found: Effects) -> Table:
       The table, in percent; empty where a treatment was not run at that n.
     """
     name = f"{title(found)}: test accuracy, %"
-    return _by_treatment(name, [e for e in found.effects if e.what.kind == ACCURACY], signed=False)
+    return _by_treatment(
+        name, [e for e in found.effects if e.quantity.kind == ACCURACY], signed=False
+    )
 
 
 def gain_table(found: Effects) -> Table:
@@ -41,7 +43,11 @@ def gain_table(found: Effects) -> Table:
       The table, in percentage points.
     """
     name = f"{title(found)}: points above the target's own base network"
-    gains = [e for e in found.effects if e.what.kind == GAIN and e.what.first_n == e.what.last_n]
+    gains = [
+        e
+        for e in found.effects
+        if e.quantity.kind == GAIN and e.quantity.first_n == e.quantity.last_n
+    ]
     return _by_treatment(name, gains, signed=True)
 
 
@@ -62,12 +68,12 @@ def cost_table(found: Effects) -> Table:
     header = ["n"]
     for name, _ in columns:
         header += [name, "p", "pooled"]
-    ns = sorted({e.what.first_n for _, own in columns for e in own})
+    ns = sorted({e.quantity.first_n for _, own in columns for e in own})
     lines = []
     for n in ns:
         line = [str(n)]
         for _, own in columns:
-            here = next((e for e in own if e.what.first_n == n), None)
+            here = next((e for e in own if e.quantity.first_n == n), None)
             line += ["", "", ""] if here is None else [points(here), _p(here), pooled(here)]
         lines.append(tuple(line))
     name = f"{title(found)}: what each cut costs and gains, points"
@@ -83,11 +89,13 @@ def boost_table(found: Effects) -> Table:
     Source: Yosinski et al. (2014), table 1.
     """
     columns = {name: found.ranges(kind) for name, kind in (("base", GAIN), ("BnB+", BOOST))}
-    cuts = sorted({(e.what.first_n, e.what.last_n) for own in columns.values() for e in own})
+    cuts = sorted(
+        {(e.quantity.first_n, e.quantity.last_n) for own in columns.values() for e in own}
+    )
     header = ["n"]
     lines = [[f"{first} to {last}"] for first, last in cuts]
     for name, own in columns.items():
-        by_cut = {(e.what.first_n, e.what.last_n): e for e in own}
+        by_cut = {(e.quantity.first_n, e.quantity.last_n): e for e in own}
         header += [f"over {name}", "pooled"]
         for line, cut in zip(lines, cuts, strict=True):
             here = by_cut.get(cut)
@@ -150,13 +158,13 @@ def heading(treatment: Treatment, variant: str = "") -> str:
 def _by_treatment(name: str, effects: Sequence[Effect], *, signed: bool) -> Table:
     order = list(Treatment)
     present = sorted(
-        {(e.what.treatment, e.what.variant) for e in effects},
+        {(e.quantity.treatment, e.quantity.variant) for e in effects},
         key=lambda arm: (arm[1], order.index(arm[0])),
     )
-    found = {(e.what.first_n, e.what.treatment, e.what.variant): e for e in effects}
+    found = {(e.quantity.first_n, e.quantity.treatment, e.quantity.variant): e for e in effects}
     rows = tuple(
         (str(n), *(_cell(found.get((n, *arm)), signed) for arm in present))
-        for n in sorted({e.what.first_n for e in effects})
+        for n in sorted({e.quantity.first_n for e in effects})
     )
     return Table(name, ("n", *(heading(*arm) for arm in present)), rows)
 

@@ -36,7 +36,7 @@ class Normalisation(NamedTuple):
     scale: Float[np.ndarray, ""]
 
 
-class Standing(NamedTuple):
+class ResumePoint(NamedTuple):
     """Where a column that was stopped stands: its state, and its evaluations so far.
 
     Each of them is a pair: steps done, and the counts.
@@ -57,7 +57,7 @@ class ColumnStart(NamedTuple):
     inputs: ColumnInputs
     order: BatchOrder | None = None
     settings: Mapping[str, float] | None = None
-    standing: Standing | None = None
+    resume_point: ResumePoint | None = None
 
 
 @dataclass(frozen=True)

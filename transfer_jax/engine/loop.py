@@ -114,7 +114,7 @@ class CompiledProgram:
         Returns:
           One outcome a column.
         """
-        done = int(starts[0].standing.state.step) if starts[0].standing else 0
+        done = int(starts[0].resume_point.state.step) if starts[0].resume_point else 0
         phase = self.at(done, steps)
         state = place([phase.state(start) for start in starts], self.mesh)
         evaluations = _evaluations_so_far(starts, self.mesh)
@@ -148,8 +148,8 @@ class CompiledProgram:
 
     def state(self, start: ColumnStart) -> ColumnState:
         """What a column starts from: where it stands, or its networks before the first step."""
-        if start.standing:
-            return start.standing.state
+        if start.resume_point:
+            return start.resume_point.state
         return self.program.init(start.networks, start.settings)
 
     def judge(
@@ -235,7 +235,7 @@ def _next_multiple(number: int, factor: int) -> int:
 
 def _evaluations_so_far(starts: Sequence[ColumnStart], mesh: Mesh) -> Evaluations:
     """Those of columns that go on, as those of a slot: with a leading axis of columns."""
-    own = [start.standing.evaluations for start in starts if start.standing]
+    own = [start.resume_point.evaluations for start in starts if start.resume_point]
     filled = own + own[-1:] * (mesh.shape[COLUMN] - len(own))
     return [
         (held[0][0], jax.tree.map(lambda *rows: np.stack(rows), *(counts for _, counts in held)))

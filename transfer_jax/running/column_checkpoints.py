@@ -12,7 +12,7 @@ import orbax.checkpoint as ocp
 from etils import epath
 from jaxtyping import PyTree
 
-from transfer_jax.engine.columns import Standing
+from transfer_jax.engine.columns import ResumePoint
 from transfer_jax.engine.counts import Counts, Evaluation
 from transfer_jax.engine.step import ColumnState
 from transfer_jax.folder.checkpoints import CheckpointError, alone, digest, write_error
@@ -43,27 +43,27 @@ class ColumnCheckpoints:
         self.folder, self.identity = folder, identity
         self.manager: ocp.CheckpointManager | None = None
 
-    def save(self, standing: Standing) -> None:
+    def save(self, resume_point: ResumePoint) -> None:
         """Start to write where the column stands; it is there when `wait` returns, or not at all.
 
         Args:
-          standing: the state, in host memory, and the evaluations.
+          resume_point: the state, in host memory, and the evaluations.
 
         Raises:
           OSError: this checkpoint, or the one before, cannot be written.
         """
-        step = int(standing.state.step)
+        step = int(resume_point.state.step)
         if self.manager is None:
             self.folder.mkdir(parents=True, exist_ok=True)
             self.manager = ocp.CheckpointManager(rooted(self.folder), options=_options())
         about = {
             "identity": self.identity,
             "step": step,
-            "leaves": _leaves(standing.state),
-            "evaluations": [_as_json(done, found) for done, found in standing.evaluations],
+            "leaves": _leaves(resume_point.state),
+            "evaluations": [_as_json(done, found) for done, found in resume_point.evaluations],
         }
         content = ocp.args.Composite(
-            state=ocp.args.StandardSave(standing.state),
+            state=ocp.args.StandardSave(resume_point.state),
             about=ocp.args.JsonSave({**about, "digest": digest(about)}),
         )
         try:
@@ -105,7 +105,7 @@ class ColumnCheckpoints:
         found = ocp.path.step.standard_name_format().find_all(self.folder)
         return sorted(step.step for step in found)
 
-    def restore(self, step: int, like: ColumnState) -> Standing:
+    def restore(self, step: int, like: ColumnState) -> ResumePoint:
         """Read where the column stood.
 
         Args:
@@ -133,7 +133,7 @@ class ColumnCheckpoints:
             raise DamagedCheckpoint(f"{where} is damaged: {error}") from None
         if changed:
             raise DamagedCheckpoint(f"{where} is damaged: {'; '.join(changed)}")
-        return Standing(state, evaluations)
+        return ResumePoint(state, evaluations)
 
     def _read(self, where: epath.Path, **items: Any) -> Any:
         options = ocp.CheckpointManagerOptions(read_only=True, multiprocessing_options=alone())

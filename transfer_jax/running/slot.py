@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 
 import jax
 
-from transfer_jax.engine.columns import Standing
+from transfer_jax.engine.columns import ResumePoint
 from transfer_jax.engine.loop import ColumnOutcome, CompiledProgram
 from transfer_jax.engine.processes import first_alone
 from transfer_jax.engine.step import ColumnState
@@ -43,22 +43,22 @@ class Slot:
     def _prepare(self, wave: str, own: Sequence[RunColumn]) -> list[ColumnInTraining]:
         """Each column with what it starts from, or goes on from."""
         kept = [run.checkpoints(column) for run, column in own]
-        standings = self._standings(own[0], kept)
-        self.done = int(standings[0].state.step) if standings else 0
+        resume_points = self._resume_points(own[0], kept)
+        self.done = int(resume_points[0].state.step) if resume_points else 0
         self.session.progress.begin(wave, own[0].column.name, self.done * len(own))
-        each = zip(own, kept, standings or [None] * len(own), strict=True)
+        each = zip(own, kept, resume_points or [None] * len(own), strict=True)
         return [self._in_training(*column) for column in each]
 
     def _in_training(
-        self, own: RunColumn, checkpoints: ColumnCheckpoints, standing: Standing | None
+        self, own: RunColumn, checkpoints: ColumnCheckpoints, resume_point: ResumePoint | None
     ) -> ColumnInTraining:
         run, column = own
-        start = run.start(column)._replace(standing=standing)
+        start = run.start(column)._replace(resume_point=resume_point)
         writers = self.session.writers.get(run)
         log = ColumnLog(run.folder.metrics(column), column, self.done, writers)
         return ColumnInTraining(run, column, start, checkpoints, log)
 
-    def _standings(self, first: RunColumn, kept: list[ColumnCheckpoints]) -> list[Standing]:
+    def _resume_points(self, first: RunColumn, kept: list[ColumnCheckpoints]) -> list[ResumePoint]:
         """Where the columns stand: at the last step that all have a checkpoint of."""
         steps = sorted(set.intersection(*(set(c.steps()) for c in kept)), reverse=True)
         if not steps:

@@ -9,7 +9,7 @@ from typing import NoReturn
 import jax
 import numpy as np
 
-from transfer_jax.engine.columns import ColumnStart, Standing
+from transfer_jax.engine.columns import ColumnStart, ResumePoint
 from transfer_jax.engine.loop import Pause
 from transfer_jax.engine.processes import agree, asked_of_any
 from transfer_jax.grid.conditions import Column
@@ -157,7 +157,7 @@ class SlotWatch:
             try:
                 # First the lines: those of steps that are not done again must be there.
                 self.slot[row].log.flush()
-                self.slot[row].checkpoints.save(Standing(state, evaluations))
+                self.slot[row].checkpoints.save(ResumePoint(state, evaluations))
             except OSError as error:
                 self._say_unwritten(pause, error)
 

@@ -89,12 +89,12 @@ def points_of_networks(found: Sequence[Effects]) -> Figure:
 def _last_means(own: Effects) -> Ends:
     """Where the mean of each treatment stands at its last cut."""
     return {
-        heading(e.what.treatment).replace(", ", ",\n"): (
+        heading(e.quantity.treatment).replace(", ", ",\n"): (
             e.mean,
-            STYLES.get(e.what.treatment, ("black",))[0],
+            STYLES.get(e.quantity.treatment, ("black",))[0],
         )
         for e in _ordered(own.effects, ACCURACY)
-        if not e.what.variant
+        if not e.quantity.variant
     }
 
 
@@ -114,10 +114,10 @@ def distances(found: Sequence[Effects]) -> Figure | None:
         base = own.of(ACCURACY, Treatment.BASE)[0].mean
         colour, marker = GROUP_STYLES[number % len(GROUP_STYLES)]
         for treatment, line in ((Treatment.TRANSFER, "-"), (Treatment.RANDOM, ":")):
-            curve = sorted(own.of(GAIN, treatment), key=lambda e: e.what.first_n)
+            curve = sorted(own.of(GAIN, treatment), key=lambda e: e.quantity.first_n)
             if not curve:
                 continue
-            xs = [e.what.first_n for e in curve]
+            xs = [e.quantity.first_n for e in curve]
             ys = [100 * e.mean / base for e in curve]
             bars = [np.nan if e.half_width is None else 100 * e.half_width / base for e in curve]
             axis.errorbar(xs, ys, bars, fmt=line, marker=marker, color=colour, lw=2, elinewidth=1)
@@ -153,12 +153,12 @@ def decomposition(found: Sequence[Effects]) -> Figure | None:
         below: dict[int, float] = {}
         for kind, colour in colours.items():
             for effect in own.of(kind):
-                n, cost = effect.what.first_n, 100 * effect.mean
+                n, cost = effect.quantity.first_n, 100 * effect.mean
                 stack = above if cost >= 0 else below
                 start = stack.get(n, 0.0)
                 axis.bar(n, cost, 0.62, bottom=start, color=colour, alpha=0.85, lw=0)
                 stack[n] = start + cost
-        total = [(e.what.first_n, -100 * e.mean) for e in own.of(GAIN, Treatment.TRANSFER)]
+        total = [(e.quantity.first_n, -100 * e.mean) for e in own.of(GAIN, Treatment.TRANSFER)]
         halves = [e.half_width for e in own.of(GAIN, Treatment.TRANSFER)]
         bars = [np.nan if half is None else 100 * half for half in halves]
         axis.errorbar(*_xy(total), bars, fmt="D", color="black", ms=5, lw=1.2, capsize=3)
@@ -180,7 +180,7 @@ def _draw_panel(axis: Axes, own: Effects) -> Ends:
     levels = _ordered(own.effects, ACCURACY)
     axis.set_title(title(own))
     for effect in levels:
-        if effect.what.treatment == Treatment.BASE:
+        if effect.quantity.treatment == Treatment.BASE:
             axis.axhline(effect.mean, color="black", lw=0.8, linestyle=(0, (1, 2)), zorder=0)
             _draw_point(axis, effect, "black", "D", 0.0)
             place = (0, effect.mean)
@@ -191,15 +191,17 @@ def _draw_panel(axis: Axes, own: Effects) -> Ends:
         colour, marker, line = STYLES[treatment]
         if variant:
             marker, line = "x", "-."
-        curve = [e for e in levels if (e.what.treatment, e.what.variant) == (treatment, variant)]
+        curve = [
+            e for e in levels if (e.quantity.treatment, e.quantity.variant) == (treatment, variant)
+        ]
         shift = 0.07 * (place - (len(present) - 1) / 2)
         means = [effect.mean for effect in curve]
-        xs = [effect.what.first_n + shift for effect in curve]
+        xs = [effect.quantity.first_n + shift for effect in curve]
         axis.plot(xs, means, line, color=colour, linewidth=2)
         for effect in curve:
             _draw_point(axis, effect, colour, marker, shift)
         ends[heading(treatment, variant).replace(", ", ",\n")] = (means[-1], colour)
-    depths = sorted({effect.what.first_n for effect in levels} | {0})
+    depths = sorted({effect.quantity.first_n for effect in levels} | {0})
     axis.set_xticks(depths)
     axis.set_xlim(-0.4, depths[-1] + 0.4)
     axis.set_xlabel(XLABEL)
@@ -208,7 +210,7 @@ def _draw_panel(axis: Axes, own: Effects) -> Ends:
 
 
 def _draw_point(axis: Axes, effect: Effect, colour: str, marker: str, shift: float) -> None:
-    x = effect.what.first_n + shift
+    x = effect.quantity.first_n + shift
     axis.scatter(np.full(len(effect.values), x), effect.values, s=14, color=colour, alpha=0.5, lw=0)
     half = effect.half_width
     axis.errorbar(x, effect.mean, half, fmt=marker, color=colour, markersize=6, elinewidth=1.2)
@@ -218,7 +220,7 @@ def _shade(axis: Axes, own: Effects) -> None:
     """The costs between the lines of means, named where there is room."""
     base = own.of(ACCURACY, Treatment.BASE)
     lines = [
-        {e.what.first_n: e.mean for e in own.of(ACCURACY, t)}
+        {e.quantity.first_n: e.mean for e in own.of(ACCURACY, t)}
         for t in (Treatment.SELFFER, Treatment.TRANSFER)
     ]
     depths = sorted(lines[0].keys() & lines[1].keys())
@@ -240,7 +242,7 @@ def _shade(axis: Axes, own: Effects) -> None:
 
 
 def _ordered(effects: Sequence[Effect], kind: str) -> list[Effect]:
-    return sorted((e for e in effects if e.what.kind == kind), key=lambda e: e.what.first_n)
+    return sorted((e for e in effects if e.quantity.kind == kind), key=lambda e: e.quantity.first_n)
 
 
 def _xy(points: Points) -> tuple[list[float], list[float]]:

@@ -82,7 +82,7 @@ def _names(runs: Sequence[Evidence]) -> list[str]:
 
 def _of(run: Compared, group: str, treatment: Treatment) -> dict[int, Effect]:
     found = [own for own in run.found if own.group.name == group]
-    return {e.what.first_n: e for own in found for e in own.of(GAIN, treatment)}
+    return {e.quantity.first_n: e for own in found for e in own.of(GAIN, treatment)}
 
 
 def _curves(names: Sequence[str], compared: Sequence[Compared]) -> Figure:

@@ -5,7 +5,7 @@ import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from transfer_jax.analysis.statistics.effects import Effect, Effects, What
+from transfer_jax.analysis.statistics.effects import Effect, Effects, Quantity
 from transfer_jax.analysis.tables import Table
 from transfer_jax.folder.extras import is_installed, needs
 from transfer_jax.folder.results import Results
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 INTERVALS = ("mean", "low", "high", "freedom", "p", "p_some", "pooled", "pooled_low", "pooled_high")
-EFFECTS = ("group", *What._fields, *INTERVALS[:6], "units", *INTERVALS[6:])
+EFFECTS = ("group", *Quantity._fields, *INTERVALS[:6], "units", *INTERVALS[6:])
 LATEX = {"\\": r"\textbackslash{}", "{": r"\{", "}": r"\}", "~": r"\textasciitilde{}",
          "^": r"\textasciicircum{}", "\n": " ", "&": r"\&", "%": r"\%", "_": r"\_", "#": r"\#",
          "$": r"\$", "±": r"$\pm$", "−": "$-$", "<": "$<$", ">": "$>$"}  # fmt: skip
@@ -44,7 +44,7 @@ def _lines(found: Sequence[Effects]) -> list[list[object]]:
 
 
 def _cell(effect: Effect, name: str) -> object:
-    value = getattr(effect.what if name in What._fields else effect, name)
+    value = getattr(effect.quantity if name in Quantity._fields else effect, name)
     return value.value if name == "treatment" else value
 
 

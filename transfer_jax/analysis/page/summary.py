@@ -47,7 +47,7 @@ def _costs(own: Effects) -> str:
         shown = [effect for effect in own.of(kind) if _is_shown(effect)]
         if shown:
             worst = max(shown, key=lambda effect: effect.mean)
-            cuts = f"n = {worst.what.first_n}"
+            cuts = f"n = {worst.quantity.first_n}"
             parts.append(f"{kind} costs most at {cuts}: {points(worst)} points")
         elif own.of(kind):
             parts.append(f"{kind} is not shown to cost anything at any n")

@@ -148,10 +148,10 @@ def _gains(found: Effects) -> list[_Gain]:
     """What transfer gains at each cut, and where its draws stand."""
     arms = (Treatment.TRANSFER, Treatment.TRANSFER_PLUS)
     return [
-        _Gain(Arm(effect.what.treatment, effect.what.first_n), effect, place)
+        _Gain(Arm(effect.quantity.treatment, effect.quantity.first_n), effect, place)
         for place, effect in enumerate(found.effects)
-        if effect.what.kind == GAIN and effect.what.treatment in arms
-        if effect.what.first_n == effect.what.last_n and not effect.what.variant
+        if effect.quantity.kind == GAIN and effect.quantity.treatment in arms
+        if effect.quantity.first_n == effect.quantity.last_n and not effect.quantity.variant
         if not np.isnan(effect.mean)
     ]
 
@@ -199,9 +199,9 @@ def _losses(found: Effects) -> tuple[str, ...]:
     costly = [e for e in frozen if e.mean < 0 and e.p_some is not None and e.p_some < 0.05]
     sentences = []
     if costly:
-        first = min(costly, key=lambda e: e.what.first_n)
+        first = min(costly, key=lambda e: e.quantity.first_n)
         sentences.append(
-            f"Freezing is shown to cost accuracy from n = {first.what.first_n} on: "
+            f"Freezing is shown to cost accuracy from n = {first.quantity.first_n} on: "
             f"{points(first)} points there (all cuts tested together)."
         )
     elif frozen and frozen[0].p_some is not None:
@@ -210,7 +210,7 @@ def _losses(found: Effects) -> tuple[str, ...]:
         if tuned and effect.low is not None and effect.high is not None:
             sure = "gains" if effect.low > 0 else "loses" if effect.high < 0 else ""
             text = f"{sure} accuracy" if sure else "is not shown to gain or lose"
-            cuts = f"n = {effect.what.first_n} to {effect.what.last_n}"
+            cuts = f"n = {effect.quantity.first_n} to {effect.quantity.last_n}"
             sentences.append(
                 f"Fine-tuned transfer {text}: {points(effect)} points, mean of {cuts}."
             )

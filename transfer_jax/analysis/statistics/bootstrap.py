@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float, Int
 
-from transfer_jax.analysis.statistics.crossing import Arm, Group, Place
+from transfer_jax.analysis.statistics.crossing import Arm, Cell, Group
 from transfer_jax.folder.results import ResultRow
 
 ENOUGH_SPLITS = 3
@@ -103,7 +103,7 @@ def sample(
     return Sampled(mean, error, freedom, draws, units, values, tests is not None)
 
 
-def _shares(places: Sequence[Place], there: np.ndarray) -> np.ndarray:
+def _shares(places: Sequence[Cell], there: np.ndarray) -> np.ndarray:
     """How much each place counts: splits alike, in a split seeds alike, in a seed targets alike."""
     shares = np.zeros(there.shape)
     for j, present in enumerate(there):
@@ -119,7 +119,7 @@ def _shares(places: Sequence[Place], there: np.ndarray) -> np.ndarray:
     return shares
 
 
-def _units(places: Sequence[Place]) -> list[tuple[object, ...]]:
+def _units(places: Sequence[Cell]) -> list[tuple[object, ...]]:
     """The unit that each place belongs to."""
     enough = len({place.split for place in places}) >= ENOUGH_SPLITS
     return [(place.split,) if enough else (place.split, place.seed) for place in places]
@@ -130,7 +130,7 @@ def _unit_level(
     cells: np.ndarray,
     there: np.ndarray,
     of_units: np.ndarray,
-    places: Sequence[Place],
+    places: Sequence[Cell],
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     """What each unit adds to a contrast, less its stratum's mean; variance, freedom, number."""
     added = np.nan_to_num(shares * cells) @ of_units.T
@@ -153,7 +153,7 @@ def _unit_level(
     return parts, np.where(units == 0, np.nan, spread), freedom, units
 
 
-def _strata(of_units: np.ndarray, places: Sequence[Place]) -> np.ndarray:
+def _strata(of_units: np.ndarray, places: Sequence[Cell]) -> np.ndarray:
     """Seeds are drawn within their split; splits among each other."""
     splits = [place.split for place in places]
     if len(set(splits)) >= ENOUGH_SPLITS:
@@ -166,7 +166,7 @@ def _unit_draws(
     random: np.random.Generator,
     parts: np.ndarray,
     of_units: np.ndarray,
-    places: Sequence[Place],
+    places: Sequence[Cell],
     replicates: int,
 ) -> np.ndarray:
     draws, strata = np.zeros((replicates, len(parts))), _strata(of_units, places)
@@ -193,7 +193,7 @@ class _Influence:
         self,
         group: Group,
         shares: np.ndarray,
-        places: Sequence[Place],
+        places: Sequence[Cell],
         of_units: np.ndarray,
         tests: Sequence[np.ndarray],
         test_of: TestOf,
@@ -238,7 +238,7 @@ class _Influence:
         return (heavy - 1) @ self.total.T
 
 
-def _numbers(group: Group, places: Sequence[Place], test_of: TestOf) -> list[np.ndarray] | None:
+def _numbers(group: Group, places: Sequence[Cell], test_of: TestOf) -> list[np.ndarray] | None:
     """The test images of each place; None where the tests of some network were not kept."""
     found: list[np.ndarray] = []
     for place in places:
@@ -250,7 +250,7 @@ def _numbers(group: Group, places: Sequence[Place], test_of: TestOf) -> list[np.
     return found
 
 
-def _right(group: Group, place: Place, examples: int, test_of: TestOf) -> np.ndarray:
+def _right(group: Group, place: Cell, examples: int, test_of: TestOf) -> np.ndarray:
     """Of each arm at a place, the share of its networks that are right on each example."""
     right = np.zeros((len(group.rows), examples), np.float32)
     for i, arm in enumerate(group.arms):

@@ -20,7 +20,7 @@ class Arm(NamedTuple):
     variant: str = ""
 
 
-class Place(NamedTuple):
+class Cell(NamedTuple):
     """What paired networks have in common."""
 
     split: str
@@ -40,7 +40,7 @@ class Group:
 
     name: str
     examples: int
-    rows: Mapping[Arm, Mapping[Place, tuple[ResultRow, ...]]]
+    rows: Mapping[Arm, Mapping[Cell, tuple[ResultRow, ...]]]
 
     @property
     def arms(self) -> list[Arm]:
@@ -49,7 +49,7 @@ class Group:
         return sorted(self.rows, key=lambda arm: (arm.variant, order.index(arm.treatment), arm.n))
 
     @property
-    def places(self) -> list[Place]:
+    def places(self) -> list[Cell]:
         """All places, in order."""
         return sorted({place for found in self.rows.values() for place in found})
 
@@ -72,7 +72,7 @@ class Group:
         """The cuts at which a treatment was run."""
         return [a.n for a in self.arms if (a.treatment, a.variant) == (treatment, variant)]
 
-    def top1(self, arm: Arm, place: Place) -> float:
+    def top1(self, arm: Arm, place: Cell) -> float:
         """Accuracy at a place, the mean over base tasks; nan where there is none."""
         found = self.rows[arm].get(place, ())
         return float(np.mean([row.top1 for row in found])) if found else np.nan
@@ -115,10 +115,10 @@ def of_targets(group: Group, targets: Iterable[str]) -> Group:
 
 
 def _group(family: str, examples: int, rows: Sequence[ResultRow]) -> Group:
-    held: dict[Arm, dict[Place, list[ResultRow]]] = defaultdict(lambda: defaultdict(list))
+    held: dict[Arm, dict[Cell, list[ResultRow]]] = defaultdict(lambda: defaultdict(list))
     for row in rows:
         arm = Arm(Treatment(row.treatment), row.n, row.variant)
-        held[arm][Place(row.split, row.seed, row.target)].append(row)
+        held[arm][Cell(row.split, row.seed, row.target)].append(row)
     splits = {row.split for row in rows}
     name = splits.pop() if len(splits) == 1 else family
     return Group(

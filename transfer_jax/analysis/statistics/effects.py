@@ -22,7 +22,7 @@ DIFFERENCES = {
 RANGE_STARTS = (1, 3, 5)
 
 
-class What(NamedTuple):
+class Quantity(NamedTuple):
     """What a number is of: a kind of effect, a treatment, and the cuts that it is the mean of."""
 
     kind: str
@@ -38,7 +38,7 @@ class Effect:
 
     Attributes:
       group: the networks that it is of.
-      what: what it is.
+      quantity: what it is.
       mean: the estimate, paired by split, seed and target.
       low, high: the ends of its interval; None where there are too few units.
       freedom: degrees of freedom of the interval.
@@ -50,7 +50,7 @@ class Effect:
     """
 
     group: str
-    what: What
+    quantity: Quantity
     mean: float
     low: float | None
     high: float | None
@@ -87,14 +87,14 @@ class Effects:
         return [
             effect
             for effect in self.effects
-            if effect.what.kind == kind and effect.what.first_n == effect.what.last_n
-            if treatment in (None, effect.what.treatment) and not effect.what.variant
+            if effect.quantity.kind == kind and effect.quantity.first_n == effect.quantity.last_n
+            if treatment in (None, effect.quantity.treatment) and not effect.quantity.variant
         ]
 
     def ranges(self, kind: str) -> list[Effect]:
         """The effects of one kind over ranges of cuts."""
-        found = [e for e in self.effects if e.what.kind == kind]
-        return [effect for effect in found if effect.what.first_n < effect.what.last_n]
+        found = [e for e in self.effects if e.quantity.kind == kind]
+        return [effect for effect in found if effect.quantity.first_n < effect.quantity.last_n]
 
 
 def effects(group: Group, test_of: TestOf, *, replicates: int = REPLICATES) -> Effects:
@@ -114,19 +114,20 @@ def effects(group: Group, test_of: TestOf, *, replicates: int = REPLICATES) -> E
     contrasts = [contrast for _, contrast in wanted]
     sampled = sample(group, contrasts, test_of, replicates=replicates)
     found = [
-        _effect(group, what, contrast, sampled, j) for j, (what, contrast) in enumerate(wanted)
+        _effect(group, quantity, contrast, sampled, j)
+        for j, (quantity, contrast) in enumerate(wanted)
     ]
     return Effects(group, tuple(_adjusted(found)), sampled)
 
 
-def _contrasts(group: Group) -> Iterator[tuple[What, Contrast]]:
+def _contrasts(group: Group) -> Iterator[tuple[Quantity, Contrast]]:
     for arm in group.arms:
-        yield What(ACCURACY, arm.treatment, arm.variant, arm.n, arm.n), {arm: 1.0}
+        yield Quantity(ACCURACY, arm.treatment, arm.variant, arm.n, arm.n), {arm: 1.0}
     singles: dict[tuple[str, Treatment], dict[int, Contrast]] = {}
     for arm in group.arms:
         if group.base and arm != group.base:
             contrast = {arm: 1.0, group.base: -1.0}
-            yield What(GAIN, arm.treatment, arm.variant, arm.n, arm.n), contrast
+            yield Quantity(GAIN, arm.treatment, arm.variant, arm.n, arm.n), contrast
             if arm.treatment == Treatment.TRANSFER_PLUS and not arm.variant:
                 singles.setdefault((GAIN, arm.treatment), {})[arm.n] = contrast
     for kind, (first, second) in DIFFERENCES.items():
@@ -135,12 +136,12 @@ def _contrasts(group: Group) -> Iterator[tuple[What, Contrast]]:
             if one in group.rows:
                 contrast = {one: 1.0, Arm(second, n): -1.0}
                 singles.setdefault((kind, first), {})[n] = contrast
-                yield What(kind, first, "", n, n), contrast
+                yield Quantity(kind, first, "", n, n), contrast
     for (kind, treatment), by_n in singles.items():
         if treatment == Treatment.TRANSFER_PLUS:
             for low, high in ranges(list(by_n)):
                 ns = [n for n in by_n if low <= n <= high]
-                yield What(kind, treatment, "", low, high), _mean([by_n[n] for n in ns])
+                yield Quantity(kind, treatment, "", low, high), _mean([by_n[n] for n in ns])
 
 
 def ranges(ns: Sequence[int]) -> list[tuple[int, int]]:
@@ -166,7 +167,9 @@ def _mean(contrasts: Sequence[Contrast]) -> Contrast:
     return {arm: sum(c.get(arm, 0.0) for c in contrasts) / len(contrasts) for arm in arms}
 
 
-def _effect(group: Group, what: What, contrast: Contrast, sampled: Sampled, j: int) -> Effect:
+def _effect(
+    group: Group, quantity: Quantity, contrast: Contrast, sampled: Sampled, j: int
+) -> Effect:
     mean, error = float(sampled.mean[j]), float(sampled.error[j])
     freedom = float(sampled.freedom[j])
     pooled = _pooled(group, contrast)
@@ -174,13 +177,13 @@ def _effect(group: Group, what: What, contrast: Contrast, sampled: Sampled, j: i
         bounds: tuple[float | None, ...] = (None, None, None, None)
     else:
         half = error * students.quantile(freedom)
-        bounds = (mean - half, mean + half, freedom, _p(mean, error, freedom, what))
+        bounds = (mean - half, mean + half, freedom, _p(mean, error, freedom, quantity))
     units, values = int(sampled.units[j]), sampled.values[j]
-    return Effect(group.name, what, mean, *bounds, None, units, values, *pooled)
+    return Effect(group.name, quantity, mean, *bounds, None, units, values, *pooled)
 
 
-def _p(mean: float, error: float, freedom: float, what: What) -> float | None:
-    if what.kind == ACCURACY:
+def _p(mean: float, error: float, freedom: float, quantity: Quantity) -> float | None:
+    if quantity.kind == ACCURACY:
         return None
     if error == 0:
         return 1.0 if mean == 0 else 0.0
@@ -211,9 +214,9 @@ def _adjusted(found: Sequence[Effect]) -> Iterator[Effect]:
     """Holm's adjustment over the cuts of one kind and treatment."""
     families: dict[tuple[object, ...], list[tuple[float, int]]] = {}
     for i, effect in enumerate(found):
-        what = effect.what
-        if effect.p is not None and what.first_n == what.last_n:
-            key = (what.kind, what.treatment, what.variant)
+        quantity = effect.quantity
+        if effect.p is not None and quantity.first_n == quantity.last_n:
+            key = (quantity.kind, quantity.treatment, quantity.variant)
             families.setdefault(key, []).append((effect.p, i))
     adjusted: dict[int, float] = {}
     for family in families.values():

@@ -116,7 +116,7 @@ class ColumnControls:
             networks = stitched_networks(compiled.program, done.base, done.target, x)
             (whole,) = networks.values()
             yield done.row(STITCHING, n, evaluator.accuracy(whole, done.target_test))
-            begun = start._replace(networks=dict(networks), base=whole, standing=None)
+            begun = start._replace(networks=dict(networks), base=whole, resume_point=None)
             feed = self.feeds.of(plan, [begun], mesh)
             (outcome,) = compiled.run([begun], feed, plan.recipe.steps, self.on_pause)
             yield done.row(STITCHING, n, float(outcome.top1[0]), at=plan.recipe.steps)
