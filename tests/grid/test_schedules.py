@@ -7,7 +7,7 @@ import pytest
 from transfer_jax import condition_grid
 from transfer_jax.grid.conditions import Cut, Phase, Variant
 from transfer_jax.grid.registry import RegistryError
-from transfer_jax.grid.schedules import gradual, lp_ft, scheduled
+from transfer_jax.grid.schedules import SCHEDULES, gradual, lp_ft, scheduled
 
 
 def test_linear_probing_holds_the_copied_layers_for_half_of_the_steps():
@@ -75,6 +75,21 @@ def nothing(n, num_layers): return None
 """
 
 
+def test_layers_are_whole_numbers_whatever_holds_them():
+    assert Variant("odd", [1, 0], [0], [Phase(0.5, [])]) == Variant(
+        "odd", (1, 0), (0,), (Phase(0.5, ()),)
+    )
+    for odd in ((0.0,), (-1,), (True,), ("a",)):
+        with pytest.raises(ValueError, match="allowed: whole numbers from 0"):
+            Variant("odd", odd, ())
+
+
+def test_two_choices_of_one_name_are_refused(monkeypatch):
+    monkeypatch.setitem(SCHEDULES, "other", lp_ft)
+    with pytest.raises(ValueError, match=r"two choices of layers are called '1\+ lp-ft'"):
+        condition_grid(3, schedules=("lp-ft", "other"))
+
+
 def test_a_schedule_may_be_a_function_of_ones_own(tmp_path, monkeypatch):
     (tmp_path / "own_schedules.py").write_text(MODULE)
     monkeypatch.chdir(tmp_path)
@@ -82,7 +97,7 @@ def test_a_schedule_may_be_a_function_of_ones_own(tmp_path, monkeypatch):
         assert scheduled("own_schedules:late", 2, 5).later == (Phase(0.9, (0,)),)
         with pytest.raises(ValueError, match=r"names layer 5; allowed: 0 \.\.\. 4"):
             scheduled("own_schedules:beyond", 2, 5)
-        with pytest.raises(ValueError, match="made an object of <class 'NoneType'>"):
+        with pytest.raises(ValueError, match="made nothing"):
             scheduled("own_schedules:nothing", 2, 5)
     finally:
         sys.modules.pop("own_schedules", None)

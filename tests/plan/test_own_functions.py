@@ -16,7 +16,10 @@ from transfer_jax.running.experiment import run as run_of
 MODULE = '''
 from collections.abc import Sequence
 import dataclasses
+from functools import partial
 import flax.linen as nn
+from flax import nnx
+from transfer_jax.models.nnx_layers import from_nnx
 import numpy as np
 import optax
 from transfer_jax.data.embedded import embedded_fashion_mnist
@@ -68,6 +71,22 @@ def number(steps: int): return 3
 def float_images(folder: str):
     images = embedded_fashion_mnist()
     return dataclasses.replace(images, images=images.images / 255)
+def needs_width(num_outputs: int, width: int): return two(num_outputs, width)
+def too_wide(num_outputs: int): return {"low": Flat(3), "top": Flat(num_outputs + 1)}
+def no_layers(num_outputs: int): return {}
+def nnx_made(num_outputs: int): return {"low": nnx.Linear(4, num_outputs, rngs=nnx.Rngs(0))}
+def nnx_narrow(num_outputs: int):
+    flat = lambda x: x.reshape(len(x), -1)
+    return from_nnx([("flat", flat), ("low", partial(nnx.Linear, 64, num_outputs))])
+def odd_layer(num_outputs: int): return {"low": nn.Dense(3), "top": lambda x: x @ x}
+def by_lines(steps: int): return optax.lbfgs()
+def lists(folder: str):
+    images = embedded_fashion_mnist()
+    return dataclasses.replace(images, labels=images.labels.tolist(), class_names=[*"abcdefghij"])
+def number_names(folder: str):
+    return dataclasses.replace(embedded_fashion_mnist(), class_names=tuple(range(10)))
+def odd_group(folder: str):
+    return dataclasses.replace(embedded_fashion_mnist(), groups={"g": ("zz",)})
 def few_labels(folder: str):
     images = embedded_fashion_mnist()
     return dataclasses.replace(images, labels=images.labels[:5])
@@ -154,7 +173,7 @@ def test_a_changed_function_is_told_of_when_a_run_goes_on(own, capsys, tmp_path)
         ("network.name=own_parts:no_type", "argument width has no type; allowed: bool"),
         (
             "network.name=own_parts:list_of",
-            "made an object of <class 'list'>; allowed: name of a layer",
+            "which made list; allowed: name of a layer",
         ),
         (
             "network.name=own_parts:raises",
@@ -163,15 +182,24 @@ def test_a_changed_function_is_told_of_when_a_run_goes_on(own, capsys, tmp_path)
         ("network.name=own_parts:tal", "but own_parts has no tal; nearest: tall"),
         (
             "optimizer.name=own_parts:number",
-            "made an object of <class 'int'>; allowed: an optax.G",
+            "which made int; allowed: an optax.G",
         ),
+        ("network.name=own_parts:needs_width", "network has name; it needs width"),
+        ("network.name=own_parts:too_wide", "gives 6 outputs for an image; allowed: 5"),
+        ("network.name=own_parts:no_layers", "which made no layer"),
+        ("network.name=own_parts:nnx_made", "transfer_jax.models.nnx_layers.from_nnx"),
+        ("network.name=own_parts:nnx_narrow", "layer low cannot take an input of 784: TypeError"),
+        ("network.name=own_parts:odd_layer", "layer top cannot take an input of 28x28x3: TypeErr"),
+        ("optimizer.name=own_parts:by_lines", "which cannot train: TypeError"),
+        ("data.source=own_parts:number_names", "whose class_names hold 0; allowed: texts"),
+        ("data.source=own_parts:odd_group", "whose group g holds 'zz', which is no class of it"),
         ("optimizer.name=own_parts:tall", "which takes no steps; it must"),
         ("data.source=own_parts:float_images", "whose images are no uint8 array of"),
         ("data.source=own_parts:few_labels", "whose labels are not 20000 whole numbers"),
         ("data.source=own_parts:odd_labels", "whose labels hold 10; allowed: 0 ... 9"),
         (
             "data.source=own_parts:nothing",
-            "gave an object of <class 'NoneType'>; allowed: an Im",
+            "gave nothing; allowed: an Im",
         ),
     ],
 )
@@ -188,3 +216,11 @@ def test_images_of_ones_own_need_no_preparing(own, capsys):
     config = load_config("fashion_mnist", [flag, "--config.data.folder=somewhere"])
     images = make_plan(config).recipe.images
     assert len(images.digest) == 64 and images.is_validation.any()
+
+
+def test_lists_are_as_good_as_arrays_and_a_field_may_have_no_default(own):
+    flags = ["--config.data.source=own_parts:lists", "--config.network.name=own_parts:needs_width"]
+    config = load_config("fashion_mnist", [*flags, "--config.network.width=7"])
+    plan = make_plan(config)
+    assert plan.recipe.images.class_names == tuple("abcdefghij")
+    assert vars(config.network)["width"] == 7

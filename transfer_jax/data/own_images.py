@@ -6,7 +6,7 @@ import hashlib
 import numpy as np
 
 from transfer_jax.data.image_set import SUBSETS, ImageSet
-from transfer_jax.grid.registry import made
+from transfer_jax.grid.registry import kind_of, made
 
 
 def own_images(source: str, folder: str) -> ImageSet:
@@ -28,16 +28,22 @@ def own_images(source: str, folder: str) -> ImageSet:
     images = made("data.source", source, {}, {"folder": folder})
     if not isinstance(images, ImageSet):
         raise ValueError(
-            f"{lead}, which gave an object of {type(images)}; allowed: an ImageSet of "
+            f"{lead}, which gave {kind_of(images)}; allowed: an ImageSet of "
             "transfer_jax.data.image_set"
         )
     for wrong in _faults(images):
         raise ValueError(f"{lead}, whose {wrong}")
+    images = dataclasses.replace(
+        images,
+        labels=np.asarray(images.labels, np.int32),
+        subset=np.asarray(images.subset, np.int8),
+        class_names=tuple(images.class_names),
+    )
     return images if images.digest else dataclasses.replace(images, digest=_digest(images))
 
 
 def _faults(images: ImageSet) -> list[str]:
-    pixels, labels, subset = images.images, images.labels, images.subset
+    pixels, labels, subset = images.images, np.asarray(images.labels), np.asarray(images.subset)
     if not isinstance(pixels, np.ndarray) or pixels.dtype != np.uint8 or pixels.ndim != 4:
         return ["images are no uint8 array of (images, height, width, channels)"]
     for name, numbers, most in (
@@ -49,6 +55,11 @@ def _faults(images: ImageSet) -> list[str]:
         if len(numbers) and not (numbers.min() >= 0 and numbers.max() < most):
             found = numbers.min() if numbers.min() < 0 else numbers.max()
             return [f"{name} hold {found}; allowed: 0 ... {most - 1}"]
+    if odd := [name for name in images.class_names if not isinstance(name, str)]:
+        return [f"class_names hold {odd[0]!r}; allowed: texts"]
+    for group, names in images.groups.items():
+        if odd := [name for name in names if name not in images.class_names]:
+            return [f"group {group} holds {odd[0]!r}, which is no class of it"]
     if len(set(images.class_names)) < len(images.class_names):
         return ["class_names hold a name twice"]
     return []

@@ -97,14 +97,13 @@ def _gate(place: Place, address: tuple[str, int], hello: Hello) -> Gate:
     try:
         return Gate(place, address[1], hello)
     except OSError as error:
-        reason = os.strerror(error.errno or 0)
+        reason = f"{os.strerror(error.errno or 0)}; choose another port"
     with suppress(OSError), socket.create_connection(("localhost", address[1]), 2) as connection:
         try:
             ask(connection, hello, 2)
         except ClusterError as refused:
-            reason = f"{reason}: {refused}"
-    told = f"process 0 cannot coordinate at {place.coordinator}: {reason}"
-    raise ClusterError(f"{told}; choose another port")
+            reason = str(refused)
+    raise ClusterError(f"process 0 cannot coordinate at {place.coordinator}: {reason}")
 
 
 def _connect(place: Place, way: Tunnel | Gate, seconds: float) -> None:

@@ -1,5 +1,6 @@
 """What is trained: tasks, treatments, conditions and columns. Names only, no arrays."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from itertools import pairwise
@@ -60,6 +61,17 @@ class Phase:
     start: float
     frozen: tuple[int, ...]
 
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "frozen", _layers("a phase", self.frozen))
+
+
+def _layers(name: str, layers: Iterable[int]) -> tuple[int, ...]:
+    """Numbers of layers, whatever holds them."""
+    found = tuple(layers)
+    if odd := [layer for layer in found if type(layer) is not int or layer < 0]:
+        raise ValueError(f"{name} names layer {odd[0]!r}; allowed: whole numbers from 0")
+    return found
+
 
 @dataclass(frozen=True)
 class Variant:
@@ -83,6 +95,9 @@ class Variant:
     later: tuple[Phase, ...] = ()
 
     def __post_init__(self) -> None:
+        for name in ("copied", "frozen"):
+            object.__setattr__(self, name, _layers(self.name, getattr(self, name)))
+        object.__setattr__(self, "later", tuple(self.later))
         for before, after in pairwise(self.phases):
             if not before.start < after.start < 1:
                 raise ValueError(

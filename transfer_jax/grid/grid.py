@@ -62,6 +62,10 @@ def condition_grid(
     others = [_preserved(n, k) for k in preserved for n in values if n + k <= num_layers]
     others += [Cut(len(v.copied), not v.frozen, v) for v in variants]
     others += [Cut(n, True, scheduled(name, n, num_layers)) for name in schedules for n in values]
+    labels = [cut.label for cut in paper + others]
+    if len(set(labels)) < len(labels):
+        twice = next(label for label in labels if labels.count(label) > 1)
+        raise ValueError(f"two choices of layers are called '{twice}'; give each a name of its own")
     cuts_of = {**dict.fromkeys(tasks, paper + others), RANDOM_BASE: frozen}
     grid = [
         Condition(split, seed, base, target, cut.n, cut.fine_tuned, cut.variant, k)

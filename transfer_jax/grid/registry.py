@@ -94,6 +94,16 @@ def made(field: str, name: str, built_in: Mapping[str, Any], arguments: Mapping[
         raise RegistryError(f"{field} is '{name}', which raised {_told(error)}") from error
 
 
+def kind_of(value: object) -> str:
+    """What a value is, in an error.
+
+    Example:
+      >>> kind_of([1]), kind_of(None)
+      ('list', 'nothing')
+    """
+    return "nothing" if value is None else type(value).__name__
+
+
 def source_file(name: str) -> Path | None:
     """The file that a function of one's own is in.
 

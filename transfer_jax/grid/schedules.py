@@ -3,7 +3,7 @@
 from collections.abc import Callable
 
 from transfer_jax.grid.conditions import Phase, Variant
-from transfer_jax.grid.registry import made
+from transfer_jax.grid.registry import kind_of, made
 
 # From the number of transferred layers, and of all, to what is copied and when it is frozen.
 Schedule = Callable[[int, int], Variant]
@@ -78,7 +78,7 @@ def scheduled(name: str, n: int, num_layers: int) -> Variant:
     found = made("schedules", name, SCHEDULES, {"n": n, "num_layers": num_layers})
     if not isinstance(found, Variant):
         raise ValueError(
-            f"schedules is '{name}', which made an object of {type(found)}; allowed: a Variant of "
+            f"schedules is '{name}', which made {kind_of(found)}; allowed: a Variant of "
             "transfer_jax.grid.conditions"
         )
     layers = {*found.copied, *found.frozen}

@@ -18,6 +18,7 @@ from transfer_jax.models.layered import (
     Statistics,
     Variables,
     mode_of,
+    takes,
 )
 
 Layer = nn.Module | Callable[[Array], Array]
@@ -53,16 +54,17 @@ class LayerStack:
           Layer name to that layer's variables, in depth order.
 
         Raises:
-          ValueError: the images are too small for a layer.
+          ValueError: a layer cannot take what enters it, or leaves no pixel.
         """
         variables: Variables = {}
         for name, layer in self.layers.items():
             variables[name] = {PARAMS: {}}
-            if isinstance(layer, nn.Module):
-                variables[name] |= layer.init(
-                    fold_in_name(key, name), x, **_flags(layer, INFERENCE)
-                )
-            x, _ = _call(layer, variables[name], x, INFERENCE, {})
+            with takes(name, x):
+                if isinstance(layer, nn.Module):
+                    variables[name] |= layer.init(
+                        fold_in_name(key, name), x, **_flags(layer, INFERENCE)
+                    )
+                x, _ = _call(layer, variables[name], x, INFERENCE, {})
             if x.size == 0:
                 raise ValueError(f"layer {name} leaves no pixel: the images are too small for it")
         return variables

@@ -20,6 +20,7 @@ from transfer_jax.models.layered import (
     Statistics,
     Variables,
     mode_of,
+    takes,
 )
 from transfer_jax.models.linen_layers import check_name
 
@@ -102,7 +103,8 @@ class NnxStack:
                 continue
             key = fold_in_name((rngs or {}).get("dropout", jax.random.key(0)), name)
             module = _module(layer, variables[name], own, key)
-            x = module(x)  # pyright: ignore
+            with takes(name, x):
+                x = module(x)  # pyright: ignore
             if own.statistics and STATISTICS in variables[name]:
                 changed[name] = {STATISTICS: _variables(nnx.state(module))[STATISTICS]}
         return x, changed

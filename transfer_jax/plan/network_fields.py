@@ -5,7 +5,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, cast
 
-from transfer_jax.grid.registry import is_own, made, named
+from flax import nnx
+
+from transfer_jax.grid.registry import is_own, kind_of, made, named
 from transfer_jax.models.caffenet import CaffeNet
 from transfer_jax.models.convnet import ConvNet
 from transfer_jax.models.layered import Layered
@@ -79,8 +81,15 @@ def _layered(found: Any, name: str) -> Layered:
     if all(hasattr(found, part) for part in ("layer_names", "init", "apply")):
         return cast(Layered, found)
     if isinstance(found, Mapping) and found:
+        if any(isinstance(layer, nnx.Module) for layer in found.values()):
+            raise ValueError(
+                f"name is '{name}', which made modules of NNX; hand the functions that make "
+                "them to transfer_jax.models.nnx_layers.from_nnx"
+            )
         return from_linen(found.items())
+    if isinstance(found, Mapping):
+        raise ValueError(f"name is '{name}', which made no layer")
     raise ValueError(
-        f"name is '{name}', which made an object of {type(found)}; allowed: name of a layer to its "
+        f"name is '{name}', which made {kind_of(found)}; allowed: name of a layer to its "
         "Flax module, in depth order, or what has layer_names, init and apply"
     )

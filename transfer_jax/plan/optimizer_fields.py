@@ -7,7 +7,7 @@ import optax
 from jaxtyping import Array
 
 from transfer_jax.engine.optimizers import caffe_sgd, sgd, step_schedule
-from transfer_jax.grid.registry import made, named
+from transfer_jax.grid.registry import kind_of, made, named
 from transfer_jax.plan.fields import Affects, flat, setting
 from transfer_jax.plan.own_fields import fields_of
 
@@ -127,7 +127,7 @@ def _own(fields: OptimizerFields, steps: int) -> optax.GradientTransformation:
     found = made("optimizer.name", name, {}, arguments)
     if not isinstance(found, optax.GradientTransformation):
         raise ValueError(
-            f"optimizer.name is '{name}', which made an object of {type(found)}; allowed: an "
+            f"optimizer.name is '{name}', which made {kind_of(found)}; allowed: an "
             "optax.GradientTransformation"
         )
     return found

@@ -56,7 +56,7 @@ def fields_of(
     ]
     own_name = ("name", str, setting(name, f"which {field.partition('.')[0]}"))
     bases = () if base is object else (base,)
-    return make_dataclass(make.__name__, [own_name, *rest], bases=bases, frozen=True)
+    return make_dataclass(make.__name__, [own_name, *rest], bases=bases, frozen=True, kw_only=True)
 
 
 def _field(lead: str, parameter: inspect.Parameter, hint: Any, doc: str) -> tuple[str, Any, Any]:
@@ -72,7 +72,11 @@ def _field(lead: str, parameter: inspect.Parameter, hint: Any, doc: str) -> tupl
     default = MISSING if parameter.default is parameter.empty else parameter.default
     default = tuple(default) if is_tuple and default is not MISSING else default
     bounds = {"low": 0, "high": LARGEST[one]} if one in LARGEST else {}
-    return parameter.name, tuple[one, ...] if is_tuple else one, setting(default, doc, **bounds)
+    return (
+        parameter.name,
+        tuple[one, ...] if is_tuple else one,
+        setting(default, doc or parameter.name.replace("_", " "), **bounds),
+    )
 
 
 def _docs(make: Callable[..., Any]) -> dict[str, str]:

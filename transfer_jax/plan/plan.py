@@ -1,11 +1,9 @@
 """The plan of an experiment: everything that a config decides, checked before training."""
 
-import math
 from collections.abc import Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import jax
-import jax.numpy as jnp
 from jax.sharding import Mesh
 from ml_collections import ConfigDict
 
@@ -15,7 +13,7 @@ from transfer_jax.engine.step import ColumnProgram
 from transfer_jax.folder.control_results import STITCHING
 from transfer_jax.grid.conditions import Column, Condition, Cut, Split
 from transfer_jax.grid.grid import base_condition, base_conditions, columns, condition_grid
-from transfer_jax.models.layered import Layered, params_of
+from transfer_jax.models.layered import Layered
 from transfer_jax.models.precision import InPrecision
 from transfer_jax.plan.base import Base
 from transfer_jax.plan.components import (
@@ -24,12 +22,13 @@ from transfer_jax.plan.components import (
 )
 from transfer_jax.plan.config import read_config
 from transfer_jax.plan.fields import Affects, ConfigError, flat
+from transfer_jax.plan.network_checks import check_network, check_optimizer
 from transfer_jax.plan.optimizer_fields import make_optimizer
 from transfer_jax.plan.recipes import images_and_splits, largest_task, make_recipe
 from transfer_jax.plan.schema import Config
 
-# Numbers above these are mistakes, and would take all memory.
-MOST_NETWORKS, MOST_PARAMETERS = 200_000, 2 * 10**9
+# Numbers above this are mistakes, and would take all memory.
+MOST_NETWORKS = 200_000
 # Columns that differ in nothing of these share a program.
 PROGRAMS = (Affects.CONDITIONS, Affects.PROGRAM)
 
@@ -170,7 +169,9 @@ def _plan(config: Config) -> Plan:
     images, splits = images_and_splits(config)
     network = build_network(config, largest_task(splits))
     recipe = make_recipe(config, images, splits)
-    _check_parameters(network, recipe)
+    outputs = config.network.num_outputs or largest_task(splits)
+    check_network(network, recipe.network_shape, outputs)
+    check_optimizer(config, network, recipe.network_shape)
     examples = tuple(k or None for k in config.examples)
     grid, also = [], []
     for name, split in splits.items():
@@ -213,14 +214,4 @@ def _check_grid(config: Config, layer_names: tuple[str, ...]) -> None:
         raise ConfigError(
             f"seeds, splits, cuts and examples make {networks} networks; allowed: up to "
             f"{MOST_NETWORKS}"
-        )
-
-
-def _check_parameters(network: Layered, recipe: Recipe) -> None:
-    shape = (1, *recipe.network_shape)
-    shapes = jax.eval_shape(lambda: network.init(jax.random.key(0), jnp.zeros(shape)))
-    parameters = sum(math.prod(leaf.shape) for leaf in jax.tree.leaves(params_of(shapes)))
-    if parameters > MOST_PARAMETERS:
-        raise ConfigError(
-            f"the network has {parameters} parameters; allowed: up to {MOST_PARAMETERS}"
         )

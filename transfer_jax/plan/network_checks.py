@@ -1,0 +1,64 @@
+"""Whether a network takes the images and gives the outputs, and an optimizer can train it."""
+
+import math
+
+import jax
+import jax.numpy as jnp
+
+from transfer_jax.grid.registry import is_own
+from transfer_jax.models.layered import Layered, params_of
+from transfer_jax.plan.fields import ConfigError
+from transfer_jax.plan.optimizer_fields import make_optimizer
+from transfer_jax.plan.schema import Config
+
+# Numbers above this are mistakes, and would take all memory.
+MOST_PARAMETERS = 2 * 10**9
+
+
+def check_network(network: Layered, shape: tuple[int, int, int], outputs: int) -> None:
+    """Check that a network takes the images and has as many logits as it must.
+
+    Args:
+      shape: (height, width, channels) of what it sees.
+      outputs: number of logits.
+
+    Raises:
+      ConfigError: it is too large, or has another number of outputs.
+      ValueError: a layer cannot take what enters it.
+    """
+    x = jnp.zeros((1, *shape))
+    variables = jax.eval_shape(lambda: network.init(jax.random.key(0), x))
+    parameters = sum(math.prod(leaf.shape) for leaf in jax.tree.leaves(params_of(variables)))
+    if parameters > MOST_PARAMETERS:
+        raise ConfigError(
+            f"the network has {parameters} parameters; allowed: up to {MOST_PARAMETERS}"
+        )
+    logits, _ = jax.eval_shape(lambda v: network.apply(v, x), variables)
+    if logits.shape != (1, outputs):
+        found = "x".join(map(str, logits.shape[1:])) or "no"
+        raise ConfigError(f"the network gives {found} outputs for an image; allowed: {outputs}")
+
+
+def check_optimizer(config: Config, network: Layered, shape: tuple[int, int, int]) -> None:
+    """Check that an optimizer of one's own needs nothing but gradients and parameters.
+
+    Args:
+      shape: (height, width, channels) of what the network sees.
+
+    Raises:
+      ConfigError: it needs more, or raises whatever else.
+    """
+    name = config.optimizer.name
+    if not is_own(name):
+        return
+    tx = make_optimizer(config.optimizer, config.steps)
+
+    def update() -> object:
+        params = params_of(network.init(jax.random.key(0), jnp.zeros((1, *shape))))
+        return tx.update(params, tx.init(params), params)
+
+    try:
+        jax.eval_shape(update)
+    except Exception as error:  # Whatever a function of one's own raises.
+        said = f"{type(error).__name__}: {' '.join(str(error).split())[:200]}"
+        raise ConfigError(f"optimizer.name is '{name}', which cannot train: {said}") from error
