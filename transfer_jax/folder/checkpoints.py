@@ -88,21 +88,29 @@ def restore(path: epath.PathLike, like: PyTree) -> PyTree:
     abstract = jax.tree.map(lambda leaf: np.zeros(leaf.shape, leaf.dtype), like)
     try:
         with ocp.StandardCheckpointer(multiprocessing_options=alone()) as checkpointer:
-            tree = checkpointer.restore(folder, abstract)
-            # Orbax gives what is asked for: a float32 network as float16, without a word.
             held = checkpointer.metadata(folder).item_metadata.tree  # pyright: ignore
-    except (OSError, ValueError, KeyError) as error:
+            if odd := _differences(like, held):
+                raise ValueError("; ".join(odd))
+            return checkpointer.restore(folder, abstract)
+    except (OSError, ValueError, KeyError, AttributeError) as error:
         reason = " ".join(str(error).split())[:200]
         raise CheckpointError(f"{path} holds no network of this shape: {reason}") from error
-    leaves = zip(leaf_paths(like), jax.tree.leaves(like), jax.tree.leaves(held), strict=True)
-    odd = [
-        f"{leaf}: asked for {a.dtype}{list(a.shape)}, found {b.dtype}{list(b.shape)}"
-        for leaf, a, b in leaves
-        if (a.shape, a.dtype) != (b.shape, b.dtype)
+
+
+def _differences(like: PyTree, held: PyTree) -> list[str]:
+    """Where a tree is not what is asked for. Orbax would give a float32 leaf as float16."""
+    asked, found = (
+        {
+            path: f"{leaf.dtype}{list(leaf.shape)}"
+            for path, leaf in zip(leaf_paths(tree), jax.tree.leaves(tree), strict=True)
+        }
+        for tree in (like, held)
+    )
+    return [
+        f"{path}: asked for {asked.get(path, 'nothing')}, found {found.get(path, 'nothing')}"
+        for path in dict.fromkeys([*asked, *found])
+        if asked.get(path) != found.get(path)
     ]
-    if odd:
-        raise CheckpointError(f"{path} holds no network of this shape: {'; '.join(odd)}")
-    return tree
 
 
 def digest(content: Any) -> str:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import jax
 
 from transfer_jax.engine.columns import Init, Normalisation, Recipe, task_normalisation
-from transfer_jax.folder.checkpoints import restore
+from transfer_jax.folder.checkpoints import restore, save
 from transfer_jax.folder.workdir import Workdir
 from transfer_jax.grid.conditions import RANDOM_BASE, Condition, Split, Task
 from transfer_jax.grid.grid import base_condition
@@ -92,6 +92,20 @@ def bases_of(plan: Plan, folder: Workdir, split: Split, init: Init) -> Mapping[s
     """
     trained = {task.name: TrainedBase(split.name, task, folder, init) for task in split.tasks}
     return {None: NoBase(), RANDOM_BASE: RandomBase(split.name, init), **trained, **plan.given}
+
+
+def save_base(folder: Workdir, base: Condition, network: Variables) -> None:
+    """Keep a trained base network.
+
+    Args:
+      folder: the run's folder.
+      base: the base network.
+      network: layer name to variables.
+
+    Raises:
+      OSError: it cannot be written.
+    """
+    save(folder.base_network(base), as_stored(network))
 
 
 def restore_base(folder: Workdir, base: Condition, init: Init) -> Variables:

@@ -11,6 +11,7 @@ from transfer_jax.folder.curves import write_curves
 from transfer_jax.folder.results import mean_of_best, rows_of, write_rows
 from transfer_jax.grid.conditions import Column
 from transfer_jax.models.layered import as_stored
+from transfer_jax.running.bases import save_base
 from transfer_jax.running.report_images import keep_filters
 from transfer_jax.running.run import Run
 
@@ -26,7 +27,7 @@ def keep_networks(run: Run, column: Column, outcome: ColumnOutcome) -> None:
     keep_filters(folder.filters(column), column, networks, run.plan.network.layer_names[0])
     if column.base is None:
         (base,), (cut,) = column.conditions, column.cuts
-        save(folder.base_network(base), as_stored(networks[cut.label]))
+        save_base(folder, base, networks[cut.label])
     elif run.plan.config.checkpoint.networks == "all":
         save(folder.networks(column), {n: as_stored(own) for n, own in networks.items()})
 

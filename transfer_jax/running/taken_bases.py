@@ -3,7 +3,6 @@
 from collections.abc import Callable
 
 from transfer_jax.data.identity import identity, identity_differences
-from transfer_jax.folder.checkpoints import save
 from transfer_jax.folder.places import place
 from transfer_jax.folder.results import read_rows, write_rows
 from transfer_jax.folder.whole_file import read_json, write_whole
@@ -11,7 +10,7 @@ from transfer_jax.folder.workdir import Workdir
 from transfer_jax.grid.conditions import Column
 from transfer_jax.plan.differences import differences
 from transfer_jax.plan.fields import Affects, ConfigError
-from transfer_jax.running.bases import restore_base
+from transfer_jax.running.bases import restore_base, save_base
 from transfer_jax.running.claim import held_config
 from transfer_jax.running.run import Run
 
@@ -54,7 +53,7 @@ def take_bases(run: Run, say: Callable[[str], None]) -> None:
 
 def _take(run: Run, column: Column, other: Workdir) -> None:
     folder, (base,) = run.folder, column.conditions
-    save(folder.base_network(base), restore_base(other, base, run.init))
+    save_base(folder, base, restore_base(other, base, run.init))
     for name in ("curves", "metrics", "correct", "validated", "filters"):
         for path in (other.path / name).glob(f"{column.name}.*"):
             here = folder.path / name / path.name
