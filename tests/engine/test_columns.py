@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from types import SimpleNamespace
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -18,7 +19,7 @@ from transfer_jax.engine.columns import (
     column_order,
     initial_networks,
     input_shapes,
-    random_base,
+    task_normalisation,
     validation_examples,
 )
 from transfer_jax.engine.feeds import batch_sharding, on_device
@@ -37,6 +38,7 @@ from transfer_jax.engine.mesh import (
 )
 from transfer_jax.grid.conditions import Column, Cut, Split, Task, Variant
 from transfer_jax.grid.keys import key_for
+from transfer_jax.running.bases import NoBase, RandomBase, TrainedBase
 
 LABELS = np.arange(40, dtype=np.int32) % 4
 SUBSET = np.full(40, TRAIN, np.int8)
@@ -56,12 +58,14 @@ def trained_on(classes, count=5):
 
 
 def test_inputs_are_these():
-    found = column_inputs(COLUMN_AB, SPLIT, RECIPE)
+    seen = task_normalisation(RECIPE, SPLIT.task("A"))
+    found = column_inputs(COLUMN_AB, SPLIT, RECIPE, seen)
     assert found.train_batches.shape == (4, 6)
     assert set(found.train_batches.ravel()) <= set(trained_on((1, 3)))
     assert found.test_batches.tolist() == [[33, 35, -1], [-1, -1, -1]]
     assert found.validation_batches.tolist() == [[25, 27, 29], [31, -1, -1]]
     assert found.ranks.tolist() == [-1, 0, -1, 1]
+    assert found.class_sizes.tolist() == [[0, 2, 0, 2], [0, 1, 0, 1]]
     pixels = IMAGES[trained_on((0, 2))].astype(np.float64)
     np.testing.assert_allclose(found.mean, pixels.mean(axis=0), rtol=1e-6)
     assert found.scale == pytest.approx(1 / (pixels - pixels.mean(axis=0)).std(), rel=1e-5)
@@ -84,14 +88,21 @@ def test_inputs_are_these():
     ],
 )
 def test_whose_mean_image_it_is(base, mean, classes):
+    bases = {
+        None: NoBase(),
+        "random": RandomBase("halves", init),
+        "A": TrainedBase("halves", SPLIT.task("A"), None, init),  # pyright: ignore
+    }
     column, recipe = replace(COLUMN_AB, base=base), replace(RECIPE, mean=mean)
-    found = column_inputs(column, SPLIT, recipe)
+    found = column_inputs(column, SPLIT, recipe, bases[base].mean(recipe))
     np.testing.assert_allclose(found.mean, IMAGES[trained_on(classes)].mean(axis=0), rtol=1e-6)
 
 
 def test_grey_levels_may_stay_as_they_are():
-    found = column_inputs(COLUMN_AB, SPLIT, replace(RECIPE, scale="none"))
-    assert (found.scale, found.scale.dtype, found.scale.shape) == (1.0, np.float32, ())
+    recipe = replace(RECIPE, scale="none")
+    for seen in (None, task_normalisation(recipe, SPLIT.task("A"))):
+        found = column_inputs(COLUMN_AB, SPLIT, recipe, seen)
+        assert (found.scale, found.scale.dtype, found.scale.shape) == (1.0, np.float32, ())
 
 
 def test_a_mean_is_over_all_images_however_few_a_column_sees():
@@ -126,7 +137,14 @@ def test_the_key_of_a_column_names_its_networks(column, purpose):
 
 def init(key):
     keys = jax.random.split(key, 3)
-    return {name: {"w": jax.random.normal(k, (2,))} for name, k in zip("abc", keys, strict=True)}
+    return {
+        name: {"params": {"w": jax.random.normal(k, (2,))}}
+        for name, k in zip("abc", keys, strict=True)
+    }
+
+
+def weights(variables, name):
+    return variables[name]["params"]["w"]
 
 
 def test_copied_layers_are_the_bases_and_the_others_fresh():
@@ -139,21 +157,28 @@ def test_copied_layers_are_the_bases_and_the_others_fresh():
         fresh = init(key_for(3, "init", "halves", condition.label))
         for layer, name in enumerate("abc"):
             expected = base if layer in cut.copied else fresh
-            assert (found[cut.label][name]["w"] == expected[name]["w"]).all()
+            assert (weights(found[cut.label], name) == weights(expected, name)).all()
     alone = initial_networks(column, tuple("abc"), init, None)
-    assert (alone["2"]["a"]["w"] == init(key_for(3, "init", "halves", "A2B"))["a"]["w"]).all()
+    fresh = init(key_for(3, "init", "halves", "A2B"))
+    assert (weights(alone["2"], "a") == weights(fresh, "a")).all()
 
 
 def test_a_random_base_is_one_a_seed_and_split():
-    column = replace(COLUMN_AB, base="random")
     expected = init(key_for(3, "init", "halves", "random"))
-    assert (random_base(column, init)["b"]["w"] == expected["b"]["w"]).all()
+    found = RandomBase("halves", init).variables(3)
+    assert (weights(found, "b") == weights(expected, "b")).all()
 
 
 def test_images_come_to_the_device_as_they_are():
     found = on_device(SET)
     assert (np.asarray(found.images) == IMAGES).all() and found.images.dtype == np.uint8
     assert (np.asarray(found.labels) == LABELS).all()
+
+
+class Shared(NamedTuple):
+    """What all columns share, known by its type."""
+
+    y: jax.Array
 
 
 def test_on_one_device_trees_are_stacked_run_and_brought_back():
@@ -164,17 +189,19 @@ def test_on_one_device_trees_are_stacked_run_and_brought_back():
     assert placed["x"].tolist() == [[0.0, 1.0, 2.0]] and placed["x"].sharding.spec == P(COLUMN)
     batched = place([{"x": np.zeros((4, 2))}], mesh, batch_axis=2)
     assert batched["x"].sharding.spec == P(COLUMN, None, DATA)
-    shared = replicate({"y": np.float32(10)}, mesh)
-    assert shared["y"].sharding.spec == P()
-    add = over_columns(lambda own, all_: own["x"] + all_["y"], mesh, shared=(1,), donate=(0,))
+    shared = replicate(Shared(np.array([10, 20, 30], np.float32)), mesh)  # pyright: ignore
+    assert shared.y.sharding.spec == P()
+    add = over_columns(lambda own, all_: own["x"] + all_.y, mesh, shared=(Shared,), donate=(0,))
     found = add(placed, shared)
-    assert found.tolist() == [[10.0, 11.0, 12.0]]
-    assert not shared["y"].is_deleted()
-    assert fetch({"z": found})["z"].tolist() == [[10.0, 11.0, 12.0]]
+    assert found.tolist() == [[10.0, 21.0, 32.0]]
+    assert not shared.y.is_deleted()
+    assert fetch({"z": found})["z"].tolist() == [[10.0, 21.0, 32.0]]
     rows = fetch_rows({"z": found}, mesh)
-    assert list(rows) == [0] and rows[0]["z"].tolist() == [10.0, 11.0, 12.0]
+    assert list(rows) == [0] and rows[0]["z"].tolist() == [10.0, 21.0, 32.0]
     rows[0]["z"][0] = 5  # what is brought back is the host's own
     assert found[0, 0] == 10.0
+    # A number is shared whatever its type.
+    assert over_columns(lambda a, b: a * b, mesh)(found, np.int32(2)).tolist() == [[20, 42, 64]]
 
 
 def test_slots_are_as_long_as_the_mesh_has_rows():

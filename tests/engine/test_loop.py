@@ -1,18 +1,21 @@
 """The loop on a network of two matrices, against the same training written out in NumPy."""
 
+from itertools import islice
+
 import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
 
-from transfer_jax.data.order import ColumnInputs, DeviceImages
+from transfer_jax.data.order import Batch, ColumnInputs, DeviceImages
 from transfer_jax.engine.columns import ColumnStart, ResumePoint
 from transfer_jax.engine.feeds import ResidentFeed, evaluation_batches
 from transfer_jax.engine.loop import CompiledProgram
 from transfer_jax.engine.mesh import column_mesh
 from transfer_jax.engine.step import ColumnProgram
 from transfer_jax.grid.conditions import Cut
+from transfer_jax.models.layered import INFERENCE
 
 RANDOM = np.random.default_rng(0)
 CUTS = (Cut(1, False), Cut(1, True))
@@ -28,6 +31,7 @@ INPUTS = ColumnInputs(
     validation_batches=np.array([[6, 7], [8, -1]], np.int32),
     test_batches=np.array([[9, 10], [11, -1], [-1, -1]], np.int32),
     ranks=RANKS,
+    class_sizes=np.array([[0, 0, 0, 1, 0, 1, 0, 1]] * 2, np.int32),
     mean=MEAN,
     scale=np.float32(0.5),
     key=np.array([0, 1], np.uint32),
@@ -37,10 +41,10 @@ INPUTS = ColumnInputs(
 class Matrices:
     layer_names = ("a", "b")
 
-    def apply(self, params, x, start=0, stop=None, *, train=False, rngs=None):
+    def apply(self, variables, x, start=0, stop=None, *, mode=INFERENCE, rngs=None):
         for name in self.layer_names[start:stop]:
-            x = x.reshape(len(x), -1) @ params[name]
-        return x
+            x = x.reshape(len(x), -1) @ variables[name]["params"]
+        return x, {}
 
 
 class InNumpy:
@@ -76,42 +80,53 @@ class InNumpy:
 class Batches:
     """A feed of batches of its own, as from disk."""
 
-    streamed = True
+    def begin(self, steps, done=0):
+        self.numbers = iter(INPUTS.train_batches[done:steps])
 
-    def train(self, steps, done=0):
-        for numbers in INPUTS.train_batches[done:steps]:
-            yield DeviceImages(
-                jnp.asarray(IMAGES[numbers])[None], jnp.asarray(LABELS[numbers])[None]
+    def take(self, count):
+        for numbers in islice(self.numbers, count):
+            yield (
+                Batch(jnp.asarray(IMAGES[numbers])[None], jnp.asarray(LABELS[numbers])[None]),
+                1,
             )
 
     def evaluate(self, batches):
         for numbers in evaluation_batches(INPUTS)[:batches]:
             labels = np.where(numbers >= 0, LABELS[numbers], -1)
-            yield DeviceImages(jnp.asarray(IMAGES[numbers])[None], jnp.asarray(labels)[None])
+            yield Batch(jnp.asarray(IMAGES[numbers])[None], jnp.asarray(labels)[None])
 
 
 RESIDENT = ResidentFeed(DeviceImages(jnp.asarray(IMAGES), jnp.asarray(LABELS)))
-START = ColumnStart(
-    {cut.label: jax.tree.map(lambda m: jnp.asarray(m, jnp.float32), MATRICES) for cut in CUTS},
-    {"a": jnp.asarray(MATRICES["a"], jnp.float32)},
-    INPUTS,
-)
+WHOLE = {name: {"params": jnp.asarray(m, jnp.float32)} for name, m in MATRICES.items()}
+START = ColumnStart({cut.label: WHOLE for cut in CUTS}, {"a": WHOLE["a"]}, INPUTS)
+# Whether steps are in chunks, and whether batches are read.
+WAYS = {
+    "one by one": (False, False),
+    "in chunks": (True, False),
+    "streamed": (False, True),
+    "streamed in chunks": (True, True),
+}
 
 
 @pytest.fixture(scope="module")
 def programs():
     program = ColumnProgram(Matrices(), CUTS, optax.sgd(RATE))  # pyright: ignore
-    ways = {"one by one": {}, "in chunks": {"in_chunks": True}, "streamed": {"streamed": True}}
-    return {name: CompiledProgram(program, column_mesh(1), **way) for name, way in ways.items()}
+    compiled = {
+        chunked: CompiledProgram(program, column_mesh(1), chunked) for chunked in (False, True)
+    }
+    return {
+        name: (compiled[chunked], Batches() if streamed else RESIDENT)
+        for name, (chunked, streamed) in WAYS.items()
+    }
 
 
-def run(compiled, start=START, steps=STEPS, **options):
+def run(way, start=START, steps=STEPS, **options):
+    compiled, feed = way
     pauses = []
 
     def on_pause(pause):
         pauses.append(pause._replace(states=pause.states()))  # pyright: ignore
 
-    feed = Batches() if compiled.streamed else RESIDENT
     (outcome,) = compiled.run([start], feed, steps, on_pause, **options)
     return outcome, pauses
 
@@ -121,7 +136,7 @@ def same(one, other):
         np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-6)
 
 
-@pytest.mark.parametrize("way", ["one by one", "in chunks", "streamed"])
+@pytest.mark.parametrize("way", WAYS)
 def test_every_number_is_that_of_the_training_written_out(way, programs):
     outcome, pauses = run(programs[way], log_every=2, test_every=3, extra_pauses=(5,))
     assert [(p.steps, p.done) for p in pauses] == [(2, 2), (1, 3), (1, 4), (1, 5), (1, 6), (1, 7)]
@@ -131,10 +146,10 @@ def test_every_number_is_that_of_the_training_written_out(way, programs):
         alone, done = InNumpy(frozen=not cut.fine_tuned), 0
         for pause in pauses:
             while done < pause.done:
-                loss, accuracy = alone.step(INPUTS.train_batches[done])
+                loss, score = alone.step(INPUTS.train_batches[done])
                 done += 1
             assert pause.metrics[0].loss[i] == pytest.approx(loss, rel=1e-4)
-            assert pause.metrics[0].accuracy[i] == pytest.approx(accuracy)
+            assert pause.metrics[0].score[i] == pytest.approx(score)
             held = pause.states[0].conditions[cut.label].params  # pyright: ignore
             same(held, {n: m for n, m in (("a", alone.a), ("b", alone.b)) if n in held})
             if done in (3, 6, 7):
@@ -147,8 +162,8 @@ def test_every_number_is_that_of_the_training_written_out(way, programs):
         assert outcome.right[i].tolist() == right.tolist()
         assert outcome.validation_right[i].tolist() == validated.tolist()
         assert outcome.top1[i] == outcome.test[-1, i]
-        assert set(outcome.params[cut.label]) == ({"a", "b"} if cut.fine_tuned else {"b"})
-        same(outcome.params[cut.label]["b"], alone.b)
+        assert set(outcome.networks[cut.label]) == ({"a", "b"} if cut.fine_tuned else {"b"})
+        same(outcome.networks[cut.label]["b"]["params"], alone.b)
 
 
 def test_without_tests_on_the_way_there_is_one_at_the_end(programs):
@@ -159,7 +174,7 @@ def test_without_tests_on_the_way_there_is_one_at_the_end(programs):
     assert [(p.steps, p.done) for p in pauses] == [(7, 7)]
 
 
-@pytest.mark.parametrize("way", ["one by one", "in chunks", "streamed"])
+@pytest.mark.parametrize("way", WAYS)
 @pytest.mark.parametrize("stop", [2, 3])
 def test_a_column_goes_on_from_where_it_was_stopped(way, stop, programs):
     whole, pauses = run(programs[way], log_every=1, test_every=3)
@@ -173,7 +188,7 @@ def test_a_column_goes_on_from_where_it_was_stopped(way, stop, programs):
     rest, later = run(programs[way], start, log_every=1, test_every=3)
     assert [p.done for p in later] == list(range(stop + 1, 8))
     assert rest.steps.tolist() == [3, 6, 7]
-    same(whole.params, rest.params)
+    same(whole.networks, rest.networks)
     for field in ("test", "validation", "loss", "right", "validation_right"):
         np.testing.assert_array_equal(getattr(whole, field), getattr(rest, field))
 
@@ -189,7 +204,7 @@ def test_without_validation_images_there_is_no_share_of_them(programs):
 def test_the_first_step_that_is_not_finite_is_told(steps, diverged):
     """The first update makes the second loss infinite; after one step the test shows it."""
     program = ColumnProgram(Matrices(), CUTS, optax.sgd(1e38))  # pyright: ignore
-    outcome, _ = run(CompiledProgram(program, column_mesh(1)), steps=steps)
+    outcome, _ = run((CompiledProgram(program, column_mesh(1)), RESIDENT), steps=steps)
     assert outcome.diverged.tolist() == [diverged, diverged]
 
 
@@ -197,19 +212,19 @@ def test_settings_take_the_place_of_the_optimizers_own():
     tx = optax.inject_hyperparams(optax.sgd)(learning_rate=9.0)
     program = ColumnProgram(Matrices(), CUTS, tx)  # pyright: ignore
     compiled = CompiledProgram(program, column_mesh(1))
-    outcome, _ = run(compiled, START._replace(settings={"learning_rate": RATE}))
+    outcome, _ = run((compiled, RESIDENT), START._replace(settings={"learning_rate": RATE}))
     alone = InNumpy(frozen=True)
     for numbers in INPUTS.train_batches:
         alone.step(numbers)
-    same(outcome.params["1"]["b"], alone.b)
+    same(outcome.networks["1"]["b"]["params"], alone.b)
 
 
 def test_a_resident_feed_gives_all_images_as_often_as_asked():
-    assert [
-        len(list(found))
-        for found in (RESIDENT.train(5, 2), RESIDENT.train(3), RESIDENT.evaluate(4))
-    ] == [3, 3, 4]
-    assert next(RESIDENT.train(1)) is RESIDENT.images
+    RESIDENT.begin(5, 2)
+    ((images, steps),) = RESIDENT.take(3)
+    assert images is RESIDENT.images and steps == 3
+    evaluated = list(RESIDENT.evaluate(4))
+    assert len(evaluated) == 4 and all(found is RESIDENT.images for found in evaluated)
     assert evaluation_batches(INPUTS).tolist() == [[6, 7], [8, -1], [9, 10], [11, -1], [-1, -1]]
 
 
@@ -220,4 +235,3 @@ def test_steps_are_one_call_where_a_backend_is_faster_so_or_it_is_asked_for(monk
         assert CompiledProgram(program, mesh).in_chunks is chunked
         assert CompiledProgram(program, mesh, True).in_chunks is True
         assert CompiledProgram(program, mesh, False).in_chunks is False
-        assert CompiledProgram(program, mesh, True, streamed=True).in_chunks is False

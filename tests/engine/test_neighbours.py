@@ -239,7 +239,8 @@ def test_the_end_takes_children_along():
 
 def test_one_process_agrees_with_itself(monkeypatch):
     assert processes.is_first()
-    processes.wait_for_all("nobody else")
+    with processes.all_meet("nobody else") as first:
+        assert first
     assert processes.agree(3, True, 0) == (3, 1, 0)
     said = np.array([[3, 0, 2], [1, 1, 2]])
     monkeypatch.setattr(jax, "process_count", lambda: 2)
@@ -247,10 +248,17 @@ def test_one_process_agrees_with_itself(monkeypatch):
     monkeypatch.setattr(processes.multihost_utils, "sync_global_devices", names.append)
     monkeypatch.setattr(processes.multihost_utils, "process_allgather", lambda own: said)
     assert processes.agree(3, 0, 2) == (3, 1, 2)
-    processes.wait_for_all("all")
+    with processes.all_meet("all") as first:
+        assert first and names == []
+    assert names == ["all"]
+    with pytest.raises(ValueError, match="disk full"), processes.all_meet("who fails"):
+        raise ValueError("disk full")
     assert names == ["all"]
     monkeypatch.setattr(jax, "process_index", lambda: 1)
     assert not processes.is_first()
+    with processes.all_meet("the second") as first:
+        assert not first
+    assert names == ["all", "the second"]
 
 
 def test_processes_say_what_they_are_about_and_read_what_others_said(store, monkeypatch):

@@ -9,15 +9,18 @@ import optax
 import pytest
 
 from transfer_jax.data.augment import random_crop, random_mirror, random_shift
-from transfer_jax.data.order import ColumnInputs, DeviceImages
+from transfer_jax.data.order import Batch, ColumnInputs
 from transfer_jax.engine.columns import column_order
 from transfer_jax.engine.condition import ConditionProgram
 from transfer_jax.engine.step import ColumnProgram
 from transfer_jax.grid.conditions import Cut, Variant
 from transfer_jax.grid.keys import fold_in_name
+from transfer_jax.models.layered import INFERENCE, mode_of
 
 SGD = optax.sgd(0.1)
 KEY = np.array([0, 7], np.uint32)
+WHOLE = {name: {"params": jnp.zeros(1)} for name in "abcde"}
+BASE = {"a": WHOLE["a"]}
 
 
 class Noting:
@@ -28,10 +31,12 @@ class Noting:
     def __init__(self):
         self.calls = []
 
-    def apply(self, params, x, start=0, stop=None, *, train=False, rngs=None):
-        self.calls.append((start, stop, train, np.asarray(x)))
+    def apply(self, variables, x, start=0, stop=None, *, mode=INFERENCE, rngs=None):
+        names = self.layer_names[start:stop]
+        dropout = {name: mode_of(mode, name).dropout for name in names}
+        self.calls.append((dropout, np.asarray(x)))
         self.rngs = rngs
-        return x.reshape(len(x), -1) if start == 4 else x
+        return x.reshape(len(x), -1) if "e" in names else x, {}
 
 
 @pytest.mark.parametrize("frozen_dropout", [True, False])
@@ -39,21 +44,27 @@ def test_dropout_of_frozen_layers_above_the_trunk_too(frozen_dropout):
     network = Noting()
     cut = Cut(2, False, Variant("odd", (0, 1), (0, 3)))
     condition = ConditionProgram(network, cut, SGD, frozen_dropout)
-    condition.logits({}, {}, jnp.zeros((1, 2)), train=True)
-    found = {start: train for start, _, train, _ in network.calls}
-    assert found == {1: True, 2: True, 3: frozen_dropout, 4: True}
+    labels = jnp.zeros(1, jnp.int32)
+    condition.step(condition.init(WHOLE), BASE, jnp.zeros((1, 2)), labels, {})
+    ((found, _),) = network.calls
+    assert found == {"b": True, "c": True, "d": frozen_dropout, "e": True}
     network.calls.clear()
     condition.logits({}, {}, jnp.zeros((1, 2)))
-    assert not any(train for _, _, train, _ in network.calls)
+    ((found, _),) = network.calls
+    assert found == dict.fromkeys("bcde", False)
 
 
 @pytest.mark.parametrize("frozen_dropout", [True, False])
 def test_dropout_of_the_trunk_in_training_only(frozen_dropout):
     network = Noting()
     program = ColumnProgram(network, (Cut(3, False),), SGD, frozen_dropout=frozen_dropout)
-    found = program._trunk_activations({}, jnp.zeros((1, 2)), train=frozen_dropout, rngs=None)
-    assert [call[:3] for call in network.calls] == [(n, n + 1, frozen_dropout) for n in range(3)]
-    assert len(found) == 4
+    batch = Batch(jnp.asarray(IMAGES), jnp.zeros(60, jnp.int32))
+    inputs = column_inputs_of(IMAGES, np.zeros((1, 60), np.int32))
+    for step, dropout in ((jnp.int32(0), frozen_dropout), (None, False)):
+        network.calls.clear()
+        found = program.see({}, batch, inputs, step)
+        assert [call[0] for call in network.calls] == [{name: dropout} for name in "abc"]
+        assert set(found) == {3}
 
 
 def seen(images, program_options, train=True):
@@ -62,18 +73,26 @@ def seen(images, program_options, train=True):
     program = ColumnProgram(network, (Cut(1, False),), SGD, **program_options)
     numbers = np.zeros((1, len(images)), np.int32)
     inputs = column_inputs_of(images, numbers)
-    batch = DeviceImages(jnp.asarray(images), jnp.zeros(len(images), jnp.int32))
-    state = program.init({"1": dict.fromkeys("abcde", jnp.zeros(1))})
+    batch = Batch(jnp.asarray(images), jnp.zeros(len(images), jnp.int32))
+    state = program.init({"1": WHOLE})
     if train:
-        program.train_batch(state, {"a": jnp.zeros(1)}, batch, inputs)
+        program.train(state, BASE, batch, inputs)
     else:
-        program.evaluate_batch(program.no_counts(), state.conditions, {}, batch, inputs)
+        program.evaluate(program.no_counts(), state.conditions, BASE, batch, inputs)
     return network.calls[0][-1]
 
 
 def column_inputs_of(images, numbers):
-    mean = np.zeros(images.shape[1:], np.float32)
-    return ColumnInputs(numbers, numbers, numbers, np.zeros(1, np.int32), mean, np.float32(1), KEY)
+    return ColumnInputs(
+        train_batches=numbers,
+        validation_batches=numbers,
+        test_batches=numbers,
+        ranks=np.zeros(1, np.int32),
+        class_sizes=np.full((2, 1), len(images), np.int32),
+        mean=np.zeros(images.shape[1:], np.float32),
+        scale=np.float32(1),
+        key=KEY,
+    )
 
 
 IMAGES = np.random.default_rng(0).integers(1, 256, (60, 5, 5, 1)).astype(np.uint8)
@@ -129,10 +148,10 @@ def test_each_draw_has_a_key_of_its_name(name, options, draw):
 def test_dropout_has_one_too():
     network = Noting()
     program = ColumnProgram(network, (Cut(1, False),), SGD)
-    state = program.init({"1": dict.fromkeys("abcde", jnp.zeros(1))})
-    batch = DeviceImages(jnp.asarray(IMAGES), jnp.zeros(60, jnp.int32))
+    state = program.init({"1": WHOLE})
+    batch = Batch(jnp.asarray(IMAGES), jnp.zeros(60, jnp.int32))
     inputs = column_inputs_of(IMAGES, np.zeros((1, 60), np.int32))
-    program.train_batch(state._replace(step=jnp.int32(5)), {"a": jnp.zeros(1)}, batch, inputs)
+    program.train(state._replace(step=jnp.int32(5)), BASE, batch, inputs)
     key = jax.random.fold_in(jax.random.wrap_key_data(KEY), 5)
     assert set(network.rngs) == {"dropout"}
     assert network.rngs["dropout"] == fold_in_name(key, "dropout")
@@ -143,32 +162,33 @@ class Linear:
 
     layer_names = ("a", "b")
 
-    def apply(self, params, x, start=0, stop=None, *, train=False, rngs=None):
+    def apply(self, variables, x, start=0, stop=None, *, mode=INFERENCE, rngs=None):
         for name in self.layer_names[start:stop]:
-            x = x.reshape(len(x), -1) @ params[name]
-        return x
+            x = x.reshape(len(x), -1) @ variables[name]["params"]
+        return x, {}
 
 
-def test_a_step_tells_loss_and_accuracy_before_it():
+def test_a_step_tells_loss_and_score_before_it():
     random = np.random.default_rng(1)
     matrices = {"a": random.normal(0, 0.01, (25, 4)), "b": random.normal(size=(4, 3))}
-    whole = {name: jnp.asarray(matrix, jnp.float32) for name, matrix in matrices.items()}
+    whole = {name: {"params": jnp.asarray(m, jnp.float32)} for name, m in matrices.items()}
     classes = random.integers(0, 3, len(IMAGES)).astype(np.int32)
     inputs = column_inputs_of(IMAGES, np.zeros((1, 60), np.int32))
     inputs = inputs._replace(ranks=np.array([2, 0, 1], np.int32))
     program = ColumnProgram(Linear(), (Cut(1, False), Cut(1, True)), SGD)
-    state = program.init({"1": whole, "1+": {"a": whole["a"], "b": -whole["b"]}})
-    batch = DeviceImages(jnp.asarray(IMAGES), jnp.asarray(classes))
-    state, told = program.train_batch(state, {"a": whole["a"]}, batch, inputs)
+    minus = {"params": -whole["b"]["params"]}
+    state = program.init({"1": whole, "1+": {"a": whole["a"], "b": minus}})
+    batch = Batch(jnp.asarray(IMAGES), jnp.asarray(classes))
+    state, told = program.train(state, {"a": whole["a"]}, batch, inputs)
     labels = inputs.ranks[classes]
     for i, sign in enumerate((1, -1)):
         logits = sign * IMAGES.reshape(60, -1).astype(float) @ matrices["a"] @ matrices["b"]
-        assert told.accuracy[i] == pytest.approx((logits.argmax(axis=1) == labels).mean())
+        assert told.score[i] == pytest.approx((logits.argmax(axis=1) == labels).mean())
         likely = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
         surprise = -np.log(likely[np.arange(60), labels]).mean()
         assert told.loss[i] == pytest.approx(surprise, rel=1e-4)
     assert state.step == 1 and state.diverged.tolist() == [0, 0]
-    assert told.accuracy[0] != told.accuracy[1]
+    assert told.score[0] != told.score[1]
 
 
 def test_a_reduced_column_has_an_order_of_its_own(whole_column, split, recipe):
