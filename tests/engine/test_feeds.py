@@ -48,7 +48,10 @@ def feed(monkeypatch):
 
 @pytest.mark.parametrize("done", [0, 2])
 def test_training_goes_on_from_the_first_step_that_is_not_done(done, feed):
-    found = list(feed.train(5, done))
+    feed.begin(5, done)
+    taken = [*feed.take(1), *feed.take(9)]
+    assert [steps for _, steps in taken] == [1] * (5 - done)
+    found = [batch for batch, _ in taken]
     assert feed.started == [(done, 5, slice(0, 4))]
     assert len(found) == 5 - done
     for batch, numbers in zip(found, ORDER.batches(5)[done:], strict=True):
@@ -59,7 +62,7 @@ def test_training_goes_on_from_the_first_step_that_is_not_done(done, feed):
 
 def test_evaluation_reads_its_batches_in_order(feed):
     found = list(feed.evaluate(3))
-    assert feed.started == [(0, 3, slice(0, 2))] and feed.streamed
+    assert feed.started == [(0, 3, slice(0, 2))]
     assert [batch.labels.tolist() for batch in found] == [[[12, 13]], [[14, -1]], [[15, 16]]]
     assert found[1].images.shape == (1, 2, 2, 3, 1)
 

@@ -115,6 +115,7 @@ class Gate:
             connection.settimeout(MOMENT)
             hello = read_hello(connection)
             if hello and hello.joins:
+                send(connection, {"heard": 1})
                 self._let_in(connection, hello)
             elif hello and self._complete and self._here.get(hello.process) == hello.joining():
                 with self._arriving():

@@ -15,6 +15,9 @@ LONGEST = 1 << 16
 LOOK = 0.2
 # What speaks of itself is a process of this package.
 GREETING = "transfer-jax"
+# How soon process 0 says that it has heard, on a busy machine.
+HEARD = 30.0
+NOBODY = "what answers is no process 0 of transfer-jax"
 
 
 @dataclass(frozen=True)
@@ -104,13 +107,24 @@ def ask(connection: socket.socket, hello: Hello, seconds: float) -> None:
     """
     connection.settimeout(seconds)
     send(connection, asdict(hello))
+    if hello.joins:
+        _be_heard(connection, min(seconds, HEARD))
     _wait_until_it_speaks(connection, seconds)
-    answer = receive(connection)
-    if answer is None:
-        raise ClusterError("what answers is no process 0 of transfer-jax")
+    if (answer := receive(connection)) is None:
+        raise ClusterError(NOBODY)
     if refused := str(answer.get("refused", "")):
         raise ClusterError(refused)
     connection.settimeout(None)
+
+
+def _be_heard(connection: socket.socket, seconds: float) -> None:
+    """Process 0 says at once that it has heard; what it answers may come when all are there."""
+    try:
+        _wait_until_it_speaks(connection, seconds)
+    except TimeoutError:
+        raise ClusterError(f"what listens there says nothing in {seconds:g} s: {NOBODY}") from None
+    if receive(connection) is None:
+        raise ClusterError(NOBODY)
 
 
 def _wait_until_it_speaks(connection: socket.socket, seconds: float) -> None:

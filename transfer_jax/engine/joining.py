@@ -14,7 +14,7 @@ from etils import epath
 
 from transfer_jax.engine.cluster import ClusterError, Place, place_in_cluster
 from transfer_jax.engine.gate import Gate
-from transfer_jax.engine.hello import Hello, ask
+from transfer_jax.engine.hello import NOBODY, Hello, ask
 from transfer_jax.engine.peers import Peers, end_now, end_without_goodbye
 from transfer_jax.engine.tpu_machine import computes_on_tpu, with_metadata
 from transfer_jax.engine.tunnel import Tunnel
@@ -102,7 +102,7 @@ def _gate(place: Place, address: tuple[str, int], hello: Hello) -> Gate:
         try:
             ask(connection, hello, 2)
         except ClusterError as refused:
-            reason = str(refused)
+            reason = reason if NOBODY in str(refused) else str(refused)
     raise ClusterError(f"process 0 cannot coordinate at {place.coordinator}: {reason}")
 
 
