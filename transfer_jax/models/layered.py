@@ -1,7 +1,6 @@
 """The layered-network protocol: a network that runs from any layer to any layer."""
 
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from typing import Any, NamedTuple, Protocol
 
 from jaxtyping import Array, Float, Key
@@ -61,28 +60,6 @@ class Layered(Protocol):
     ) -> tuple[Float[Array, "batch ..."], Statistics]:
         """The activation that leaves layer `stop - 1`; the statistics of layers that learn them."""
         ...
-
-
-@contextmanager
-def takes(layer: str, x: Float[Array, "batch ..."]) -> Iterator[None]:
-    """Whatever a layer raises at what enters it becomes one line that names both.
-
-    Args:
-      layer: its name.
-      x: what enters it.
-
-    Returns:
-      A context.
-
-    Raises:
-      ValueError: the layer raised an error.
-    """
-    try:
-        yield
-    except Exception as error:  # Whatever a module, or JAX below it, raises.
-        said = f"{type(error).__name__}: {str(error).strip().partition(chr(10))[0]}"
-        shape = "x".join(map(str, x.shape[1:]))
-        raise ValueError(f"layer {layer} cannot take an input of {shape}: {said}") from error
 
 
 def mode_of(mode: Modes, layer: str) -> Mode:

@@ -1,7 +1,7 @@
 """A layered network made of Flax Linen modules."""
 
 import inspect
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from contextlib import nullcontext
 from typing import Any, cast
 
@@ -9,22 +9,13 @@ import flax.linen as nn
 from jaxtyping import Array, Float, Key
 
 from transfer_jax.grid.keys import fold_in_name
-from transfer_jax.models.layered import (
-    INFERENCE,
-    PARAMS,
-    Mode,
-    Modes,
-    Rngs,
-    Statistics,
-    Variables,
-    mode_of,
-    takes,
-)
+from transfer_jax.models.layered import INFERENCE, PARAMS, Mode, Rngs, Variables
+from transfer_jax.models.stack import Stack, check_name, takes
 
 Layer = nn.Module | Callable[[Array], Array]
 
 
-class LayerStack:
+class LayerStack(Stack):
     """A Layered network of Linen modules, or of functions of an activation.
 
     A module is called as `module(x)`, with those of `train`, `deterministic` and
@@ -35,13 +26,7 @@ class LayerStack:
       layers: layer name to module, in depth order.
     """
 
-    def __init__(self, layers: Mapping[str, Layer]) -> None:
-        self.layers = dict(layers)
-
-    @property
-    def layer_names(self) -> tuple[str, ...]:
-        """Names of the layers, in depth order."""
-        return tuple(self.layers)
+    layers: dict[str, Layer]
 
     def init(self, key: Key[Array, ""], x: Float[Array, "batch ..."]) -> Variables:
         """Fresh variables, each layer's from a key of its own.
@@ -69,38 +54,11 @@ class LayerStack:
                 raise ValueError(f"layer {name} leaves no pixel: the images are too small for it")
         return variables
 
-    def apply(
-        self,
-        variables: Variables,
-        x: Float[Array, "batch ..."],
-        start: int = 0,
-        stop: int | None = None,
-        *,
-        mode: Modes = INFERENCE,
-        rngs: Rngs | None = None,
-    ) -> tuple[Float[Array, "batch ..."], Statistics]:
-        """The activation that leaves layer `stop - 1`.
-
-        Args:
-          variables: those of the layers `start` to `stop` at least.
-          x: the activation that enters layer `start`.
-          start: index of the first layer to run.
-          stop: index after the last layer to run; None runs to the end.
-          mode: whether dropout is on and statistics are learned, for all layers or layer by layer.
-          rngs: keys by name; each layer folds its own name in, so that a layer draws the same
-            numbers whichever part of the network is run.
-
-        Returns:
-          The activation, or the logits where the last layer is run; and the statistics of the
-          layers that learn them.
-        """
-        changed: Statistics = {}
-        for name in self.layer_names[start:stop]:
-            keys = {kind: fold_in_name(key, name) for kind, key in (rngs or {}).items()}
-            own = mode_of(mode, name)
-            x, statistics = _call(self.layers[name], variables[name], x, own, keys)
-            changed |= {name: statistics} if statistics else {}
-        return x, changed
+    def call(
+        self, name: str, variables: dict[str, Any], x: Array, mode: Mode, keys: Rngs
+    ) -> tuple[Array, dict[str, Any]]:
+        """The activation that leaves a layer, and its statistics where it learns them."""
+        return _call(self.layers[name], variables, x, mode, keys)
 
 
 def from_linen(blocks: Iterable[tuple[str, Layer]]) -> LayerStack:
@@ -131,21 +89,6 @@ def from_linen(blocks: Iterable[tuple[str, Layer]]) -> LayerStack:
             raise TypeError(f"layer {name} is {block!r}; allowed: a Linen module, a function")
         layers[name] = block
     return LayerStack(layers)
-
-
-def check_name(name: str, others: Iterable[str]) -> None:
-    """Check that a layer can be called so.
-
-    Args:
-      others: names of the layers before it.
-
-    Raises:
-      ValueError: it is empty, has a slash or a glob's character, or stands twice.
-    """
-    if not name or set(name) & set("/*?["):
-        raise ValueError(f"a layer is called {name!r}; allowed: names without / * ? [")
-    if name in others:
-        raise ValueError(f"two layers are called {name!r}; allowed: each name once")
 
 
 def _call(

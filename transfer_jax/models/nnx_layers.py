@@ -1,7 +1,7 @@
 """A layered network made of Flax NNX modules, taken apart into arrays and put together again."""
 
 import inspect
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from functools import partial
 from typing import Any, NamedTuple, cast
 
@@ -11,18 +11,8 @@ from flax import nnx
 from jaxtyping import Array, Float, Key
 
 from transfer_jax.grid.keys import fold_in_name
-from transfer_jax.models.layered import (
-    INFERENCE,
-    PARAMS,
-    Mode,
-    Modes,
-    Rngs,
-    Statistics,
-    Variables,
-    mode_of,
-    takes,
-)
-from transfer_jax.models.linen_layers import check_name
+from transfer_jax.models.layered import PARAMS, Mode, Rngs, Variables
+from transfer_jax.models.stack import Stack, check_name, takes
 
 STATISTICS = "batch_stats"
 KINDS = {PARAMS: nnx.Param, STATISTICS: nnx.BatchStat}
@@ -38,20 +28,14 @@ class NnxLayer(NamedTuple):
     shapes: nnx.State
 
 
-class NnxStack:
+class NnxStack(Stack):
     """A Layered network of NNX modules, or of functions of an activation.
 
     Args:
       layers: layer name to layer, in depth order.
     """
 
-    def __init__(self, layers: Mapping[str, NnxLayer | Function]) -> None:
-        self.layers = dict(layers)
-
-    @property
-    def layer_names(self) -> tuple[str, ...]:
-        """Names of the layers, in depth order."""
-        return tuple(self.layers)
+    layers: dict[str, NnxLayer | Function]
 
     def init(self, key: Key[Array, ""], x: Float[Array, "batch ..."]) -> Variables:
         """Fresh variables, each layer's from a key of its own.
@@ -71,43 +55,22 @@ class NnxStack:
                 variables[name] |= _variables(nnx.state(layer.make(rngs=rngs)))
         return variables
 
-    def apply(
-        self,
-        variables: Variables,
-        x: Float[Array, "batch ..."],
-        start: int = 0,
-        stop: int | None = None,
-        *,
-        mode: Modes = INFERENCE,
-        rngs: Rngs | None = None,
-    ) -> tuple[Float[Array, "batch ..."], Statistics]:
-        """The activation that leaves layer `stop - 1`.
+    def call(
+        self, name: str, variables: dict[str, Any], x: Array, mode: Mode, keys: Rngs
+    ) -> tuple[Array, dict[str, Any]]:
+        """The activation that leaves a layer, and its statistics where it learns them.
 
-        Args:
-          variables: those of the layers `start` to `stop` at least.
-          x: the activation that enters layer `start`.
-          start: index of the first layer to run.
-          stop: index after the last layer to run; None runs to the end.
-          mode: whether dropout is on and statistics are learned, for all layers or layer by layer.
-          rngs: keys by name, of which layers draw from `dropout`, each its own numbers.
-
-        Returns:
-          The activation, or the logits where the last layer is run; and the statistics of the
-          layers that learn them.
+        Of the keys a layer draws from `dropout`.
         """
-        changed: Statistics = {}
-        for name in self.layer_names[start:stop]:
-            layer, own = self.layers[name], mode_of(mode, name)
-            if not isinstance(layer, NnxLayer):
-                x = layer(x)
-                continue
-            key = fold_in_name((rngs or {}).get("dropout", jax.random.key(0)), name)
-            module = _module(layer, variables[name], own, key)
-            with takes(name, x):
-                x = module(x)  # pyright: ignore
-            if own.statistics and STATISTICS in variables[name]:
-                changed[name] = {STATISTICS: _variables(nnx.state(module))[STATISTICS]}
-        return x, changed
+        layer = self.layers[name]
+        if not isinstance(layer, NnxLayer):
+            return layer(x), {}
+        key = keys["dropout"] if "dropout" in keys else fold_in_name(jax.random.key(0), name)
+        module = _module(layer, variables, mode, key)
+        with takes(name, x):
+            x = module(x)  # pyright: ignore
+        learns = mode.statistics and STATISTICS in variables
+        return x, {STATISTICS: _variables(nnx.state(module))[STATISTICS]} if learns else {}
 
 
 def from_nnx(blocks: Iterable[tuple[str, Any]]) -> NnxStack:

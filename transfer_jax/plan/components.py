@@ -70,6 +70,15 @@ def _split(name: str, config: Config, images: ImageSet) -> Split:
     return named_split(name, tasks.A, tasks.B, images.class_names, groups)
 
 
+def num_outputs(config: Config, largest: int) -> int:
+    """The number of logits of the network that a config names.
+
+    Args:
+      largest: classes of the largest task: as many, if the config does not say it.
+    """
+    return config.network.num_outputs or largest
+
+
 def build_network(config: Config, largest: int) -> Layered:
     """The network that a config names.
 
@@ -82,13 +91,13 @@ def build_network(config: Config, largest: int) -> Layered:
     Raises:
       ConfigError: the network cannot have these fields, or has too few logits for a task.
     """
-    asked = config.network.num_outputs
-    if asked and asked < largest:
+    outputs = num_outputs(config, largest)
+    if outputs < largest:
         raise ConfigError(
-            f"network.num_outputs is {asked}, but a task has {largest} classes; 0 takes as many"
+            f"network.num_outputs is {outputs}, but a task has {largest} classes; 0 takes as many"
         )
     try:
-        return make_network(config.network, asked or largest)
+        return make_network(config.network, outputs)
     except RegistryError as error:
         raise ConfigError(str(error)) from None
     except ValueError as error:

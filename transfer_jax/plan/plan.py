@@ -16,10 +16,7 @@ from transfer_jax.grid.grid import base_condition, base_conditions, columns, con
 from transfer_jax.models.layered import Layered
 from transfer_jax.models.precision import InPrecision
 from transfer_jax.plan.base import Base
-from transfer_jax.plan.components import (
-    build_network,
-    build_variants,
-)
+from transfer_jax.plan.components import build_network, build_variants, num_outputs
 from transfer_jax.plan.config import read_config
 from transfer_jax.plan.fields import Affects, ConfigError, flat
 from transfer_jax.plan.network_checks import check_network, check_optimizer
@@ -167,10 +164,10 @@ def make_plan(config: Config | ConfigDict) -> Plan:
 def _plan(config: Config) -> Plan:
     _check_grid(config, build_network(config, 1).layer_names)
     images, splits = images_and_splits(config)
-    network = build_network(config, largest_task(splits))
+    largest = largest_task(splits)
+    network = build_network(config, largest)
     recipe = make_recipe(config, images, splits)
-    outputs = config.network.num_outputs or largest_task(splits)
-    check_network(network, recipe.network_shape, outputs)
+    check_network(network, recipe.network_shape, num_outputs(config, largest))
     check_optimizer(config, network, recipe.network_shape)
     examples = tuple(k or None for k in config.examples)
     grid, also = [], []

@@ -1,0 +1,106 @@
+"""Layers in depth order, run one after the other; what a layer is, a kind of module says."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+from jaxtyping import Array, Float, Key
+
+from transfer_jax.grid.keys import fold_in_name
+from transfer_jax.models.layered import INFERENCE, Mode, Modes, Rngs, Statistics, Variables, mode_of
+
+
+class Stack(ABC):
+    """A Layered network of layers in order.
+
+    Args:
+      layers: layer name to layer, in depth order.
+    """
+
+    def __init__(self, layers: Mapping[str, Any]) -> None:
+        self.layers = dict(layers)
+
+    @property
+    def layer_names(self) -> tuple[str, ...]:
+        """Names of the layers, in depth order."""
+        return tuple(self.layers)
+
+    @abstractmethod
+    def init(self, key: Key[Array, ""], x: Float[Array, "batch ..."]) -> Variables:
+        """Fresh variables, each layer's from a key of its own."""
+
+    @abstractmethod
+    def call(
+        self, name: str, variables: dict[str, Any], x: Array, mode: Mode, keys: Rngs
+    ) -> tuple[Array, dict[str, Any]]:
+        """The activation that leaves a layer, and its statistics where it learns them."""
+
+    def apply(
+        self,
+        variables: Variables,
+        x: Float[Array, "batch ..."],
+        start: int = 0,
+        stop: int | None = None,
+        *,
+        mode: Modes = INFERENCE,
+        rngs: Rngs | None = None,
+    ) -> tuple[Float[Array, "batch ..."], Statistics]:
+        """The activation that leaves layer `stop - 1`.
+
+        Args:
+          variables: those of the layers `start` to `stop` at least.
+          x: the activation that enters layer `start`.
+          start: index of the first layer to run.
+          stop: index after the last layer to run; None runs to the end.
+          mode: whether dropout is on and statistics are learned, for all layers or layer by layer.
+          rngs: keys by name; each layer folds its own name in, so that a layer draws the same
+            numbers whichever part of the network is run.
+
+        Returns:
+          The activation, or the logits where the last layer is run; and the statistics of the
+          layers that learn them.
+        """
+        changed: Statistics = {}
+        for name in self.layer_names[start:stop]:
+            keys = {kind: fold_in_name(key, name) for kind, key in (rngs or {}).items()}
+            x, statistics = self.call(name, variables[name], x, mode_of(mode, name), keys)
+            changed |= {name: statistics} if statistics else {}
+        return x, changed
+
+
+def check_name(name: str, others: Iterable[str]) -> None:
+    """Check that a layer can be called so.
+
+    Args:
+      others: names of the layers before it.
+
+    Raises:
+      ValueError: it is empty, has a slash or a glob's character, or stands twice.
+    """
+    if not name or set(name) & set("/*?["):
+        raise ValueError(f"a layer is called {name!r}; allowed: names without / * ? [")
+    if name in others:
+        raise ValueError(f"two layers are called {name!r}; allowed: each name once")
+
+
+@contextmanager
+def takes(layer: str, x: Float[Array, "batch ..."]) -> Iterator[None]:
+    """Whatever a layer raises at what enters it becomes one line that names both.
+
+    Args:
+      layer: its name.
+      x: what enters it.
+
+    Returns:
+      A context.
+
+    Raises:
+      ValueError: the layer raised an error.
+    """
+    try:
+        yield
+    except Exception as error:  # Whatever a module, or JAX below it, raises.
+        said = f"{type(error).__name__}: {str(error).strip().partition(chr(10))[0]}"
+        shape = "x".join(map(str, x.shape[1:]))
+        raise ValueError(f"layer {layer} cannot take an input of {shape}: {said}") from error
