@@ -22,6 +22,8 @@ from transfer_jax.grid.conditions import Treatment
 # Where it is kept which examples each network classifies right.
 TEST, VALIDATION = "correct", "validated"
 Row = TypeVar("Row", ResultRow, ControlRow)
+# Controls that a run may well do without.
+NOT_MISSED = {Treatment.RANDOM, Treatment.SCRATCH}
 # What tells one network from another.
 NETWORK = ("split", "seed", "treatment", "base", "target", "n", "fine_tuned", "variant", "examples")
 

@@ -70,8 +70,8 @@ class ResultRow:
     @property
     def label(self) -> str:
         """`A3B+`: base, number of transferred layers, target, fine-tuned; a variant's name."""
-        if self.treatment == Treatment.BASE:
-            return f"base{self.target}"
+        if self.treatment in (Treatment.BASE, Treatment.SCRATCH):
+            return f"{self.treatment}{self.target}"
         plus, name = "+" if self.fine_tuned else "", f" {self.variant}" if self.variant else ""
         return f"{self.base}{self.n}{self.target}{plus}{name}"
 

@@ -7,12 +7,15 @@ from itertools import pairwise
 
 # What conditions call the base network that was never trained.
 RANDOM_BASE = "random"
+# What they call none: trained from scratch, for as many steps as base and transfer together.
+SCRATCH_BASE = "scratch"
 
 
 class Treatment(StrEnum):
     """The paper's arms; A and B stand for any base and target task."""
 
     BASE = "base"
+    SCRATCH = "scratch"
     SELFFER = "BnB"
     SELFFER_PLUS = "BnB+"
     TRANSFER = "AnB"
@@ -224,8 +227,8 @@ class Condition:
     @property
     def label(self) -> str:
         """`A3B+`: base, number of transferred layers, target, fine-tuned."""
-        if self.base is None:
-            return f"base{self.target}"
+        if self.base is None or self.base == SCRATCH_BASE:
+            return f"{self.base or 'base'}{self.target}"
         name = f" {self.variant.name}" if self.variant else ""
         return f"{self.base}{self.n}{self.target}{'+' if self.fine_tuned else ''}{name}"
 
@@ -236,6 +239,8 @@ class Condition:
             return Treatment.BASE
         if self.base == RANDOM_BASE:
             return Treatment.RANDOM
+        if self.base == SCRATCH_BASE:
+            return Treatment.SCRATCH
         if self.base == self.target:
             return Treatment.SELFFER_PLUS if self.fine_tuned else Treatment.SELFFER
         return Treatment.TRANSFER_PLUS if self.fine_tuned else Treatment.TRANSFER

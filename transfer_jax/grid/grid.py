@@ -93,7 +93,7 @@ def _cut_values(num_layers: int, cuts: Sequence[int]) -> tuple[int, ...]:
 
 
 def _treatments(names: Sequence[str]) -> set[str]:
-    known = [t.value for t in Treatment if t != Treatment.BASE]
+    known = [t.value for t in Treatment if t not in (Treatment.BASE, Treatment.SCRATCH)]
     for name in names:
         if name not in known:
             raise ValueError(f"no treatment '{name}'; treatments: {', '.join(known)}")

@@ -21,7 +21,7 @@ STATE, CONDITIONS = Affects.STATE, Affects.CONDITIONS
 MOST_LAYERS = 1000
 # Of images that are drawn before training begins: their table fills 1 GiB then.
 MOST_DRAWN = 2**28
-TREATMENTS = tuple(t.value for t in Treatment if t != Treatment.BASE)
+TREATMENTS = tuple(t.value for t in Treatment if t not in (Treatment.BASE, Treatment.SCRATCH))
 # Splits by rule, which every dataset has.
 # One spelling each: random-1 and random-01 would be taken for two splits.
 RANDOM_SPLIT, WHOLE = r"random-(0|[1-9][0-9]{0,8})", "whole"

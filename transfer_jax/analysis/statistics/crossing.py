@@ -64,6 +64,12 @@ class Group:
         arm = Arm(Treatment.BASE, 0)
         return arm if arm in self.rows else None
 
+    @property
+    def control(self) -> Arm | None:
+        """What ways of transfer are compared with: scratch with the whole budget, else base."""
+        arm = Arm(Treatment.SCRATCH, 0)
+        return arm if arm in self.rows else self.base
+
     def curves(self) -> list[tuple[Treatment, str]]:
         """The treatments and variants that were run, the paper's first."""
         return list(dict.fromkeys((arm.treatment, arm.variant) for arm in self.arms))
