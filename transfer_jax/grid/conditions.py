@@ -206,9 +206,10 @@ class Condition:
       split: name of the split.
       seed: the run's seed.
       base: name of the base network: the task that it was trained on, "random" for an untrained
-        one, or what a plan calls one that it was given; None for a base network itself.
+        one, or what a plan calls one that it was given; None for a base network itself, "scratch"
+        for one that is trained from scratch as long as base and transfer together.
       target: task that is trained on.
-      n: number of transferred layers; 0 for a base network.
+      n: number of transferred layers; 0 for a network trained from scratch.
       fine_tuned: whether the transferred layers are trained on.
       variant: a choice of layers beside the paper's, or None.
       examples: training images of each class of the target, the first ones; None takes all.
@@ -231,6 +232,11 @@ class Condition:
             return f"{self.base or 'base'}{self.target}"
         name = f" {self.variant.name}" if self.variant else ""
         return f"{self.base}{self.n}{self.target}{'+' if self.fine_tuned else ''}{name}"
+
+    @property
+    def begins_as(self) -> str:
+        """What its fresh network is drawn as: scratch begins as the base network of its task."""
+        return f"base{self.target}" if self.base == SCRATCH_BASE else self.label
 
     @property
     def treatment(self) -> Treatment:
@@ -262,6 +268,31 @@ class Column:
         """A name fit for a file: `distant.seed0.A-B`, `distant.seed0.A-B.first100`."""
         first = "" if self.examples is None else f".first{self.examples}"
         return f"{self.split}.seed{self.seed}.{self.base or 'base'}-{self.target}{first}"
+
+    @property
+    def copies(self) -> bool:
+        """Whether its conditions copy layers: not those of networks trained from scratch."""
+        return self.base not in (None, SCRATCH_BASE)
+
+    @property
+    def trainings(self) -> int:
+        """How many trainings' steps it has: scratch those of base and transfer together."""
+        return 2 if self.base == SCRATCH_BASE else 1
+
+    def steps(self, training: int) -> int:
+        """Its training steps.
+
+        Args:
+          training: steps of one training: of a base network, or of a condition.
+
+        Returns:
+          The number.
+
+        Example:
+          >>> Column("halves", 0, SCRATCH_BASE, "A", ()).steps(300)
+          600
+        """
+        return training * self.trainings
 
     @property
     def conditions(self) -> tuple[Condition, ...]:

@@ -76,11 +76,14 @@ def optimizer_kind(name: str) -> type[OptimizerFields]:
     return fields_of(found, name, OptimizerFields, ("steps",), "optimizer.name")
 
 
-def make_optimizer(fields: OptimizerFields, steps: int) -> optax.GradientTransformation:
+def make_optimizer(
+    fields: OptimizerFields, steps: int, trainings: int = 1
+) -> optax.GradientTransformation:
     """The optimizer of one network that a config's fields name.
 
     Args:
-      steps: training steps.
+      steps: steps of one training.
+      trainings: how many trainings' steps the network has; its rate falls as far as over one.
 
     Returns:
       The optimizer.
@@ -93,12 +96,13 @@ def make_optimizer(fields: OptimizerFields, steps: int) -> optax.GradientTransfo
     """
     if isinstance(fields, Sgd):
         make, momentum = sgd, fields.momentum
-        shape = optax.warmup_cosine_decay_schedule(0.0, 1.0, fields.warmup_steps, steps)
+        whole = steps * trainings
+        shape = optax.warmup_cosine_decay_schedule(0.0, 1.0, fields.warmup_steps, whole)
     elif isinstance(fields, Caffe):
         make, momentum = caffe_sgd, fields.momentum
-        shape = step_schedule(1.0, fields.step_every, fields.step_factor)
+        shape = step_schedule(1.0, fields.step_every * trainings, fields.step_factor)
     else:
-        return _own(fields, steps)
+        return _own(fields, steps * trainings)
 
     # In the state, not in the program: runs that differ in these alone share a program.
     @optax.inject_hyperparams

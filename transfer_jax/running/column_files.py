@@ -66,7 +66,7 @@ def keep_results(run: Run, column: Column, outcome: ColumnOutcome) -> None:
         outcome.top1,
         outcome.loss,
         outcome.diverged,
-        run.plan.recipe.steps,
+        column.steps(run.plan.recipe.steps),
         validation=outcome.validation[-1] if run.plan.recipe.validation_examples else None,
         best10=mean_of_best(outcome.test),
     )

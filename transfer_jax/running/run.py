@@ -125,6 +125,11 @@ class RunColumn(NamedTuple):
     column: Column
 
     @property
+    def steps(self) -> int:
+        """Its training steps."""
+        return self.column.steps(self.run.plan.recipe.steps)
+
+    @property
     def is_finished(self) -> bool:
         """Whether its rows are there."""
         return self.run.has_finished(self.column)

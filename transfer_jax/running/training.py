@@ -46,7 +46,7 @@ def train(
     """
     with all_meet("the list of columns"):
         todo = {own for _, wave in _waves(runs) for own in wave if not own.is_finished}
-    total = sum(own.run.plan.recipe.steps for own in todo)
+    total = sum(own.steps for own in todo)
     with (
         _closing(_writers(runs)) as writers,
         RunProgress(total, console, progress_files) as progress,
@@ -72,7 +72,8 @@ def _waves(runs: Sequence[Run]) -> Iterator[tuple[str, list[RunColumn]]]:
 def _by_program(wave: Sequence[RunColumn]) -> list[list[RunColumn]]:
     groups: dict[Hashable, list[RunColumn]] = {}
     for own in wave:
-        groups.setdefault(own.run.plan.program_key(own.column.cuts), []).append(own)
+        key = own.run.plan.program_key(own.column.cuts, own.column.trainings)
+        groups.setdefault(key, []).append(own)
     return list(groups.values())
 
 
@@ -80,11 +81,11 @@ def _train_group(
     wave: str, group: Sequence[RunColumn], todo: set[RunColumn], session: Session
 ) -> None:
     """Train the columns that share a program, which is compiled once."""
-    plan, cuts = group[0].run.plan, group[0].column.cuts
+    plan, column = group[0].run.plan, group[0].column
     # The mesh is that of the whole group, so that a run which goes on after a stop divides its
     # batches as if it had never stopped.
     mesh = plan_mesh(plan, group)
-    compiled = CompiledProgram(plan.program(cuts), mesh)
+    compiled = CompiledProgram(plan.program(column.cuts, column.trainings), mesh)
     for columns in slots([own for own in group if own in todo], mesh):
         stop_if_asked(session.stop)
         slot = Slot(wave, columns, compiled, session)
