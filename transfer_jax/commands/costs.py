@@ -52,7 +52,7 @@ def print_costs(plan: Plan, costs: list[ProgramCost], console: Console) -> None:
     config = plan.config
     rows = [
         (
-            cost.wave,
+            cost.wave if cost.steps == config.steps else f"{cost.wave}, {cost.steps:,} steps",
             f"{cost.networks}",
             f"{cost.columns}",
             f"{cost.parameters / 1e6:,.1f} M",
