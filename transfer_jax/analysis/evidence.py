@@ -15,13 +15,14 @@ from transfer_jax.analysis.statistics.effects import Effects, effects
 from transfer_jax.folder.control_results import ControlRow, read_controls
 from transfer_jax.folder.correctness import Correctness, read_correctness
 from transfer_jax.folder.curves import Curve, read_curves, training_curves
+from transfer_jax.folder.rates import RateRow, read_chosen, read_rates
 from transfer_jax.folder.results import ResultRow, ResultsError, read_rows
 from transfer_jax.folder.whole_file import read_arrays, read_json
 from transfer_jax.grid.conditions import Treatment
 
 # Where it is kept which examples each network classifies right.
 TEST, VALIDATION = "correct", "validated"
-Row = TypeVar("Row", ResultRow, ControlRow)
+Row = TypeVar("Row", ResultRow, ControlRow, RateRow)
 # Controls that a run may well do without.
 NOT_MISSED = {Treatment.RANDOM, Treatment.SCRATCH}
 # What tells one network from another.
@@ -40,6 +41,8 @@ class Evidence:
       finished: whether all are there.
       problems: what is missing or damaged, a line each.
       controls: what was measured beside accuracy.
+      rates: how the networks of the pilot did at each learning rate; none where one was given.
+      chosen_rates: family of networks to what its learning rate is multiplied by.
       judged_on: `TEST` or `VALIDATION`: the images that `top1` and `test_of` are of.
     """
 
@@ -50,6 +53,8 @@ class Evidence:
     finished: bool = True
     problems: tuple[str, ...] = ()
     controls: tuple[ControlRow, ...] = ()
+    rates: tuple[RateRow, ...] = ()
+    chosen_rates: dict[str, float] = field(default_factory=dict)
     judged_on: str = TEST
 
     @functools.cached_property
@@ -157,8 +162,12 @@ def read_evidence(folder: epath.Path, whole: Sequence[ResultRow] = ()) -> Eviden
     if finished and missing > 0:
         problems.append(f"{missing} of {planned} networks are missing from results.csv")
     controls, odd = _read(sorted(folder.glob("controls/*.csv")), read_controls)
-    problems = (*problems, *odd, *_missing(rows))
-    return Evidence(folder, rows, config, planned, finished, problems, tuple(controls))
+    rates, bad = _read([folder / "rates.csv"], read_rates)
+    problems = (*problems, *odd, *bad, *_missing(rows))
+    chosen = read_chosen(folder / "rates.json")
+    return Evidence(
+        folder, rows, config, planned, finished, problems, tuple(controls), tuple(rates), chosen
+    )
 
 
 def _read(

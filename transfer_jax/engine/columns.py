@@ -49,14 +49,15 @@ class ResumePoint(NamedTuple):
 class ColumnStart(NamedTuple):
     """Everything a column needs before its first step, or to go on from where it stands.
 
-    `order` is for a feed that reads; `settings` are those that the optimizer keeps in its state.
+    `order` is for a feed that reads; `settings` are, by the label of a cut, those that its
+    optimizer keeps in its state.
     """
 
     networks: dict[str, Variables]
     base: Variables
     inputs: ColumnInputs
     order: BatchOrder | None = None
-    settings: Mapping[str, float] | None = None
+    settings: Mapping[str, Mapping[str, float]] | None = None
     resume_point: ResumePoint | None = None
 
 

@@ -11,6 +11,14 @@ RANDOM_BASE = "random"
 SCRATCH_BASE = "scratch"
 
 
+class Family(StrEnum):
+    """Ways to train that may ask for a learning rate each."""
+
+    SCRATCH = "scratch"
+    FROZEN = "frozen"
+    TUNED = "fine-tuned"
+
+
 class Treatment(StrEnum):
     """The paper's arms; A and B stand for any base and target task."""
 
@@ -157,6 +165,20 @@ class Cut:
         """How many first layers, counted without a gap, are the base network's, as it was."""
         layers = self.from_base
         return next((n for n, layer in enumerate(layers) if n != layer), len(layers))
+
+    @property
+    def family(self) -> Family:
+        """Whether a layer that is copied is trained, in whatever phase.
+
+        Example:
+          >>> half = Variant("half", (0, 1), (0, 1), (Phase(0.5, ()),))
+          >>> [str(cut.family) for cut in (Cut(2, False), Cut(2, False, half), Cut(0, True))]
+          ['frozen', 'fine-tuned', 'scratch']
+        """
+        if not self.copied:
+            return Family.SCRATCH
+        last = self.variant.phases[-1].frozen if self.variant else self.frozen
+        return Family.TUNED if set(self.copied) - set(last) else Family.FROZEN
 
     @property
     def set_free(self) -> tuple[tuple[int, ...], ...]:

@@ -38,7 +38,7 @@ class Slot:
         self, wave: str, own: Sequence[RunColumn], compiled: CompiledProgram, session: Session
     ) -> None:
         self.compiled, self.session, self.plan = compiled, session, own[0].run.plan
-        self.steps = own[0].steps
+        self.steps, self.tests = own[0].steps, own[0].run.tests
         self.columns = self._prepare(wave, own)
 
     def _prepare(self, wave: str, own: Sequence[RunColumn]) -> list[ColumnInTraining]:
@@ -100,7 +100,7 @@ class Slot:
                 steps,
                 session.profiled.around(watch),
                 log_every=min(config.logs.every, config.checkpoint.steps or steps),
-                test_every=config.test_every,
+                test_every=config.test_every if self.tests else 0,
                 extra_pauses=session.profiled.steps,
             )
         finally:
