@@ -107,13 +107,26 @@ class Evidence:
             return None  # The table was edited: the examples are of another network.
         return held.images, right.astype(np.float32)
 
-    def curves(self, column: str) -> tuple[dict[str, Curve], str]:
-        """The learning curves of a column's networks, and what they are of."""
-        tests = read_curves(self.folder / "curves" / f"{column}.csv")
-        if any(len(curve) > 1 for curve in tests.values()):
-            return tests, "test accuracy"
-        metrics = training_curves(self.folder / "metrics" / f"{column}.jsonl")
-        return metrics, "accuracy on training batches"
+    @functools.cached_property
+    def _curves(self) -> dict[tuple[str, bool], dict[str, Curve]]:
+        return {}
+
+    def curve_of(self, row: ResultRow, *, on_batches: bool = False) -> Curve:
+        """How accurate a network is on its way.
+
+        Args:
+          row: the network.
+          on_batches: on the batches that it is trained on, not on the test images.
+
+        Returns:
+          Step to accuracy; empty where it was not kept.
+        """
+        key = (row.column, on_batches)
+        if key not in self._curves:
+            tests = self.folder / "curves" / f"{row.column}.csv"
+            metrics = self.folder / "metrics" / f"{row.column}.jsonl"
+            self._curves[key] = training_curves(metrics) if on_batches else read_curves(tests)
+        return self._curves[key].get(row.label, {})
 
     def arrays(self, path: str, *names: str) -> list[np.ndarray] | None:
         """Arrays kept for pictures; None where they are not there."""
@@ -200,7 +213,7 @@ def _missing(rows: tuple[ResultRow, ...]) -> list[str]:
         return []
     lines = []
     present = {row.treatment for row in rows}
-    if absent := [t.value for t in Treatment if t not in present and t != Treatment.RANDOM]:
+    if absent := [t.value for t in Treatment if t not in present and t not in NOT_MISSED]:
         lines.append(f"not run: {', '.join(absent)}; what needs them is left out")
     counts = Counter((r.setting, r.treatment, r.variant, r.n) for r in rows)
     most: dict[tuple[str, str, str], int] = {}

@@ -24,7 +24,8 @@ from transfer_jax.analysis.paper.original import original_rows
 from transfer_jax.analysis.statistics.advice import advise
 from transfer_jax.analysis.statistics.contrasts import RANDOM_HALVES, family_of
 from transfer_jax.analysis.statistics.crossing import of_targets
-from transfer_jax.analysis.statistics.effects import Effects, effects
+from transfer_jax.analysis.statistics.effects import ACCURACY, Effects, effects
+from transfer_jax.analysis.statistics.steps_to_reach import steps_to_reach
 from transfer_jax.analysis.tables import (
     Table,
     accuracy_table,
@@ -87,7 +88,8 @@ def write_report(evidence: Evidence, *, reload_seconds: int = 0) -> list[epath.P
       The files; the page is the last one.
     """
     found, theirs = evidence.numbers, _authors(evidence)
-    drawn = draw(evidence, found, theirs)
+    reached = [steps_to_reach(own.group, evidence.curve_of, _margin(own)) for own in found]
+    drawn = draw(evidence, found, reached, theirs)
     tables = result_tables(found)
     beside = [target_table(evidence), *control_tables(evidence.controls, evidence.rows)]
     tables += shown(beside)
@@ -199,3 +201,9 @@ def _authors(evidence: Evidence) -> Sequence[ResultRow]:
         return original_rows(str(reference)) if source.endswith(PAPERS_IMAGES) else ()
     except KeyError:
         return ()
+
+
+def _margin(own: Effects) -> float:
+    control = own.group.control
+    level = own.of(ACCURACY, control.treatment)[0].mean if control else 0.0
+    return min(0.01, 0.1 * (1 - level))

@@ -12,6 +12,8 @@ from transfer_jax.analysis.statistics.crossing import Arm, Group
 from transfer_jax.grid.conditions import Treatment
 
 ACCURACY, GAIN = "accuracy", "gain over base"
+# Over scratch with the whole budget, where it was trained.
+GAIN_OVER_CONTROL = "gain over scratch"
 CO_ADAPTATION, SPECIALISATION, BOOST = "co-adaptation", "specialisation", "boost over BnB+"
 # What a cost or gain is the difference of: the first arm less the second.
 DIFFERENCES = {
@@ -123,6 +125,10 @@ def effects(group: Group, test_of: TestOf, *, replicates: int = REPLICATES) -> E
 def _contrasts(group: Group) -> Iterator[tuple[Quantity, Contrast]]:
     for arm in group.arms:
         yield Quantity(ACCURACY, arm.treatment, arm.variant, arm.n, arm.n), {arm: 1.0}
+    for arm in group.arms if group.control != group.base else ():
+        if group.control and arm != group.control:
+            contrast = {arm: 1.0, group.control: -1.0}
+            yield Quantity(GAIN_OVER_CONTROL, arm.treatment, arm.variant, arm.n, arm.n), contrast
     singles: dict[tuple[str, Treatment], dict[int, Contrast]] = {}
     for arm in group.arms:
         if group.base and arm != group.base:
