@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 import numpy as np
 from scipy.stats import norm
 
-from transfer_jax.analysis.statistics.bootstrap import Tested
+from transfer_jax.analysis.statistics.images import Tested
 from transfer_jax.folder.results import ResultRow, rows_of
 from transfer_jax.grid.conditions import Treatment
 from transfer_jax.grid.grid import PAPER, base_conditions, columns, condition_grid

@@ -9,9 +9,9 @@ from typing import Any, TypeVar
 import numpy as np
 from etils import epath
 
-from transfer_jax.analysis.statistics.bootstrap import Tested
 from transfer_jax.analysis.statistics.crossing import groups
 from transfer_jax.analysis.statistics.effects import Effects, effects
+from transfer_jax.analysis.statistics.images import Tested
 from transfer_jax.folder.control_results import ControlRow, read_controls
 from transfer_jax.folder.correctness import Correctness, read_correctness
 from transfer_jax.folder.curves import Curve, read_curves, training_curves

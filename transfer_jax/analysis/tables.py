@@ -132,10 +132,9 @@ def pooled(effect: Effect, digits: int = 1) -> str:
       digits: after the point.
 
     Returns:
-      Such as "+1.2±0.3".
+      Such as "+1.2", without an interval: networks are not independent.
     """
-    half = None if effect.pooled_high is None else effect.pooled_high - effect.pooled
-    return _text(effect.pooled, half, signed=True, digits=digits)
+    return _text(effect.pooled, None, signed=True, digits=digits)
 
 
 def heading(treatment: Treatment, variant: str = "") -> str:

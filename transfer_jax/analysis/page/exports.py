@@ -14,7 +14,7 @@ from transfer_jax.folder.whole_file import csv_text
 if TYPE_CHECKING:
     import pandas as pd
 
-INTERVALS = ("mean", "low", "high", "freedom", "p", "p_some", "pooled", "pooled_low", "pooled_high")
+INTERVALS = ("mean", "low", "high", "freedom", "p", "p_some", "pooled")
 EFFECTS = ("group", *Quantity._fields, *INTERVALS[:6], "units", *INTERVALS[6:])
 LATEX = {"\\": r"\textbackslash{}", "{": r"\{", "}": r"\}", "~": r"\textasciitilde{}",
          "^": r"\textasciicircum{}", "\n": " ", "&": r"\&", "%": r"\%", "_": r"\_", "#": r"\#",

@@ -5,8 +5,9 @@ from collections.abc import Sequence
 from typing import Any
 
 from transfer_jax.analysis.evidence import Evidence
-from transfer_jax.analysis.statistics.bootstrap import ENOUGH_SPLITS, REPLICATES
+from transfer_jax.analysis.statistics.bootstrap import REPLICATES
 from transfer_jax.analysis.statistics.effects import Effects
+from transfer_jax.analysis.statistics.inference import ENOUGH_SPLITS
 from transfer_jax.folder.results import ResultRow
 from transfer_jax.folder.whole_file import read_json
 

@@ -1,14 +1,15 @@
 """What each cut costs and gains, with intervals: the numbers of a report."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
 import numpy as np
 
-from transfer_jax.analysis.statistics import students
-from transfer_jax.analysis.statistics.bootstrap import REPLICATES, Contrast, Sampled, TestOf, sample
+from transfer_jax.analysis.statistics.bootstrap import REPLICATES, Contrast, Sampled, Sampler
 from transfer_jax.analysis.statistics.crossing import Arm, Group
+from transfer_jax.analysis.statistics.images import TestOf
+from transfer_jax.analysis.statistics.inference import Estimate
 from transfer_jax.grid.conditions import Treatment
 
 ACCURACY, GAIN = "accuracy", "gain over base"
@@ -41,34 +42,50 @@ class Effect:
     Attributes:
       group: the networks that it is of.
       quantity: what it is.
-      mean: the estimate, paired by split, seed and target.
-      low, high: the ends of its interval; None where there are too few units.
-      freedom: degrees of freedom of the interval.
-      p: two-sided, that it is 0; None as above, and for accuracies.
+      estimate: it, paired by split, seed and target, and how sure it is.
+      p: two-sided, that it is 0; None where there are too few units, and for accuracies.
       p_some: the same, adjusted for all cuts of its kind (Holm): for "at some n".
-      units: how many splits or seeds are behind it.
       values: one for every seed of every split.
-      pooled, pooled_low, pooled_high: of unpaired means over all networks, as the paper has them.
+      pooled: of unpaired means over all networks, as the paper has them.
     """
 
     group: str
     quantity: Quantity
-    mean: float
-    low: float | None
-    high: float | None
-    freedom: float | None
+    estimate: Estimate
     p: float | None
     p_some: float | None
-    units: int
     values: tuple[float, ...]
     pooled: float
-    pooled_low: float | None
-    pooled_high: float | None
+
+    @property
+    def mean(self) -> float:
+        """The number."""
+        return self.estimate.mean
 
     @property
     def half_width(self) -> float | None:
-        """Half of the interval."""
-        return None if self.high is None else self.high - self.mean
+        """Half of the interval; None where there are too few units."""
+        return self.estimate.half_width()
+
+    @property
+    def low(self) -> float | None:
+        """The lower end of the interval."""
+        return None if self.half_width is None else self.mean - self.half_width
+
+    @property
+    def high(self) -> float | None:
+        """The upper end of the interval."""
+        return None if self.half_width is None else self.mean + self.half_width
+
+    @property
+    def freedom(self) -> float | None:
+        """Degrees of freedom of the interval."""
+        return self.estimate.freedom
+
+    @property
+    def units(self) -> int:
+        """How many splits or seeds are behind it."""
+        return self.estimate.units
 
 
 @dataclass(frozen=True)
@@ -82,6 +99,7 @@ class Effects:
     group: Group
     effects: tuple[Effect, ...]
     sampled: Sampled
+    sampler: Sampler = field(repr=False, compare=False)
     validation: "Effects | None" = None
 
     def of(self, kind: str, treatment: Treatment | None = None) -> list[Effect]:
@@ -114,12 +132,13 @@ def effects(group: Group, test_of: TestOf, *, replicates: int = REPLICATES) -> E
     """
     wanted = list(_contrasts(group))
     contrasts = [contrast for _, contrast in wanted]
-    sampled = sample(group, contrasts, test_of, replicates=replicates)
+    sampler = Sampler(group, test_of)
+    sampled = sampler.sample(contrasts, replicates=replicates)
     found = [
         _effect(group, quantity, contrast, sampled, j)
         for j, (quantity, contrast) in enumerate(wanted)
     ]
-    return Effects(group, tuple(_adjusted(found)), sampled)
+    return Effects(group, tuple(_adjusted(found)), sampled, sampler)
 
 
 def _contrasts(group: Group) -> Iterator[tuple[Quantity, Contrast]]:
@@ -176,44 +195,15 @@ def _mean(contrasts: Sequence[Contrast]) -> Contrast:
 def _effect(
     group: Group, quantity: Quantity, contrast: Contrast, sampled: Sampled, j: int
 ) -> Effect:
-    mean, error = float(sampled.mean[j]), float(sampled.error[j])
-    freedom = float(sampled.freedom[j])
-    pooled = _pooled(group, contrast)
-    if np.isnan(error):
-        bounds: tuple[float | None, ...] = (None, None, None, None)
-    else:
-        half = error * students.quantile(freedom)
-        bounds = (mean - half, mean + half, freedom, _p(mean, error, freedom, quantity))
-    units, values = int(sampled.units[j]), sampled.values[j]
-    return Effect(group.name, quantity, mean, *bounds, None, units, values, *pooled)
+    found = sampled.estimates[j]
+    p = None if quantity.kind == ACCURACY else found.p
+    pooled = sum(weight * _unpaired(group, arm) for arm, weight in contrast.items())
+    return Effect(group.name, quantity, found, p, None, sampled.values[j], pooled)
 
 
-def _p(mean: float, error: float, freedom: float, quantity: Quantity) -> float | None:
-    if quantity.kind == ACCURACY:
-        return None
-    if error == 0:
-        return 1.0 if mean == 0 else 0.0
-    return students.two_sided_p(mean / error, freedom)
-
-
-def _pooled(group: Group, contrast: Contrast) -> tuple[float, float | None, float | None]:
-    """Welch's interval of unpaired means, every network counted alike."""
-    mean = spread = below = 0.0
-    for arm, weight in contrast.items():
-        values = [row.top1 for rows in group.rows[arm].values() for row in rows]
-        mean += weight * float(np.mean(values))
-        if len(values) < 2:
-            spread = np.nan
-            continue
-        part = weight**2 * float(np.var(values, ddof=1)) / len(values)
-        spread, below = spread + part, below + part**2 / (len(values) - 1)
-    if np.isnan(spread):
-        return mean, None, None
-    half = 0.0
-    if spread > 0:
-        quantile = students.quantile(spread**2 / below)
-        half = quantile * float(np.sqrt(spread))
-    return mean, mean - half, mean + half
+def _unpaired(group: Group, arm: Arm) -> float:
+    """The mean of an arm, every network counted alike."""
+    return float(np.mean([row.top1 for rows in group.rows[arm].values() for row in rows]))
 
 
 def _adjusted(found: Sequence[Effect]) -> Iterator[Effect]:
