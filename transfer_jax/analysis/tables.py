@@ -3,15 +3,18 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from transfer_jax.analysis.statistics.crossing import Arm
 from transfer_jax.analysis.statistics.effects import (
     ACCURACY,
     BOOST,
     CO_ADAPTATION,
     GAIN,
+    GAIN_OVER_CONTROL,
     SPECIALISATION,
     Effect,
     Effects,
 )
+from transfer_jax.analysis.statistics.steps_to_reach import Reached
 from transfer_jax.grid.conditions import Treatment
 
 
@@ -49,6 +52,37 @@ def gain_table(found: Effects) -> Table:
         if e.quantity.kind == GAIN and e.quantity.first_n == e.quantity.last_n
     ]
     return _by_treatment(name, gains, signed=True)
+
+
+def control_table(found: Effects) -> Table:
+    """Points above scratch with the whole budget.
+
+    Returns:
+      The table, in percentage points; no rows where there is no such control.
+    """
+    name = f"{title(found)}: points above scratch with the whole budget"
+    gains = [e for e in found.effects if e.quantity.kind == GAIN_OVER_CONTROL]
+    return _by_treatment(name, gains, signed=True)
+
+
+def steps_table(found: Effects, reached: Sequence[Reached]) -> Table:
+    """From which step on each way is as accurate as its control is in the end.
+
+    Args:
+      reached: the steps of its ways.
+
+    Returns:
+      The table, in steps; no rows where networks were not tested on their way.
+    """
+    control = reached[0].control.treatment.value if reached else ""
+    name = f"{title(found)}: steps until the final accuracy of {control} is reached"
+    ways = list(dict.fromkeys((one.arm.treatment, one.arm.variant) for one in reached))
+    cells = {one.arm: "not shown" if one.step is None else str(one.step) for one in reached}
+    lines = [
+        (str(n), *(cells.get(Arm(way[0], n, way[1]), "") for way in ways))
+        for n in sorted({one.arm.n for one in reached})
+    ]
+    return Table(name, ("n", *(heading(*way) for way in ways)), tuple(lines))
 
 
 def cost_table(found: Effects) -> Table:

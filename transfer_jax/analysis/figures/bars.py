@@ -5,8 +5,8 @@ from collections.abc import Sequence
 import numpy as np
 from matplotlib.axes import Axes
 
-from transfer_jax.analysis.statistics.bootstrap import ENOUGH_SPLITS
 from transfer_jax.analysis.statistics.effects import Effect, Effects
+from transfer_jax.analysis.statistics.inference import are_splits
 from transfer_jax.analysis.tables import title
 
 Style = tuple[str, str, object]
@@ -59,14 +59,13 @@ def bars_note(found: Sequence[Effects], what: str = "Bars", *, images: bool = Tr
 
 
 def _of_group(own: Effects, images: bool) -> str:
-    splits, places = len(own.group.splits), own.group.places
-    seeds = len({(place.split, place.seed) for place in places})
+    splits = own.group.splits
+    seeds = len({(place.split, place.seed) for place in own.group.places})
     if all(effect.high is None for effect in own.effects):
         return "one seed gives no intervals"
     over = f"{seeds} seeds"
-    if splits > 1:
-        over = f"{splits} splits ({over} in all)" if splits >= ENOUGH_SPLITS else (
-            f"{seeds} seeds of {splits} splits"
-        )  # fmt: skip
+    if len(splits) > 1:
+        count = f"{len(splits)} splits"
+        over = f"{count} ({over} in all)" if are_splits(splits) else f"{over} of {count}"
     also = " and the test images" if images and own.sampled.examples else ""
     return f"95% intervals over {over}{also}"

@@ -10,11 +10,18 @@ from matplotlib.figure import Figure
 from transfer_jax.analysis.figures.bars import Style, bars_note, draw_points
 from transfer_jax.analysis.figures.drawing import STYLES, Ends, grid, label_ends, room_for, tidy
 from transfer_jax.analysis.statistics.crossing import Arm
-from transfer_jax.analysis.statistics.effects import ACCURACY, GAIN, GAIN_OVER_CONTROL, Effect, Effects
+from transfer_jax.analysis.statistics.effects import (
+    ACCURACY,
+    GAIN,
+    GAIN_OVER_CONTROL,
+    Effect,
+    Effects,
+)
 from transfer_jax.analysis.tables import heading, title
 from transfer_jax.grid.conditions import Treatment
 
 XLABEL = "n, number of transferred layers"
+TUNED = (Treatment.SELFFER_PLUS, Treatment.TRANSFER_PLUS)
 CONTROLS = (Treatment.BASE, Treatment.SCRATCH)
 MANY = 4000
 
@@ -80,16 +87,16 @@ def _draw(axis: Axes, own: Effects, effects: Sequence[Effect], *, seeds: bool) -
     cuts = [curve for curve in shown if curve[0] not in CONTROLS]
     for curve in shown:
         style = _style(*curve)
-        shift = 0.08 * (cuts.index(curve) - (len(cuts) - 1) / 2) if curve in cuts else 0.0
+        shift = 0.11 * (cuts.index(curve) - (len(cuts) - 1) / 2) if curve in cuts else 0.0
         if curve not in cuts:
             # A level to compare with, though it has but one n.
             axis.axhline(100 * held[curve][0].mean, color=style[0], lw=0.9, ls=style[2], zorder=0)
-            shift = -0.15 if curve[0] == Treatment.SCRATCH else 0.15 * (len(shown) - len(cuts) > 1)
+            shift = -0.2 * (curve[0] == Treatment.SCRATCH)
         for effect in held[curve] if seeds else ():
             x = np.full(len(effect.values), effect.quantity.first_n + shift)
             ys = [100 * value for value in effect.values]
             axis.scatter(x, ys, s=10, color=style[0], alpha=0.4, lw=0)
-        draw_points(axis, held[curve], style, shift=shift)
+        draw_points(axis, held[curve], style, shift=shift, size=5)
         ends[_name(*curve)] = (100 * held[curve][-1].mean, style[0])
     _layers_below(axis, own)
     return ends
@@ -98,22 +105,26 @@ def _draw(axis: Axes, own: Effects, effects: Sequence[Effect], *, seeds: bool) -
 def _draw_networks(axis: Axes, own: Effects, target: str, many: bool) -> Ends:
     """Draw the networks of one target; where the mean of each treatment ends, and its colour."""
     ends: Ends = {}
-    shown = own.group.curves()
+    cuts = [curve for curve in own.group.curves() if curve[0] not in CONTROLS]
     for arm, held in own.group.rows.items():
         values = [100 * r.top1 for p, rows in held.items() if p.target == target for r in rows]
         if not values:
             continue
-        colour, marker, line = _style(arm.treatment, arm.variant)
-        place = shown.index((arm.treatment, arm.variant)) - (len(shown) - 1) / 2
-        shift = 0.11 * place if arm.n else 0.2 * (arm.treatment == Treatment.SCRATCH)
+        curve = (arm.treatment, arm.variant)
+        colour, marker, line = _style(*curve)
+        shift = -0.2 * (arm.treatment == Treatment.SCRATCH)
+        if curve in cuts:
+            shift = 0.12 * (cuts.index(curve) - (len(cuts) - 1) / 2)
         x = np.full(len(values), arm.n + shift)
-        faces = "none" if arm.treatment in (Treatment.SELFFER_PLUS, Treatment.TRANSFER_PLUS) else None
+        faces = (
+            "none" if arm.treatment in (Treatment.SELFFER_PLUS, Treatment.TRANSFER_PLUS) else None
+        )
         style: Any = {"marker": marker, "color": colour, "facecolors": faces or colour}
         axis.scatter(x, values, s=18, lw=1, rasterized=many, **style)
         if arm == own.group.base:
             axis.axhline(float(np.mean(values)), color=colour, lw=0.9, ls=line, zorder=0)
-        if arm.n == max(own.group.cuts(arm.treatment, arm.variant)):
-            ends[_name(arm.treatment, arm.variant)] = (float(np.mean(values)), colour)
+        if arm.n == max(own.group.cuts(*curve)):
+            ends[_name(*curve)] = (float(np.mean(values)), colour)
     _layers_below(axis, own)
     return ends
 
@@ -159,5 +170,7 @@ def _compared(own: Effects) -> str:
     steps = sorted({row.step for rows in own.group.rows[control].values() for row in rows})
     told = " or ".join(map(str, steps))
     if control.treatment == Treatment.SCRATCH:
-        return f"Left: paired with networks trained from scratch for the whole budget, {told} steps."
+        return (
+            f"Left: paired with networks trained from scratch for the whole budget, {told} steps."
+        )
     return f"Left: paired with base networks, trained from scratch for {told} steps."

@@ -79,15 +79,15 @@ def grid(
       The figure and its panels, row by row.
     """
     # In inches: a layout that measures every letter takes as long as the drawing.
-    title, label = 0.42, 0.62
+    title, label, inner = 0.42, 0.62, 0.36
     width = left + len(rooms) * across + sum(rooms)
     lines = textwrap.wrap(note, int((width - 0.3) * 72 / (0.56 * SMALL)))
     foot = 0.1 + len(lines) * 1.35 * SMALL / 72 if lines else 0.0
-    height = above + rows * (title + high + label) + foot
+    height = above + rows * (title + high + inner) + label - inner + foot
     figure = Figure(figsize=(width, height))
     made = []
     for row in range(rows):
-        bottom = height - above - (row + 1) * (title + high) - row * label
+        bottom = height - above - (row + 1) * (title + high) - row * inner
         starts = [left + i * across + sum(rooms[:i]) for i in range(len(rooms))]
         boxes = [(x / width, bottom / height, across / width, high / height) for x in starts]
         first = figure.add_axes(boxes[0])
@@ -95,6 +95,8 @@ def grid(
         for axis in rest if sharey else ():
             axis.tick_params(labelleft=False)
         made.append([first, *rest])
+        for axis in made[-1]:
+            axis.yaxis.set_label_coords(-min(left - 0.2, 0.72) / across, 0.5)
     place = (0.15 / width, 0.08 / height)
     style: Any = {"fontsize": SMALL, "color": "#444444", "va": "bottom", "linespacing": 1.3}
     figure.text(*place, "\n".join(lines), **style)

@@ -41,8 +41,8 @@ TEXTS = {
     ),
     "learning": (
         "Learning curves",
-        "Accuracy on the way, from scratch and with the best cut of either way of transfer, mean of "
-        "both targets.",
+        "Accuracy on the way, mean of both targets: from scratch, and with the best cut of frozen "
+        "and of fine-tuned transfer.",
     ),
     "steps": (
         "Steps until scratch's final accuracy is reached",

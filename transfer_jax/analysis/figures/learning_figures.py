@@ -1,6 +1,6 @@
 """How networks learn: accuracy at every test, and how soon each way is as good as scratch."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import partial
 
 import numpy as np
@@ -30,7 +30,10 @@ def learning_curves(evidence: Evidence, found: Sequence[Effects]) -> Figure | No
       tests on the way; None where neither was kept.
     """
     tests, batches = evidence.curve_of, partial(evidence.curve_of, on_batches=True)
-    for curve_of, what in ((tests, "test accuracy, %"), (batches, "accuracy on batches, %")):
+    for curve_of, what in (
+        (tests, "test accuracy, %"),
+        (batches, "accuracy on training batches, %"),
+    ):
         drawn = [(own, curves) for own in found if (curves := _curves(own, curve_of))]
         if drawn:
             return _draw(drawn, what)
@@ -60,8 +63,9 @@ def _shown(own: Effects) -> list[Arm]:
 def _draw(drawn: Sequence[tuple[Effects, Curves]], what: str) -> Figure:
     room = room_for([_name(arm) for _, curves in drawn for arm in curves])
     judged = all(own.validation for own, _ in drawn)
+    over = bars_note([own for own, _ in drawn], "Bands", images=False)
     note = (
-        f"{_over(drawn)} Of each way of transfer, the n with the highest final accuracy on "
+        f"{over} Of each way of transfer, the n with the highest final accuracy on "
         f"{'validation' if judged else 'test'} images."
     )
     rooms = [*[room + 0.3] * (len(drawn) - 1), room]
@@ -89,10 +93,6 @@ def _draw_panel(axis: Axes, own: Effects, curves: Curves) -> Ends:
     return ends
 
 
-def _over(drawn: Sequence[tuple[Effects, Curves]]) -> str:
-    return bars_note([own for own, _ in drawn], "Bands", images=False)
-
-
 def _name(arm: Arm) -> str:
     name = heading(arm.treatment, arm.variant)
     return f"{name}, n = {arm.n}" if arm.n else name
@@ -114,13 +114,14 @@ def steps_figure(found: Sequence[tuple[Effects, Sequence[Reached]]]) -> Figure |
         return None
     names = [_name(one.arm) for _, reached in drawn for one in reached]
     most = max(len(reached) for _, reached in drawn)
+    margins = dict.fromkeys(f"−{100 * ways[0].margin:.2g}" for _, ways in drawn)
+    name = drawn[0][1][0].control.treatment.value
     note = (
-        "A dot: the first test from which on the 95% interval of the difference, over splits and "
-        "seeds, stays above scratch's final accuracy less the margin of "
-        f"{' or '.join(dict.fromkeys(f'{100 * r[0].margin:.2g}' for _, r in drawn))} points. "
-        "A cross: not shown."
+        "A mark: the first test from which on the interval of the difference from the final "
+        f"accuracy of {name} stays above {' or '.join(margins)} points, the margin. A cross: this "
+        f"is not shown. {bars_note([own for own, _ in drawn], 'Intervals', images=False)}"
     )
-    left, gap = room_for(names) + 0.1, [0.3] * len(drawn)
+    left, gap = room_for(names) + 0.1, [0.45] * len(drawn)
     size = {"across": 3.2, "high": 0.3 * most + 0.2, "left": left}
     figure, (axes,) = grid(1, gap, **size, sharey=True, note=note)
     for axis, (own, reached) in zip(axes, drawn, strict=True):

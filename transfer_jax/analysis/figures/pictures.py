@@ -34,7 +34,7 @@ def filters(evidence: Evidence) -> Figure | None:
     chosen = dict(list(found.items())[:MOST_NETWORKS])
     across = min(FILTERS_ACROSS, max(kernel.shape[3] for kernel in chosen.values()))
     names = [_told(row) for row in chosen]
-    figure, axes = _lines(names, min(7.0, 0.6 * across), 0.5, size=SMALL)
+    figure, axes = _lines(names, min(7.0, 0.5 * across), 0.5, size=SMALL)
     for axis, kernel in zip(axes, chosen.values(), strict=True):
         axis.imshow(_strip(kernel.astype(float)), cmap="gray", interpolation="nearest")
     return figure

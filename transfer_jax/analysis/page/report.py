@@ -12,7 +12,7 @@ from transfer_jax.analysis.figures.gallery import draw, pictures, saved
 from transfer_jax.analysis.figures.paper_figures import paper_figures
 from transfer_jax.analysis.page.exports import export
 from transfer_jax.analysis.page.notes import config_text, method, repeat_text
-from transfer_jax.analysis.page.page import Page, Section, render_page
+from transfer_jax.analysis.page.page import Answer, Page, Section, render_page
 from transfer_jax.analysis.page.summary import answers, introduction, notices
 from transfer_jax.analysis.paper.beside_authors import (
     beside_the_authors,
@@ -21,18 +21,24 @@ from transfer_jax.analysis.paper.beside_authors import (
     table1,
 )
 from transfer_jax.analysis.paper.original import original_rows
-from transfer_jax.analysis.statistics.advice import advise
+from transfer_jax.analysis.statistics.advice import Advice, advise
 from transfer_jax.analysis.statistics.contrasts import RANDOM_HALVES, family_of
 from transfer_jax.analysis.statistics.crossing import of_targets
 from transfer_jax.analysis.statistics.effects import ACCURACY, Effects, effects
-from transfer_jax.analysis.statistics.steps_to_reach import steps_to_reach
+from transfer_jax.analysis.statistics.steps_to_reach import (
+    Reached,
+    steps_sentence,
+    steps_to_reach,
+)
 from transfer_jax.analysis.tables import (
     Table,
     accuracy_table,
     boost_table,
+    control_table,
     cost_table,
     gain_table,
     shown,
+    steps_table,
 )
 from transfer_jax.folder.results import ResultRow, Results
 from transfer_jax.folder.whole_file import write_whole
@@ -49,7 +55,7 @@ def result_tables(found: Sequence[Effects]) -> list[Table]:
     Returns:
       The tables, in percent and in percentage points.
     """
-    makers = (accuracy_table, gain_table, cost_table, boost_table)
+    makers = (accuracy_table, control_table, gain_table, cost_table, boost_table)
     return shown(make(own) for own in found for make in makers)
 
 
@@ -88,14 +94,16 @@ def write_report(evidence: Evidence, *, reload_seconds: int = 0) -> list[epath.P
       The files; the page is the last one.
     """
     found, theirs = evidence.numbers, _authors(evidence)
-    reached = [steps_to_reach(own.group, evidence.curve_of, _margin(own)) for own in found]
+    reached = [steps_to_reach(own, evidence.curve_of, _margin(own)) for own in found]
     drawn = draw(evidence, found, reached, theirs)
     tables = result_tables(found)
-    beside = [target_table(evidence), *control_tables(evidence.controls, evidence.rows)]
+    steps = [steps_table(own, ways) for own, ways in zip(found, reached, strict=True)]
+    beside = [*steps, target_table(evidence), *control_tables(evidence.controls, evidence.rows)]
     tables += shown(beside)
     claims = shown([claims_table(evidence.rows), table1(evidence.rows)])
     if theirs:
         claims.append(beside_the_authors(evidence.rows, evidence.config["reference"]))
+    advice = [advise(own) for own in found]
     sections = [
         Section("Figures", pictures=pictures(drawn)),
         Section("Numbers", tables=tables),
@@ -109,12 +117,12 @@ def write_report(evidence: Evidence, *, reload_seconds: int = 0) -> list[epath.P
         f"{evidence.name}: how transferable are the layers?",
         sections,
         notices(evidence, found),
-        answers(found, [advise(own) for own in found]),
+        _with_steps(answers(found, advice), advice, reached),
         introduction(evidence, found),
         reload_seconds,
     )
     results = Results(evidence.rows, str(evidence.folder))
-    files = drawn | export(results, found, [*tables, *claims])
+    files = drawn | export(results, found, reached, [*tables, *claims])
     return write_files(evidence.folder, files | {"report.html": render_page(page)})
 
 
@@ -201,6 +209,17 @@ def _authors(evidence: Evidence) -> Sequence[ResultRow]:
         return original_rows(str(reference)) if source.endswith(PAPERS_IMAGES) else ()
     except KeyError:
         return ()
+
+
+def _with_steps(
+    told: Sequence[Answer], advice: Sequence[Advice], reached: Sequence[Sequence[Reached]]
+) -> list[Answer]:
+    """Answers with how soon a way is as good as scratch, where that is shown."""
+    found = []
+    for answer, own, ways in zip(told, advice, reached, strict=True):
+        sentence = steps_sentence(ways, own.choice.arm if own.choice else None)
+        found.append(replace(answer, paragraphs=[*answer.paragraphs, sentence]))
+    return found
 
 
 def _margin(own: Effects) -> float:

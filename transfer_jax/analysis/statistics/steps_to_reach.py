@@ -6,9 +6,11 @@ Source: He, Girshick and Dollár (2018), Rethinking ImageNet pre-training.
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from transfer_jax.analysis.statistics.bootstrap import Contrast, sample
+from transfer_jax.analysis.statistics.bootstrap import Contrast, Sampler
 from transfer_jax.analysis.statistics.crossing import Arm, Cell, Group
-from transfer_jax.analysis.statistics.inference import Estimate, Spread
+from transfer_jax.analysis.statistics.effects import Effects
+from transfer_jax.analysis.statistics.inference import Estimate
+from transfer_jax.analysis.statistics.students import CONFIDENCE
 from transfer_jax.folder.curves import Curve
 from transfer_jax.folder.results import ResultRow
 from transfer_jax.grid.conditions import Treatment
@@ -18,7 +20,7 @@ CurveOf = Callable[[ResultRow], Curve]
 WAYS = (Treatment.TRANSFER, Treatment.TRANSFER_PLUS)
 FRACTIONS = {1 / 10: "a tenth", 1 / 5: "a fifth", 1 / 4: "a quarter", 1 / 3: "a third",
              1 / 2: "half", 2 / 3: "two thirds", 3 / 4: "three quarters"}  # fmt: skip
-ROUNDED = 0.005
+ROUNDED, ONE_POINT = 0.005, 0.01
 
 
 @dataclass(frozen=True)
@@ -29,6 +31,7 @@ class Reached:
       arm: the way.
       control: what it is compared with.
       step: the first tested step from which on this is shown; None where it is not.
+      step_of_any: the same where the way is picked from all of them (Bonferroni).
       whole: the steps of the control.
       margin: a difference of accuracy that does not matter.
     """
@@ -36,13 +39,9 @@ class Reached:
     arm: Arm
     control: Arm
     step: int | None
+    step_of_any: int | None
     whole: int
     margin: float
-
-    @property
-    def share(self) -> float | None:
-        """The step as a share of the control's steps."""
-        return None if self.step is None else self.step / self.whole
 
 
 def by_step(
@@ -74,40 +73,38 @@ def by_step(
     subtracted: Contrast = {} if less is None else {less: -1.0}
     contrasts = [{at[step]: 1.0, **subtracted} for step in steps]
     rows |= {} if less is None else {less: group.rows[less]}
-    found = sample(Group(group.name, group.examples, rows), contrasts, lambda _: None)
-    estimates = [
-        Estimate(float(mean), () if error != error else (Spread(float(error), float(freedom)),),
-                 int(units))
-        for mean, error, freedom, units in zip(
-            found.mean, found.error, found.freedom, found.units, strict=True)
-    ]  # fmt: skip
-    return dict(zip(steps, estimates, strict=True))
+    sampler = Sampler(Group(group.name, group.examples, rows), lambda _: None)
+    return dict(zip(steps, sampler.sample(contrasts, replicates=0).estimates, strict=True))
 
 
-def steps_to_reach(group: Group, curve_of: CurveOf, margin: float) -> list[Reached]:
+def steps_to_reach(own: Effects, curve_of: CurveOf, margin: float) -> list[Reached]:
     """When each way is first shown to be as accurate as its control is in the end.
 
     Args:
+      own: the numbers of a group; those of the end count test images, too.
       curve_of: the tests of a network on its way.
       margin: a difference of accuracy that does not matter.
 
     Returns:
       The control first, then each way of transfer that was tested on its way.
     """
-    control = group.control
+    group, control = own.group, own.group.control
     if control is None:
         return []
     rows = [row for found in group.rows[control].values() for row in found]
     whole = max(row.step for row in rows)
-    found = []
-    for arm in (control, *(arm for arm in group.arms if arm.treatment in WAYS)):
+    ways, found = [arm for arm in group.arms if arm.treatment in WAYS], []
+    for arm in (control, *ways):
         curve = by_step(group, arm, curve_of, less=control)
         if len(curve) > 1:
-            found.append(Reached(arm, control, _first(curve, margin), whole, margin))
+            final = own.sampler.estimate({arm: 1.0, control: -1.0})
+            curve |= {max(curve): final} if final and arm != control else {}
+            step, step_of_any = (_first(curve, margin, among) for among in (1, len(ways) or 1))
+            found.append(Reached(arm, control, step, step_of_any, whole, margin))
     return found
 
 
-def _first(curve: Mapping[int, Estimate], margin: float) -> int | None:
+def _first(curve: Mapping[int, Estimate], margin: float, among: int) -> int | None:
     """The first step from which on the interval never goes below the margin.
 
     Tests go back from the last step and end with the first that fails, so that all of them
@@ -115,35 +112,42 @@ def _first(curve: Mapping[int, Estimate], margin: float) -> int | None:
     """
     first = None
     for step in sorted(curve, reverse=True):
-        half = curve[step].half_width()
+        half = curve[step].half_width(1 - (1 - CONFIDENCE) / among)
         if half is None or not curve[step].mean - half >= -margin:
             break
         first = step
     return first
 
 
-def reach_sentence(found: Sequence[Reached], arm: Arm) -> str:
-    """How soon a way is as accurate as its control is in the end.
+def steps_sentence(found: Sequence[Reached], choice: Arm | None) -> str:
+    """How soon the chosen way, else the fastest, is as accurate as its control is in the end.
 
     Args:
       found: the steps of all ways.
-      arm: the way.
+      choice: the way that is advised; None, or the control, for the fastest of all.
 
     Returns:
       A sentence; empty where it is not shown, or takes as many steps.
     """
-    own = next((reached for reached in found if reached.arm == arm), None)
-    if own is None or own.arm == own.control or own.share is None or own.share >= 1:
+    ways = [(one, one.step) for one in found if one.arm == choice != one.control]
+    if not ways:
+        fast = [(one, one.step_of_any) for one in found if one.arm != one.control]
+        ways = sorted((way for way in fast if way[1] is not None), key=lambda way: way[1] or 0)
+    return _told(*ways[0], found[0]) if ways else ""
+
+
+def _told(own: Reached, step: int | None, itself: Reached) -> str:
+    if step is None or step >= own.whole:
         return ""
-    scratch = next(reached for reached in found if reached.arm == own.control)
     name = own.control.treatment.value
-    itself = "" if scratch.step is None else f"; {name} itself is there after {scratch.step}"
-    layers = "the first layer" if arm.n == 1 else f"the first {arm.n} layers"
-    how = "fine-tuned" if arm.treatment == Treatment.TRANSFER_PLUS else "frozen"
+    there = "" if itself.step is None else f"; {name} itself is there after {itself.step}"
+    layers = "the first layer" if own.arm.n == 1 else f"the first {own.arm.n} layers"
+    how = "fine-tuned" if own.arm.treatment == Treatment.TRANSFER_PLUS else "frozen"
+    variant = f" ({own.arm.variant})" if own.arm.variant else ""
     return (
-        f"Transferring {layers}, {how}, reaches {name}'s final accuracy to within "
-        f"{_points(own.margin)} in {_share(own.share)} of its steps ({own.step} of {own.whole}"
-        f"{itself}). The steps of the network that layers come from are not counted."
+        f"Transferring {layers}, {how}{variant}, reaches {name}'s final accuracy to within "
+        f"{_points(own.margin)} in {_share(step / own.whole)} of its steps ({step} of {own.whole}"
+        f"{there}). The steps of the network that layers come from are not counted."
     )
 
 
@@ -159,4 +163,4 @@ def _share(share: float) -> str:
 
 
 def _points(margin: float) -> str:
-    return "a point" if margin == 0.01 else f"{100 * margin:.2g} points"
+    return "a point" if margin == ONE_POINT else f"{100 * margin:.2g} points"
