@@ -144,7 +144,11 @@ def title(found: Effects) -> str:
     Returns:
       Its name.
     """
-    return found.group.name if len(found.group.splits) > 1 else f"{found.group.name} split"
+    group = found.group
+    if len(group.splits) > 1:
+        return group.name
+    first = f", first {group.examples}" if group.examples else ""
+    return f"{group.splits[0]} split{first}"
 
 
 def points(effect: Effect, digits: int = 1) -> str:

@@ -6,13 +6,15 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from transfer_jax.analysis.figures.bars import bars_note, draw_points
+from transfer_jax.analysis.figures.bars import bars_note, draw_points, fit
 from transfer_jax.analysis.figures.drawing import (
     GROUP_STYLES,
     STYLES,
     Ends,
+    cut_ticks,
     grid,
     label_ends,
+    pairs,
     room_for,
     tidy,
 )
@@ -55,15 +57,15 @@ def decomposition(found: Sequence[Effects]) -> Figure | None:
     if not whole:
         return None
     note = f"Below 0 is a gain. {bars_note(whole)}"
-    rooms = [*[0.3] * (len(whole) - 1), 0.2]
-    size = {"across": 3.6, "high": 3.2, "left": 0.85, "above": 0.9}
-    figure, (axes,) = grid(1, rooms, **size, sharey=True, note=note)
-    axes[0].set_ylabel("cost of accuracy, points")
-    for axis, own in zip(axes, whole, strict=True):
+    figure, axes = pairs(len(whole), 0.3, last=0.2, across=3.6, left=0.9, above=0.9, sharey=True,
+                         note=note)  # fmt: skip
+    for number, (axis, own) in enumerate(zip(axes, whole, strict=True)):
         _draw_costs(axis, own)
         axis.set_title(title(own), loc="left", weight="bold")
-        axis.set_xlabel("n, number of frozen layers")
+        axis.set_ylabel("" if number % 2 else "cost of accuracy, points")
+        axis.set_xlabel("" if number < len(whole) - 2 else "n, number of frozen layers")
         tidy(axis)
+    fit(*axes, also=(0.0,))
     handles = [
         Line2D([], [], color=colour, marker=marker, ls="", label=NAMES[kind])
         for kind, (colour, marker, _) in COSTS.items()
@@ -82,7 +84,7 @@ def _draw_costs(axis: Axes, own: Effects) -> None:
             axis.bar(place, sign * effect.mean, 0.22, color=colour, alpha=0.3, lw=0)
         draw_points(axis, found[kind], (colour, marker, ""), shift=shift, scale=sign, size=5)
     axis.axhline(0, color="black", linewidth=0.8)
-    axis.set_xticks([effect.quantity.first_n for effect in found[SPECIALISATION]])
+    cut_ticks(axis, [effect.quantity.first_n for own in found.values() for effect in own])
 
 
 def distances(found: Sequence[Effects]) -> Figure | None:
@@ -99,10 +101,11 @@ def distances(found: Sequence[Effects]) -> Figure | None:
         return None
     room = room_for([own.group.name for own in whole])
     rooms = [*[0.3] * (len(shown) - 1), room]
-    note = f"{bars_note(whole)} As a share of the mean accuracy of the base networks."
+    note = f"{bars_note(whole)} All as a share of the mean accuracy of the base networks."
     figure, (axes,) = grid(1, rooms, across=3.4, high=3.4, sharey=True, note=note)
     axes[0].set_ylabel("change of accuracy, % of base")
     ends = [_draw_distances(a, whole, treatment) for a, treatment in zip(axes, shown, strict=True)]
+    fit(*axes, also=(0.0,))
     label_ends(axes[-1], {name: end for own in ends for name, end in own.items()})
     return figure
 

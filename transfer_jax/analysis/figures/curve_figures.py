@@ -7,9 +7,16 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from transfer_jax.analysis.figures.bars import Style, bars_note, draw_points
-from transfer_jax.analysis.figures.drawing import STYLES, Ends, grid, label_ends, room_for, tidy
-from transfer_jax.analysis.statistics.crossing import Arm
+from transfer_jax.analysis.figures.bars import Style, bars_note, draw_points, fit
+from transfer_jax.analysis.figures.drawing import (
+    STYLES,
+    Ends,
+    cut_ticks,
+    grid,
+    label_ends,
+    room_for,
+    tidy,
+)
 from transfer_jax.analysis.statistics.effects import (
     ACCURACY,
     GAIN,
@@ -36,9 +43,8 @@ def transfer_curves(found: Sequence[Effects]) -> Figure:
     Source: Yosinski et al. (2014), figure 2, below.
     """
     room = room_for([line for own in found for name in _names(own) for line in name.split("\n")])
-    compared = list(dict.fromkeys(filter(None, map(_compared, found))))
-    note = " ".join([*compared, bars_note(found), "Faint points are seeds."])
-    figure, rows = grid(len(found), (room + 0.75, 0.15), note=note)
+    note = f"{_compared(found)} {bars_note(found)} Faint points are seeds."
+    figure, rows = grid(len(found), (room + 0.9, 0.15), note=note)
     for (left, right), own in zip(rows, found, strict=True):
         left.set_title(title(own), loc="left", weight="bold")
         left.set_ylabel(f"points above {_control(own)}")
@@ -63,7 +69,7 @@ def points_of_networks(found: Sequence[Effects]) -> Figure:
     targets = sorted({place.target for own in found for place in own.group.places})
     room = room_for([name for own in found for name in _names(own)])
     note = "A point a network; a dotted line at the mean of the target's base networks."
-    rooms = [*[room + 0.75] * (len(targets) - 1), room]
+    rooms = [*[room + 0.7] * (len(targets) - 1), room]
     figure, rows = grid(len(found), rooms, across=3.4, note=note)
     # As shapes, so many points would be most of the page.
     many = sum(len(held) for own in found for held in own.group.rows.values()) > MANY
@@ -98,6 +104,7 @@ def _draw(axis: Axes, own: Effects, effects: Sequence[Effect], *, seeds: bool) -
             axis.scatter(x, ys, s=10, color=style[0], alpha=0.4, lw=0)
         draw_points(axis, held[curve], style, shift=shift, size=5)
         ends[_name(*curve)] = (100 * held[curve][-1].mean, style[0])
+    fit(axis, also=(0.0,) if seeds else ())
     _layers_below(axis, own)
     return ends
 
@@ -130,9 +137,9 @@ def _draw_networks(axis: Axes, own: Effects, target: str, many: bool) -> Ends:
 
 
 def _layers_below(axis: Axes, own: Effects) -> None:
-    depths = sorted({arm.n for arm in own.group.arms} | {0})
-    axis.set_xticks(depths)
-    axis.set_xlim(-0.4, depths[-1] + 0.4)
+    depths = {arm.n for arm in own.group.arms} | {0}
+    cut_ticks(axis, depths)
+    axis.set_xlim(-0.4, max(depths) + 0.4)
     tidy(axis)
 
 
@@ -162,15 +169,13 @@ def _control(own: Effects) -> str:
     return own.group.control.treatment.value if own.group.control else "base"
 
 
-def _compared(own: Effects) -> str:
+def _compared(found: Sequence[Effects]) -> str:
     """What differences are from, in a sentence."""
-    control: Arm | None = own.group.control
-    if control is None:
-        return ""
-    steps = sorted({row.step for rows in own.group.rows[control].values() for row in rows})
-    told = " or ".join(map(str, steps))
-    if control.treatment == Treatment.SCRATCH:
-        return (
-            f"Left: paired with networks trained from scratch for the whole budget, {told} steps."
-        )
-    return f"Left: paired with base networks, trained from scratch for {told} steps."
+    told: dict[str, set[int]] = {}
+    for own in found:
+        rows = own.group.rows[own.group.control].values() if own.group.control else ()
+        told.setdefault(_control(own), set()).update(row.step for held in rows for row in held)
+    names = [
+        f"{name}, {' or '.join(map(str, sorted(steps)))} steps" for name, steps in told.items()
+    ]
+    return f"Left: paired with networks that were trained from scratch ({'; '.join(names)})."

@@ -32,6 +32,7 @@ WIDEST = 4
 Ends = dict[str, tuple[float, str]]
 # Size of the letters of notes, in points.
 SMALL = 10
+MOST_TICKS = 9
 
 
 def panels(
@@ -96,11 +97,36 @@ def grid(
             axis.tick_params(labelleft=False)
         made.append([first, *rest])
         for axis in made[-1]:
-            axis.yaxis.set_label_coords(-min(left - 0.2, 0.72) / across, 0.5)
+            axis.yaxis.set_label_coords(-min(left - 0.3, 0.68) / across, 0.5)
     place = (0.15 / width, 0.08 / height)
     style: Any = {"fontsize": SMALL, "color": "#444444", "va": "bottom", "linespacing": 1.3}
     figure.text(*place, "\n".join(lines), **style)
     return figure, made
+
+
+def pairs(count: int, room: float, *, last: float = 0.0, **sizes: Any) -> tuple[Figure, list[Axes]]:
+    """A figure with panels in rows of two.
+
+    Args:
+      room: to the right of the first panel of each row, in inches.
+      last: to the right of the second.
+      sizes: as of `grid`.
+
+    Returns:
+      The figure and its panels.
+    """
+    rooms = [room, last or room] if count > 1 else [last or room]
+    figure, rows = grid(-(-count // 2), rooms, **sizes)
+    axes = [axis for row in rows for axis in row]
+    for axis in axes[count:]:
+        axis.remove()
+    return figure, axes[:count]
+
+
+def cut_ticks(axis: Axes, cuts: Iterable[int]) -> None:
+    """Ticks at cuts: at all of them, or at every second or third, so that numbers stay apart."""
+    found = sorted(set(cuts))
+    axis.set_xticks(found[:: -(-len(found) // MOST_TICKS)])
 
 
 def room_for(names: Iterable[str], size: float = 13) -> float:

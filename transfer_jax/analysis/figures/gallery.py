@@ -26,7 +26,8 @@ TEXTS = {
     "figure": (
         "Accuracy against number of transferred layers",
         "Left: accuracy less that of a network of the same split, seed and target that was "
-        "trained from scratch; right: accuracy. Lines are means of both targets.",
+        "trained from scratch; right: accuracy. Lines are means of both targets. An arrowhead: the "
+        "bar goes on.",
     ),
     "networks": ("Every network", "A point a network; a panel for each split and target."),
     "distance": (

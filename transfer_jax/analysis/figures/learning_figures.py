@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 
 from transfer_jax.analysis.evidence import Evidence
 from transfer_jax.analysis.figures.bars import bars_note
-from transfer_jax.analysis.figures.drawing import STYLES, Ends, grid, label_ends, room_for, tidy
+from transfer_jax.analysis.figures.drawing import STYLES, Ends, label_ends, pairs, room_for, tidy
 from transfer_jax.analysis.statistics.crossing import Arm
 from transfer_jax.analysis.statistics.effects import ACCURACY, Effects
 from transfer_jax.analysis.statistics.inference import Estimate
@@ -63,17 +63,16 @@ def _shown(own: Effects) -> list[Arm]:
 def _draw(drawn: Sequence[tuple[Effects, Curves]], what: str) -> Figure:
     room = room_for([_name(arm) for _, curves in drawn for arm in curves])
     judged = all(own.validation for own, _ in drawn)
-    over = bars_note([own for own, _ in drawn], "Bands", images=False)
     note = (
-        f"{over} Of each way of transfer, the n with the highest final accuracy on "
-        f"{'validation' if judged else 'test'} images."
+        f"{bars_note([own for own, _ in drawn], 'Bands', images=False)} Of each way of transfer, "
+        f"the n with the highest final accuracy on {'validation' if judged else 'test'} images."
     )
-    rooms = [*[room + 0.3] * (len(drawn) - 1), room]
-    figure, (axes,) = grid(1, rooms, across=3.4, high=3.2, sharey=True, note=note)
-    axes[0].set_ylabel(what)
+    figure, axes = pairs(len(drawn), room + 0.7, last=room, note=note)
     ends = [_draw_panel(axis, own, curves) for axis, (own, curves) in zip(axes, drawn, strict=True)]
-    for axis, lines in zip(axes, ends, strict=True):
+    for number, (axis, lines) in enumerate(zip(axes, ends, strict=True)):
         label_ends(axis, lines)
+        axis.set_ylabel("" if number % 2 else what)
+        axis.set_xlabel("" if number < len(drawn) - 2 else "step")
     return figure
 
 
@@ -88,7 +87,7 @@ def _draw_panel(axis: Axes, own: Effects, curves: Curves) -> Ends:
         axis.plot(steps, means, ls=line, color=colour, lw=2)
         ends[_name(arm)] = (means[-1], colour)
     axis.set_title(title(own), loc="left", weight="bold")
-    axis.set_xlabel("step")
+    axis.set_ylim(top=min(100.0, axis.get_ylim()[1]))
     tidy(axis)
     return ends
 
@@ -112,35 +111,34 @@ def steps_figure(found: Sequence[tuple[Effects, Sequence[Reached]]]) -> Figure |
     drawn = [(own, reached) for own, reached in found if len(reached) > 1]
     if not drawn:
         return None
-    names = [_name(one.arm) for _, reached in drawn for one in reached]
-    most = max(len(reached) for _, reached in drawn)
+    names = list(dict.fromkeys(_name(one.arm) for _, reached in drawn for one in reached))
     margins = dict.fromkeys(f"−{100 * ways[0].margin:.2g}" for _, ways in drawn)
-    name = drawn[0][1][0].control.treatment.value
+    controls = dict.fromkeys(ways[0].control.treatment.value for _, ways in drawn)
     note = (
         "A mark: the first test from which on the interval of the difference from the final "
-        f"accuracy of {name} stays above {' or '.join(margins)} points, the margin. A cross: this "
-        f"is not shown. {bars_note([own for own, _ in drawn], 'Intervals', images=False)}"
+        f"accuracy of {' or '.join(controls)} stays above {' or '.join(margins)} points, the margin. A cross: "
+        f"this is not shown. {bars_note([own for own, _ in drawn], 'These', images=False)}"
     )
-    left, gap = room_for(names) + 0.1, [0.45] * len(drawn)
-    size = {"across": 3.2, "high": 0.3 * most + 0.2, "left": left}
-    figure, (axes,) = grid(1, gap, **size, sharey=True, note=note)
-    for axis, (own, reached) in zip(axes, drawn, strict=True):
-        _draw_steps(axis, reached)
+    size = {"across": 3.2, "high": 0.28 * len(names) + 0.2, "left": room_for(names) + 0.1}
+    figure, axes = pairs(len(drawn), 0.45, **size, sharey=True, note=note)
+    for number, (axis, (own, reached)) in enumerate(zip(axes, drawn, strict=True)):
+        _draw_steps(axis, reached, names)
         axis.set_title(title(own), loc="left", weight="bold")
+        axis.set_xlabel("" if number < len(drawn) - 2 else "step")
     return figure
 
 
-def _draw_steps(axis: Axes, reached: Sequence[Reached]) -> None:
-    for place, one in enumerate(reached):
+def _draw_steps(axis: Axes, reached: Sequence[Reached], names: list[str]) -> None:
+    for one in reached:
         colour, marker, line = STYLES[one.arm.treatment]
+        place = names.index(_name(one.arm))
         if one.step is None:
             axis.plot([one.whole], [place], "x", color=colour, ms=7)
             continue
         axis.plot([0, one.step], [place, place], ls=line, color=colour, lw=2)
         axis.plot([one.step], [place], marker, color=colour, ms=7)
-    axis.set_yticks(range(len(reached)), [_name(one.arm) for one in reached])
-    axis.set_ylim(len(reached) - 0.5, -0.5)
+    axis.set_yticks(range(len(names)), names)
+    axis.set_ylim(len(names) - 0.5, -0.5)
     axis.set_xlim(0, 1.03 * reached[0].whole)
-    axis.set_xlabel("step")
     tidy(axis)
     axis.grid(axis="x", color="#dddddd", linewidth=0.6)
