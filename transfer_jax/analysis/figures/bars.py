@@ -103,8 +103,8 @@ def bars_note(found: Sequence[Effects], what: str = "Bars", *, images: bool = Tr
         return ONE_SEED
     alone = next(iter(texts.values()))
     if any(text != alone for text in texts.values()):
-        each = "; ".join(f"{name} {text or 'none'}" for name, text in texts.items())
-        return f"{what} are 95% intervals: {each}."
+        each = "; ".join(f"{name}: {text or 'none'}" for name, text in texts.items())
+        return f"{what} are 95% intervals ({each})."
     return f"{what} are 95% intervals {alone}{', each split by itself' * (len(texts) > 1)}."
 
 
