@@ -18,6 +18,7 @@ from transfer_jax.analysis.statistics.splits import LESS, between_splits
 from transfer_jax.analysis.tables import points, title
 from transfer_jax.grid.conditions import Treatment
 
+TOGETHER = "(all cuts tested together)"
 WORDS = (
     "n layers are copied from a trained network: from one of the same task (BnB) or of the other "
     "task (AnB), and kept frozen or, with +, trained on. Base networks are trained from scratch."
@@ -85,15 +86,11 @@ def _over_random(own: Effects) -> str:
     if not effects:
         return ""
     if not shown:
-        return (
-            "Frozen, transferred layers are not shown to be better than random ones at any n (all "
-            "cuts tested together)."
-        )
+        told = "are not shown to be better than random ones at any n"
+        return f"Frozen, transferred layers {told} {TOGETHER}."
     rest = "" if len(shown) == len(effects) else ", which is not shown at other cuts"
-    return (
-        f"Frozen, transferred layers are better than random ones at {_listed(shown)}{rest} (all "
-        "cuts tested together)."
-    )
+    told = f"are better than random ones at {_listed(shown)}{rest}"
+    return f"Frozen, transferred layers {told} {TOGETHER}."
 
 
 def split_sentences(found: Sequence[Effects]) -> list[str]:
@@ -102,14 +99,17 @@ def split_sentences(found: Sequence[Effects]) -> list[str]:
     frozen = [e for e in between_splits(found) if e.quantity.treatment == Treatment.TRANSFER]
     for name in dict.fromkeys(effect.group for effect in frozen):
         effects = [e for e in frozen if e.group == name and e.estimate.spreads]
-        shown = [effect for effect in effects if _is_shown(effect)]
         halves, _, other = name.partition(LESS)
-        if shown:
-            told = f"costs more on {other} than on {halves} at {_listed(shown)}"
-            sentences.append(f"Frozen transfer {told} (tested as a difference).")
+        parts = [
+            f"{word} on {other} than on {halves} at {_listed(own)}"
+            for word, sign in (("more", 1), ("less", -1))
+            if (own := [effect for effect in effects if _is_shown(effect, sign)])
+        ]
+        if parts:
+            sentences.append(f"Frozen transfer costs {', and '.join(parts)} {TOGETHER}.")
         elif effects:
-            told = f"is not shown to cost more on {other} than on {halves} at any n"
-            sentences.append(f"Frozen transfer {told}.")
+            told = f"is not shown to cost more or less on {other} than on {halves} at any n"
+            sentences.append(f"Frozen transfer {told} {TOGETHER}.")
     return sentences
 
 
@@ -118,6 +118,6 @@ def _listed(effects: Sequence[Effect]) -> str:
     return "n = " + ", ".join(f"{e.quantity.first_n} ({points(e)} points)" for e in effects)
 
 
-def _is_shown(effect: Effect) -> bool:
-    """Whether it is above 0, also if it is picked of all cuts."""
-    return effect.mean > 0 and effect.p_some is not None and effect.p_some < 0.05
+def _is_shown(effect: Effect, sign: int = 1) -> bool:
+    """Whether it is above 0, or below, also if it is picked of all cuts."""
+    return sign * effect.mean > 0 and effect.p_some is not None and effect.p_some < 0.05

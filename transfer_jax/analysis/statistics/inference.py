@@ -186,9 +186,8 @@ class Estimate:
         if self.mean != self.mean:
             return ""
         half = self.half_width()
-        if half is not None and 0 < round(100 * half, digits) == round(
-            abs(100 * self.mean), digits
-        ):
+        shown = [round(100 * abs(value or 0.0), digits) for value in (half, self.mean)]
+        if 0 < shown[0] == shown[1]:
             digits += 1
         number = f"{100 * self.mean:{'+' if signed else ''}.{digits}f}"
         return number if half is None else f"{number}±{100 * half:.{digits}f}"
