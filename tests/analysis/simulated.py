@@ -122,3 +122,23 @@ def with_curves(
         column = Column(own[0].split, own[0].seed, base, own[0].target, cuts)
         write_curves(epath.Path(folder) / "curves" / f"{name}.csv", column, at, tests)
     return rows
+
+
+def plain(
+    random: np.random.Generator, splits: int, seeds: int, split_noise: float = SPLIT
+) -> list[ResultRow]:
+    """Base and AnB at n = 1, of accuracies that are normal: no image is told from another."""
+    rows: list[ResultRow] = []
+    for k in range(splits):
+        of_split = random.normal(0, split_noise)
+        for seed in range(seeds):
+            shift = EFFECT + of_split + random.normal(0, SEED)
+            for target, other in ("AB", "BA"):
+                for treatment, base, n in (
+                    (Treatment.BASE, target, 0),
+                    (Treatment.TRANSFER, other, 1),
+                ):
+                    top1 = 0.5 + 0.1 * (n * shift + random.normal(0, SEED))
+                    place = (f"random-{k}", seed, treatment.value, base, target, n, n == 0, "", 0)
+                    rows.append(ResultRow(*place, top1, None, top1, 0.0, 1, 0))
+    return rows
