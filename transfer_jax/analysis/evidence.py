@@ -14,13 +14,14 @@ from transfer_jax.analysis.statistics.images import Tested
 from transfer_jax.folder.control_results import ControlRow, read_controls
 from transfer_jax.folder.correctness import Correctness, read_correctness
 from transfer_jax.folder.curves import Curve, read_curves, training_curves
+from transfer_jax.folder.rates import RateRow, read_chosen, read_rates
 from transfer_jax.folder.results import ResultRow, ResultsError, read_rows
 from transfer_jax.folder.whole_file import read_arrays, read_json
 from transfer_jax.grid.conditions import Treatment
 
 # Where it is kept which examples each network classifies right.
 TEST, VALIDATION = "correct", "validated"
-Row = TypeVar("Row", ResultRow, ControlRow)
+Row = TypeVar("Row", ResultRow, ControlRow, RateRow)
 # Controls that a run may well do without.
 NOT_MISSED = {Treatment.RANDOM, Treatment.SCRATCH}
 # What tells one network from another.
@@ -39,6 +40,8 @@ class Evidence:
       finished: whether all are there.
       problems: what is missing or damaged, a line each.
       controls: what was measured beside accuracy.
+      rates: how the networks of the pilot did at each learning rate; none where one was given.
+      chosen_rates: family of networks to what its learning rate is multiplied by.
       judged_on: `TEST` or `VALIDATION`: the images that `top1` and `test_of` are of.
     """
 
@@ -49,6 +52,8 @@ class Evidence:
     finished: bool = True
     problems: tuple[str, ...] = ()
     controls: tuple[ControlRow, ...] = ()
+    rates: tuple[RateRow, ...] = ()
+    chosen_rates: dict[str, float] = field(default_factory=dict)
     judged_on: str = TEST
 
     @functools.cached_property
@@ -169,8 +174,12 @@ def read_evidence(folder: epath.Path, whole: Sequence[ResultRow] = ()) -> Eviden
     if finished and missing > 0:
         problems.append(f"{missing} of {planned} networks are missing from results.csv")
     controls, odd = _read(sorted(folder.glob("controls/*.csv")), read_controls)
-    problems = (*problems, *odd, *_missing(rows))
-    return Evidence(folder, rows, config, planned, finished, problems, tuple(controls))
+    rates, bad = _read([folder / "rates.csv"], read_rates)
+    problems = (*problems, *odd, *bad, *_missing(rows))
+    chosen = read_chosen(folder / "rates.json")
+    return Evidence(
+        folder, rows, config, planned, finished, problems, tuple(controls), tuple(rates), chosen
+    )
 
 
 def _read(
@@ -212,7 +221,7 @@ def _missing(rows: tuple[ResultRow, ...]) -> list[str]:
         return []
     lines = []
     present = {row.treatment for row in rows}
-    if absent := [t.value for t in Treatment if t not in present and t not in NOT_MISSED]:
+    if absent := [t.value for t in Treatment if t not in {*present, *NOT_MISSED}]:
         lines.append(f"not run: {', '.join(absent)}; what needs them is left out")
     counts = Counter((r.setting, r.treatment, r.variant, r.n) for r in rows)
     most: dict[tuple[str, str, str], int] = {}

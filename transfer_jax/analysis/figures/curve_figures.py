@@ -1,6 +1,7 @@
 """Accuracy against the number of transferred layers: differences, levels, every network."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -19,6 +20,7 @@ from transfer_jax.analysis.figures.drawing import (
 )
 from transfer_jax.analysis.statistics.effects import (
     ACCURACY,
+    CONVERGENCE,
     GAIN,
     GAIN_OVER_CONTROL,
     Effect,
@@ -157,12 +159,21 @@ def _names(own: Effects) -> list[str]:
 
 
 def _over_control(own: Effects) -> list[Effect]:
+    """What each way gains over the fair base; the base networks, too, where that is another."""
     kind = GAIN if own.group.control == own.group.base else GAIN_OVER_CONTROL
     return [
-        effect
-        for effect in own.effects
-        if effect.quantity.kind == kind and effect.quantity.first_n == effect.quantity.last_n
-    ]
+        *map(_turned, own.of(CONVERGENCE)),
+        *(e for e in own.effects if e.quantity.kind == kind
+          and e.quantity.first_n == e.quantity.last_n),
+    ]  # fmt: skip
+
+
+def _turned(gain: Effect) -> Effect:
+    """What scratch gains over base networks, as what these lose to it."""
+    quantity = gain.quantity._replace(treatment=Treatment.BASE)
+    estimate = replace(gain.estimate, mean=-gain.mean)
+    values = tuple(-value for value in gain.values)
+    return replace(gain, quantity=quantity, estimate=estimate, values=values)
 
 
 def _control(own: Effects) -> str:

@@ -114,12 +114,13 @@ def steps_figure(found: Sequence[tuple[Effects, Sequence[Reached]]]) -> Figure |
     order = list(Treatment)
     arms = {one.arm for _, reached in drawn for one in reached}
     names = [_name(arm) for arm in sorted(arms, key=lambda arm: (order.index(arm[0]), *arm[1:]))]
-    margins = dict.fromkeys(f"−{100 * ways[0].margin:.2g}" for _, ways in drawn)
+    margins = dict.fromkeys(f"−{100 * own.margin:.2g}" for own, _ in drawn)
+    over = bars_note([own for own, _ in drawn], "These", images=False)
     controls = dict.fromkeys(ways[0].control.treatment.value for _, ways in drawn)
     note = (
         "A mark: the first test from which on the interval of the difference from the final "
         f"accuracy of {' or '.join(controls)} stays above {' or '.join(margins)} points, the "
-        f"margin. A cross: this is not shown. {bars_note([own for own, _ in drawn], 'These', images=False)}"
+        f"margin. A cross: this is not shown. {over}"
     )
     size = {"across": 3.2, "high": 0.28 * len(names) + 0.2, "left": room_for(names) + 0.1}
     figure, axes = pairs(len(drawn), 0.45, **size, sharey=True, note=note)

@@ -23,7 +23,7 @@ from transfer_jax.analysis.paper.beside_authors import (
 from transfer_jax.analysis.paper.original import STATISTIC, as_published, original_rows
 from transfer_jax.analysis.statistics.advice import Advice, advise
 from transfer_jax.analysis.statistics.crossing import RANDOM_HALVES, family_of, of_targets
-from transfer_jax.analysis.statistics.effects import ACCURACY, Effects, effects, numbers_of
+from transfer_jax.analysis.statistics.effects import Effects, effects, numbers_of
 from transfer_jax.analysis.statistics.steps_to_reach import (
     Reached,
     steps_sentence,
@@ -94,7 +94,7 @@ def write_report(evidence: Evidence, *, reload_seconds: int = 0) -> list[epath.P
       The files; the page is the last one.
     """
     found, theirs = evidence.numbers, _authors(evidence)
-    reached = [steps_to_reach(own, evidence.curve_of, _margin(own)) for own in found]
+    reached = [steps_to_reach(own, evidence.curve_of) for own in found]
     drawn = draw(evidence, found, reached, theirs)
     tables = result_tables(found)
     steps = [steps_table(own, ways) for own, ways in zip(found, reached, strict=True)]
@@ -224,9 +224,3 @@ def _with_steps(
         sentence = steps_sentence(ways, own.choice.arm if own.choice else None)
         found.append(replace(answer, paragraphs=[*answer.paragraphs, sentence]))
     return found
-
-
-def _margin(own: Effects) -> float:
-    control = own.group.control
-    level = own.of(ACCURACY, control.treatment)[0].mean if control else 0.0
-    return min(0.01, 0.1 * (1 - level))

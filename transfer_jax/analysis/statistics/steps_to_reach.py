@@ -10,6 +10,7 @@ from transfer_jax.analysis.statistics.bootstrap import Contrast, Sampler
 from transfer_jax.analysis.statistics.crossing import Arm, Cell, Group
 from transfer_jax.analysis.statistics.effects import Effects
 from transfer_jax.analysis.statistics.inference import Estimate
+from transfer_jax.analysis.statistics.margins import in_points
 from transfer_jax.analysis.statistics.students import CONFIDENCE
 from transfer_jax.folder.curves import Curve
 from transfer_jax.folder.results import ResultRow
@@ -20,7 +21,7 @@ CurveOf = Callable[[ResultRow], Curve]
 WAYS = (Treatment.TRANSFER, Treatment.TRANSFER_PLUS)
 FRACTIONS = {1 / 10: "a tenth", 1 / 5: "a fifth", 1 / 4: "a quarter", 1 / 3: "a third",
              1 / 2: "half", 2 / 3: "two thirds", 3 / 4: "three quarters"}  # fmt: skip
-ROUNDED, ONE_POINT = 0.005, 0.01
+ROUNDED = 0.005
 
 
 @dataclass(frozen=True)
@@ -77,18 +78,17 @@ def by_step(
     return dict(zip(steps, sampler.sample(contrasts, replicates=0).estimates, strict=True))
 
 
-def steps_to_reach(own: Effects, curve_of: CurveOf, margin: float) -> list[Reached]:
+def steps_to_reach(own: Effects, curve_of: CurveOf) -> list[Reached]:
     """When each way is first shown to be as accurate as its control is in the end.
 
     Args:
       own: the numbers of a group; those of the end count test images, too.
       curve_of: the tests of a network on its way.
-      margin: a difference of accuracy that does not matter.
 
     Returns:
       The control first, then each way of transfer that was tested on its way.
     """
-    group, control = own.group, own.group.control
+    group, control, margin = own.group, own.group.control, own.margin
     if control is None:
         return []
     rows = [row for found in group.rows[control].values() for row in found]
@@ -97,7 +97,7 @@ def steps_to_reach(own: Effects, curve_of: CurveOf, margin: float) -> list[Reach
     for arm in (control, *ways):
         curve = by_step(group, arm, curve_of, less=control)
         if len(curve) > 1:
-            final = own.sampler.estimate({arm: 1.0, control: -1.0})
+            final = own.estimate({arm: 1.0, control: -1.0})
             curve |= {max(curve): final} if final and arm != control else {}
             step, step_of_any = (_first(curve, margin, among) for among in (1, len(ways) or 1))
             found.append(Reached(arm, control, step, step_of_any, whole, margin))
@@ -146,7 +146,7 @@ def _told(own: Reached, step: int | None, itself: Reached) -> str:
     variant = f" ({own.arm.variant})" if own.arm.variant else ""
     return (
         f"Transferring {layers}, {how}{variant}, reaches {name}'s final accuracy to within "
-        f"{_points(own.margin)} in {_share(step / own.whole)} of its steps ({step} of {own.whole}"
+        f"{in_points(own.margin)} in {_share(step / own.whole)} of its steps ({step} of {own.whole}"
         f"{there}). The steps of the network that layers come from are not counted."
     )
 
@@ -160,7 +160,3 @@ def _share(share: float) -> str:
     """
     near = min(FRACTIONS, key=lambda fraction: abs(fraction - share))
     return FRACTIONS[near] if abs(near - share) < ROUNDED else f"{share:.0%}"
-
-
-def _points(margin: float) -> str:
-    return "a point" if margin == ONE_POINT else f"{100 * margin:.2g} points"
