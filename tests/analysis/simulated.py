@@ -108,6 +108,7 @@ def with_curves(
     Base networks take `steps`; accuracy comes up to a row's as 1 - exp(-speed x share of steps).
     """
     rows = [replace(row, step=steps * row.step) for row in rows]
+    (Path(folder) / "curves").mkdir(parents=True, exist_ok=True)
     write_rows(epath.Path(folder) / "results.csv", rows)
     by_column: dict[str, list[ResultRow]] = {}
     for row in rows:

@@ -14,6 +14,7 @@ from transfer_jax.analysis.figures.drawing import (
     cut_ticks,
     grid,
     label_ends,
+    name_panel,
     pairs,
     room_for,
     tidy,
@@ -61,7 +62,7 @@ def decomposition(found: Sequence[Effects]) -> Figure | None:
                          note=note)  # fmt: skip
     for number, (axis, own) in enumerate(zip(axes, whole, strict=True)):
         _draw_costs(axis, own)
-        axis.set_title(title(own), loc="left", weight="bold")
+        name_panel(axis, title(own))
         axis.set_ylabel("" if number % 2 else "cost of accuracy, points")
         axis.set_xlabel("" if number < len(whole) - 2 else "n, number of frozen layers")
         tidy(axis)
@@ -122,7 +123,7 @@ def _draw_distances(axis: Axes, whole: Sequence[Effects], treatment: Treatment) 
         style = (colour, marker, STYLES[treatment][2])
         draw_points(axis, curve, style, shift=shift, scale=100 / base)
         ends[own.group.name] = (100 * curve[-1].mean / base, colour)
-    axis.set_title(FROZEN[treatment], loc="left")
+    name_panel(axis, FROZEN[treatment])
     axis.axhline(0, color="black", linewidth=0.8)
     axis.set_xlabel("n, number of frozen layers")
     axis.xaxis.get_major_locator().set_params(integer=True)  # pyright: ignore

@@ -15,6 +15,7 @@ from transfer_jax.analysis.figures.drawing import (
     cut_ticks,
     grid,
     label_ends,
+    name_panel,
     room_for,
     tidy,
 )
@@ -48,7 +49,7 @@ def transfer_curves(found: Sequence[Effects]) -> Figure:
     note = f"{_compared(found)} {bars_note(found)} Faint points are seeds."
     figure, rows = grid(len(found), (room + 0.9, 0.15), across=2.6, note=note)
     for (left, right), own in zip(rows, found, strict=True):
-        left.set_title(title(own), loc="left", weight="bold")
+        name_panel(left, title(own), room=room + 0.7)
         left.set_ylabel(f"points above {_control(own)}")
         right.set_ylabel("test accuracy, %")
         left.axhline(0, color="black", lw=0.9, zorder=0)
@@ -78,7 +79,7 @@ def points_of_networks(found: Sequence[Effects]) -> Figure:
     for axes, own in zip(rows, found, strict=True):
         axes[0].set_ylabel("test accuracy, %")
         for axis, target in zip(axes, targets, strict=True):
-            axis.set_title(f"{title(own)}, target {target}", loc="left", weight="bold")
+            name_panel(axis, f"{title(own)}, target {target}", room=room - 0.1)
             label_ends(axis, _draw_networks(axis, own, target, many))
     for axis in rows[-1]:
         axis.set_xlabel(XLABEL)

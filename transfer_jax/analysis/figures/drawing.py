@@ -30,8 +30,8 @@ GROUP_STYLES = (("#009E73", "o"), ("#CC79A7", "s"), ("#332288", "D"), ("#999933"
 CUT_MAP = "viridis"
 WIDEST = 4
 Ends = dict[str, tuple[float, str]]
-# Size of the letters of notes, in points.
-SMALL = 10
+# Sizes of letters, in points: of notes; of names that are long.
+SMALL, SMALLEST = 10, 7
 MOST_TICKS = 9
 
 
@@ -147,6 +147,22 @@ def tidy(axis: Axes) -> None:
     axis.spines[["top", "right"]].set_visible(False)
     axis.grid(axis="y", color="#dddddd", linewidth=0.6)
     axis.set_axisbelow(True)
+
+
+def name_panel(axis: Axes, name: str, *, room: float = 0.0) -> None:
+    """A name above a panel, in letters so small that there is room for it.
+
+    Args:
+      axis: the panel.
+      name: what it shows.
+      room: to the right of the panel, in inches.
+    """
+    wide = room + axis.get_position().width * axis.figure.bbox.width / axis.figure.dpi
+    most = 72 * wide / (0.7 * SMALLEST)
+    shown = legible(name)
+    shown = shown if len(shown) <= most else f"{shown[: int(most) - 1]}…"
+    size = min(13.0, 72 * wide / (0.7 * max(1, len(shown))))
+    axis.set_title(shown, loc="left", weight="bold", fontsize=size)
 
 
 def label_ends(axis: Axes, ends: Ends, *, size: float = 13) -> None:

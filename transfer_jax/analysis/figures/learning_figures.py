@@ -9,7 +9,15 @@ from matplotlib.figure import Figure
 
 from transfer_jax.analysis.evidence import Evidence
 from transfer_jax.analysis.figures.bars import bars_note
-from transfer_jax.analysis.figures.drawing import STYLES, Ends, label_ends, pairs, room_for, tidy
+from transfer_jax.analysis.figures.drawing import (
+    STYLES,
+    Ends,
+    label_ends,
+    name_panel,
+    pairs,
+    room_for,
+    tidy,
+)
 from transfer_jax.analysis.statistics.crossing import Arm
 from transfer_jax.analysis.statistics.effects import ACCURACY, Effects
 from transfer_jax.analysis.statistics.inference import Estimate
@@ -86,7 +94,7 @@ def _draw_panel(axis: Axes, own: Effects, curves: Curves) -> Ends:
         axis.fill_between(steps, low, high, color=colour, alpha=0.15, lw=0)
         axis.plot(steps, means, ls=line, color=colour, lw=2)
         ends[_name(arm)] = (means[-1], colour)
-    axis.set_title(title(own), loc="left", weight="bold")
+    name_panel(axis, title(own))
     axis.set_ylim(top=min(100.0, axis.get_ylim()[1]))
     tidy(axis)
     return ends
@@ -126,7 +134,7 @@ def steps_figure(found: Sequence[tuple[Effects, Sequence[Reached]]]) -> Figure |
     figure, axes = pairs(len(drawn), 0.45, **size, sharey=True, note=note)
     for number, (axis, (own, reached)) in enumerate(zip(axes, drawn, strict=True)):
         _draw_steps(axis, reached, names)
-        axis.set_title(title(own), loc="left", weight="bold")
+        name_panel(axis, title(own))
         axis.set_xlabel("" if number < len(drawn) - 2 else "step")
     return figure
 
