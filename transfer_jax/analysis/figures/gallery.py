@@ -17,6 +17,7 @@ from transfer_jax.analysis.figures.learning_figures import learning_curves, step
 from transfer_jax.analysis.figures.letters import make_legible
 from transfer_jax.analysis.figures.paper_figures import paper_figures
 from transfer_jax.analysis.figures.pictures import filters, split_images
+from transfer_jax.analysis.paper.original import STATISTIC
 from transfer_jax.analysis.statistics.effects import Effects
 from transfer_jax.analysis.statistics.steps_to_reach import Reached
 from transfer_jax.folder.results import ResultRow
@@ -84,12 +85,21 @@ TEXTS = {
         "The runs side by side",
         "Accuracy of frozen (solid) and of fine-tuned (dashed) transfer less that of base.",
     ),
-    "figure2": ("The paper's figure 2", "Accuracy against number of transferred layers."),
-    "figure3": ("The paper's figure 3", "Distant tasks, random filters, both relative to base."),
-    "reduced": ("Reduced data", "Accuracy against number of training images of each class."),
+    "figure2": (
+        "The paper's figure 2",
+        f"Accuracy against number of transferred layers: {STATISTIC}.",
+    ),
+    "figure3": (
+        "The paper's figure 3",
+        f"Distant tasks, random filters, both relative to base: {STATISTIC}.",
+    ),
+    "reduced": (
+        "Reduced data",
+        f"Accuracy against number of training images of each class: {STATISTIC}.",
+    ),
     "preserved": (
         "Preserved layers",
-        "Accuracy where layers above the cut are copied and trained, too.",
+        f"Accuracy where layers above the cut are copied and trained, too: {STATISTIC}.",
     ),
 }
 
