@@ -117,7 +117,7 @@ def _figure3(rows: Rows, reference: Rows) -> Figure:
     ):
         axis.set_title(title)
         axis.set_xlabel("n, number of transferred or random layers")
-        axis.legend(frameon=False, fontsize=11)
+        axis.legend(frameon=False, fontsize=10, handlelength=1.3)
         tidy(axis)
     left.set_ylabel("top-1 accuracy")
     middle.set_ylabel("top-1 accuracy")
