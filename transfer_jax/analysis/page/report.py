@@ -1,7 +1,6 @@
 """The report of a run: pictures, tables for other programs, and one page that opens offline."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 
 from etils import epath
 from matplotlib.figure import Figure
@@ -21,10 +20,7 @@ from transfer_jax.analysis.paper.beside_authors import (
     table1,
 )
 from transfer_jax.analysis.paper.original import original_rows
-from transfer_jax.analysis.statistics.advice import advise
-from transfer_jax.analysis.statistics.contrasts import RANDOM_HALVES, family_of
-from transfer_jax.analysis.statistics.crossing import of_targets
-from transfer_jax.analysis.statistics.effects import Effects, effects
+from transfer_jax.analysis.statistics.effects import Effects
 from transfer_jax.analysis.tables import (
     Table,
     accuracy_table,
@@ -61,18 +57,11 @@ def target_table(evidence: Evidence) -> Table:
     Returns:
       The table; empty where all tasks are random halves.
     """
-    lines = []
-    validation = evidence.on_validation
-    for own in evidence.numbers:
-        targets = sorted({place.target for place in own.group.places})
-        if family_of(own.group.splits[0]) == RANDOM_HALVES or len(targets) < 2:
-            continue
-        for target in targets:
-            alone = effects(of_targets(own.group, target), evidence.test_of)
-            if own.validation and validation:
-                judged = of_targets(own.validation.group, target)
-                alone = replace(alone, validation=effects(judged, validation.test_of))
-            lines.append((own.group.name, target, advise(alone).verdict))
+    lines = [
+        (own.group, part.group.removeprefix("target "), part.verdict)
+        for own in evidence.advice
+        for part in own.parts
+    ]
     return Table("Advice for each target", ("tasks", "target", "advice"), tuple(lines))
 
 
@@ -107,7 +96,7 @@ def write_report(evidence: Evidence, *, reload_seconds: int = 0) -> list[epath.P
         f"{evidence.name}: how transferable are the layers?",
         sections,
         notices(evidence, found),
-        answers(found, [advise(own) for own in found]),
+        answers(found, evidence.advice),
         introduction(evidence, found),
         reload_seconds,
     )

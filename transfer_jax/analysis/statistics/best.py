@@ -1,5 +1,6 @@
 """Which of several ways may be called the best, but for a margin."""
 
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -54,21 +55,19 @@ class Standing:
     Attributes:
       may_be_chosen: shown to be as good as the best, but for the margin.
       excluded: shown to be worse than the best by more than the margin.
-      is_close: whether another draw might show what these did not.
-      half_width: of the 95% interval of a way less the control, for all ways at once.
+      is_close: whether other draws might show what these did not.
     """
 
     may_be_chosen: Bool[np.ndarray, " way"]
     excluded: Bool[np.ndarray, " way"]
     is_close: bool
-    half_width: Float[np.ndarray, " way"]
 
 
 def compare(
     ways: Ways,
     margin: float,
     *,
-    confidence: float = CONFIDENCE,
+    among: int = 1,
     seed: int = 0,
     draws: int = DRAWS,
     more: int = MORE_DRAWS,
@@ -80,7 +79,7 @@ def compare(
 
     Args:
       margin: a difference that does not matter.
-      confidence: of all that is said at once.
+      among: of how many comparisons some exclusion may be picked; all hold at once with 95%.
       seed: of the draws.
       draws: how many.
       more: how many where that leaves a verdict open.
@@ -92,20 +91,60 @@ def compare(
     (1955), for all ways against a control.
     """
     error, random = ways.error, np.random.default_rng(seed)
-    columns = np.arange(len(ways.mean))
-    most, control = _maxima(ways, error, columns, draws, random)
-    low, high = _limits(most, confidence)
-    verdicts = _verdicts(ways.mean, error, low, margin), _verdicts(ways.mean, error, high, margin)
-    if open_ones := _open(*verdicts):
-        again, _ = _maxima(ways, error, np.array(open_ones), more, random)
-        low[open_ones], high[open_ones] = _limits(again, confidence)
-        verdicts = tuple(_verdicts(ways.mean, error, limit, margin) for limit in (low, high))
-    (may, out), (surely_may, surely_out) = (
-        (within.all(axis=1), beyond.any(axis=1)) for within, beyond in verdicts
-    )
-    is_close = bool((may != surely_may).any() or (out != surely_out).any())
-    half = float(np.quantile(control, confidence)) * error[:, 0]
-    return Standing(surely_may, surely_out, is_close, half)
+    most = _maxima(ways, error, np.arange(len(ways.mean)), draws, random)
+    levels = CONFIDENCE, 1 - (1 - CONFIDENCE) / among
+    limits = [_limits(most, level) for level in levels]
+    if open_ones := _open(ways.mean, error, limits, margin):
+        again = _maxima(ways, error, np.array(open_ones), more, random)
+        for limit, level in zip(limits, levels, strict=True):
+            limit[:, open_ones] = _limits(again, level)
+    near, out = limits
+    may, surely_may = (_within(ways.mean, error, limit, margin).all(axis=1) for limit in near)
+    is_out, surely_out = (_beyond(ways.mean, error, limit, margin).any(axis=1) for limit in out)
+    is_close = bool((may != surely_may).any() or (is_out != surely_out).any())
+    return Standing(surely_may, surely_out, is_close)
+
+
+def against_control(
+    ways: Ways, *, seed: int = 0, draws: int = DRAWS
+) -> Float[np.ndarray, " way"]:
+    """Intervals of all ways less the control, which hold at once: also for a way that is chosen.
+
+    Args:
+      seed: of the draws.
+      draws: how many.
+
+    Returns:
+      Half of the width of each 95% interval.
+
+    Source: Dunnett (1955), A multiple comparison procedure for comparing several treatments with a
+    control.
+    """
+    error, random = ways.error, np.random.default_rng(seed)
+    scale = _inverse(error[:, :1])
+    most = [
+        (np.abs(drawn - drawn[0]) * scale).max(axis=0) for drawn in _drawn(ways, draws, random)
+    ]
+    return float(np.quantile(np.concatenate(most), CONFIDENCE)) * error[:, 0]
+
+
+def _inverse(error: np.ndarray) -> np.ndarray:
+    return np.divide(1, error, out=np.zeros_like(error), where=error > 0).astype(np.float32)
+
+
+def _drawn(ways: Ways, count: int, random: np.random.Generator) -> Iterator[np.ndarray]:
+    """What all means may be off by, a row a way, some draws at a time.
+
+    What units have in common in some ways only is not drawn: it makes errors larger.
+    """
+    values, vectors = np.linalg.eigh(ways.images)
+    images = (vectors * np.sqrt(np.maximum(values, 0))).T.astype(np.float32)
+    for start in range(0, count, CHUNK):
+        size = min(CHUNK, count - start)
+        drawn = ways.noise.draw(random, size)
+        if images.any():
+            drawn += random.standard_normal((size, len(images)), np.float32) @ images
+        yield np.ascontiguousarray(drawn.T)
 
 
 def _maxima(
@@ -114,55 +153,44 @@ def _maxima(
     columns: Int[np.ndarray, " best"],
     count: int,
     random: np.random.Generator,
-) -> tuple[np.ndarray, np.ndarray]:
-    """If each of `columns` is the best: by how much chance lifts some other above it, in errors.
-
-    And by how much it moves some way away from the control, to either side.
-    """
-    scale = np.divide(1, error, out=np.zeros_like(error), where=error > 0).astype(np.float32)
-    values, vectors = np.linalg.eigh(ways.images)
-    images = (vectors * np.sqrt(np.maximum(values, 0))).T.astype(np.float32)
-    # Differences within a unit that the noise of single ways does not have are drawn by no one:
-    # they only make errors larger.
-    most = np.empty((len(columns), count), np.float32)
-    control = np.empty(count, np.float32)
-    for start in range(0, count, CHUNK):
-        here = slice(start, min(start + CHUNK, count))
-        size = here.stop - start
-        drawn = ways.noise.draw(random, size)
-        if images.any():
-            drawn += random.standard_normal((size, len(images)), np.float32) @ images
-        drawn = np.ascontiguousarray(drawn.T)
+) -> Float[np.ndarray, "best draw"]:
+    """If each of `columns` is the best: by how much chance lifts some other above it, in errors."""
+    scale, most = _inverse(error), np.empty((len(columns), count), np.float32)
+    for number, drawn in enumerate(_drawn(ways, count, random)):
+        here = slice(number * CHUNK, number * CHUNK + drawn.shape[1])
         for row, j in enumerate(columns.tolist()):
             most[row, here] = ((drawn - drawn[j]) * scale[:, j, None]).max(axis=0)
-        control[here] = (np.abs(drawn - drawn[0]) * scale[:, 0, None]).max(axis=0)
-    return most, control
+    return most
 
 
-def _limits(most: np.ndarray, confidence: float) -> tuple[np.ndarray, np.ndarray]:
+def _limits(most: np.ndarray, confidence: float) -> np.ndarray:
     """Between which the quantile lies, whatever was drawn."""
     count = most.shape[1]
     width = SURE * np.sqrt(count * confidence * (1 - confidence))
     ranks = [count * confidence - width, count * confidence + width]
     low, high = (int(np.clip(rank, 0, count - 1)) for rank in ranks)
     ordered = np.partition(most, (low, high), axis=1)
-    return ordered[:, low].astype(float), ordered[:, high].astype(float)
+    return np.stack([ordered[:, low], ordered[:, high]]).astype(float)
 
 
-def _verdicts(
-    mean: np.ndarray, error: np.ndarray, limit: np.ndarray, margin: float
-) -> tuple[np.ndarray, np.ndarray]:
-    """Of each way against each other: if that is the best, is it near enough; is it shown worse."""
-    less = mean[:, None] - mean
-    within = less - limit * error >= -margin - TINY
-    np.fill_diagonal(within, val=True)
-    return within, -less - limit[:, None] * error > margin + TINY
+def _within(mean: np.ndarray, error: np.ndarray, limit: np.ndarray, margin: float) -> np.ndarray:
+    """Whether a way is near enough to each other one, if that is the best."""
+    found = mean[:, None] - mean - limit * error >= -margin - TINY
+    np.fill_diagonal(found, val=True)
+    return found
 
 
-def _open(at_least: tuple[np.ndarray, ...], at_most: tuple[np.ndarray, ...]) -> list[int]:
-    """The ways whose limits leave a verdict open that matters."""
-    (within, beyond), (surely_within, surely_beyond) = at_least, at_most
-    candidates = within.all(axis=1)
-    disputed = (within & ~surely_within)[candidates].any(axis=0)
-    shown = surely_beyond.any(axis=1)
-    return np.flatnonzero(disputed | (beyond.any(axis=1) & ~shown)).tolist()
+def _beyond(mean: np.ndarray, error: np.ndarray, limit: np.ndarray, margin: float) -> np.ndarray:
+    """Whether a way is shown to be worse than each other one."""
+    return mean - mean[:, None] - limit[:, None] * error > margin + TINY
+
+
+def _open(
+    mean: np.ndarray, error: np.ndarray, limits: Sequence[np.ndarray], margin: float
+) -> list[int]:
+    """The ways whose limits leave open something that matters."""
+    near, out = limits
+    within, surely = (_within(mean, error, limit, margin) for limit in near)
+    disputed = (within & ~surely)[within.all(axis=1)].any(axis=0)
+    beyond, surely_beyond = (_beyond(mean, error, limit, margin).any(axis=1) for limit in out)
+    return np.flatnonzero(disputed | (beyond != surely_beyond)).tolist()

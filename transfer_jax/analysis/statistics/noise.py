@@ -15,7 +15,7 @@ from scipy import optimize, special
 
 # Degrees of freedom that a belief is worth, at most: families' variances differ by a factor of two
 # to three, those within a family by less.
-FAMILIES_ALIKE, WAYS_ALIKE = 2.0, 8.0
+FAMILIES_ALIKE, WAYS_ALIKE = 2.0, 16.0
 # A variance of 0 is luck, or the rounding of accuracies: it counts as this share of the mean.
 LEAST = 1e-4
 
