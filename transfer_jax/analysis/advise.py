@@ -48,8 +48,8 @@ def advise(
     one kind. Networks are compared with those of the same split, seed and target.
 
     Args:
-      table: results of a run, a table of pandas, a list of dicts, the path of a CSV file, or that of
-        a run's folder.
+      table: results of a run, a table of pandas, a list of dicts, the path of a CSV file, or that
+        of a run's folder.
       margin: a difference that does not matter: 0.01 is one point; None for one point, or a tenth
         of the error of training from scratch where that is less.
       correct: which test images each row's network classifies right, the same images in the same
@@ -180,7 +180,7 @@ def _together(parts: Sequence[Advice]) -> Advice:
             parts=tuple(parts),
         )  # fmt: skip
     # The mean of the ends covers at least as often as each interval, however they hang together.
-    ends = np.mean([part.interval for part in parts], axis=0)
+    ends = np.mean([part.interval or (np.nan, np.nan) for part in parts], axis=0)
     reason = "All kinds of tasks give the same advice; the gain is their mean."
     return Advice(
         "all tasks", f"The same for all kinds of tasks: {parts[0].verdict}", (reason,),

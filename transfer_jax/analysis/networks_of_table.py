@@ -52,9 +52,10 @@ def networks(table: Sequence[Cells]) -> list[Network]:
                row.examples)  # fmt: skip
         if key in there:
             raise TableError(
-                f"{where} is the same network as {there[key]}: split {row.split}, seed {row.seed}, "
-                f"target {row.target}, {_text(network.cells, 'treatment')}, n = {row.n}; what tells "
-                "them apart belongs into split, seed or variant"
+                f"{where} is the same network as {there[key]}: split {row.split}, seed "
+                f"{_text(network.cells, 'seed')}, target {row.target}, "
+                f"{_text(network.cells, 'treatment')}, n = {row.n}; what tells them apart belongs "
+                "into split, seed or variant"
             )
         there[key] = where
     return _validated(found)

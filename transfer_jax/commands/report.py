@@ -62,7 +62,9 @@ def main(arguments: argparse.Namespace, _: list[str], console: "Console") -> Non
         if arguments.watch:
             raise UsageError("--watch follows one run; give one folder")
         to = place(arguments.to or folders[0].parent / "comparison", "--to")
-        _told(write_comparison([_read(folder, arguments.margin) for folder in folders], to), console)
+        _told(
+            write_comparison([_read(folder, arguments.margin) for folder in folders], to), console
+        )
     elif arguments.watch:
         _watch(folders[0], arguments.every, arguments.margin, console)
     else:
@@ -121,9 +123,7 @@ def _write(
     return evidence, write_report(evidence, reload_seconds=again)
 
 
-def _watch(
-    folder: "epath.Path", seconds: int, margin: float | None, console: "Console"
-) -> None:
+def _watch(folder: "epath.Path", seconds: int, margin: float | None, console: "Console") -> None:
     """Write the report again and again until the run is finished."""
     count = -1
     while True:

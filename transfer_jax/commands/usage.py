@@ -101,7 +101,9 @@ def share(text: str) -> float:
     try:
         number = float(text)
     except ValueError:
-        raise argparse.ArgumentTypeError(f"is '{text}'; allowed: shares, 0.01 is one point") from None
+        raise argparse.ArgumentTypeError(
+            f"is '{text}'; allowed: shares, 0.01 is one point"
+        ) from None
     try:
         return checked(number)
     except ValueError as error:

@@ -171,7 +171,7 @@ def _advise(
     notes = (
         *found.losses(),
         _chosen_on(validated is not None),
-        *(() if on_test[2] else (ON_THESE_EXAMPLES,)),
+        *(() if on_test[1] else (ON_THESE_EXAMPLES,)),
         asked,
         *((CLOSE,) if standing.is_close else ()),
         *entered.left_out,
@@ -184,15 +184,11 @@ def _first(tested: Judged, margin: float, advice: Advice) -> Advice:
     told = Sampler(*tested).estimate({SCRATCH_ARM: 1.0, BASE_ARM: -1.0})
     if told is None or told.word(margin) != Word.ABOVE or told.mean <= margin:
         return advice
-    line = (
-        f"Base networks are not converged: scratch twice as long gains {told.points()} points."
-    )
+    line = f"Base networks are not converged: scratch twice as long gains {told.points()} points."
     return replace(advice, verdict=f"{line} {advice.verdict}", reasons=(line, *advice.reasons))
 
 
-CLOSE = (
-    "A verdict is within the Monte-Carlo error of its threshold: it is not taken for shown."
-)
+CLOSE = "A verdict is within the Monte-Carlo error of its threshold: it is not taken for shown."
 ON_THESE_EXAMPLES = (
     "Which test examples each network gets right is not known: intervals are about these very "
     "examples."
@@ -223,7 +219,8 @@ def _one_seed(entered: Contest, margin: float, notes: Sequence[str]) -> Advice:
     gain = "" if best == 0 else f" ({100 * (means[best] - means[0]):+.1f} points, no interval)"
     return Advice(
         entered.group.name,
-        f"Undecided: one seed shows no spread. Highest so far: {name_of(entered.arms[best])}{gain}.",
+        "Undecided: one seed shows no spread. Highest so far: "
+        f"{name_of(entered.arms[best])}{gain}.",
         ("One seed shows no spread: run with two seeds or more.", *notes),
         not_excluded=tuple(map(choice_of, entered.arms)),
         margin=margin,
@@ -252,14 +249,15 @@ class _Found:
                 f"No way is shown to be within {points_of(margin)} of the best of {len(arms)}. Not "
                 f"excluded: {_listed([arms[i] for i in left])}.",
                 *notes,
-                "More seeds or splits would decide: intervals shrink with the root of their number.",
+                "More seeds or splits would decide: intervals shrink with the root of their "
+                "number.",
             )
             return Advice(name, verdict, why, not_excluded=not_excluded, margin=margin)
         chosen = min(sure, key=lambda i: cost_of(arms[i]))
         verdict = f"{self._told(chosen)[0].upper()}{self._told(chosen)[1:]}."
         why = (
-            f"It is within {points_of(margin)} of the best of {len(arms)} ways, with 95% confidence "
-            "whichever that is.",
+            f"It is within {points_of(margin)} of the best of {len(arms)} ways, whichever that is, "
+            "with 95% confidence.",
             *self._also(sure, chosen),
             *notes,
         )

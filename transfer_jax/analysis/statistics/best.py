@@ -102,12 +102,10 @@ def compare(
     may, surely_may = (_within(ways.mean, error, limit, margin).all(axis=1) for limit in near)
     is_out, surely_out = (_beyond(ways.mean, error, limit, margin).any(axis=1) for limit in out)
     is_close = bool((may != surely_may).any() or (is_out != surely_out).any())
-    return Standing(surely_may, surely_out, is_close)
+    return Standing(np.asarray(surely_may), np.asarray(surely_out), is_close)
 
 
-def against_control(
-    ways: Ways, *, seed: int = 0, draws: int = DRAWS
-) -> Float[np.ndarray, " way"]:
+def against_control(ways: Ways, *, seed: int = 0, draws: int = DRAWS) -> Float[np.ndarray, " way"]:
     """Intervals of all ways less the control, which hold at once: also for a way that is chosen.
 
     Args:
@@ -122,9 +120,7 @@ def against_control(
     """
     error, random = ways.error, np.random.default_rng(seed)
     scale = _inverse(error[:, :1])
-    most = [
-        (np.abs(drawn - drawn[0]) * scale).max(axis=0) for drawn in _drawn(ways, draws, random)
-    ]
+    most = [(np.abs(drawn - drawn[0]) * scale).max(axis=0) for drawn in _drawn(ways, draws, random)]
     return float(np.quantile(np.concatenate(most), CONFIDENCE)) * error[:, 0]
 
 

@@ -1,5 +1,7 @@
 """A difference of accuracies that does not matter."""
 
+from numbers import Real
+
 MOST, SHARE = 0.01, 0.1
 # Above this it is no share, but points.
 LARGEST = 0.5
@@ -39,15 +41,17 @@ def checked(margin: float | None) -> float:
     """
     if margin is None:
         return 0.0
-    # A NaN is in no range.
-    if isinstance(margin, bool) or not isinstance(margin, int | float) or not 0 <= margin <= LARGEST:
-        hint = f"; for {margin:g} points write {margin / 100:g}" if _are_points(margin) else ""
+    is_number = isinstance(margin, Real) and not isinstance(margin, bool)
+    if not (is_number and 0 <= margin <= LARGEST):  # A NaN is in no range.
+        hint = _hint(float(margin)) if is_number else ""
         raise ValueError(
             f"margin is {margin!r}; allowed: shares from 0 to {LARGEST}, 0.01 is one point{hint}"
         )
     return float(margin)
 
 
-def _are_points(margin: object) -> bool:
-    is_number = isinstance(margin, int | float) and not isinstance(margin, bool)
-    return is_number and LARGEST < margin <= 100 * LARGEST
+def _hint(margin: float) -> str:
+    """What was meant, where it looks like points."""
+    if LARGEST < margin <= 100 * LARGEST:
+        return f"; for {margin:g} points write {margin / 100:g}"
+    return ""

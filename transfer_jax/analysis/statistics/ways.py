@@ -37,7 +37,7 @@ class Contest:
     arms: tuple[Arm, ...]
     left_out: tuple[str, ...]
 
-    def ways(self, group: Group, test_of: TestOf) -> "tuple[Ways, float, bool] | None":
+    def ways(self, group: Group, test_of: TestOf) -> "tuple[Ways, bool] | None":
         """The ways as numbers.
 
         Args:
@@ -45,7 +45,7 @@ class Contest:
           test_of: the test of a network.
 
         Returns:
-          Them, degrees of freedom of their noise, whether images count; None for one unit.
+          Them, and whether it is known what images they get right; None for one unit.
         """
         found = Sampler(_kept(group, self.arms, self.group.places), test_of)
         apart = found.apart()
@@ -53,10 +53,11 @@ class Contest:
         if not apart.freedom:
             return None
         parts = apart.parts[order]
-        known = apart.images is not None
-        images = apart.images[np.ix_(order, order)] if known else np.zeros((len(order),) * 2)
+        images = np.zeros((len(order), len(order)))
+        if apart.images is not None:
+            images = apart.images[np.ix_(order, order)]
         noise = noise_of(parts, apart.freedom, [_family(arm) for arm in self.arms])
-        return Ways(apart.mean[order], parts, noise, images), apart.freedom, known
+        return Ways(apart.mean[order], parts, noise, images), apart.images is not None
 
     def means(self) -> np.ndarray:
         """Accuracy of each way."""
