@@ -9,7 +9,7 @@ from transfer_jax.old_names import OldNames
 if TYPE_CHECKING:
     from transfer_jax.analysis.advise import advise
     from transfer_jax.analysis.any_table import TableError
-    from transfer_jax.analysis.statistics.advice import Advice
+    from transfer_jax.analysis.statistics.telling import Advice
     from transfer_jax.folder.results import Results
     from transfer_jax.grid.grid import condition_grid
     from transfer_jax.running.experiment import run
@@ -91,7 +91,7 @@ _HOMES = {
     "save_tree": "transfer_jax.surgery.tree_files",
     "run": "transfer_jax.running.experiment",
     "Results": "transfer_jax.folder.results",
-    "Advice": "transfer_jax.analysis.statistics.advice",
+    "Advice": "transfer_jax.analysis.statistics.telling",
     "TableError": "transfer_jax.analysis.any_table",
     "advise": "transfer_jax.analysis.advise",
 }

@@ -14,10 +14,10 @@ from transfer_jax.analysis.any_table import TableError, of_file, of_python
 from transfer_jax.analysis.evidence import Evidence, read_evidence
 from transfer_jax.analysis.networks_of_table import Network, check_compared, networks
 from transfer_jax.analysis.statistics import margins
-from transfer_jax.analysis.statistics.advice import Advice, Judged, advise_group
-from transfer_jax.analysis.statistics.contrasts import RANDOM_HALVES, family_of
-from transfer_jax.analysis.statistics.crossing import groups
+from transfer_jax.analysis.statistics.advice import Judged, advise_group
+from transfer_jax.analysis.statistics.crossing import RANDOM_HALVES, family_of, groups
 from transfer_jax.analysis.statistics.images import Tested, TestOf
+from transfer_jax.analysis.statistics.telling import Advice
 from transfer_jax.folder.places import place
 from transfer_jax.folder.results import ResultRow, Results
 

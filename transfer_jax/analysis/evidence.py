@@ -9,11 +9,12 @@ from typing import Any, TypeVar
 import numpy as np
 from etils import epath
 
-from transfer_jax.analysis.statistics.advice import Advice, Judged, advise_group
+from transfer_jax.analysis.statistics.advice import Judged, advise_group
 from transfer_jax.analysis.statistics.crossing import groups
-from transfer_jax.analysis.statistics.effects import Effects, effects
+from transfer_jax.analysis.statistics.effects import Effects, numbers_of
 from transfer_jax.analysis.statistics.images import Tested
 from transfer_jax.analysis.statistics.margins import checked
+from transfer_jax.analysis.statistics.telling import Advice
 from transfer_jax.folder.control_results import ControlRow, read_controls
 from transfer_jax.folder.correctness import Correctness, read_correctness
 from transfer_jax.folder.curves import Curve, read_curves, training_curves
@@ -57,7 +58,7 @@ class Evidence:
     @functools.cached_property
     def numbers(self) -> list[Effects]:
         """The numbers of each group of networks, with intervals; computed when first asked for."""
-        found = [effects(group, self.test_of) for group in groups(self.rows)]
+        found = numbers_of(self.rows, self.test_of)
         if self.on_validation is None:
             return found
         judged = self.on_validation.numbers

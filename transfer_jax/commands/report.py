@@ -84,7 +84,7 @@ def show_results(evidence: "Evidence", console: "Console") -> None:
         print_table(console, table.header, table.rows, title=table.title)
     pairs = zip(found, evidence.advice, strict=True)
     advice = [f"{title(own)}: {told.verdict}" for own, told in pairs]
-    lines = [interval_note(found) if found else "", boost_note(evidence.rows), *advice]
+    lines = [interval_note(found) if found else "", boost_note(found), *advice]
     for line in filter(None, lines):
         console.print(line, highlight=False)
     warnings = [unfinished_note(evidence), divergence_note(evidence.rows), *evidence.problems]

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from transfer_jax.analysis.statistics.effects import Effect, Effects, Quantity
+from transfer_jax.analysis.statistics.splits import between_splits
 from transfer_jax.analysis.tables import Table
 from transfer_jax.folder.extras import is_installed, needs
 from transfer_jax.folder.results import Results
@@ -39,7 +40,7 @@ def effects_frame(found: Sequence[Effects]) -> "pd.DataFrame":
 
 
 def _lines(found: Sequence[Effects]) -> list[list[object]]:
-    effects = [effect for own in found for effect in own.effects]
+    effects = [*(effect for own in found for effect in own.effects), *between_splits(found)]
     return [[_cell(effect, name) for name in EFFECTS] for effect in effects]
 
 

@@ -6,19 +6,19 @@ has them (a parametric bootstrap), for all contrasts at once.
 """
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Float, Int
 
-from transfer_jax.analysis.statistics.crossing import Arm, Cell, Group
+from transfer_jax.analysis.statistics.contrasts import Contrast
+from transfer_jax.analysis.statistics.crossing import Cell, Group
 from transfer_jax.analysis.statistics.images import Images, TestOf
 from transfer_jax.analysis.statistics.inference import Estimate, Spread, units
 
 REPLICATES = 2000
-Contrast = Mapping[Arm, float]
 
 
 @dataclass(frozen=True)
@@ -54,7 +54,7 @@ class Sampler:
     """
 
     def __init__(self, group: Group, test_of: TestOf) -> None:
-        self.arms, self.places = group.arms, group.places
+        self.arms, self.places, self.test_of = group.arms, group.places, test_of
         found = units((place.split, place.seed) for place in self.places)
         order = list(dict.fromkeys(found))
         self._strata = np.array([unit.stratum for unit in order])

@@ -19,7 +19,7 @@ from transfer_jax.analysis.statistics.students import CONFIDENCE
 
 ENOUGH_SPLITS = 3
 NO_PLACE = "no networks of the same split, seed and target to compare"
-ONE_UNIT = "one seed gives no interval"
+ONE_UNIT = "one seed, or one split, gives no interval"
 
 
 class Word(StrEnum):
@@ -175,15 +175,20 @@ class Estimate:
           signed: whether a plus is written.
 
         Returns:
-          The text; without an interval where there is none, empty where there is no number.
+          The text; without an interval where there is none, empty where there is no number. With
+          a digit more where it would not be seen whether the interval leaves 0 out.
 
         Example:
-          >>> Estimate(0.012, (Spread(0.001, 3.0),), 4).points(), Estimate(0.012, (), 1).points()
-          ('+1.2±0.3', '+1.2')
+          >>> one, two = (Spread(0.001, 3.0),), (Spread(0.00093, 3.0),)
+          >>> [Estimate(*own, 4).points() for own in ((0.012, one), (0.0034, two), (0.012, ()))]
+          ['+1.2±0.3', '+0.34±0.30', '+1.2']
         """
         if self.mean != self.mean:
             return ""
         half = self.half_width()
+        shown = [round(100 * abs(value or 0.0), digits) for value in (half, self.mean)]
+        if 0 < shown[0] == shown[1]:
+            digits += 1
         number = f"{100 * self.mean:{'+' if signed else ''}.{digits}f}"
         return number if half is None else f"{number}±{100 * half:.{digits}f}"
 
@@ -213,6 +218,39 @@ def independent(first: Estimate, second: Estimate) -> Estimate:
     total = Spread(float(np.hypot(a.error, b.error)), _welch(a, b))
     own = Spread(float(np.hypot(own_a.error, own_b.error)), own_a.freedom + own_b.freedom)
     return Estimate(mean, (total, own), first.units + second.units)
+
+
+def over_units(values: Iterable[tuple[tuple[str, int], float]]) -> Estimate:
+    """The mean of numbers that networks have one by one, such as correlations.
+
+    Args:
+      values: the split and seed of each, and the number.
+
+    Returns:
+      The mean over splits, of each over its seeds, with its interval.
+
+    Example:
+      >>> found = over_units([(("x", 0), 1.0), (("x", 0), 3.0), (("x", 1), 4.0)])
+      >>> found.mean, found.units, found.spreads[0]
+      (3.0, 2, Spread(error=1.0, freedom=1.0))
+    """
+    held = list(values)
+    by_unit: dict[Unit, list[float]] = {}
+    for unit, (_, value) in zip(units(place for place, _ in held), held, strict=True):
+        by_unit.setdefault(unit, []).append(value)
+    strata: dict[str, list[float]] = {}
+    for unit, own in by_unit.items():
+        strata.setdefault(unit.stratum, []).append(float(np.mean(own)))
+    mean = float(np.mean([np.mean(own) for own in strata.values()])) if strata else np.nan
+    if not strata or min(map(len, strata.values())) == 1:
+        return Estimate(mean, (), len(by_unit))
+    parts = [
+        Spread(float(np.std(own, ddof=1) / np.sqrt(len(own)) / len(strata)), len(own) - 1)
+        for own in strata.values()
+    ]
+    error = float(np.sqrt(sum(part.error**2 for part in parts)))
+    freedoms = _welch(*parts), len(by_unit) - len(strata)
+    return Estimate(mean, tuple(Spread(error, freedom) for freedom in freedoms), len(by_unit))
 
 
 def _reach(spread: Spread, confidence: float = CONFIDENCE, *, sides: int = 2) -> float:
