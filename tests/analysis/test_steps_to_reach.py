@@ -63,14 +63,14 @@ def test_a_sentence_tells_of_the_chosen_way_else_of_the_fastest():
         "point in a fifth of its steps (120 of 600; scratch itself is there after 540). The steps "
         "of the network that layers come from are not counted."
     )
-    assert steps_sentence(found, TUNED) == steps_sentence(found, None) == told
-    assert steps_sentence(found, SCRATCH) == told
-    assert steps_sentence(found, FROZEN) == steps_sentence([], TUNED) == ""
+    assert steps_sentence(found, ("tuned", 1)) == steps_sentence(found, None) == told
+    assert steps_sentence(found, "scratch") == told
+    assert steps_sentence(found, ("frozen", 1)) == steps_sentence([], ("tuned", 1)) == ""
 
 
 def test_one_seed_shows_nothing():
     found = steps_to_reach(numbers(seeds=1), curve_of)
-    assert {one.step for one in found} == {None} and steps_sentence(found, TUNED) == ""
+    assert {one.step for one in found} == {None} and steps_sentence(found, ("tuned", 1)) == ""
 
 
 def test_networks_without_tests_on_their_way_are_left_out():

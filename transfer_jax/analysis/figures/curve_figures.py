@@ -47,7 +47,7 @@ def transfer_curves(found: Sequence[Effects]) -> Figure:
     """
     room = room_for([line for own in found for name in _names(own) for line in name.split("\n")])
     note = f"{_compared(found)} {bars_note(found)} Faint points are seeds."
-    figure, rows = grid(len(found), (room + 0.9, 0.15), across=2.6, note=note)
+    figure, rows = grid(len(found), (room + 0.9, 0.25), across=2.6, note=note)
     for (left, right), own in zip(rows, found, strict=True):
         name_panel(left, title(own), room=room + 0.7)
         left.set_ylabel(f"points above {_control(own)}")

@@ -22,11 +22,10 @@ from transfer_jax.analysis.statistics.crossing import Arm
 from transfer_jax.analysis.statistics.effects import ACCURACY, Effects
 from transfer_jax.analysis.statistics.inference import Estimate
 from transfer_jax.analysis.statistics.steps_to_reach import CurveOf, Reached, by_step
+from transfer_jax.analysis.statistics.ways import TRANSFERRED
 from transfer_jax.analysis.tables import heading, title
 from transfer_jax.grid.conditions import Treatment
 
-# Of which the best cut is drawn.
-WAYS = (Treatment.TRANSFER, Treatment.TRANSFER_PLUS)
 Curves = dict[Arm, dict[int, Estimate]]
 
 
@@ -62,7 +61,7 @@ def _shown(own: Effects) -> list[Arm]:
         if e.quantity.kind == ACCURACY and not e.quantity.variant
     }
     kept = [arm for arm in levels if arm.treatment in (Treatment.BASE, Treatment.SCRATCH)]
-    for treatment in WAYS:
+    for treatment in TRANSFERRED:
         mine = [arm for arm in levels if arm.treatment == treatment]
         kept += [max(mine, key=lambda arm: levels[arm])] if mine else []
     return kept

@@ -23,7 +23,6 @@ from transfer_jax.analysis.figures.drawing import (
 )
 from transfer_jax.analysis.page.notes import interval_note, unfinished_note
 from transfer_jax.analysis.page.report import write_page
-from transfer_jax.analysis.statistics.advice import advise
 from transfer_jax.analysis.statistics.effects import GAIN, Effect, Effects
 from transfer_jax.analysis.statistics.inference import independent
 from transfer_jax.analysis.tables import Table, points, title
@@ -144,7 +143,11 @@ def _difference(a: Effect, b: Effect) -> str:
 
 
 def _advice_table(compared: Sequence[Compared]) -> Table:
-    rows = [(run.name, title(own), advise(own).verdict) for run in compared for own in run.found]
+    rows = [
+        (run.name, title(own), advice.verdict)
+        for run in compared
+        for own, advice in zip(run.found, run.evidence.advice, strict=True)
+    ]
     return Table("Advice", ("run", "tasks", "advice"), tuple(rows))
 
 

@@ -21,9 +21,8 @@ from transfer_jax.analysis.paper.beside_authors import (
     table1,
 )
 from transfer_jax.analysis.paper.original import STATISTIC, as_published, original_rows
-from transfer_jax.analysis.statistics.advice import Advice, advise
-from transfer_jax.analysis.statistics.crossing import RANDOM_HALVES, family_of, of_targets
-from transfer_jax.analysis.statistics.effects import Effects, effects, numbers_of
+from transfer_jax.analysis.statistics.advice import Advice
+from transfer_jax.analysis.statistics.effects import Effects, numbers_of
 from transfer_jax.analysis.statistics.steps_to_reach import (
     Reached,
     steps_sentence,
@@ -68,18 +67,11 @@ def target_table(evidence: Evidence) -> Table:
     Returns:
       The table; empty where all tasks are random halves.
     """
-    lines = []
-    validation = evidence.on_validation
-    for own in evidence.numbers:
-        targets = sorted({place.target for place in own.group.places})
-        if family_of(own.group.splits[0]) == RANDOM_HALVES or len(targets) < 2:
-            continue
-        for target in targets:
-            alone = effects(of_targets(own.group, target), evidence.test_of)
-            if own.validation and validation:
-                judged = of_targets(own.validation.group, target)
-                alone = replace(alone, validation=effects(judged, validation.test_of))
-            lines.append((own.group.name, target, advise(alone).verdict))
+    lines = [
+        (own.group, part.group.removeprefix("target "), part.verdict)
+        for own in evidence.advice
+        for part in own.parts
+    ]
     return Table("Advice for each target", ("tasks", "target", "advice"), tuple(lines))
 
 
@@ -103,7 +95,6 @@ def write_report(evidence: Evidence, *, reload_seconds: int = 0) -> list[epath.P
     claims = shown([claims_table(found), table1(evidence.rows)])
     if theirs:
         claims.append(beside_the_authors(evidence.rows, evidence.config["reference"]))
-    advice = [advise(own) for own in found]
     sections = [
         Section("Figures", pictures=pictures(drawn)),
         Section("Numbers", tables=tables),
@@ -117,7 +108,7 @@ def write_report(evidence: Evidence, *, reload_seconds: int = 0) -> list[epath.P
         f"{evidence.name}: how transferable are the layers?",
         sections,
         notices(evidence, found),
-        _with_steps(answers(found, advice), advice, reached),
+        _with_steps(answers(found, evidence.advice), evidence.advice, reached),
         introduction(evidence, found),
         reload_seconds,
     )
@@ -221,6 +212,6 @@ def _with_steps(
     """Answers with how soon a way is as good as scratch, where that is shown."""
     found = []
     for answer, own, ways in zip(told, advice, reached, strict=True):
-        sentence = steps_sentence(ways, own.choice.arm if own.choice else None)
+        sentence = steps_sentence(ways, own.choice)
         found.append(replace(answer, paragraphs=[*answer.paragraphs, sentence]))
     return found

@@ -6,7 +6,6 @@ from transfer_jax.analysis.evidence import Evidence
 from transfer_jax.analysis.page.notes import divergence_note, interval_note, unfinished_note
 from transfer_jax.analysis.page.page import Answer
 from transfer_jax.analysis.paper.beside_authors import boost_note
-from transfer_jax.analysis.statistics.advice import Advice
 from transfer_jax.analysis.statistics.effects import (
     CO_ADAPTATION,
     OVER_RANDOM,
@@ -15,6 +14,7 @@ from transfer_jax.analysis.statistics.effects import (
     Effects,
 )
 from transfer_jax.analysis.statistics.splits import LESS, between_splits
+from transfer_jax.analysis.statistics.telling import Advice
 from transfer_jax.analysis.tables import points, title
 from transfer_jax.grid.conditions import Treatment
 

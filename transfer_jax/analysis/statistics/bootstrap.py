@@ -120,6 +120,21 @@ class Sampler:
         known = self._images.are_known
         return Sampled(estimates, mean, error, freedom, draws, own.units, values, known)
 
+    def apart(self) -> "Apart":
+        """All arms, which must have been run at the same places.
+
+        Returns:
+          Their means, and what these are uncertain by.
+        """
+        there = np.ones_like(self._top1, bool)
+        shares = _shares(self.places, there)
+        own = self._unit_level(shares, self._top1, there)
+        known = self._images.are_known
+        images = self._images.influence(shares[0]).covariance() if known else None
+        means = (shares * self._top1).sum(axis=1)
+        freedom = 0.0 if np.isnan(own.variance).any() else float(own.pooled[0])
+        return Apart(means, own.parts, freedom, images)
+
     def _unit_level(self, shares: np.ndarray, cells: np.ndarray, there: np.ndarray) -> "_UnitLevel":
         """How units differ, within each stratum."""
         added = np.nan_to_num(shares * cells) @ self._of_units.T
@@ -153,6 +168,22 @@ class Sampler:
             if pattern.any():
                 moved[own] = self._images.influence(shares[own[0]]).common(weights[own])
         return moved
+
+
+class Apart(NamedTuple):
+    """Arms that were run at the same places, and what makes their means uncertain.
+
+    Attributes:
+      mean: of each arm.
+      parts: what each unit adds to it, less the mean of units; squares add up to its variance.
+      freedom: degrees of freedom of such a sum; 0 where there is one unit.
+      images: covariance of means over draws of the images; None where it is not known.
+    """
+
+    mean: Float[np.ndarray, " arm"]
+    parts: Float[np.ndarray, "arm unit"]
+    freedom: float
+    images: Float[np.ndarray, "arm arm"] | None
 
 
 class _UnitLevel(NamedTuple):

@@ -3,7 +3,7 @@
 import functools
 import re
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -111,10 +111,27 @@ def family_of(split: str) -> str:
     return WHOLE if split == "whole" else DISTANT
 
 
-def groups(rows: Sequence[ResultRow]) -> list[Group]:
-    """The groups of a table.
+def kind(split: str) -> str:
+    """What kind of split one is a draw of, in a run.
 
-    Random splits are draws of one kind and form one group; every other split is its own.
+    Args:
+      split: its name.
+
+    Returns:
+      Random splits are draws of one kind; every other split is its own.
+
+    Example:
+      >>> kind("random-3"), kind("man-natural")
+      ('random halves', 'man-natural')
+    """
+    return RANDOM_HALVES if family_of(split) == RANDOM_HALVES else split
+
+
+def groups(rows: Sequence[ResultRow], kind_of: Callable[[str], str] = kind) -> list[Group]:
+    """The groups of a table: of each kind of splits, and number of examples.
+
+    Args:
+      kind_of: what kind of split one is a draw of.
 
     Returns:
       The groups, in the order of the rows.
@@ -125,8 +142,7 @@ def groups(rows: Sequence[ResultRow]) -> list[Group]:
     """
     found: dict[tuple[str, int], list[ResultRow]] = defaultdict(list)
     for row in rows:
-        halves = family_of(row.split) == RANDOM_HALVES
-        found[RANDOM_HALVES if halves else row.split, row.examples].append(row)
+        found[kind_of(row.split), row.examples].append(row)
     return [_group(family, examples, held) for (family, examples), held in found.items()]
 
 

@@ -54,6 +54,18 @@ class Influence(NamedTuple):
         scale = np.sqrt(np.divide(shared, whole, out=np.zeros_like(whole), where=whole > 0))
         return moved * scale[:, None]
 
+    def covariance(self) -> Float[np.ndarray, "arm arm"]:
+        """What images give to the covariance of arms, of what units have in common.
+
+        Returns:
+          The nearest matrix that can be one.
+        """
+        whole = (self.total @ self.total.T).astype(float)
+        units = self.units
+        own = (self.products - whole / units) * units / (units - 1) if units > 1 else 0.0
+        values, vectors = np.linalg.eigh(whole - own)
+        return (vectors * np.maximum(values, 0)) @ vectors.T
+
 
 class Images:
     """The tests of a group's networks, image by image.

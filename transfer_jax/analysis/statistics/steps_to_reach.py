@@ -12,13 +12,13 @@ from transfer_jax.analysis.statistics.effects import Effects
 from transfer_jax.analysis.statistics.inference import Estimate
 from transfer_jax.analysis.statistics.margins import in_points
 from transfer_jax.analysis.statistics.students import CONFIDENCE
+from transfer_jax.analysis.statistics.ways import TRANSFERRED, Choice, choice_of
 from transfer_jax.folder.curves import Curve
 from transfer_jax.folder.results import ResultRow
 from transfer_jax.grid.conditions import Treatment
 
 # The accuracy of a network at every test on the way.
 CurveOf = Callable[[ResultRow], Curve]
-WAYS = (Treatment.TRANSFER, Treatment.TRANSFER_PLUS)
 FRACTIONS = {1 / 10: "a tenth", 1 / 5: "a fifth", 1 / 4: "a quarter", 1 / 3: "a third",
              1 / 2: "half", 2 / 3: "two thirds", 3 / 4: "three quarters"}  # fmt: skip
 ROUNDED = 0.005
@@ -93,7 +93,7 @@ def steps_to_reach(own: Effects, curve_of: CurveOf) -> list[Reached]:
         return []
     rows = [row for found in group.rows[control].values() for row in found]
     whole = max(row.step for row in rows)
-    ways, found = [arm for arm in group.arms if arm.treatment in WAYS], []
+    ways, found = [arm for arm in group.arms if arm.treatment in TRANSFERRED], []
     for arm in (control, *ways):
         curve = by_step(group, arm, curve_of, less=control)
         if len(curve) > 1:
@@ -119,19 +119,20 @@ def _first(curve: Mapping[int, Estimate], margin: float, among: int) -> int | No
     return first
 
 
-def steps_sentence(found: Sequence[Reached], choice: Arm | None) -> str:
+def steps_sentence(found: Sequence[Reached], choice: Choice | None) -> str:
     """How soon the chosen way, else the fastest, is as accurate as its control is in the end.
 
     Args:
       found: the steps of all ways.
-      choice: the way that is advised; None, or the control, for the fastest of all.
+      choice: the way that is advised; None, or "scratch", for the fastest of all.
 
     Returns:
       A sentence; empty where it is not shown, or takes as many steps.
     """
-    ways = [(one, one.step) for one in found if one.arm == choice != one.control]
+    transferred = [one for one in found if one.arm != one.control]
+    ways = [(one, one.step) for one in transferred if choice_of(one.arm) == choice]
     if not ways:
-        fast = [(one, one.step_of_any) for one in found if one.arm != one.control]
+        fast = [(one, one.step_of_any) for one in transferred]
         ways = sorted((way for way in fast if way[1] is not None), key=lambda way: way[1] or 0)
     return _told(*ways[0], found[0]) if ways else ""
 
@@ -142,10 +143,10 @@ def _told(own: Reached, step: int | None, itself: Reached) -> str:
     name = own.control.treatment.value
     there = "" if itself.step is None else f"; {name} itself is there after {itself.step}"
     layers = "the first layer" if own.arm.n == 1 else f"the first {own.arm.n} layers"
-    how = "fine-tuned" if own.arm.treatment == Treatment.TRANSFER_PLUS else "frozen"
-    variant = f" ({own.arm.variant})" if own.arm.variant else ""
+    tuned = own.arm.treatment == Treatment.TRANSFER_PLUS
+    how = f"as {own.arm.variant} does" if own.arm.variant else "fine-tuned" if tuned else "frozen"
     return (
-        f"Transferring {layers}, {how}{variant}, reaches {name}'s final accuracy to within "
+        f"Transferring {layers}, {how}, reaches {name}'s final accuracy to within "
         f"{in_points(own.margin)} in {_share(step / own.whole)} of its steps ({step} of {own.whole}"
         f"{there}). The steps of the network that layers come from are not counted."
     )
