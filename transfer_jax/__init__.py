@@ -7,6 +7,9 @@ from typing import TYPE_CHECKING, Any
 from transfer_jax.old_names import OldNames
 
 if TYPE_CHECKING:
+    from transfer_jax.analysis.advise import advise
+    from transfer_jax.analysis.any_table import TableError
+    from transfer_jax.analysis.statistics.telling import Advice
     from transfer_jax.folder.results import Results
     from transfer_jax.grid.grid import condition_grid
     from transfer_jax.running.experiment import run
@@ -25,13 +28,16 @@ if TYPE_CHECKING:
     from transfer_jax.surgery.tree_files import TreeFileError, load_tree, save_tree
 
 __all__ = [
+    "Advice",
     "ChangeReport",
     "GraftError",
     "GraftReport",
     "Results",
     "SelectionError",
     "Summary",
+    "TableError",
     "TreeFileError",
+    "advise",
     "combine",
     "condition_grid",
     "diff",
@@ -85,6 +91,9 @@ _HOMES = {
     "save_tree": "transfer_jax.surgery.tree_files",
     "run": "transfer_jax.running.experiment",
     "Results": "transfer_jax.folder.results",
+    "Advice": "transfer_jax.analysis.statistics.telling",
+    "TableError": "transfer_jax.analysis.any_table",
+    "advise": "transfer_jax.analysis.advise",
 }
 
 # First, since below `launch` Python itself would find a second copy.

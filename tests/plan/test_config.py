@@ -221,4 +221,4 @@ def test_what_a_field_affects_decides_what_is_compared():
     state = {f.name for f in flat(config) if f.affects is Affects.STATE}
     assert state == {"optimizer.learning_rate", "optimizer.weight_decay"}
     running = {f.name.split(".")[0] for f in flat(config) if f.affects is Affects.RUNNING}
-    assert running == {"bases", "checkpoint", "logs", "profile_steps", "reading"}
+    assert running == {"bases", "checkpoint", "logs", "margin", "profile_steps", "reading"}

@@ -9,9 +9,12 @@ from typing import Any, TypeVar
 import numpy as np
 from etils import epath
 
-from transfer_jax.analysis.statistics.bootstrap import Tested
+from transfer_jax.analysis.statistics.advice import Judged, advise_group
 from transfer_jax.analysis.statistics.crossing import groups
-from transfer_jax.analysis.statistics.effects import Effects, effects
+from transfer_jax.analysis.statistics.effects import Effects, numbers_of
+from transfer_jax.analysis.statistics.images import Tested
+from transfer_jax.analysis.statistics.margins import checked
+from transfer_jax.analysis.statistics.telling import Advice
 from transfer_jax.folder.control_results import ControlRow, read_controls
 from transfer_jax.folder.correctness import Correctness, read_correctness
 from transfer_jax.folder.curves import Curve, read_curves, training_curves
@@ -60,11 +63,23 @@ class Evidence:
     @functools.cached_property
     def numbers(self) -> list[Effects]:
         """The numbers of each group of networks, with intervals; computed when first asked for."""
-        found = [effects(group, self.test_of) for group in groups(self.rows)]
+        found = numbers_of(self.rows, self.test_of)
         if self.on_validation is None:
             return found
         judged = self.on_validation.numbers
         return [replace(own, validation=by) for own, by in zip(found, judged, strict=True)]
+
+    @functools.cached_property
+    def advice(self) -> list[Advice]:
+        """The advice on each group of networks, by the config's margin; when first asked for."""
+        margin = checked(self.config.get("margin"))
+        judged = self.on_validation
+        tested = [Judged(group, self.test_of) for group in groups(self.rows)]
+        if judged is None:
+            return [advise_group(own, margin=margin) for own in tested]
+        by = [Judged(group, judged.test_of) for group in groups(judged.rows)]
+        pairs = zip(tested, by, strict=True)
+        return [advise_group(own, other, margin=margin) for own, other in pairs]
 
     @functools.cached_property
     def on_validation(self) -> "Evidence | None":
@@ -112,13 +127,26 @@ class Evidence:
             return None  # The table was edited: the examples are of another network.
         return held.images, right.astype(np.float32)
 
-    def curves(self, column: str) -> tuple[dict[str, Curve], str]:
-        """The learning curves of a column's networks, and what they are of."""
-        tests = read_curves(self.folder / "curves" / f"{column}.csv")
-        if any(len(curve) > 1 for curve in tests.values()):
-            return tests, "test accuracy"
-        metrics = training_curves(self.folder / "metrics" / f"{column}.jsonl")
-        return metrics, "accuracy on training batches"
+    @functools.cached_property
+    def _curves(self) -> dict[tuple[str, bool], dict[str, Curve]]:
+        return {}
+
+    def curve_of(self, row: ResultRow, *, on_batches: bool = False) -> Curve:
+        """How accurate a network is on its way.
+
+        Args:
+          row: the network.
+          on_batches: on the batches that it is trained on, not on the test images.
+
+        Returns:
+          Step to accuracy; empty where it was not kept.
+        """
+        key = (row.column, on_batches)
+        if key not in self._curves:
+            tests = self.folder / "curves" / f"{row.column}.csv"
+            metrics = self.folder / "metrics" / f"{row.column}.jsonl"
+            self._curves[key] = training_curves(metrics) if on_batches else read_curves(tests)
+        return self._curves[key].get(row.label, {})
 
     def arrays(self, path: str, *names: str) -> list[np.ndarray] | None:
         """Arrays kept for pictures; None where they are not there."""

@@ -2,9 +2,10 @@
 
 import argparse
 import time
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from transfer_jax.commands.usage import Parser, UsageError, given, whole
+from transfer_jax.commands.usage import MARGIN, Parser, UsageError, given, share, whole
 
 if TYPE_CHECKING:
     from etils import epath
@@ -33,6 +34,7 @@ def add_arguments(parser: Parser) -> None:
     parser.add_argument(
         "--every", type=whole, default=30, help="seconds between, for --watch; default: %(default)s"
     )
+    parser.add_argument("--margin", type=share, help=MARGIN)
     parser.add_argument(
         "--reference", action="store_true", help="the authors' own numbers; default: a run's"
     )
@@ -45,7 +47,6 @@ def main(arguments: argparse.Namespace, _: list[str], console: "Console") -> Non
       UsageError: no folder is given, or several are watched.
       ValueError: a folder is not there.
     """
-    from transfer_jax.analysis.evidence import read_evidence
     from transfer_jax.analysis.page.comparison import write_comparison
     from transfer_jax.analysis.page.report import write_reference
     from transfer_jax.folder.places import place
@@ -61,11 +62,13 @@ def main(arguments: argparse.Namespace, _: list[str], console: "Console") -> Non
         if arguments.watch:
             raise UsageError("--watch follows one run; give one folder")
         to = place(arguments.to or folders[0].parent / "comparison", "--to")
-        _told(write_comparison([read_evidence(folder) for folder in folders], to), console)
+        _told(
+            write_comparison([_read(folder, arguments.margin) for folder in folders], to), console
+        )
     elif arguments.watch:
-        _watch(folders[0], arguments.every, console)
+        _watch(folders[0], arguments.every, arguments.margin, console)
     else:
-        evidence, files = _write(folders[0])
+        evidence, files = _write(folders[0], arguments.margin)
         _tell_run(evidence, files, console)
 
 
@@ -73,15 +76,15 @@ def show_results(evidence: "Evidence", console: "Console") -> None:
     """Print the tables of a run, what they say, and what is missing."""
     from transfer_jax.analysis.page.notes import divergence_note, interval_note, unfinished_note
     from transfer_jax.analysis.paper.beside_authors import boost_note
-    from transfer_jax.analysis.statistics.advice import advise
     from transfer_jax.analysis.tables import accuracy_table, gain_table, shown, title
     from transfer_jax.commands.terminal import print_table
 
     found = evidence.numbers
     for table in shown(make(own) for own in found for make in (accuracy_table, gain_table)):
         print_table(console, table.header, table.rows, title=table.title)
-    advice = [f"{title(own)}: {advise(own).verdict}" for own in found]
-    lines = [interval_note(found) if found else "", boost_note(evidence.rows), *advice]
+    pairs = zip(found, evidence.advice, strict=True)
+    advice = [f"{title(own)}: {told.verdict}" for own, told in pairs]
+    lines = [interval_note(found) if found else "", boost_note(found), *advice]
     for line in filter(None, lines):
         console.print(line, highlight=False)
     warnings = [unfinished_note(evidence), divergence_note(evidence.rows), *evidence.problems]
@@ -100,20 +103,31 @@ def _runs(folder: "epath.Path") -> "list[epath.Path]":
     return sorted(path for path in folder.iterdir() if (path / "config.json").exists())
 
 
-def _write(folder: "epath.Path", reload_seconds: int = 0) -> "tuple[Evidence, list[epath.Path]]":
+def _read(folder: "epath.Path", margin: float | None) -> "Evidence":
+    """A run, with another margin than its config's where one is given."""
     from transfer_jax.analysis.evidence import read_evidence
-    from transfer_jax.analysis.page.report import write_report
 
     evidence = read_evidence(folder)
+    if margin is None:
+        return evidence
+    return replace(evidence, config={**evidence.config, "margin": margin})
+
+
+def _write(
+    folder: "epath.Path", margin: float | None, reload_seconds: int = 0
+) -> "tuple[Evidence, list[epath.Path]]":
+    from transfer_jax.analysis.page.report import write_report
+
+    evidence = _read(folder, margin)
     again = 0 if evidence.finished else reload_seconds
     return evidence, write_report(evidence, reload_seconds=again)
 
 
-def _watch(folder: "epath.Path", seconds: int, console: "Console") -> None:
+def _watch(folder: "epath.Path", seconds: int, margin: float | None, console: "Console") -> None:
     """Write the report again and again until the run is finished."""
     count = -1
     while True:
-        evidence, files = _write(folder, seconds)
+        evidence, files = _write(folder, margin, seconds)
         if len(evidence.rows) != count:
             count = len(evidence.rows)
             planned = f" of {evidence.planned}" if evidence.planned else ""

@@ -8,6 +8,10 @@ from collections.abc import Iterable
 from typing import Any, NoReturn
 
 STATUS = 2
+MARGIN = (
+    "difference of accuracies that does not matter: 0.01 is one point; default: the smaller of one "
+    "point and a tenth of the error of training from scratch"
+)
 
 
 class UsageError(ValueError):
@@ -77,6 +81,33 @@ def given(text: str) -> str:
     if not text.strip():
         raise argparse.ArgumentTypeError("is empty")
     return text
+
+
+def share(text: str) -> float:
+    """A margin.
+
+    Returns:
+      The number.
+
+    Raises:
+      ArgumentTypeError: it is none.
+
+    Example:
+      >>> share("0.01")
+      0.01
+    """
+    from transfer_jax.analysis.statistics.margins import checked
+
+    try:
+        number = float(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(
+            f"is '{text}'; allowed: shares, 0.01 is one point"
+        ) from None
+    try:
+        return checked(number)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error).removeprefix("margin ")) from None
 
 
 def whole(text: str) -> int:

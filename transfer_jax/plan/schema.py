@@ -235,6 +235,11 @@ class Config:
         Checkpoint(), "when columns in training are kept", affects=RUNNING
     )
     logs: Logs = setting(Logs(), "what is written as training goes on", affects=RUNNING)
+    margin: float = setting(
+        0.0, "difference of accuracies that does not matter to the advice, 0.01 is a point; 0: the "
+        "smaller of a point and a tenth of the error of scratch",
+        low=0.0, high=0.5, affects=RUNNING,
+    )  # fmt: skip
     profile_steps: tuple[int, int] = setting(
         (0, 0), "first and last step, of the first columns, that are profiled", low=0, high=10**8,
         affects=RUNNING,

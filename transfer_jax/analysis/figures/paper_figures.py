@@ -5,11 +5,10 @@ from typing import Any
 
 import matplotlib
 import numpy as np
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from transfer_jax.analysis.figures.drawing import RC, STYLES, tidy
-from transfer_jax.analysis.statistics.contrasts import DISTANT, RANDOM_HALVES, WHOLE, family_of
+from transfer_jax.analysis.statistics.crossing import DISTANT, RANDOM_HALVES, WHOLE, family_of
 from transfer_jax.folder.results import ResultRow
 from transfer_jax.grid.conditions import Treatment
 
@@ -49,7 +48,7 @@ def paper_figures(rows: Rows, reference: Rows = ()) -> dict[str, Figure]:
 
 
 def _figure2(rows: Rows, reference: Rows) -> Figure:
-    """Above, a point a network; below, means and what their differences are called."""
+    """Above, a point a network; below, means."""
     figure = Figure(figsize=(8.5, 9.5), layout="constrained")
     above, below = figure.subplots(2, 1, sharex=True)
     halves = [row for row in rows if family_of(row.split) == RANDOM_HALVES and not row.variant]
@@ -77,30 +76,12 @@ def _figure2(rows: Rows, reference: Rows) -> Figure:
         if others:
             label = "the authors'" if treatment == Treatment.SELFFER else None
             below.plot(*_xy(others), label=label, **THEIRS)
-    frozen = _means([row for row in halves if row.treatment == Treatment.TRANSFER])
-    selffer = _means([row for row in halves if row.treatment == Treatment.SELFFER])
-    _shade(below, float(np.mean(bases)), selffer, frozen)
     for axis in (above, below):
         axis.set_ylabel("top-1 accuracy")
         axis.legend(frameon=False, fontsize=11, loc="lower left")
         tidy(axis)
     below.set_xlabel("n, number of transferred layers")
     return figure
-
-
-def _shade(
-    axis: Axes, base: float, selffer: dict[float, float], frozen: dict[float, float]
-) -> None:
-    """The losses by co-adaptation and by specificity, between the lines of means."""
-    depths = sorted(set(selffer) & set(frozen))
-    if len(depths) < 2:
-        return
-    middle = [min(base, selffer[n]) for n in depths]
-    axis.fill_between(
-        depths, base, middle, color="#0072B2", alpha=0.12, lw=0, label="co-adaptation"
-    )
-    low = [min(m, frozen[n]) for m, n in zip(middle, depths, strict=True)]
-    axis.fill_between(depths, middle, low, color="#D55E00", alpha=0.12, lw=0, label="specificity")
 
 
 def _figure3(rows: Rows, reference: Rows) -> Figure:
@@ -136,7 +117,7 @@ def _figure3(rows: Rows, reference: Rows) -> Figure:
     ):
         axis.set_title(title)
         axis.set_xlabel("n, number of transferred or random layers")
-        axis.legend(frameon=False, fontsize=11)
+        axis.legend(frameon=False, fontsize=10, handlelength=1.3)
         tidy(axis)
     left.set_ylabel("top-1 accuracy")
     middle.set_ylabel("top-1 accuracy")

@@ -4,26 +4,27 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 import matplotlib
-import numpy as np
 from etils import epath
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from transfer_jax.analysis.evidence import Evidence
+from transfer_jax.analysis.figures.bars import bars_note, draw_points, fit
 from transfer_jax.analysis.figures.drawing import (
     GROUP_STYLES,
     RC,
     WIDEST,
     Ends,
     label_ends,
+    name_panel,
     panels,
     room_for,
     tidy,
 )
 from transfer_jax.analysis.page.notes import interval_note, unfinished_note
 from transfer_jax.analysis.page.report import write_page
-from transfer_jax.analysis.statistics import students
-from transfer_jax.analysis.statistics.advice import advise
 from transfer_jax.analysis.statistics.effects import GAIN, Effect, Effects
+from transfer_jax.analysis.statistics.inference import independent
 from transfer_jax.analysis.tables import Table, points, title
 from transfer_jax.grid.conditions import Treatment
 
@@ -87,28 +88,35 @@ def _of(run: Compared, group: str, treatment: Treatment) -> dict[int, Effect]:
 
 def _curves(names: Sequence[str], compared: Sequence[Compared]) -> Figure:
     lines = [f"{treatment.value}, {run.name}" for treatment in SHOWN for run in compared]
-    figure, axes = panels(len(names), room=room_for(lines, size=11))
+    bars = {run.name: bars_note(run.found) for run in compared if run.found}
+    told = set(bars.values())
+    note = told.pop() if len(told) == 1 else " ".join(f"{n}: {text}" for n, text in bars.items())
+    figure, axes = panels(len(names), room=room_for(lines, size=11), note=note)
     axes[0].set_ylabel("accuracy less that of base, points")
-    for axis, name in zip(axes, names, strict=True):
-        ends: Ends = {}
-        for number, run in enumerate(compared):
-            colour, marker = GROUP_STYLES[number % len(GROUP_STYLES)]
-            for treatment, line in zip(SHOWN, ("-", "--"), strict=True):
-                curve = sorted(_of(run, name, treatment).items())
-                if not curve:
-                    continue
-                ns = [n + 0.05 * (number - len(compared) / 2) for n, _ in curve]
-                ys = [100 * e.mean for _, e in curve]
-                bars = [np.nan if e.half_width is None else 100 * e.half_width for _, e in curve]
-                axis.errorbar(ns, ys, bars, fmt=line, marker=marker, color=colour, lw=2)
-                ends[f"{treatment.value}, {run.name}"] = (ys[-1], colour)
-        axis.axhline(0, color="black", linewidth=0.8)
-        axis.set_title(name)
-        axis.set_xlabel("n, number of transferred layers")
-        axis.xaxis.get_major_locator().set_params(integer=True)  # pyright: ignore
-        tidy(axis)
-        label_ends(axis, ends, size=11)
+    ends = [_draw(axis, name, compared) for axis, name in zip(axes, names, strict=True)]
+    fit(*axes, also=(0.0,))
+    for axis, found in zip(axes, ends, strict=True):
+        label_ends(axis, found, size=11)
     return figure
+
+
+def _draw(axis: Axes, name: str, compared: Sequence[Compared]) -> Ends:
+    """Draw the gains of a group in each run; where each line ends, and its colour."""
+    ends: Ends = {}
+    for number, run in enumerate(compared):
+        colour, marker = GROUP_STYLES[number % len(GROUP_STYLES)]
+        for treatment, line in zip(SHOWN, ("-", "--"), strict=True):
+            curve = [effect for _, effect in sorted(_of(run, name, treatment).items())]
+            if curve:
+                shift = 0.08 * (number - (len(compared) - 1) / 2)
+                draw_points(axis, curve, (colour, marker, line), shift=shift)
+                ends[f"{treatment.value}, {run.name}"] = (100 * curve[-1].mean, colour)
+    axis.axhline(0, color="black", linewidth=0.8)
+    axis.set_xlabel("n, number of transferred layers")
+    axis.xaxis.get_major_locator().set_params(integer=True)  # pyright: ignore
+    name_panel(axis, name)
+    tidy(axis)
+    return ends
 
 
 def _gain_table(name: str, compared: Sequence[Compared]) -> Table:
@@ -130,24 +138,16 @@ def _gain_table(name: str, compared: Sequence[Compared]) -> Table:
 
 
 def _difference(a: Effect, b: Effect) -> str:
-    """Welch's interval of a difference between two runs."""
-    mean = a.mean - b.mean
-    parts = []
-    for effect in (a, b):
-        if effect.half_width is None or effect.freedom is None:
-            return f"{100 * mean:+.1f}"
-        quantile = students.quantile(effect.freedom)
-        parts.append(((effect.half_width / quantile) ** 2, effect.freedom))
-    spread = sum(part for part, _ in parts)
-    if spread == 0:
-        return f"{100 * mean:+.1f}±0.0"
-    freedom = spread**2 / sum(part**2 / free for part, free in parts)
-    half = students.quantile(freedom) * spread**0.5
-    return f"{100 * mean:+.1f}±{100 * half:.1f}"
+    """Of two runs, which have no network in common."""
+    return independent(a.estimate, b.estimate).points()
 
 
 def _advice_table(compared: Sequence[Compared]) -> Table:
-    rows = [(run.name, title(own), advise(own).verdict) for run in compared for own in run.found]
+    rows = [
+        (run.name, title(own), advice.verdict)
+        for run in compared
+        for own, advice in zip(run.found, run.evidence.advice, strict=True)
+    ]
     return Table("Advice", ("run", "tasks", "advice"), tuple(rows))
 
 

@@ -1,233 +1,151 @@
 """How many layers to transfer, and whether to freeze them: a choice, its reason, how sure it is."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import replace
 from typing import NamedTuple
 
-import numpy as np
-from jaxtyping import Float
-
-from transfer_jax.analysis.statistics.crossing import Arm
-from transfer_jax.analysis.statistics.effects import GAIN, Effect, Effects
-from transfer_jax.analysis.statistics.students import CONFIDENCE
-from transfer_jax.analysis.tables import points
+from transfer_jax.analysis.statistics import margins
+from transfer_jax.analysis.statistics.best import against_control, compare
+from transfer_jax.analysis.statistics.bootstrap import Sampler
+from transfer_jax.analysis.statistics.crossing import (
+    RANDOM_HALVES,
+    Arm,
+    Group,
+    family_of,
+    of_targets,
+)
+from transfer_jax.analysis.statistics.images import TestOf
+from transfer_jax.analysis.statistics.inference import Word
+from transfer_jax.analysis.statistics.telling import (
+    CLOSE,
+    ON_THESE_EXAMPLES,
+    Advice,
+    Found,
+    chosen_on,
+    margin_told,
+    one_seed,
+)
+from transfer_jax.analysis.statistics.ways import TRANSFERRED, contest
 from transfer_jax.grid.conditions import Treatment
 
-# As good as the best: within a point.
-MARGIN = 0.01
-SHOWN = 4
-SCRATCH = Arm(Treatment.BASE, 0)
+HALVES = ("A", "B")
+BASE_ARM, SCRATCH_ARM = Arm(Treatment.BASE, 0), Arm(Treatment.SCRATCH, 0)
 
 
-@dataclass(frozen=True)
-class Option:
-    """A way to train the target network.
+class Judged(NamedTuple):
+    """Networks, and the images that they are judged by."""
 
-    Attributes:
-      arm: base networks stand for training from scratch.
-      effect: test accuracy less that of training from scratch; None for that itself.
-      chance: how probable it is that no other way is better by more than the margin, on
-        validation images where there are some.
-    """
-
-    arm: Arm
-    effect: Effect | None
-    chance: float
-
-    @property
-    def gain(self) -> float:
-        """Test accuracy less that of training from scratch."""
-        return 0.0 if self.effect is None else self.effect.mean
-
-    @property
-    def name(self) -> str:
-        """What to do."""
-        if self.arm == SCRATCH:
-            return "train from scratch"
-        layers = "first layer" if self.arm.n == 1 else f"first {self.arm.n} layers"
-        tuned = self.arm.treatment == Treatment.TRANSFER_PLUS
-        return f"transfer the {layers} and {'fine-tune everything' if tuned else 'freeze them'}"
+    group: Group
+    test_of: TestOf
 
 
-@dataclass(frozen=True)
-class Advice:
-    """What a table says about one group of networks.
+def advise_group(
+    tested: Judged,
+    validated: Judged | None = None,
+    *,
+    margin: float = 0.0,
+    seed: int = 0,
+) -> Advice:
+    """Choose how to train the target networks of one group, and of each of its targets.
 
-    Attributes:
-      group: its name.
-      verdict: the answer in one line.
-      reasons: sentences.
-      choice: the way to go; None where the evidence does not decide.
-      options: all ways, the most probable first; none where there are no chances.
-    """
-
-    group: str
-    verdict: str
-    reasons: tuple[str, ...]
-    choice: Option | None
-    options: tuple[Option, ...]
-
-
-def advise(found: Effects, *, margin: float = MARGIN, seed: int = 0) -> Advice:
-    """Choose how to train the target network.
-
-    Of the ways that are as good as the best but for the margin, with 95% confidence over all ways
-    at once, it takes the one that trains the fewest layers; from scratch comes before fine-tuning.
-    It chooses on validation images, where there are some, and tells the gain on test images.
+    Of the ways that may be called the best, but for the margin, it takes the one that trains the
+    fewest layers; from scratch comes before fine-tuning, and that before variants. It chooses on
+    validation images, where there are some, and tells the gain on test images. Halves of random
+    splits are draws like splits themselves; any other targets are asked one by one, too.
 
     Args:
-      margin: a difference of accuracy that does not matter.
+      tested: its networks, judged by test images.
+      validated: the same networks, judged by validation images.
+      margin: a difference that does not matter; 0 for the rule of `margins`.
       seed: of the draws.
 
     Returns:
       The advice; undecided where no way is shown to be as good as the best.
-
-    Source: Hsu (1981), Simultaneous confidence intervals for all distances from the "best".
     """
-    judged = found.validation or found
-    name, gains = found.group.name, _gains(judged)
-    tested = {gain.arm: gain.effect for gain in _gains(found)}
-    if SCRATCH not in found.group.rows or not gains:
-        missing = "transferred" if SCRATCH in found.group.rows else "base"
-        return Advice(name, f"No advice: {missing} networks are missing.", (), None, ())
-    freedom = min(gain.effect.freedom or 0.0 for gain in gains)
-    reasons = (_chosen_on(found), *_losses(found))
-    if any(gain.effect.high is None for gain in gains) or not freedom:
-        best = max(gains, key=lambda gain: gain.effect.mean)
-        arm = best.arm if best.effect.mean > 0 else SCRATCH
-        shown = Option(arm, tested.get(arm), np.nan)
-        verdict = f"Undecided: one seed shows no spread. Highest so far: {_told(shown)}."
-        return Advice(name, verdict, ("Run with two seeds or more.", _chosen_on(found)), None, ())
-    options = _options(gains, tested, judged, freedom, margin, np.random.default_rng(seed))
-    sure = [option for option in options if option.chance >= CONFIDENCE]
-    if not sure:
-        return _undecided(name, options, reasons, margin)
-    choice = min(sure, key=_cost)
-    how_sure = (
-        f"Within {_within(margin)} of the best of {len(options)} ways in "
-        f"{choice.chance:.1%} of the replicates."
+    group = tested.group
+    targets = sorted({place.target for place in group.places})
+    whole = _advise(tested, validated, margin, 1, seed)
+    halves = family_of(group.splits[0]) == RANDOM_HALVES and set(targets) <= set(HALVES)
+    if halves or len(targets) < 2:
+        return whole
+    parts = []
+    for target in targets:
+        by = validated and _of_target(validated, target)
+        parts.append(_advise(_of_target(tested, target), by, margin, len(targets), seed))
+    return _unless_targets_disagree(whole, tuple(parts))
+
+
+def _of_target(judged: Judged, target: str) -> Judged:
+    group = of_targets(judged.group, [target])
+    return Judged(replace(group, name=f"target {target}"), judged.test_of)
+
+
+def _unless_targets_disagree(whole: Advice, parts: tuple[Advice, ...]) -> Advice:
+    """The sum is withheld where what is chosen for it is shown to be wrong for a target."""
+    known = [part for part in parts if part.not_excluded]
+    common = set.intersection(*(set(part.not_excluded) for part in known)) if known else None
+    wrong = [part.group for part in known if whole.choice not in (None, *part.not_excluded)]
+    if not wrong and (common or common is None):
+        return replace(whole, parts=parts)
+    why = (
+        f"What is best for all together is shown to be worse by more than the margin for "
+        f"{_and(wrong)}."
+        if wrong
+        else "No way is left that is not shown to be worse than the best for some target."
     )
-    alike = [option for option in sure if option != choice]
-    fewer = "; they train more layers" if alike and _cost(choice)[0] == 0 else ""
-    also = (f"As good: {_listed(alike)}{fewer}.",) if alike else ()
-    verdict = f"{_told(choice)[0].upper()}{_told(choice)[1:]}."
-    return Advice(name, verdict, (how_sure, *also, *reasons), choice, options)
-
-
-def _chosen_on(found: Effects) -> str:
-    if found.validation:
-        return "Ways are compared on validation images; what they gain is told on test images."
-    return (
-        "There are no validation images, so ways are compared on the test images themselves: the "
-        "gain of the best is flattered."
+    return replace(
+        whole,
+        verdict="No advice for all targets together: they disagree; see the advice for each.",
+        reasons=(f"Targets disagree. {why}", *whole.reasons),
+        choice=None,
+        gain=None,
+        interval=None,
+        parts=parts,
     )
 
 
-def _undecided(
-    name: str, options: tuple[Option, ...], reasons: tuple[str, ...], margin: float
+def _advise(
+    tested: Judged, validated: Judged | None, margin: float, among: int, seed: int
 ) -> Advice:
-    first = options[0]
-    rest = [option for option in options[1:] if option.chance >= 1 - CONFIDENCE]
-    verdict = f"Undecided. Most probable: {_told(first)}."
-    others = f"; not excluded are {_listed(rest)}" if rest else ""
-    how_sure = (
-        f"No way is shown to be within {_within(margin)} of the best: this one is in "
-        f"{first.chance:.1%} of the replicates{others}."
+    group = tested.group
+    if group.control is None or not any(arm.treatment in TRANSFERRED for arm in group.arms):
+        missing = "transferred" if group.control else "base"
+        told = f"No advice: {missing} networks are missing."
+        return Advice(group.name, told, (told,), margin=margin)
+    entered = contest(group)
+    if len(entered.arms) < 2:
+        told = "No advice: no way of transfer has the networks that it would be compared by."
+        return Advice(group.name, told, (told, *entered.left_out), margin=margin)
+    error = 1 - float(entered.means()[0])
+    used = margin or margins.margin_of(error)
+    asked = margin_told(used, error, margin)
+    on_test = entered.ways(*tested)
+    judged = entered.ways(*(validated or tested))
+    if on_test is None or judged is None:
+        return one_seed(entered, used, (asked, *entered.left_out))
+    standing = compare(judged[0], used, seed=seed, among=among)
+    half = against_control(on_test[0], seed=seed)
+    gains = on_test[0].mean - on_test[0].mean[0]
+    found = Found(entered, standing, gains, half)
+    notes = (
+        *found.losses(),
+        chosen_on(validated is not None),
+        *(() if on_test[1] else (ON_THESE_EXAMPLES,)),
+        asked,
+        *((CLOSE,) if standing.is_close else ()),
+        *entered.left_out,
     )
-    more = "More seeds or splits would decide: intervals shrink with the root of their number."
-    return Advice(name, verdict, (how_sure, *reasons, more), None, options)
+    return _first(tested, used, found.advice(used, notes))
 
 
-class _Gain(NamedTuple):
-    arm: Arm
-    effect: Effect
-    place: int
+def _first(tested: Judged, margin: float, advice: Advice) -> Advice:
+    """What stands before all else: that base networks are not converged."""
+    told = Sampler(*tested).estimate({SCRATCH_ARM: 1.0, BASE_ARM: -1.0})
+    if told is None or told.word(margin) != Word.ABOVE or told.mean <= margin:
+        return advice
+    line = f"Base networks are not converged: scratch twice as long gains {told.points()} points."
+    return replace(advice, verdict=f"{line} {advice.verdict}", reasons=(line, *advice.reasons))
 
 
-def _gains(found: Effects) -> list[_Gain]:
-    """What transfer gains at each cut, and where its draws stand."""
-    arms = (Treatment.TRANSFER, Treatment.TRANSFER_PLUS)
-    return [
-        _Gain(Arm(effect.quantity.treatment, effect.quantity.first_n), effect, place)
-        for place, effect in enumerate(found.effects)
-        if effect.quantity.kind == GAIN and effect.quantity.treatment in arms
-        if effect.quantity.first_n == effect.quantity.last_n and not effect.quantity.variant
-        if not np.isnan(effect.mean)
-    ]
-
-
-def _options(
-    gains: Sequence[_Gain],
-    tested: Mapping[Arm, Effect],
-    judged: Effects,
-    freedom: float,
-    margin: float,
-    random: np.random.Generator,
-) -> tuple[Option, ...]:
-    places = [gain.place for gain in gains]
-    deviations = judged.sampled.draws[:, places]
-    # Few units leave their spread uncertain; with this factor normal draws become Student's.
-    wider = np.sqrt(freedom / random.chisquare(freedom, (len(deviations), 1)))
-    drawn = judged.sampled.mean[places] + deviations * wider
-    drawn = np.concatenate([np.zeros((len(drawn), 1)), drawn], axis=1)
-    chances = _near_best(drawn, margin)
-    arms = [SCRATCH, *(gain.arm for gain in gains)]
-    options = [
-        Option(arm, tested.get(arm), float(chance))
-        for arm, chance in zip(arms, chances, strict=True)
-    ]
-    return tuple(sorted(options, key=lambda option: -option.chance))
-
-
-def _near_best(
-    drawn: Float[np.ndarray, "replicate option"], margin: float
-) -> Float[np.ndarray, " option"]:
-    return (drawn >= drawn.max(axis=1, keepdims=True) - margin).mean(axis=0)
-
-
-def _cost(option: Option) -> tuple[int, int]:
-    """Fewer trained layers first; then nothing to transfer; then the most layers reused."""
-    order = (Treatment.TRANSFER, Treatment.BASE, Treatment.TRANSFER_PLUS)
-    return order.index(option.arm.treatment), -option.arm.n
-
-
-def _losses(found: Effects) -> tuple[str, ...]:
-    """From where on freezing costs, and whether fine-tuned transfer gains, at 95%."""
-    frozen, tuned = (
-        found.of(GAIN, treatment) for treatment in (Treatment.TRANSFER, Treatment.TRANSFER_PLUS)
-    )
-    costly = [e for e in frozen if e.mean < 0 and e.p_some is not None and e.p_some < 0.05]
-    sentences = []
-    if costly:
-        first = min(costly, key=lambda e: e.quantity.first_n)
-        sentences.append(
-            f"Freezing is shown to cost accuracy from n = {first.quantity.first_n} on: "
-            f"{points(first)} points there (all cuts tested together)."
-        )
-    elif frozen and frozen[0].p_some is not None:
-        sentences.append("Freezing is not shown to cost accuracy at any n.")
-    for effect in found.ranges(GAIN)[:1]:
-        if tuned and effect.low is not None and effect.high is not None:
-            sure = "gains" if effect.low > 0 else "loses" if effect.high < 0 else ""
-            text = f"{sure} accuracy" if sure else "is not shown to gain or lose"
-            cuts = f"n = {effect.quantity.first_n} to {effect.quantity.last_n}"
-            sentences.append(
-                f"Fine-tuned transfer {text}: {points(effect)} points, mean of {cuts}."
-            )
-    return tuple(sentences)
-
-
-def _told(option: Option) -> str:
-    if option.effect is None:
-        return option.name
-    return f"{option.name} ({points(option.effect)} points against scratch)"
-
-
-def _listed(options: Sequence[Option]) -> str:
-    names = [option.name for option in options[:SHOWN]]
-    more = len(options) - SHOWN
-    return ", ".join(names) + (f" and {more} more" if more > 0 else "")
-
-
-def _within(margin: float) -> str:
-    return "a point" if margin == MARGIN else f"{100 * margin:g} points"
+def _and(names: Sequence[str]) -> str:
+    return " and ".join(names)

@@ -1,15 +1,18 @@
 """Rows of a table that may be compared: by family of splits, and by split, seed and target."""
 
+import functools
+import re
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
 
-from transfer_jax.analysis.statistics.contrasts import RANDOM_HALVES, family_of
 from transfer_jax.folder.results import ResultRow
 from transfer_jax.grid.conditions import Treatment
+
+RANDOM_HALVES, DISTANT, WHOLE = "random halves", "distant", "whole"
 
 
 class Arm(NamedTuple):
@@ -70,6 +73,11 @@ class Group:
         arm = Arm(Treatment.SCRATCH, 0)
         return arm if arm in self.rows else self.base
 
+    @property
+    def family(self) -> str:
+        """What kind of splits they are."""
+        return family_of(self.splits[0])
+
     def curves(self) -> list[tuple[Treatment, str]]:
         """The treatments and variants that were run, the paper's first."""
         return list(dict.fromkeys((arm.treatment, arm.variant) for arm in self.arms))
@@ -84,10 +92,46 @@ class Group:
         return float(np.mean([row.top1 for row in found])) if found else np.nan
 
 
-def groups(rows: Sequence[ResultRow]) -> list[Group]:
-    """The groups of a table.
+@functools.cache
+def family_of(split: str) -> str:
+    """What kind of split one of that name is.
 
-    Random splits are draws of one kind and form one group; every other split is its own.
+    Args:
+      split: its name.
+
+    Returns:
+      One of "random halves", "distant" and "whole".
+
+    Example:
+      >>> family_of("random-3"), family_of("man-natural")
+      ('random halves', 'distant')
+    """
+    if re.fullmatch(r"random-\d+", split):
+        return RANDOM_HALVES
+    return WHOLE if split == "whole" else DISTANT
+
+
+def kind(split: str) -> str:
+    """What kind of split one is a draw of, in a run.
+
+    Args:
+      split: its name.
+
+    Returns:
+      Random splits are draws of one kind; every other split is its own.
+
+    Example:
+      >>> kind("random-3"), kind("man-natural")
+      ('random halves', 'man-natural')
+    """
+    return RANDOM_HALVES if family_of(split) == RANDOM_HALVES else split
+
+
+def groups(rows: Sequence[ResultRow], kind_of: Callable[[str], str] = kind) -> list[Group]:
+    """The groups of a table: of each kind of splits, and number of examples.
+
+    Args:
+      kind_of: what kind of split one is a draw of.
 
     Returns:
       The groups, in the order of the rows.
@@ -98,8 +142,7 @@ def groups(rows: Sequence[ResultRow]) -> list[Group]:
     """
     found: dict[tuple[str, int], list[ResultRow]] = defaultdict(list)
     for row in rows:
-        halves = family_of(row.split) == RANDOM_HALVES
-        found[RANDOM_HALVES if halves else row.split, row.examples].append(row)
+        found[kind_of(row.split), row.examples].append(row)
     return [_group(family, examples, held) for (family, examples), held in found.items()]
 
 
@@ -118,6 +161,38 @@ def of_targets(group: Group, targets: Iterable[str]) -> Group:
         for arm, held in group.rows.items()
     }
     return Group(group.name, group.examples, {arm: held for arm, held in kept.items() if held})
+
+
+def by_target(group: Group) -> Group:
+    """The same networks, with the target as a part of the arm: so that targets can be compared.
+
+    Returns:
+      A group whose variants are names of targets; the paper's choice of layers only.
+    """
+    rows: dict[Arm, dict[Cell, tuple[ResultRow, ...]]] = defaultdict(dict)
+    for arm, held in group.rows.items():
+        for place, found in held.items():
+            if not arm.variant:
+                rows[arm._replace(variant=place.target)][place._replace(target="")] = found
+    return Group(group.name, group.examples, dict(rows))
+
+
+def by_examples(groups: Sequence[Group]) -> Group:
+    """Base networks on few images and on many, in one group: so that they can be compared.
+
+    Args:
+      groups: of the same tasks, one or more.
+
+    Returns:
+      A group whose variants are numbers of images of each class; 0 for all.
+    """
+    base = Arm(Treatment.BASE, 0)
+    found = {
+        base._replace(variant=str(group.examples)): group.rows[base]
+        for group in groups
+        if base in group.rows
+    }
+    return Group(groups[0].name, 0, found)
 
 
 def _group(family: str, examples: int, rows: Sequence[ResultRow]) -> Group:

@@ -1,0 +1,214 @@
+"""The ways to train a target network that a group of networks can compare, and what fails to."""
+
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from transfer_jax.analysis.statistics.best import Ways
+from transfer_jax.analysis.statistics.bootstrap import Sampler
+from transfer_jax.analysis.statistics.crossing import Arm, Cell, Group
+from transfer_jax.analysis.statistics.images import TestOf
+from transfer_jax.analysis.statistics.noise import noise_of
+from transfer_jax.folder.results import ResultRow
+from transfer_jax.grid.conditions import Treatment
+
+# "scratch"; ("frozen", n) and ("tuned", n); a variant's name, with n where it has one.
+Choice = str | tuple[str, int]
+SCRATCH, FROZEN, TUNED = "scratch", "frozen", "tuned"
+TRANSFERRED = (Treatment.TRANSFER, Treatment.TRANSFER_PLUS)
+# A network has failed that has less than this share of its like's median accuracy.
+FAILED = 0.5
+SHOWN = 4
+
+
+@dataclass(frozen=True)
+class Contest:
+    """Ways that were all run at the same places.
+
+    Attributes:
+      group: their networks, and none else.
+      arms: the ways, the control first.
+      left_out: sentences on what cannot be compared, and why.
+    """
+
+    group: Group
+    arms: tuple[Arm, ...]
+    left_out: tuple[str, ...]
+
+    def ways(self, group: Group, test_of: TestOf) -> "tuple[Ways, bool] | None":
+        """The ways as numbers.
+
+        Args:
+          group: the networks on the images that they are judged by.
+          test_of: the test of a network.
+
+        Returns:
+          Them, and whether it is known what images they get right; None for one unit.
+        """
+        found = Sampler(_kept(group, self.arms, self.group.places), test_of)
+        apart = found.apart()
+        order = [found.arms.index(arm) for arm in self.arms]
+        if not apart.freedom:
+            return None
+        parts = apart.parts[order]
+        images = np.zeros((len(order), len(order)))
+        if apart.images is not None:
+            images = apart.images[np.ix_(order, order)]
+        noise = noise_of(parts, apart.freedom, [_family(arm) for arm in self.arms])
+        return Ways(apart.mean[order], parts, noise, images), apart.images is not None
+
+    def means(self) -> np.ndarray:
+        """Accuracy of each way."""
+        found = Sampler(self.group, lambda _: None)
+        apart = found.apart()
+        return apart.mean[[found.arms.index(arm) for arm in self.arms]]
+
+
+def contest(group: Group) -> Contest:
+    """What of a group can be compared.
+
+    A place is a target of a seed of a split. Of places, those count that the control and most ways
+    have; of ways, those that have them all. A network that failed is as one that is not there.
+
+    Args:
+      group: networks with their accuracies on test images, and a control among them.
+
+    Returns:
+      The ways; the control alone where no way has what it has.
+    """
+    control = group.control
+    assert control is not None
+    ways = [arm for arm in group.arms if arm.treatment in TRANSFERRED]
+    failed = _failed(group, [control, *ways])
+    there = {
+        arm: {place for place in group.rows[arm] if (arm, place) not in failed}
+        for arm in (control, *ways)
+    }
+    most = [
+        place
+        for place in sorted(there[control])
+        if 2 * sum(place in there[arm] for arm in ways) >= len(ways)
+    ]
+    kept = [arm for arm in ways if set(most) <= there[arm]] if most else []
+    left_out = [*failed.values()]
+    for arm in ways:
+        if arm not in kept:
+            lost = [place for place in most or group.places if place not in there[arm]]
+            why = "failed" if all((arm, place) in failed for place in lost) else "are missing"
+            left_out.append(
+                f"Left out of the comparison: {name_of(arm)}; {len(lost)} of its networks {why}."
+            )
+    if dropped := [place for place in group.places if place not in most and _asked(place, group)]:
+        told = ", ".join(map(_told, dropped[:SHOWN])) + (" and more" * (len(dropped) > SHOWN))
+        left_out.append(f"Not compared, since the control or most ways are not there: {told}.")
+    return Contest(_kept(group, [control, *kept], most), (control, *kept), tuple(left_out))
+
+
+def _asked(place: Cell, group: Group) -> bool:
+    """Whether some way or the control is at a place; other treatments do not count here."""
+    arms = (arm for arm in group.rows if arm == group.control or arm.treatment in TRANSFERRED)
+    return any(place in group.rows[arm] for arm in arms)
+
+
+def _kept(group: Group, arms: Sequence[Arm], places: Sequence[Cell]) -> Group:
+    rows = {
+        arm: {place: group.rows[arm][place] for place in places if place in group.rows[arm]}
+        for arm in arms
+    }
+    return Group(group.name, group.examples, rows)
+
+
+def _failed(group: Group, arms: Sequence[Arm]) -> dict[tuple[Arm, Cell], str]:
+    """Networks that diverged or learned nothing, each with a sentence."""
+    found = {}
+    for arm in arms:
+        by_target: dict[str, list[float]] = defaultdict(list)
+        for place, rows in group.rows[arm].items():
+            by_target[place.target] += [row.top1 for row in rows if np.isfinite(row.top1)]
+        for place, rows in group.rows[arm].items():
+            own = by_target[place.target]
+            usual = float(np.median(own)) if own else 0.0
+            if why := next(filter(None, (_why(row, usual) for row in rows)), ""):
+                found[arm, place] = f"{_told(place)}: {name_of(arm)} {why}."
+    return found
+
+
+def _why(row: ResultRow, usual: float) -> str:
+    """What is wrong with a network; empty where nothing is."""
+    if row.diverged:
+        return f"diverged at step {row.diverged}"
+    if not np.isfinite(row.top1):
+        return "has no accuracy"
+    if row.top1 < FAILED * usual:
+        return f"failed: {row.top1:.1%} where networks like it have {usual:.1%}"
+    return ""
+
+
+def _told(place: Cell) -> str:
+    return f"{place.split}, seed {place.seed}, target {place.target}"
+
+
+def _family(arm: Arm) -> tuple[Treatment, str]:
+    return arm.treatment, arm.variant
+
+
+def choice_of(arm: Arm) -> Choice:
+    """What a way is called by programs.
+
+    Args:
+      arm: the way.
+
+    Returns:
+      Its name, with n where it has one.
+
+    Example:
+      >>> choice_of(Arm(Treatment.TRANSFER, 3)), choice_of(Arm(Treatment.BASE, 0))
+      (('frozen', 3), 'scratch')
+    """
+    if arm.treatment not in TRANSFERRED:
+        return SCRATCH
+    if arm.variant:
+        return (arm.variant, arm.n) if arm.n else arm.variant
+    return (FROZEN if arm.treatment == Treatment.TRANSFER else TUNED, arm.n)
+
+
+def name_of(arm: Arm) -> str:
+    """What to do, in words.
+
+    Args:
+      arm: the way.
+
+    Returns:
+      Such as "transfer the first layer and freeze them".
+
+    Example:
+      >>> name_of(Arm(Treatment.TRANSFER_PLUS, 2, "lp-ft"))
+      'transfer the first 2 layers as lp-ft does'
+    """
+    if arm.treatment not in TRANSFERRED:
+        return "train from scratch"
+    if arm.variant and not arm.n:
+        return f"train as {arm.variant} does"
+    layers = "first layer" if arm.n == 1 else f"first {arm.n} layers"
+    if arm.variant:
+        return f"transfer the {layers} as {arm.variant} does"
+    tuned = arm.treatment == Treatment.TRANSFER_PLUS
+    return f"transfer the {layers} and {'fine-tune everything' if tuned else 'freeze them'}"
+
+
+def cost_of(arm: Arm) -> tuple[int, int, str]:
+    """What a way costs beside another: least for the fewest trained layers.
+
+    Args:
+      arm: the way.
+
+    Returns:
+      A key to sort by: frozen, most layers first; scratch; fine-tuned; variants.
+    """
+    if arm.treatment not in TRANSFERRED:
+        return 1, 0, ""
+    if arm.variant:
+        return 3, -arm.n, arm.variant
+    return (0 if arm.treatment == Treatment.TRANSFER else 2), -arm.n, ""
