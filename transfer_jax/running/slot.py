@@ -9,6 +9,7 @@ from transfer_jax.engine.loop import ColumnOutcome, CompiledProgram
 from transfer_jax.engine.processes import first_alone
 from transfer_jax.engine.step import ColumnState
 from transfer_jax.folder.control_results import ControlRow, write_controls
+from transfer_jax.grid.conditions import SCRATCH_BASE
 from transfer_jax.models.layered import Variables
 from transfer_jax.running.column_checkpoints import ColumnCheckpoints, DamagedCheckpoint
 from transfer_jax.running.column_files import keep_networks, keep_results, keep_tests
@@ -128,7 +129,7 @@ class Slot:
 
     def _keep_controls(self, own: ColumnInTraining, outcome: ColumnOutcome) -> None:
         named = own.run.plan.config.controls
-        if own.column.base is not None and named:
+        if own.column.base not in (None, SCRATCH_BASE) and named:
             assert outcome.networks is not None
             self.session.progress.say(f"measuring {', '.join(named)} of {own.column.name}")
             write_controls(
