@@ -9,12 +9,13 @@ import argparse
 from runs import draw, main, trained
 
 from transfer_jax.analysis.paper.beside_authors import claims_table
+from transfer_jax.analysis.statistics.effects import numbers_of
 
 
 def figure2(given: argparse.Namespace, overrides: list[str]) -> None:
     """Train 232 networks, or go on, and draw."""
     rows = trained("imagenet_random", given, overrides)
-    draw("figure2", "Figure 2", rows, given, [claims_table(rows)], ["random_split"])
+    draw("figure2", "Figure 2", rows, given, [claims_table(numbers_of(rows))], ["random_split"])
 
 
 if __name__ == "__main__":

@@ -11,6 +11,7 @@ import argparse
 from runs import draw, main, trained
 
 from transfer_jax.analysis.paper.beside_authors import claims_table
+from transfer_jax.analysis.statistics.effects import numbers_of
 
 EXPERIMENTS = {
     "imagenet_man_natural": "man_natural",
@@ -22,7 +23,14 @@ EXPERIMENTS = {
 def figure3(given: argparse.Namespace, overrides: list[str]) -> None:
     """Train the networks of three configs, or go on, and draw."""
     rows = [row for config in EXPERIMENTS for row in trained(config, given, overrides)]
-    draw("figure3", "Figure 3", rows, given, [claims_table(rows)], list(EXPERIMENTS.values()))
+    draw(
+        "figure3",
+        "Figure 3",
+        rows,
+        given,
+        [claims_table(numbers_of(rows))],
+        list(EXPERIMENTS.values()),
+    )
 
 
 if __name__ == "__main__":

@@ -9,12 +9,13 @@ import argparse
 from runs import draw, main, trained
 
 from transfer_jax.analysis.paper.beside_authors import claims_table
+from transfer_jax.analysis.statistics.effects import numbers_of
 
 
 def reduced_data(given: argparse.Namespace, overrides: list[str]) -> None:
     """Train 12 networks, or go on, and draw."""
     rows = trained("imagenet_reduced", given, overrides)
-    draw("reduced", "Reduced data", rows, given, [claims_table(rows)], ["reduced"])
+    draw("reduced", "Reduced data", rows, given, [claims_table(numbers_of(rows))], ["reduced"])
 
 
 if __name__ == "__main__":

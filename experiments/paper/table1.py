@@ -9,6 +9,7 @@ import argparse
 from runs import CONSOLE, draw, main, trained
 
 from transfer_jax.analysis.paper.beside_authors import boost_note, table1
+from transfer_jax.analysis.statistics.effects import numbers_of
 
 
 def table(given: argparse.Namespace, overrides: list[str]) -> None:
@@ -17,7 +18,7 @@ def table(given: argparse.Namespace, overrides: list[str]) -> None:
     found = table1(rows)
     for line in (found.header, *found.rows) if found else ():
         CONSOLE.print("  ".join(f"{cell:>20}" for cell in line), highlight=False, soft_wrap=True)
-    CONSOLE.print(boost_note(rows), highlight=False)
+    CONSOLE.print(boost_note(numbers_of(rows)), highlight=False)
     draw("table1", "Table 1", rows, given, [found])
 
 

@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from scipy import stats
 
 from transfer_jax.analysis.statistics.advice import Advice, advise
 from transfer_jax.analysis.statistics.crossing import Arm, groups
@@ -234,22 +235,13 @@ def test_chances_are_those_of_students_distribution():
     found = advise(effects(group, {}.get, replicates=20_000))
     chances = {option.name: option.chance for option in found.options}
     mean = np.mean(gains)
-    # Draws are of a multinomial of two: few values, widened by the root of 2 over chi-squared.
+    error = stats.sem(gains)
     assert chances["transfer the first layer and freeze them"] == pytest.approx(
-        _within(mean, gains, lambda gain: gain >= -0.01), abs=0.01
+        stats.t.sf((-0.01 - mean) / error, 2), abs=0.01
     )
     assert chances["train from scratch"] == pytest.approx(
-        _within(mean, gains, lambda gain: gain <= 0.01), abs=0.01
+        stats.t.cdf((0.01 - mean) / error, 2), abs=0.01
     )
-
-
-def _within(mean, gains, inside):
-    """Over all equally likely draws of two of three seeds, weighted up, and widened."""
-    random = np.random.default_rng(1)
-    deviations = np.array(gains) - mean
-    draws = [(deviations[i] + deviations[j]) / 2 for i in range(3) for j in range(3)]
-    wider = np.sqrt(2 / random.chisquare(2, (20_000, 1)))
-    return np.mean([inside(gain) for gain in (mean + np.array(draws) * wider).ravel()])
 
 
 def test_undecided_names_the_most_probable_and_what_is_not_excluded():

@@ -9,22 +9,62 @@ from transfer_jax.analysis.evidence import read_evidence
 from transfer_jax.analysis.figures.paper_figures import paper_figures
 from transfer_jax.analysis.page.report import write_report
 from transfer_jax.analysis.paper.beside_authors import beside_the_authors, boost_note, table1
-from transfer_jax.analysis.paper.original import EXPERIMENTS, original_rows
+from transfer_jax.analysis.paper.original import EXPERIMENTS, as_published, original_rows
+from transfer_jax.analysis.statistics.effects import BOOST, numbers_of
+from transfer_jax.analysis.statistics.inference import ONE_UNIT
 from transfer_jax.cli import main
 from transfer_jax.folder.results import write_rows
+
+from .simulated import table
 
 RANDOM_SPLIT = original_rows("random_split")
 
 
 def test_table_1_is_the_published_one_when_pooled_and_not_when_paired():
-    table = table1(RANDOM_SPLIT)
-    assert table is not None
-    for row in table.rows:
+    found = table1(RANDOM_SPLIT)
+    assert found is not None
+    for row in found.rows:
         _, base, selffer, _, own, published, published_selffer = row
         assert f"{float(base):+.1f}" == published
         assert f"{float(selffer):+.1f}" == published_selffer
         assert abs(float(own)) < 0.2
-    assert boost_note(RANDOM_SPLIT).startswith("Transfer gains nothing")
+    assert "chosen on the test images" in found.title
+
+
+def test_the_authors_runs_leave_open_whether_transfer_gains():
+    """Their BnB+ have target A, their AnB+ target B: in no way is that a number."""
+    assert boost_note(numbers_of(as_published(RANDOM_SPLIT))) == (
+        "Whether transfer gains over training on from the same task is undecided: no networks of "
+        "the same split, seed and target to compare."
+    )
+
+
+@pytest.mark.parametrize(
+    ("boost", "noise", "margin", "words"),
+    [
+        (0.02, 0.001, None, "Transfer gains over"),
+        (-0.02, 0.001, None, "Transfer loses against"),
+        (0.0, 0.001, None, "Transfer gains nothing that matters"),
+        (0.0, 0.001, 1e-5, "Transfer is not shown to gain or lose"),
+        (0.0, 0.03, None, "Transfer is not shown to gain or lose"),
+    ],
+)
+def test_what_a_run_says_of_transfer_against_training_on(boost, noise, margin, words):
+    rows = table({"AnB+": lambda _: boost}, splits=("random-0",), noise=noise)
+    (own,) = found = numbers_of(rows)
+    note = boost_note(found, margin)
+    assert note.startswith(words)
+    assert f"is {own.ranges(BOOST)[0].estimate.points()} points, mean of n = 1 to 4" in note
+
+
+def test_of_one_seed_it_is_undecided_and_without_an_interval():
+    found = numbers_of(table({"AnB+": lambda _: 0.02}, splits=("random-0",), seeds=1, noise=0.0))
+    note = boost_note(found)
+    assert note == (
+        "Whether transfer gains over training on from the same task is undecided (+2.0 points): "
+        f"{ONE_UNIT}."
+    )
+    assert boost_note(numbers_of(table({}, splits=("distant",)))) == ""
 
 
 def test_means_are_those_of_the_papers_figure():
@@ -52,7 +92,9 @@ def test_every_experiment_has_a_figure(experiment):
 def test_the_reference_is_drawn_from_the_tables_alone(tmp_path, capsys):
     assert main(["report", "--reference", str(tmp_path / "ref")]) == 0
     page = (tmp_path / "ref" / "reference.html").read_text()
-    assert "undecided" in page and "+1.38±0.53" in page and "+0.00±0.32" in page
+    words = ("undecided", "no networks of the same split", "chosen on the test images", "+1.38")
+    assert all(word in page for word in words)
+    assert "+1.38±" not in page and "+0.00±" not in page
     for name in ("figure2", "figure3", "reduced", "preserved"):
         assert (tmp_path / "ref" / f"{name}.png").stat().st_size > 10_000
     assert "reference.html" in capsys.readouterr().out

@@ -117,6 +117,30 @@ def test_shapes_are_those_of_what_is_made():
         assert (shape.shape, shape.dtype) == (array.shape, array.dtype), name
 
 
+def test_scratch_sees_what_the_base_network_sees_and_then_goes_on():
+    base, scratch = (
+        column_inputs(replace(COLUMN_AB, base=name), SPLIT, RECIPE) for name in (None, "scratch")
+    )
+    steps = len(base.train_batches)
+    assert steps == RECIPE.steps and len(scratch.train_batches) == 2 * steps
+    np.testing.assert_array_equal(scratch.train_batches[:steps], base.train_batches)
+    others = [name for name in base._fields if name != "train_batches"]
+    for name in others:
+        np.testing.assert_array_equal(getattr(scratch, name), getattr(base, name), name)
+    shapes = input_shapes(RECIPE, 2)
+    assert [shape.shape for shape in shapes] == [np.shape(array) for array in scratch]
+
+
+def test_scratch_begins_as_the_base_network_of_its_task():
+    found = [
+        initial_networks(
+            replace(COLUMN_AB, base=name, cuts=(Cut(0, True),)), tuple("abc"), init, {}
+        )
+        for name in (None, "scratch")
+    ]
+    jax.tree.map(np.testing.assert_array_equal, *found)
+
+
 def test_what_a_network_sees_is_the_image_or_a_square_of_it():
     assert RECIPE.network_shape == (3, 5, 2)
     assert replace(RECIPE, crop=2).network_shape == (2, 2, 2)
@@ -129,7 +153,11 @@ def test_validation_images_are_the_tasks():
 
 @pytest.mark.parametrize(
     ("column", "purpose"),
-    [(COLUMN_AB, "A"), (replace(COLUMN_AB, base=None), "base")],
+    [
+        (COLUMN_AB, "A"),
+        (replace(COLUMN_AB, base=None), "base"),
+        (replace(COLUMN_AB, base="scratch"), "base"),
+    ],
 )
 def test_the_key_of_a_column_names_its_networks(column, purpose):
     assert column_key(column) == key_for(3, "train", "halves", purpose, "B")

@@ -212,11 +212,34 @@ def test_settings_take_the_place_of_the_optimizers_own():
     tx = optax.inject_hyperparams(optax.sgd)(learning_rate=9.0)
     program = ColumnProgram(Matrices(), CUTS, tx)  # pyright: ignore
     compiled = CompiledProgram(program, column_mesh(1))
-    outcome, _ = run((compiled, RESIDENT), START._replace(settings={"learning_rate": RATE}))
+    # Each condition has its own: the fine-tuned one stands still.
+    settings = {"1": {"learning_rate": RATE}, "1+": {"learning_rate": 0.0}}
+    outcome, _ = run((compiled, RESIDENT), START._replace(settings=settings))
     alone = InNumpy(frozen=True)
     for numbers in INPUTS.train_batches:
         alone.step(numbers)
     same(outcome.networks["1"]["b"]["params"], alone.b)
+    for name, own in outcome.networks["1+"].items():
+        same(own["params"], START.networks["1+"][name]["params"])
+
+
+def test_where_no_test_image_is_there_none_is_seen_and_networks_are_judged_by_validation(programs):
+    inputs = INPUTS._replace(test_batches=np.full_like(INPUTS.test_batches, -1))
+    outcome, _ = run(programs["one by one"], START._replace(inputs=inputs))
+    whole, _ = run(programs["one by one"])
+    np.testing.assert_array_equal(outcome.validation, whole.validation)
+    assert outcome.right.shape == (2, 0)
+    assert np.isnan(outcome.test).all() and np.isnan(outcome.loss).all()
+    assert not outcome.diverged.any()
+
+
+@pytest.mark.parametrize("subset", ["validation_batches", "test_batches"])
+def test_what_the_last_update_broke_shows_in_whatever_it_is_judged_by(subset):
+    program = ColumnProgram(Matrices(), CUTS, optax.sgd(1e38))  # pyright: ignore
+    inputs = INPUTS._replace(**{subset: np.full_like(getattr(INPUTS, subset), -1)})
+    compiled = CompiledProgram(program, column_mesh(1))
+    outcome, _ = run((compiled, RESIDENT), START._replace(inputs=inputs), steps=1)
+    assert outcome.diverged.tolist() == [1, 1]
 
 
 def test_a_resident_feed_gives_all_images_as_often_as_asked():

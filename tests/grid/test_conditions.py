@@ -59,7 +59,7 @@ def test_a_cut_given_twice_is_refused():
 def test_treatments_can_be_chosen():
     found = {c.treatment for c in condition_grid(4, treatments=("AnB", "random"))}
     assert found == {"AnB", "random"}
-    with pytest.raises(ValueError, match=r"no treatment 'AnC'; treatments: BnB, BnB\+, AnB"):
+    with pytest.raises(ValueError, match=r"no treatment 'AnC'; treatments: scratch, BnB, BnB\+"):
         condition_grid(4, treatments=("AnC",))
 
 
@@ -176,10 +176,32 @@ def test_tasks_and_columns_by_name():
         ("A", "A", True, "BnB+"),
         ("A", "B", False, "AnB"),
         ("A", "B", True, "AnB+"),
+        ("scratch", "B", True, "scratch"),
     ],
 )
 def test_the_arm_of_a_condition(base, target, tuned, treatment):
     assert Condition("s", 0, base, target, 1, tuned).treatment == treatment
+
+
+def test_scratch_is_one_network_a_split_seed_target_and_number_of_examples():
+    grid = condition_grid(4, splits=("x", "y"), seeds=(0, 1), examples=(None, 3),
+                          treatments=("scratch",))  # fmt: skip
+    assert len(grid) == 2 * 2 * 2 * 2 == len(set(grid))
+    assert {(c.base, c.n, c.fine_tuned, c.variant) for c in grid} == {("scratch", 0, True, None)}
+    assert {(c.target, c.examples) for c in grid} == {(t, k) for t in "AB" for k in (None, 3)}
+    assert [c.label for c in grid[:2]] == ["scratchA", "scratchB"]
+    # It needs no donor, but the level that others are compared with.
+    assert {c.treatment for c in base_conditions(grid)} == {Treatment.BASE}
+    assert len(base_conditions(grid)) == len(grid)
+
+
+def test_scratch_is_trained_as_long_as_base_and_transfer_and_begins_as_the_base_network():
+    scratch, base, transfer = (Column("x", 1, name, "B", ()) for name in ("scratch", None, "A"))
+    assert [column.steps(7) for column in (scratch, base, transfer)] == [14, 7, 7]
+    assert [column.copies for column in (scratch, base, transfer)] == [False, False, True]
+    assert scratch.name == "x.seed1.scratch-B"
+    (own,) = Column("x", 1, "scratch", "B", (Cut(0, True),)).conditions
+    assert own.begins_as == base_condition("x", 1, "B").label == "baseB"
 
 
 def test_a_base_network_trains_all_of_its_layers_on_its_task():
@@ -198,7 +220,7 @@ def test_errors_name_what_is_allowed():
         condition_grid(4, cuts=(1, 4))
     with pytest.raises(ValueError, match=r"^a cut stands twice in \(2, 1, 2\)$"):
         condition_grid(4, cuts=(2, 1, 2))
-    message = r"^no treatment 'base'; treatments: BnB, BnB\+, AnB, AnB\+, random$"
+    message = r"^no treatment 'base'; treatments: scratch, BnB, BnB\+, AnB, AnB\+, random$"
     with pytest.raises(ValueError, match=message):
         condition_grid(4, treatments=("base",))
 

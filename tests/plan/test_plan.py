@@ -13,10 +13,21 @@ from transfer_jax.plan.plan import Plan, by_program, make_plan
 def test_the_default_plan_is_the_papers_grid_twice_over_four_seeds():
     plan = make_plan(load_config("fashion_mnist"))
     assert len(plan.bases) == 2 * 4 * 2
-    assert len(plan.grid) == 2 * 4 * (8 * 5 + 2 * 5)
-    (_, bases), (_, conditions) = plan.waves()
-    assert [len(group) for _, group in by_program(bases)] == [16]
-    assert sorted(len(group) for _, group in by_program(conditions)) == [16, 32]
+    assert len(plan.grid) == 2 * 4 * (8 * 5 + 2 * 5 + 2)
+    (_, bases), (_, conditions), (_, scratch) = plan.waves()
+    assert [len(group) for group in by_program(bases)] == [16]
+    assert sorted(len(group) for group in by_program(conditions)) == [16, 32]
+    assert [len(group) for group in by_program(scratch)] == [16]
+    # Of one structure, but their rates fall over other numbers of steps.
+    assert [len(group) for group in by_program([*bases, *scratch])] == [16, 16]
+    programs = {plan.program_key(wave[0].cuts, wave[0].trainings) for wave in (bases, scratch)}
+    assert len(programs) == 2
+
+
+def test_scratch_is_no_treatment_of_the_authors_experiments():
+    for name in ("imagenet_random", "imagenet_man_natural", "imagenet_reduced"):
+        assert "scratch" not in load_config(name, ["--config.scale=tiny"]).treatments
+    assert "scratch" in load_config("cifar100").treatments
 
 
 @pytest.mark.parametrize(
@@ -96,7 +107,12 @@ def test_a_variant_that_cannot_be_is_told(fields, message):
 def test_the_estimate_counts_what_the_plan_holds():
     plan = make_plan(load_config("fashion_mnist", TINY))
     costs = estimate(plan)
-    assert [cost.wave for cost in costs] == ["base networks", "conditions", "conditions"]
+    waves = ["base networks", "conditions", "conditions", "scratch"]
+    assert [cost.wave for cost in costs] == waves
+    # Of one program but for the number of steps: a step takes as much, all of them twice as much.
+    base, scratch = costs[0], costs[-1]
+    assert (base.steps, scratch.steps) == (5, 10)
+    assert (base.networks, base.multiply_adds) == (scratch.networks, scratch.multiply_adds)
     assert sum(cost.networks for cost in costs) == len(plan.networks)
     assert sum(cost.columns for cost in costs) == sum(len(wave) for _, wave in plan.waves())
     whole = sum(leaf.size for leaf in jax.tree.leaves(plan.program(()).network.init(
@@ -116,7 +132,7 @@ def test_the_memory_estimate_is_near_what_xla_plans():
     plan = make_plan(load_config("fashion_mnist"))
     largest = max(estimate(plan), key=lambda cost: cost.memory)
     _, wave = list(plan.waves())[1]
-    cuts, _ = by_program(wave)[0]
+    cuts = by_program(wave)[0][0].cuts
     program = plan.program(cuts)
     shapes = step_shapes(plan, program)
     step = jax.jit(program.train, donate_argnums=0)

@@ -12,18 +12,18 @@ from transfer_jax.cli import main
 def counted(monkeypatch) -> dict[str, list[object]]:
     """What was drawn intervals for, and which tables of test images were read."""
     found: dict[str, list[object]] = {"drawn": [], "read": []}
-    sample, read = effects.sample, evidence.read_correctness
+    sampler, read = effects.Sampler, evidence.read_correctness
 
-    def sampled(group, contrasts, test_of, **options):
+    def sampled(group, test_of):
         targets = tuple(place.target for place in group.places)
         found["drawn"].append((test_of.__self__.judged_on, group.name, targets))
-        return sample(group, contrasts, test_of, **options)
+        return sampler(group, test_of)
 
     def noted(path):
         found["read"].append(path)
         return read(path)
 
-    monkeypatch.setattr(effects, "sample", sampled)
+    monkeypatch.setattr(effects, "Sampler", sampled)
     monkeypatch.setattr(evidence, "read_correctness", noted)
     return found
 

@@ -22,7 +22,7 @@ from transfer_jax.plan.plan import make_plan
 from transfer_jax.plan.schema import Layers
 from transfer_jax.running.bases import restore_base
 
-COLUMNS = 2 * (2 + 4 + 2)  # seeds x (base networks, base x target, random x target)
+COLUMNS = 2 * (2 + 4 + 2 + 2)  # seeds x (base networks, base x target, random, scratch)
 
 
 @pytest.fixture(scope="module")

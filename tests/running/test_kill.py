@@ -39,7 +39,7 @@ MOMENTS = {
     "a checkpoint of conditions": lambda w: any((w / "checkpoints").glob("*A-B/8")),
     "between waves": lambda w: len(list((w / "columns").glob("*base*.csv"))) == 2,
     "a column's tables": lambda w: any((w / "curves").glob("*A-A*")),
-    "the report": lambda w: len(list((w / "columns").glob("*.csv"))) == 8,
+    "the report": lambda w: len(list((w / "columns").glob("*.csv"))) == 10,
 }
 
 

@@ -55,7 +55,7 @@ def test_metrics_have_a_line_for_each_condition_and_pause(finished):
 
 def test_tensorboard_has_one_run_a_treatment_with_the_same_tags(finished):
     runs = {path.name: path for path in (finished / "tensorboard").iterdir()}
-    assert set(runs) == {"base", "BnB", "BnB+", "AnB", "AnB+", "random"}
+    assert set(runs) == {"base", "scratch", "BnB", "BnB+", "AnB", "AnB+", "random"}
     tags = {name: set(events(runs[name])) for name in ("AnB", "AnB+")}
     assert tags["AnB"] == tags["AnB+"]
     assert ("loss/distant.seed0.B/n3", 4) in tags["AnB"]
@@ -118,7 +118,7 @@ def test_the_names_of_splits_cannot_leave_the_workdir(tmp_path):
 def test_status_of_a_finished_run_and_of_none(finished, tmp_path, capsys):
     assert main(["status", str(finished)]) == 0
     printed = re.sub(r"\s+", " ", capsys.readouterr().out)
-    assert "2 finished" in printed and "6 finished" in printed
+    assert "2 finished" in printed and "8 finished" in printed
     assert "nothing is being trained; all columns are done" in printed
     assert "diverged: none" in printed
     assert main(["status", str(tmp_path)]) == 1

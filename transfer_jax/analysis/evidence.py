@@ -9,19 +9,19 @@ from typing import Any, TypeVar
 import numpy as np
 from etils import epath
 
-from transfer_jax.analysis.statistics.bootstrap import Tested
-from transfer_jax.analysis.statistics.crossing import groups
-from transfer_jax.analysis.statistics.effects import Effects, effects
+from transfer_jax.analysis.statistics.effects import Effects, numbers_of
+from transfer_jax.analysis.statistics.images import Tested
 from transfer_jax.folder.control_results import ControlRow, read_controls
 from transfer_jax.folder.correctness import Correctness, read_correctness
 from transfer_jax.folder.curves import Curve, read_curves, training_curves
+from transfer_jax.folder.rates import RateRow, read_chosen, read_rates
 from transfer_jax.folder.results import ResultRow, ResultsError, read_rows
 from transfer_jax.folder.whole_file import read_arrays, read_json
 from transfer_jax.grid.conditions import Treatment
 
 # Where it is kept which examples each network classifies right.
 TEST, VALIDATION = "correct", "validated"
-Row = TypeVar("Row", ResultRow, ControlRow)
+Row = TypeVar("Row", ResultRow, ControlRow, RateRow)
 # Controls that a run may well do without.
 NOT_MISSED = {Treatment.RANDOM, Treatment.SCRATCH}
 # What tells one network from another.
@@ -40,6 +40,8 @@ class Evidence:
       finished: whether all are there.
       problems: what is missing or damaged, a line each.
       controls: what was measured beside accuracy.
+      rates: how the networks of the pilot did at each learning rate; none where one was given.
+      chosen_rates: family of networks to what its learning rate is multiplied by.
       judged_on: `TEST` or `VALIDATION`: the images that `top1` and `test_of` are of.
     """
 
@@ -50,12 +52,14 @@ class Evidence:
     finished: bool = True
     problems: tuple[str, ...] = ()
     controls: tuple[ControlRow, ...] = ()
+    rates: tuple[RateRow, ...] = ()
+    chosen_rates: dict[str, float] = field(default_factory=dict)
     judged_on: str = TEST
 
     @functools.cached_property
     def numbers(self) -> list[Effects]:
         """The numbers of each group of networks, with intervals; computed when first asked for."""
-        found = [effects(group, self.test_of) for group in groups(self.rows)]
+        found = numbers_of(self.rows, self.test_of)
         if self.on_validation is None:
             return found
         judged = self.on_validation.numbers
@@ -107,13 +111,26 @@ class Evidence:
             return None  # The table was edited: the examples are of another network.
         return held.images, right.astype(np.float32)
 
-    def curves(self, column: str) -> tuple[dict[str, Curve], str]:
-        """The learning curves of a column's networks, and what they are of."""
-        tests = read_curves(self.folder / "curves" / f"{column}.csv")
-        if any(len(curve) > 1 for curve in tests.values()):
-            return tests, "test accuracy"
-        metrics = training_curves(self.folder / "metrics" / f"{column}.jsonl")
-        return metrics, "accuracy on training batches"
+    @functools.cached_property
+    def _curves(self) -> dict[tuple[str, bool], dict[str, Curve]]:
+        return {}
+
+    def curve_of(self, row: ResultRow, *, on_batches: bool = False) -> Curve:
+        """How accurate a network is on its way.
+
+        Args:
+          row: the network.
+          on_batches: on the batches that it is trained on, not on the test images.
+
+        Returns:
+          Step to accuracy; empty where it was not kept.
+        """
+        key = (row.column, on_batches)
+        if key not in self._curves:
+            tests = self.folder / "curves" / f"{row.column}.csv"
+            metrics = self.folder / "metrics" / f"{row.column}.jsonl"
+            self._curves[key] = training_curves(metrics) if on_batches else read_curves(tests)
+        return self._curves[key].get(row.label, {})
 
     def arrays(self, path: str, *names: str) -> list[np.ndarray] | None:
         """Arrays kept for pictures; None where they are not there."""
@@ -157,8 +174,12 @@ def read_evidence(folder: epath.Path, whole: Sequence[ResultRow] = ()) -> Eviden
     if finished and missing > 0:
         problems.append(f"{missing} of {planned} networks are missing from results.csv")
     controls, odd = _read(sorted(folder.glob("controls/*.csv")), read_controls)
-    problems = (*problems, *odd, *_missing(rows))
-    return Evidence(folder, rows, config, planned, finished, problems, tuple(controls))
+    rates, bad = _read([folder / "rates.csv"], read_rates)
+    problems = (*problems, *odd, *bad, *_missing(rows))
+    chosen = read_chosen(folder / "rates.json")
+    return Evidence(
+        folder, rows, config, planned, finished, problems, tuple(controls), tuple(rates), chosen
+    )
 
 
 def _read(
@@ -200,7 +221,7 @@ def _missing(rows: tuple[ResultRow, ...]) -> list[str]:
         return []
     lines = []
     present = {row.treatment for row in rows}
-    if absent := [t.value for t in Treatment if t not in present and t != Treatment.RANDOM]:
+    if absent := [t.value for t in Treatment if t not in {*present, *NOT_MISSED}]:
         lines.append(f"not run: {', '.join(absent)}; what needs them is left out")
     counts = Counter((r.setting, r.treatment, r.variant, r.n) for r in rows)
     most: dict[tuple[str, str, str], int] = {}

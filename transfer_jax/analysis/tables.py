@@ -3,15 +3,21 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from transfer_jax.analysis.statistics.crossing import Arm
 from transfer_jax.analysis.statistics.effects import (
     ACCURACY,
     BOOST,
     CO_ADAPTATION,
     GAIN,
+    GAIN_OVER_CONTROL,
+    OVER_RANDOM,
     SPECIALISATION,
     Effect,
     Effects,
 )
+from transfer_jax.analysis.statistics.inference import Estimate
+from transfer_jax.analysis.statistics.splits import between_splits
+from transfer_jax.analysis.statistics.steps_to_reach import Reached
 from transfer_jax.grid.conditions import Treatment
 
 
@@ -51,6 +57,37 @@ def gain_table(found: Effects) -> Table:
     return _by_treatment(name, gains, signed=True)
 
 
+def control_table(found: Effects) -> Table:
+    """Points above scratch with the whole budget.
+
+    Returns:
+      The table, in percentage points; no rows where there is no such control.
+    """
+    name = f"{title(found)}: points above scratch with the whole budget"
+    gains = [e for e in found.effects if e.quantity.kind == GAIN_OVER_CONTROL]
+    return _by_treatment(name, gains, signed=True)
+
+
+def steps_table(found: Effects, reached: Sequence[Reached]) -> Table:
+    """From which step on each way is as accurate as its control is in the end.
+
+    Args:
+      reached: the steps of its ways.
+
+    Returns:
+      The table, in steps; no rows where networks were not tested on their way.
+    """
+    control = reached[0].control.treatment.value if reached else ""
+    name = f"{title(found)}: steps until the final accuracy of {control} is reached"
+    ways = list(dict.fromkeys((one.arm.treatment, one.arm.variant) for one in reached))
+    cells = {one.arm: "not shown" if one.step is None else str(one.step) for one in reached}
+    lines = [
+        (str(n), *(cells.get(Arm(way[0], n, way[1]), "") for way in ways))
+        for n in sorted({one.arm.n for one in reached})
+    ]
+    return Table(name, ("n", *(heading(*way) for way in ways)), tuple(lines))
+
+
 def cost_table(found: Effects) -> Table:
     """What each cut costs and gains, paired and as pooled means.
 
@@ -61,6 +98,7 @@ def cost_table(found: Effects) -> Table:
     columns: list[tuple[str, list[Effect]]] = [
         ("co-adaptation: base − BnB", found.of(CO_ADAPTATION)),
         ("specialisation: BnB − AnB", found.of(SPECIALISATION)),
+        ("AnB − random, frozen", found.of(OVER_RANDOM)),
         ("boost: AnB+ − BnB+", found.of(BOOST)),
         ("boost: AnB+ − base", found.of(GAIN, Treatment.TRANSFER_PLUS)),
     ]
@@ -99,9 +137,34 @@ def boost_table(found: Effects) -> Table:
         header += [f"over {name}", "pooled"]
         for line, cut in zip(lines, cuts, strict=True):
             here = by_cut.get(cut)
-            line += ["", ""] if here is None else [points(here, 2), pooled(here, 2)]
+            line += ["", ""] if here is None else [points(here), pooled(here)]
     name = f"{title(found)}: the boost of AnB+ over ranges of cuts, points"
     return Table(name, tuple(header), tuple(map(tuple, lines)))
+
+
+def split_table(found: Sequence[Effects]) -> Table:
+    """What frozen and fine-tuned transfer gain over base on random halves, less that elsewhere.
+
+    Args:
+      found: the numbers of each group.
+
+    Returns:
+      The table, in percentage points; empty where there is nothing to compare.
+    """
+    effects = between_splits(found)
+    columns = list(dict.fromkeys((e.group, e.quantity.treatment) for e in effects))
+    cells = {(e.group, e.quantity.treatment, e.quantity.first_n): e for e in effects}
+    header, lines = ["n"], []
+    for group, treatment in columns:
+        header += [f"{group}: {treatment.value}", "p"]
+    for n in sorted({effect.quantity.first_n for effect in effects}):
+        line = [str(n)]
+        for column in columns:
+            here = cells.get((*column, n))
+            line += ["", ""] if here is None else [points(here), _p(here)]
+        lines.append(tuple(line))
+    name = "Differences between splits: points above base"
+    return Table(name, tuple(header), tuple(lines))
 
 
 def title(found: Effects) -> str:
@@ -110,32 +173,29 @@ def title(found: Effects) -> str:
     Returns:
       Its name.
     """
-    return found.group.name if len(found.group.splits) > 1 else f"{found.group.name} split"
+    group = found.group
+    if len(group.splits) > 1:
+        return group.name
+    first = f", first {group.examples}" if group.examples else ""
+    return f"{group.splits[0]} split{first}"
 
 
-def points(effect: Effect, digits: int = 1) -> str:
+def points(effect: Effect) -> str:
     """A difference in points with its interval.
-
-    Args:
-      digits: after the point.
 
     Returns:
       Such as "+1.2±0.3"; without the interval where there is none.
     """
-    return _text(effect.mean, effect.half_width, signed=True, digits=digits)
+    return effect.estimate.points()
 
 
-def pooled(effect: Effect, digits: int = 1) -> str:
+def pooled(effect: Effect) -> str:
     """The same difference between unpaired means.
 
-    Args:
-      digits: after the point.
-
     Returns:
-      Such as "+1.2±0.3".
+      Such as "+1.2", without an interval: networks are not independent.
     """
-    half = None if effect.pooled_high is None else effect.pooled_high - effect.pooled
-    return _text(effect.pooled, half, signed=True, digits=digits)
+    return Estimate(effect.pooled, (), 0).points()
 
 
 def heading(treatment: Treatment, variant: str = "") -> str:
@@ -170,16 +230,7 @@ def _by_treatment(name: str, effects: Sequence[Effect], *, signed: bool) -> Tabl
 
 
 def _cell(effect: Effect | None, signed: bool) -> str:
-    if effect is None:
-        return ""
-    return _text(effect.mean, effect.half_width, signed=signed)
-
-
-def _text(mean: float, half: float | None, *, signed: bool, digits: int = 1) -> str:
-    if mean != mean:
-        return ""  # There are such networks, but none to compare with each other.
-    number = f"{100 * mean:{'+' if signed else ''}.{digits}f}"
-    return number if half is None else f"{number}±{100 * half:.{digits}f}"
+    return "" if effect is None else effect.estimate.points(signed=signed)
 
 
 def _p(effect: Effect) -> str:

@@ -1,6 +1,7 @@
 """What a plan costs, in tables and sentences."""
 
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import replace
 
 from rich.console import Console
@@ -10,6 +11,8 @@ from transfer_jax.commands.durations import duration
 from transfer_jax.commands.terminal import print_table
 from transfer_jax.plan.accelerators import EXPECTED_SHARE, Accelerator
 from transfer_jax.plan.estimate import ProgramCost, estimate
+from transfer_jax.plan.optimizer_fields import rates_of
+from transfer_jax.plan.pilot import PILOT_WAVES
 from transfer_jax.plan.plan import Plan
 
 
@@ -30,6 +33,15 @@ def cost_notes(plan: Plan, costs: list[ProgramCost], chip: Accelerator | None) -
         "is that of one device.",
         f"In all {len(plan.networks)} networks, about {duration(total)} {where}.",
     ]
+    if pilot := [cost for cost in costs if cost.wave in PILOT_WAVES]:
+        networks = sum(cost.networks for cost in pilot)
+        share = _multiply_adds(pilot) / _multiply_adds(costs)
+        tried = ", ".join(f"{rate:g}" for rate in rates_of(plan.config.optimizer))
+        notes.append(
+            f"Before them {networks} networks of a pilot, which choose learning rates among "
+            f"{tried} times {plan.config.optimizer.learning_rate:g}: {share:.0%} of all "  # pyright: ignore
+            "multiply-adds."
+        )
     if plan.config.controls:
         notes.append(f"Not counted: the controls {', '.join(plan.config.controls)}.")
     if chip:
@@ -47,12 +59,16 @@ def cost_notes(plan: Plan, costs: list[ProgramCost], chip: Accelerator | None) -
     return notes
 
 
+def _multiply_adds(costs: Sequence[ProgramCost]) -> int:
+    return sum(cost.multiply_adds * cost.steps for cost in costs)
+
+
 def print_costs(plan: Plan, costs: list[ProgramCost], console: Console) -> None:
     """Print what each program costs."""
     config = plan.config
     rows = [
         (
-            cost.wave,
+            cost.wave if cost.steps == config.steps else f"{cost.wave}, {cost.steps:,} steps",
             f"{cost.networks}",
             f"{cost.columns}",
             f"{cost.parameters / 1e6:,.1f} M",

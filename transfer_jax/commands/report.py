@@ -81,7 +81,7 @@ def show_results(evidence: "Evidence", console: "Console") -> None:
     for table in shown(make(own) for own in found for make in (accuracy_table, gain_table)):
         print_table(console, table.header, table.rows, title=table.title)
     advice = [f"{title(own)}: {advise(own).verdict}" for own in found]
-    lines = [interval_note(found) if found else "", boost_note(evidence.rows), *advice]
+    lines = [interval_note(found) if found else "", boost_note(found), *advice]
     for line in filter(None, lines):
         console.print(line, highlight=False)
     warnings = [unfinished_note(evidence), divergence_note(evidence.rows), *evidence.problems]

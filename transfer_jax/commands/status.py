@@ -76,10 +76,5 @@ def _finished(run: "Workdir") -> tuple[list[str], list[str]]:
         except ResultsError:
             continue
         names.append(path.name)
-        bad += [
-            f"{r.split}.seed{r.seed} {r.base}{r.n}{r.target}{'+' if r.fine_tuned else ''} "
-            f"(step {r.diverged})"
-            for r in rows
-            if r.diverged
-        ]
+        bad += [f"{r.split}.seed{r.seed} {r.label} (step {r.diverged})" for r in rows if r.diverged]
     return names, bad

@@ -49,14 +49,15 @@ class ResumePoint(NamedTuple):
 class ColumnStart(NamedTuple):
     """Everything a column needs before its first step, or to go on from where it stands.
 
-    `order` is for a feed that reads; `settings` are those that the optimizer keeps in its state.
+    `order` is for a feed that reads; `settings` are, by the label of a cut, those that its
+    optimizer keeps in its state.
     """
 
     networks: dict[str, Variables]
     base: Variables
     inputs: ColumnInputs
     order: BatchOrder | None = None
-    settings: Mapping[str, float] | None = None
+    settings: Mapping[str, Mapping[str, float]] | None = None
     resume_point: ResumePoint | None = None
 
 
@@ -71,7 +72,7 @@ class Recipe:
       test_examples: number of test examples that each task's are padded to.
       batch_size: examples of a training batch.
       test_batch_size: examples of a batch to evaluate on.
-      steps: training steps.
+      steps: steps of one training; a column says how many of these it has.
       reshuffle: whether each pass over the data has an order of its own.
       mean: whose mean image is subtracted: that of the "base" network's task, or the "target"'s.
       scale: "deviation" makes a task's pixels of variance 1, "none" leaves grey levels.
@@ -98,10 +99,9 @@ class Recipe:
         height, width, channels = self.images.images.shape[1:]
         return (self.crop or height, self.crop or width, channels)
 
-    @property
-    def numbered_steps(self) -> int:
+    def numbered_steps(self, trainings: int = 1) -> int:
         """Steps whose batches are taken by number: none of images that are read from disk."""
-        return 0 if self.images.streamed else self.steps
+        return 0 if self.images.streamed else trainings * self.steps
 
 
 def column_inputs(
@@ -129,7 +129,7 @@ def column_inputs(
     validation, size = validation_examples(images, target), recipe.test_batch_size
     order = column_order(column, split, recipe)
     return ColumnInputs(
-        train_batches=order.batches(recipe.numbered_steps),
+        train_batches=order.batches(recipe.numbered_steps(column.trainings)),
         validation_batches=padded_batches(validation, size, recipe.validation_examples),
         test_batches=padded_batches(test, size, recipe.test_examples),
         ranks=ranks(target, len(images.class_names)),
@@ -163,16 +163,18 @@ def column_key(column: Column) -> Key[Array, ""]:
     """The key that all random numbers of a column's training come from.
 
     Returns:
-      A scalar key.
+      A scalar key; scratch has that of the base network whose longer training it is.
     """
-    return key_for(column.seed, "train", column.split, column.base or "base", column.target)
+    base = (column.base if column.copies else None) or "base"
+    return key_for(column.seed, "train", column.split, base, column.target)
 
 
-def input_shapes(recipe: Recipe) -> ColumnInputs:
+def input_shapes(recipe: Recipe, trainings: int = 1) -> ColumnInputs:
     """Shapes of what `column_inputs` makes, for plans: nothing is read or computed.
 
     Args:
       recipe: how examples become batches.
+      trainings: those of the column.
 
     Returns:
       The inputs, of `jax.ShapeDtypeStruct`.
@@ -180,7 +182,7 @@ def input_shapes(recipe: Recipe) -> ColumnInputs:
     images = recipe.images
     size = recipe.test_batch_size
     shapes = {
-        "train_batches": (recipe.numbered_steps, recipe.batch_size),
+        "train_batches": (recipe.numbered_steps(trainings), recipe.batch_size),
         "validation_batches": (-(-recipe.validation_examples // size), size),
         "test_batches": (-(-recipe.test_examples // size), size),
         "ranks": (len(images.class_names),),
@@ -261,7 +263,7 @@ def initial_networks(
     """
     networks = {}
     for cut, condition in zip(column.cuts, column.conditions, strict=True):
-        fresh = init(key_for(column.seed, "init", column.split, condition.label))
+        fresh = init(key_for(column.seed, "init", column.split, condition.begins_as))
         if base is not None and cut.copied:
             names = [layer_names[layer] for layer in cut.copied]
             # A layer without parameters has nothing to copy.

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Collection, Sequence
 from functools import partial
+from itertools import islice
 from typing import NamedTuple
 
 import jax
@@ -124,6 +125,7 @@ class CompiledProgram:
         extra_pauses = {*extra_pauses, *boundaries}
         feed.begin(steps, done)
         scores: list[Array] = []
+        tests = _with_examples([start.inputs for start in starts])
         while done < steps:
             next_test = _next_multiple(done, test_every) if test_every else steps
             next_log = _next_multiple(done, log_every)
@@ -138,7 +140,7 @@ class CompiledProgram:
                 state = phase.carried_over(state, base, settings)
                 base = phase.place_base(starts)
             if done in (next_test, steps):
-                found, scores = phase.judge(state, base, feed, inputs, len(starts))
+                found, scores = phase.judge(state, base, feed, inputs, len(starts), tests)
                 evaluations.append((done, fetch(found)))
             states = partial(fetch_rows, state, self.mesh)
             on_pause(Pause(count, done, fetch_rows(metrics, self.mesh), evaluations, states))
@@ -153,18 +155,27 @@ class CompiledProgram:
         return self.program.init(start.networks, start.settings)
 
     def judge(
-        self, state: ColumnState, base: Variables, feed: Feed, inputs: ColumnInputs, columns: int
+        self,
+        state: ColumnState,
+        base: Variables,
+        feed: Feed,
+        inputs: ColumnInputs,
+        columns: int,
+        tests: int,
     ) -> tuple[Evaluation, list[Array]]:
-        """The counts, and batch by batch the score of each example; both stay on the device."""
-        counts, scores = self._no_counts(columns, 0), []
-        first_test = inputs.validation_batches.shape[1]
-        validation = counts
-        for number, images in enumerate(feed.evaluate(first_test + inputs.test_batches.shape[1])):
-            if number == first_test:
-                validation, counts = counts, self._no_counts(columns, number)
-            counts, score = self.evaluate(counts, state.conditions, base, images, inputs)
-            scores.append(score)
-        return Evaluation(validation, counts), scores
+        """The counts, and batch by batch the score of each example; both stay on the device.
+
+        Of the test's batches only the first `tests` are run.
+        """
+        first_test, scores = inputs.validation_batches.shape[1], []
+        images, found = iter(feed.evaluate(first_test + tests)), []
+        for begin, batches in ((0, first_test), (first_test, tests)):
+            counts = self._no_counts(columns, begin)
+            for batch in islice(images, batches):
+                counts, score = self.evaluate(counts, state.conditions, base, batch, inputs)
+                scores.append(score)
+            found.append(counts)
+        return Evaluation(*found), scores
 
     def _no_counts(self, columns: int, batch: int) -> Counts:
         return place([self.program.no_counts(batch)] * columns, self.mesh)
@@ -227,6 +238,11 @@ class CompiledProgram:
 
         nothing = self.program.no_counts().loss
         return jax.lax.fori_loop(0, count, body, (state, Metrics(nothing, nothing)))
+
+
+def _with_examples(inputs: Sequence[ColumnInputs]) -> int:
+    """How many of the test's batches hold an example of some column; those after are padding."""
+    return max(int((np.asarray(own.test_batches) >= 0).any(axis=1).sum()) for own in inputs)
 
 
 def _next_multiple(number: int, factor: int) -> int:

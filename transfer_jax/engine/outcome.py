@@ -22,7 +22,7 @@ class ColumnOutcome(NamedTuple):
 
     `steps` are the steps done at every evaluation, the last one included; `test` and `validation`
     the mean score then, not a number where there are no validation examples.
-    `loss` is that of the test examples after the last step.
+    `loss` is that of the test examples after the last step, not a number where there are none.
     `diverged` is the first step, counted from 1, whose loss was not finite; 0 for none.
     `scores` are those of each test example after the last step, in their order;
     `validation_scores` likewise.
@@ -80,10 +80,12 @@ def outcomes(
     networks = fetch_rows({n: held.variables for n, held in state.conditions.items()}, mesh)
     validation = [found.validation for _, found in evaluations]
     test = [found.test for _, found in evaluations]
-    loss = np.asarray(test[-1].loss) / np.asarray(test[-1].examples)[:, None]
-    # The last step's loss is that before its update: what it broke shows in the test.
-    steps = evaluations[-1][0]
-    diverged = np.where((diverged == 0) & ~np.isfinite(loss), steps, diverged)
+    examples = np.asarray(test[-1].examples)[:, None]
+    none = np.full(diverged.shape, np.nan)
+    loss = np.divide(np.asarray(test[-1].loss), examples, out=none, where=examples > 0)
+    # The last step's loss is that before its update: what it broke shows in the tests.
+    broken = ~np.isfinite(np.asarray(test[-1].loss) + np.asarray(validation[-1].loss))
+    diverged = np.where((diverged == 0) & broken, evaluations[-1][0], diverged)
     validation_means, means = mean_scores(validation), mean_scores(test)
     of_validation = _of_examples(validation_scores, validation[-1].examples, loss.shape[1])
     of_test = _of_examples(test_scores, test[-1].examples, loss.shape[1])

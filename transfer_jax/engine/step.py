@@ -24,6 +24,10 @@ PACKINGS = ("unroll", "vmap")
 SCHEDULES = ("ScaleByScheduleState", "InjectHyperparamsState", "InjectStatefulHyperparamsState")
 
 
+# What an optimizer keeps in its state beside what it learns: name to value.
+Settings = Mapping[str, Array | float]
+
+
 class ColumnState(NamedTuple):
     """What a step changes: of each cut, what its condition owns; and where training stands.
 
@@ -100,20 +104,20 @@ class ColumnProgram:
         return [(end - done, self.at(done, steps)) for done, end in pairwise([*begin, steps])]
 
     def init(
-        self, whole: dict[str, Variables], settings: Mapping[str, float] | None = None
+        self, whole: dict[str, Variables], settings: Mapping[str, Settings] | None = None
     ) -> ColumnState:
         """The state before the first step.
 
         Args:
           whole: cut label to that condition's whole network.
-          settings: values that the optimizer keeps in its state, such as its learning rate;
-            None leaves those of `tx`.
+          settings: cut label to values that its optimizer keeps in its state, such as a learning
+            rate; where there are none, those of `tx`.
 
         Returns:
           The state; it holds what each condition owns only.
         """
         conditions = {
-            cut.label: _set(self.condition(cut).init(whole[cut.label]), settings)
+            cut.label: _set(self.condition(cut).init(whole[cut.label]), cut, settings)
             for cut in self.cuts
         }
         return ColumnState(
@@ -121,14 +125,14 @@ class ColumnProgram:
         )
 
     def carried_over(
-        self, state: ColumnState, base: Variables, settings: Mapping[str, Array | float]
+        self, state: ColumnState, base: Variables, settings: Mapping[str, Settings]
     ) -> ColumnState:
         """The state at the beginning of these cuts' phase.
 
         Args:
           state: the state at the end of the phase before.
           base: the base network's layers that the phase before read.
-          settings: values that the optimizer keeps in its state; what is set free has them too.
+          settings: as `init` takes them; what is set free has them too.
 
         Returns:
           The state that this program takes. What is set free follows the schedule of the others
@@ -137,7 +141,7 @@ class ColumnProgram:
         conditions = {}
         for cut in self.cuts:
             held = self.condition(cut).carried_over(state.conditions[cut.label], base)
-            held = _set(held, settings)
+            held = _set(held, cut, settings)
             follows = optax.tree.set(held.opt_state, _is_of_a_schedule, count=state.step)
             conditions[cut.label] = held._replace(opt_state=follows)
         return state._replace(conditions=conditions)
@@ -270,11 +274,11 @@ class ColumnProgram:
         return [step(held[0])] if len(group) == 1 else unstack(jax.vmap(step)(stack(held)))
 
 
-def _set(held: ConditionState, settings: Mapping[str, Array | float] | None) -> ConditionState:
-    """A state whose optimizer has these settings."""
-    if not settings:
+def _set(held: ConditionState, cut: Cut, settings: Mapping[str, Settings] | None) -> ConditionState:
+    """A state whose optimizer has the settings of its cut."""
+    if not (settings and settings.get(cut.label)):
         return held
-    values = {name: jnp.asarray(value) for name, value in settings.items()}
+    values = {name: jnp.asarray(value) for name, value in settings[cut.label].items()}
     return held._replace(opt_state=optax.tree.set(held.opt_state, **values))
 
 

@@ -46,6 +46,21 @@ class Workdir:
         """How many networks the run has when it is finished."""
         return self.path / "plan.json"
 
+    @property
+    def rates(self) -> epath.Path:
+        """How networks of the pilot did at each learning rate that was tried."""
+        return self.path / "rates.csv"
+
+    @property
+    def chosen_rates(self) -> epath.Path:
+        """Which of the rates each family of networks has."""
+        return self.path / "rates.json"
+
+    def make(self) -> None:
+        """Make the folders that finished columns are written to."""
+        for name in ("columns", "curves", "bases", "metrics"):
+            (self.path / name).mkdir(parents=True, exist_ok=True)
+
     def column(self, column: Column) -> epath.Path:
         """The results of one finished column."""
         return self.path / "columns" / f"{column.name}.csv"

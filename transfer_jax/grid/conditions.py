@@ -11,6 +11,14 @@ RANDOM_BASE = "random"
 SCRATCH_BASE = "scratch"
 
 
+class Family(StrEnum):
+    """Ways to train that may ask for a learning rate each."""
+
+    SCRATCH = "scratch"
+    FROZEN = "frozen"
+    TUNED = "fine-tuned"
+
+
 class Treatment(StrEnum):
     """The paper's arms; A and B stand for any base and target task."""
 
@@ -159,6 +167,20 @@ class Cut:
         return next((n for n, layer in enumerate(layers) if n != layer), len(layers))
 
     @property
+    def family(self) -> Family:
+        """Whether a layer that is copied is trained, in whatever phase.
+
+        Example:
+          >>> half = Variant("half", (0, 1), (0, 1), (Phase(0.5, ()),))
+          >>> [str(cut.family) for cut in (Cut(2, False), Cut(2, False, half), Cut(0, True))]
+          ['frozen', 'fine-tuned', 'scratch']
+        """
+        if not self.copied:
+            return Family.SCRATCH
+        last = self.variant.phases[-1].frozen if self.variant else self.frozen
+        return Family.TUNED if set(self.copied) - set(last) else Family.FROZEN
+
+    @property
     def set_free(self) -> tuple[tuple[int, ...], ...]:
         """The layers that each phase until now has set free, the first phase left out."""
         phases = self.variant.phases[: self.phase + 1] if self.variant else ()
@@ -206,9 +228,10 @@ class Condition:
       split: name of the split.
       seed: the run's seed.
       base: name of the base network: the task that it was trained on, "random" for an untrained
-        one, or what a plan calls one that it was given; None for a base network itself.
+        one, or what a plan calls one that it was given; None for a base network itself, "scratch"
+        for one that is trained from scratch as long as base and transfer together.
       target: task that is trained on.
-      n: number of transferred layers; 0 for a base network.
+      n: number of transferred layers; 0 for a network trained from scratch.
       fine_tuned: whether the transferred layers are trained on.
       variant: a choice of layers beside the paper's, or None.
       examples: training images of each class of the target, the first ones; None takes all.
@@ -231,6 +254,11 @@ class Condition:
             return f"{self.base or 'base'}{self.target}"
         name = f" {self.variant.name}" if self.variant else ""
         return f"{self.base}{self.n}{self.target}{'+' if self.fine_tuned else ''}{name}"
+
+    @property
+    def begins_as(self) -> str:
+        """What its fresh network is drawn as: scratch begins as the base network of its task."""
+        return f"base{self.target}" if self.base == SCRATCH_BASE else self.label
 
     @property
     def treatment(self) -> Treatment:
@@ -262,6 +290,31 @@ class Column:
         """A name fit for a file: `distant.seed0.A-B`, `distant.seed0.A-B.first100`."""
         first = "" if self.examples is None else f".first{self.examples}"
         return f"{self.split}.seed{self.seed}.{self.base or 'base'}-{self.target}{first}"
+
+    @property
+    def copies(self) -> bool:
+        """Whether its conditions copy layers: not those of networks trained from scratch."""
+        return self.base not in (None, SCRATCH_BASE)
+
+    @property
+    def trainings(self) -> int:
+        """How many trainings' steps it has: scratch those of base and transfer together."""
+        return 2 if self.base == SCRATCH_BASE else 1
+
+    def steps(self, training: int) -> int:
+        """Its training steps.
+
+        Args:
+          training: steps of one training: of a base network, or of a condition.
+
+        Returns:
+          The number.
+
+        Example:
+          >>> Column("halves", 0, SCRATCH_BASE, "A", ()).steps(300)
+          600
+        """
+        return training * self.trainings
 
     @property
     def conditions(self) -> tuple[Condition, ...]:

@@ -2,7 +2,15 @@
 
 from collections.abc import Collection, Iterable, Sequence
 
-from transfer_jax.grid.conditions import RANDOM_BASE, Column, Condition, Cut, Treatment, Variant
+from transfer_jax.grid.conditions import (
+    RANDOM_BASE,
+    SCRATCH_BASE,
+    Column,
+    Condition,
+    Cut,
+    Treatment,
+    Variant,
+)
 from transfer_jax.grid.schedules import scheduled
 
 PAPER = (
@@ -34,7 +42,8 @@ def condition_grid(
       splits: names of the splits.
       cuts: the values of n; empty for all of 1 ... N-1.
       treatments: the arms to train, by name; "random" is the control whose first n layers are
-        random and frozen. Base networks come by themselves.
+        random and frozen, "scratch" the one that copies nothing and is trained as long as base
+        and transfer together. Base networks come by themselves.
       examples: numbers of training images of each class of the target; None takes all.
       preserved: for each k here, add conditions that also copy k layers above the n frozen ones
         and train these.
@@ -66,7 +75,11 @@ def condition_grid(
     if len(set(labels)) < len(labels):
         twice = next(label for label in labels if labels.count(label) > 1)
         raise ValueError(f"two choices of layers are called '{twice}'; give each a name of its own")
-    cuts_of = {**dict.fromkeys(tasks, paper + others), RANDOM_BASE: frozen}
+    cuts_of = {
+        **dict.fromkeys(tasks, paper + others),
+        RANDOM_BASE: frozen,
+        SCRATCH_BASE: [Cut(0, True)],
+    }
     grid = [
         Condition(split, seed, base, target, cut.n, cut.fine_tuned, cut.variant, k)
         for split in splits
@@ -93,7 +106,7 @@ def _cut_values(num_layers: int, cuts: Sequence[int]) -> tuple[int, ...]:
 
 
 def _treatments(names: Sequence[str]) -> set[str]:
-    known = [t.value for t in Treatment if t not in (Treatment.BASE, Treatment.SCRATCH)]
+    known = [t.value for t in Treatment if t != Treatment.BASE]
     for name in names:
         if name not in known:
             raise ValueError(f"no treatment '{name}'; treatments: {', '.join(known)}")

@@ -1,6 +1,7 @@
 """What a plan will cost: networks, multiply-adds, memory and time, before anything is trained."""
 
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import jax
@@ -14,8 +15,10 @@ from transfer_jax.engine.loop import CompiledProgram
 from transfer_jax.engine.mesh import COLUMN, DATA, place, replicate
 from transfer_jax.engine.step import ColumnProgram, ColumnState
 from transfer_jax.grid.conditions import Column
+from transfer_jax.grid.grid import columns
 from transfer_jax.models.layered import Variables
 from transfer_jax.plan.initialisers import initialiser
+from transfer_jax.plan.pilot import PILOT_WAVES, pilot_plans
 from transfer_jax.plan.plan import Plan, by_program, plan_mesh
 
 TIMED_STEPS = 30
@@ -31,6 +34,7 @@ class ProgramCost:
       networks: number of networks.
       parameters: trained parameters, all networks together.
       multiply_adds: of one training step of all columns; the mean where there are phases.
+      steps: training steps of each.
       memory: bytes on a device while one of these columns is trained: images, parameters,
         optimizer state, activations and their gradients.
       compile_seconds: estimate for compiling the program.
@@ -42,6 +46,7 @@ class ProgramCost:
     networks: int
     parameters: int
     multiply_adds: int
+    steps: int
     memory: int
     compile_seconds: float
     seconds: float
@@ -65,12 +70,16 @@ def estimate(plan: Plan, rate: Rate | None = None) -> list[ProgramCost]:
       One entry a program, in the order in which they run.
     """
     rate = rate or measure_rate(plan)
-    costs = []
-    for wave, found in plan.waves():
-        for cuts, group in by_program(found):
-            program = plan.program(cuts)
-            costs.append(_program_cost(plan, wave, program, group, rate))
-    return costs
+    pilot = [(wave, group) for wave, found in _pilot_waves(plan) for group in by_program(found)]
+    own = [(wave, group) for wave, found in plan.waves() for group in by_program(found)]
+    return [_program_cost(plan, wave, group, rate) for wave, group in [*pilot, *own]]
+
+
+def _pilot_waves(plan: Plan) -> Iterator[tuple[str, list[Column]]]:
+    """The waves of the pilot, at all rates together."""
+    trials = pilot_plans(plan).values()
+    yield PILOT_WAVES[0], [column for trial in trials for column in columns(trial.bases)]
+    yield PILOT_WAVES[1], [column for trial in trials for column in columns(trial.grid)]
 
 
 def measure_rate(plan: Plan) -> Rate:
@@ -79,10 +88,11 @@ def measure_rate(plan: Plan) -> Rate:
     Returns:
       The machine's rate.
     """
-    every = [column for _, wave in plan.waves() for column in wave]
-    column = max(every, key=lambda column: len(column.cuts))
-    group = [other for other in every if other.cuts == column.cuts]
-    compiled = CompiledProgram(plan.program(column.cuts), plan_mesh(plan, group))
+    groups = [group for _, wave in plan.waves() for group in by_program(wave)]
+    group = max(groups, key=lambda group: len(group[0].cuts))
+    column = group[0]
+    program = plan.program(column.cuts, column.trainings)
+    compiled = CompiledProgram(program, plan_mesh(plan, group))
     start = _untrained_start(plan, compiled.program, column)
     images = replicate(on_device(plan.recipe.images), compiled.mesh)
     state = place([compiled.program.init(start.networks)], compiled.mesh)
@@ -113,12 +123,13 @@ def step_multiply_adds(plan: Plan, program: ColumnProgram) -> int:
 
 
 def step_shapes(
-    plan: Plan, program: ColumnProgram
+    plan: Plan, program: ColumnProgram, trainings: int = 1
 ) -> tuple[ColumnState, Variables, Images, ColumnInputs]:
     """Shapes of what a training step of a column takes.
 
     Args:
       program: the column's program.
+      trainings: the column's.
 
     Returns:
       (state, base, images, inputs), of `jax.ShapeDtypeStruct`.
@@ -127,26 +138,29 @@ def step_shapes(
     state = jax.eval_shape(program.init, {cut.label: whole for cut in program.cuts})
     base = {name: whole[name] for name in program.base_layers}
     images = shapes_of_images(plan.recipe.images, plan.recipe.batch_size)
-    return state, base, images, input_shapes(plan.recipe)
+    return state, base, images, input_shapes(plan.recipe, trainings)
 
 
-def _program_cost(
-    plan: Plan, wave: str, program: ColumnProgram, group: list[Column], rate: Rate
-) -> ProgramCost:
-    phases, steps = program.phases(plan.recipe.steps), plan.recipe.steps
+def _program_cost(plan: Plan, wave: str, group: list[Column], rate: Rate) -> ProgramCost:
+    column, is_pilot = group[0], wave in PILOT_WAVES
+    program = plan.program(column.cuts, column.trainings)
+    steps = column.steps(plan.recipe.steps)
+    phases = program.phases(steps)
     training = sum(count * step_multiply_adds(plan, phase) for count, phase in phases)
     # What is trained in the end takes the most.
     program = phases[-1][1]
-    state, base, images, inputs = step_shapes(plan, program)
+    state, base, images, inputs = step_shapes(plan, program, column.trainings)
     counts = jax.eval_shape(program.no_counts)
     batch = shapes_of_images(plan.recipe.images, plan.recipe.test_batch_size)
     test = multiply_adds(program.evaluate, counts, state.conditions, base, batch, inputs)
-    every = plan.config.test_every
+    every = 0 if is_pilot else plan.config.test_every
     tests = -(-steps // every) if every else 1
-    evaluated = inputs.validation_batches.shape[0] + inputs.test_batches.shape[0]
+    evaluated = inputs.validation_batches.shape[0]
+    evaluated += 0 if is_pilot else inputs.test_batches.shape[0]
     per_column = training + tests * test * evaluated
     mesh = plan_mesh(plan, group)
     in_turn = -(-len(group) // mesh.shape[COLUMN])
+    compiled = 2 * rate.compile_seconds * len(program.cuts) * len(phases)
     names = plan.network.layer_names
     trained = [
         state.conditions[cut.label].params[name]
@@ -160,8 +174,10 @@ def _program_cost(
         networks=len(group) * len(program.cuts),
         parameters=len(group) * sum(leaf.size for leaf in jax.tree.leaves(trained)),
         multiply_adds=len(group) * training // steps,
+        steps=steps,
         memory=tree_bytes((images, state, base, inputs)) + _activation_bytes(plan, program),
-        compile_seconds=2 * rate.compile_seconds * len(program.cuts) * len(phases),
+        # The programs of a pilot are those of the grid.
+        compile_seconds=(not is_pilot) * compiled,
         seconds=in_turn * per_column / mesh.shape[DATA] / rate.multiply_adds,
     )
 

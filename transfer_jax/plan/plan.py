@@ -58,32 +58,38 @@ class Plan:
         return self.bases + self.grid
 
     def waves(self) -> Iterator[tuple[str, list[Column]]]:
-        """The waves in order: the base networks, then the conditions."""
-        yield "base networks", columns(self.bases)
-        yield "conditions", columns(self.grid)
+        """The waves in order: the base networks, then the conditions, then scratch.
 
-    def program_key(self, cuts: tuple[Cut, ...]) -> Hashable:
+        A wave may have no columns.
+        """
+        others = columns(self.grid)
+        yield "base networks", columns(self.bases)
+        yield "conditions", [column for column in others if column.copies]
+        yield "scratch", [column for column in others if not column.copies]
+
+    def program_key(self, cuts: tuple[Cut, ...], trainings: int = 1) -> Hashable:
         """What columns must have in common to share a compiled program.
 
         Args:
           cuts: the cuts of a column.
+          trainings: the column's.
 
         Returns:
-          The cuts, and all of the config but what a column's own arrays hold.
+          Both, and all of the config but what a column's own arrays hold.
         """
         held = [(f.name, f.value) for f in flat(self.config) if f.affects in PROGRAMS]
         sizes = (self.recipe.validation_examples, self.recipe.test_examples)
-        return (cuts, largest_task(self.splits), *sizes, *held)
+        return (cuts, trainings, largest_task(self.splits), *sizes, *held)
 
-    def program(self, cuts: tuple[Cut, ...]) -> ColumnProgram:
-        """The computation that columns with these cuts share."""
+    def program(self, cuts: tuple[Cut, ...], trainings: int = 1) -> ColumnProgram:
+        """The computation that columns with these cuts share, and as many trainings' steps."""
         config, network = self.config, self.network
         if config.precision != "float32":
             network = InPrecision(network, config.precision)
         return ColumnProgram(
             network,
             cuts,
-            make_optimizer(config.optimizer, config.steps),
+            make_optimizer(config.optimizer, config.steps, trainings),
             mirror=config.data.mirror,
             shift=config.data.shift,
             crop=config.data.crop,
@@ -92,23 +98,23 @@ class Plan:
         )
 
 
-def by_program(wave: list[Column]) -> list[tuple[tuple[Cut, ...], list[Column]]]:
-    """The columns of a wave, grouped by the cuts that they share.
+def by_program(wave: list[Column]) -> list[list[Column]]:
+    """The columns of a wave, grouped by what they share: cuts and number of steps.
 
     Args:
       wave: columns.
 
     Returns:
-      (cuts, columns) pairs: one compiled program each.
+      The groups: one compiled program each.
 
     Example:
-      >>> [len(group) for _, group in by_program(columns(condition_grid(3)))]
+      >>> [len(group) for group in by_program(columns(condition_grid(3)))]
       [4]
     """
-    groups: dict[tuple[Cut, ...], list[Column]] = {}
+    groups: dict[tuple[tuple[Cut, ...], int], list[Column]] = {}
     for column in wave:
-        groups.setdefault(column.cuts, []).append(column)
-    return list(groups.items())
+        groups.setdefault((column.cuts, column.trainings), []).append(column)
+    return list(groups.values())
 
 
 def plan_mesh(plan: Plan, group: Sequence[object]) -> Mesh:
@@ -139,7 +145,7 @@ def check_devices(plan: Plan) -> None:
         raise ConfigError(
             f"controls holds '{own[0]}', which is trained by one process alone; start one"
         )
-    groups = [group for _, wave in plan.waves() for _, group in by_program(wave)]
+    groups = [group for _, wave in plan.waves() for group in by_program(wave)]
     meshes = [plan_mesh(plan, group) for group in groups]
     largest = max(range(len(groups)), key=lambda i: len(groups[i]))
     check_processes(len(groups[largest]), meshes[largest])

@@ -8,6 +8,7 @@ from transfer_jax.engine.columns import Recipe, validation_examples
 from transfer_jax.grid.conditions import Split, Task
 from transfer_jax.plan.components import build_images, build_splits
 from transfer_jax.plan.fields import ConfigError
+from transfer_jax.plan.optimizer_fields import rates_of
 from transfer_jax.plan.schema import Config
 
 
@@ -76,6 +77,14 @@ def make_recipe(config: Config, images: ImageSet, splits: dict[str, Split]) -> R
                 f"batch_size is {config.batch_size}, but task {task.name} has {count} training "
                 f"examples; allowed: up to {count}"
             )
+    validation = [len(validation_examples(images, task)) for task in tasks]
+    if len(rates_of(config.optimizer)) > 1 and not all(validation):
+        odd = tasks[validation.index(0)]
+        raise ConfigError(
+            f"optimizer.rates holds {len(rates_of(config.optimizer))} rates, but task {odd.name} "
+            f"has no validation images to choose by; data.validation_share is "
+            f"{config.data.validation_share}: a larger one holds some out; or name one rate"
+        )
     return Recipe(
         images=images,
         train_per_class=config.data.train_per_class or None,
@@ -88,7 +97,7 @@ def make_recipe(config: Config, images: ImageSet, splits: dict[str, Split]) -> R
         mean=config.data.mean,
         scale=config.data.scale,
         crop=crop,
-        validation_examples=max(len(validation_examples(images, task)) for task in tasks),
+        validation_examples=max(validation),
     )
 
 

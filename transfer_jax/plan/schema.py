@@ -21,7 +21,7 @@ STATE, CONDITIONS = Affects.STATE, Affects.CONDITIONS
 MOST_LAYERS = 1000
 # Of images that are drawn before training begins: their table fills 1 GiB then.
 MOST_DRAWN = 2**28
-TREATMENTS = tuple(t.value for t in Treatment if t not in (Treatment.BASE, Treatment.SCRATCH))
+TREATMENTS = tuple(t.value for t in Treatment if t != Treatment.BASE)
 # Splits by rule, which every dataset has.
 # One spelling each: random-1 and random-01 would be taken for two splits.
 RANDOM_SPLIT, WHOLE = r"random-(0|[1-9][0-9]{0,8})", "whole"
@@ -173,8 +173,9 @@ class Config:
         distinct=True, affects=COLUMNS,
     )  # fmt: skip
     treatments: tuple[str, ...] = setting(
-        TREATMENTS, "what is trained beside base networks", choices=TREATMENTS, distinct=True,
-        affects=COLUMNS,
+        TREATMENTS, "what is trained beside base networks; scratch: nothing is transferred, and "
+        "trained for as many steps as base and transfer together",
+        choices=TREATMENTS, distinct=True, affects=COLUMNS,
     )  # fmt: skip
     examples: tuple[int, ...] = setting(
         (0,), "training images of each class of the target, the first ones; 0: all",
@@ -222,7 +223,9 @@ class Config:
     control_examples: int = setting(
         500, "images that networks are looked at with", low=1, high=10**6, affects=COLUMNS
     )
-    steps: int = setting(300, "training steps of each network", low=1, high=10**8)
+    steps: int = setting(
+        300, "training steps of each network; of scratch twice as many", low=1, high=10**8
+    )
     batch_size: int = setting(32, "images of a training batch", low=1, high=10**6)
     test_batch_size: int = setting(250, "images of a test batch", low=1, high=10**6)
     bases: str = setting(
@@ -264,8 +267,10 @@ def check_together(config: Config) -> None:
     first, last = config.profile_steps
     if (first, last) != (0, 0) and not 0 < first < last:
         raise ConfigError(f"profile_steps is {config.profile_steps}; such as (40, 60)")
-    if not config.data.stream and steps * config.batch_size > MOST_DRAWN:
+    twice = Treatment.SCRATCH in config.treatments
+    if not config.data.stream and (1 + twice) * steps * config.batch_size > MOST_DRAWN:
+        scratch = ", twice as many from scratch" if twice else ""
         raise ConfigError(
-            f"steps is {steps} and batch_size {config.batch_size}; allowed: up to {MOST_DRAWN} "
-            "images in all, or data.stream=True"
+            f"steps is {steps}{scratch}, and batch_size {config.batch_size}; allowed: up to "
+            f"{MOST_DRAWN} images in all, or data.stream=True"
         )

@@ -8,7 +8,7 @@ import jax
 from transfer_jax.engine.columns import Init, Normalisation, Recipe, task_normalisation
 from transfer_jax.folder.checkpoints import restore, save
 from transfer_jax.folder.workdir import Workdir
-from transfer_jax.grid.conditions import RANDOM_BASE, Condition, Split, Task
+from transfer_jax.grid.conditions import RANDOM_BASE, SCRATCH_BASE, Condition, Split, Task
 from transfer_jax.grid.grid import base_condition
 from transfer_jax.grid.keys import key_for
 from transfer_jax.models.layered import Variables, as_stored, from_stored
@@ -18,7 +18,7 @@ from transfer_jax.plan.plan import Plan
 
 @dataclass(frozen=True)
 class NoBase:
-    """That of base networks, which copy nothing."""
+    """That of networks trained from scratch, which copy nothing."""
 
     classes = None
 
@@ -91,7 +91,8 @@ def bases_of(plan: Plan, folder: Workdir, split: Split, init: Init) -> Mapping[s
       What a condition calls its base, to the base.
     """
     trained = {task.name: TrainedBase(split.name, task, folder, init) for task in split.tasks}
-    return {None: NoBase(), RANDOM_BASE: RandomBase(split.name, init), **trained, **plan.given}
+    none = {None: NoBase(), SCRATCH_BASE: NoBase()}
+    return {**none, RANDOM_BASE: RandomBase(split.name, init), **trained, **plan.given}
 
 
 def save_base(folder: Workdir, base: Condition, network: Variables) -> None:

@@ -36,8 +36,7 @@ def claim(folder: Workdir, config: Config, images: ImageSet) -> None:
             )
         return
     try:
-        for name in ("columns", "curves", "bases", "metrics"):
-            (folder.path / name).mkdir(parents=True, exist_ok=True)
+        folder.make()
         write_json(folder.versions, versions() | own_code(config))
         write_json(folder.data, identity(images))
         # Last: a folder that holds it is this run's, and says of which images.

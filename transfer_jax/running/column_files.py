@@ -41,12 +41,13 @@ def keep_tests(run: Run, column: Column, start: ColumnStart, outcome: ColumnOutc
     """
     folder, images, inputs = run.folder, run.plan.recipe.images, start.inputs
     test, validation = _examples(inputs.test_batches), _examples(inputs.validation_batches)
-    where = folder.correct(column)
-    write_correctness(where, column, outcome.right, test, images.is_test)
     if len(validation):
         where, right = folder.validated(column), outcome.validation_right
         write_correctness(where, column, right, validation, images.is_validation)
-    write_curves(folder.curves(column), column, outcome.steps, outcome.test)
+    if run.tests:
+        where = folder.correct(column)
+        write_correctness(where, column, outcome.right, test, images.is_test)
+        write_curves(folder.curves(column), column, outcome.steps, outcome.test)
 
 
 def _examples(batches: Int[Array | np.ndarray, "batch example"]) -> Int[np.ndarray, " example"]:
@@ -66,7 +67,7 @@ def keep_results(run: Run, column: Column, outcome: ColumnOutcome) -> None:
         outcome.top1,
         outcome.loss,
         outcome.diverged,
-        run.plan.recipe.steps,
+        column.steps(run.plan.recipe.steps),
         validation=outcome.validation[-1] if run.plan.recipe.validation_examples else None,
         best10=mean_of_best(outcome.test),
     )

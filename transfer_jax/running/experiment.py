@@ -24,7 +24,6 @@ from transfer_jax.running.claim import began_with, claim
 from transfer_jax.running.report_images import keep_split_images
 from transfer_jax.running.run import Run
 from transfer_jax.running.stopping import StopRequest
-from transfer_jax.running.taken_bases import take_bases
 from transfer_jax.running.training import train
 
 if TYPE_CHECKING:
@@ -174,11 +173,12 @@ def _begin(own: Run, say: Callable[[str], None]) -> None:
     """Make a folder the run's, with all that training needs to find in it."""
     plan, folder = own.plan, own.folder
     claim(folder, plan.config, plan.recipe.images)
+    for trial in own.pilot.runs.values():
+        trial.folder.make()
     write_json(folder.plan, {"networks": len(plan.networks)})
     if begun := began_with(folder, plan.config):
         say(f"{folder.path} was begun with {begun}")
     keep_split_images(folder.split_images, plan.splits, plan.recipe.images)
-    take_bases(own, say)
 
 
 def _write_results(own: Run) -> "Evidence":

@@ -72,6 +72,11 @@ class RunProgress:
         self.bar.update(self.task, description=column, advance=steps_done)
         self._write("training")
 
+    def expect(self, steps: int) -> None:
+        """Say how many steps are left, where that is not what was said."""
+        self.total = self.done + steps
+        self.bar.update(self.task, total=self.total)
+
     def diverged(self, condition: Condition) -> None:
         """Note a condition whose loss is not finite."""
         name = f"{condition.split}.seed{condition.seed} {condition.label}"

@@ -1,6 +1,7 @@
 """A run: what its columns start from, where they stand, and whether it is finished."""
 
-from collections.abc import Mapping
+import functools
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -17,15 +18,16 @@ from transfer_jax.engine.columns import (
 )
 from transfer_jax.folder.results import ResultRow, check_complete, read_rows
 from transfer_jax.folder.workdir import Workdir
-from transfer_jax.grid.conditions import Column
+from transfer_jax.grid.conditions import Column, Family
 from transfer_jax.plan.base import Base
 from transfer_jax.plan.differences import fingerprint
 from transfer_jax.plan.initialisers import Initialisers
-from transfer_jax.plan.optimizer_fields import in_state
+from transfer_jax.plan.optimizer_fields import in_state, rates_of
 from transfer_jax.plan.plan import Plan
 from transfer_jax.running.bases import bases_of
 from transfer_jax.running.claim import claim
 from transfer_jax.running.column_checkpoints import ColumnCheckpoints
+from transfer_jax.running.pilot import Pilot
 
 if TYPE_CHECKING:
     from transfer_jax.analysis.evidence import Evidence
@@ -39,11 +41,25 @@ class Run:
       plan: the plan.
       folder: the folder.
       initialisers: those of all runs that are trained together, so that each is compiled once.
+      tests: whether networks are judged by test images, too; those of a pilot never are.
+      donors: gives the folder that conditions copy base networks from; None: the run's own.
     """
 
     plan: Plan
     folder: Workdir
     initialisers: Initialisers = field(default_factory=Initialisers)
+    tests: bool = True
+    donors: Callable[[], Workdir] | None = None
+
+    @functools.cached_property
+    def pilot(self) -> Pilot:
+        """What chooses its learning rates."""
+        return Pilot(self)
+
+    def rate(self, family: Family) -> float:
+        """What the learning rate of a family of networks is multiplied by."""
+        first, *others = rates_of(self.plan.config.optimizer)
+        return self.pilot.rate(family) if others else first
 
     @property
     def init(self) -> Init:
@@ -77,7 +93,8 @@ class Run:
 
     def bases(self, split: str) -> Mapping[str | None, Base]:
         """The base networks that conditions of a split copy from, by what they call them."""
-        return bases_of(self.plan, self.folder, self.plan.splits[split], self.init)
+        folder = self.donors() if self.donors else self.folder
+        return bases_of(self.plan, folder, self.plan.splits[split], self.init)
 
     def start(self, column: Column) -> ColumnStart:
         """What a column starts from at its first step."""
@@ -85,12 +102,16 @@ class Run:
         base = self.bases(column.split)[column.base]
         variables = base.variables(column.seed)
         where = (column, plan.splits[column.split], plan.recipe)
+        inputs = column_inputs(*where, base.mean(plan.recipe))
+        if not self.tests:
+            inputs = inputs._replace(test_batches=np.full_like(inputs.test_batches, -1))
+        optimizer = plan.config.optimizer
         return ColumnStart(
             networks=initial_networks(column, plan.network.layer_names, self.init, variables),
             base=variables,
-            inputs=column_inputs(*where, base.mean(plan.recipe)),
+            inputs=inputs,
             order=column_order(*where),
-            settings=in_state(plan.config.optimizer),
+            settings={c.label: in_state(optimizer, self.rate(c.family)) for c in column.cuts},
         )
 
     def rows(self) -> list[ResultRow]:
@@ -123,6 +144,11 @@ class RunColumn(NamedTuple):
 
     run: Run
     column: Column
+
+    @property
+    def steps(self) -> int:
+        """Its training steps."""
+        return self.column.steps(self.run.plan.recipe.steps)
 
     @property
     def is_finished(self) -> bool:

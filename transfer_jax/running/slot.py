@@ -9,7 +9,6 @@ from transfer_jax.engine.loop import ColumnOutcome, CompiledProgram
 from transfer_jax.engine.processes import first_alone
 from transfer_jax.engine.step import ColumnState
 from transfer_jax.folder.control_results import ControlRow, write_controls
-from transfer_jax.grid.conditions import SCRATCH_BASE
 from transfer_jax.models.layered import Variables
 from transfer_jax.running.column_checkpoints import ColumnCheckpoints, DamagedCheckpoint
 from transfer_jax.running.column_files import keep_networks, keep_results, keep_tests
@@ -39,6 +38,7 @@ class Slot:
         self, wave: str, own: Sequence[RunColumn], compiled: CompiledProgram, session: Session
     ) -> None:
         self.compiled, self.session, self.plan = compiled, session, own[0].run.plan
+        self.steps, self.tests = own[0].steps, own[0].run.tests
         self.columns = self._prepare(wave, own)
 
     def _prepare(self, wave: str, own: Sequence[RunColumn]) -> list[ColumnInTraining]:
@@ -76,7 +76,7 @@ class Slot:
 
     def _fresh_state(self, own: RunColumn, step: int) -> ColumnState:
         """Shapes of the state at a step: it is that of the step's phase."""
-        program = self.compiled.program.at(step, self.plan.recipe.steps)
+        program = self.compiled.program.at(step, self.steps)
 
         def state() -> ColumnState:
             fresh = own.run.init(jax.random.key(0))
@@ -90,7 +90,7 @@ class Slot:
         Returns:
           One outcome a column.
         """
-        session, config, steps = self.session, self.plan.config, self.plan.recipe.steps
+        session, config, steps = self.session, self.plan.config, self.steps
         starts = [own.start for own in self.columns]
         watch = SlotWatch(self.columns, config.checkpoint, self.done, steps, session)
         try:
@@ -100,7 +100,7 @@ class Slot:
                 steps,
                 session.profiled.around(watch),
                 log_every=min(config.logs.every, config.checkpoint.steps or steps),
-                test_every=config.test_every,
+                test_every=config.test_every if self.tests else 0,
                 extra_pauses=session.profiled.steps,
             )
         finally:
@@ -129,7 +129,7 @@ class Slot:
 
     def _keep_controls(self, own: ColumnInTraining, outcome: ColumnOutcome) -> None:
         named = own.run.plan.config.controls
-        if own.column.base not in (None, SCRATCH_BASE) and named:
+        if own.column.copies and named:
             assert outcome.networks is not None
             self.session.progress.say(f"measuring {', '.join(named)} of {own.column.name}")
             write_controls(

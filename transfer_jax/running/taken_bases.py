@@ -4,10 +4,11 @@ from collections.abc import Callable
 
 from transfer_jax.data.identity import identity, identity_differences
 from transfer_jax.folder.places import place
+from transfer_jax.folder.rates import read_chosen
 from transfer_jax.folder.results import read_rows, write_rows
 from transfer_jax.folder.whole_file import read_json, write_whole
 from transfer_jax.folder.workdir import Workdir
-from transfer_jax.grid.conditions import Column
+from transfer_jax.grid.conditions import Column, Family
 from transfer_jax.plan.differences import differences
 from transfer_jax.plan.fields import Affects, ConfigError
 from transfer_jax.running.bases import restore_base, save_base
@@ -43,6 +44,12 @@ def take_bases(run: Run, say: Callable[[str], None]) -> None:
         raise ConfigError(f"the base networks of {other.path} are others: {'; '.join(odd)}")
     if odd := identity_differences(read_json(other.data), identity(plan.recipe.images)):
         raise ConfigError(f"the base networks of {other.path} saw other images: {'; '.join(odd)}")
+    own, theirs = run.rate(Family.SCRATCH), read_chosen(other.chosen_rates)
+    if theirs.get(Family.SCRATCH, own) != own:
+        raise ConfigError(
+            f"the base networks of {other.path} are others: their rate of optimizer.rates is "
+            f"{theirs[Family.SCRATCH]:g}, that chosen here {own:g}"
+        )
     wave = next(columns for _, columns in plan.waves())
     wanted = [column for column in wave if not run.has_finished(column)]
     taken = [column for column in wanted if other.column(column).exists()]

@@ -1,25 +1,31 @@
 """Trains what is left of one or several runs: wave by wave, slot by slot, from checkpoints."""
 
 import contextlib
-from collections.abc import Callable, Hashable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 
 from etils import epath
 from rich.console import Console
 
-from transfer_jax.engine.loop import CompiledProgram
 from transfer_jax.engine.mesh import slots
 from transfer_jax.engine.processes import all_meet, is_first
+from transfer_jax.plan.pilot import PILOT_WAVES
 from transfer_jax.plan.plan import plan_mesh
 from transfer_jax.running.controls.column import ColumnControls
 from transfer_jax.running.feeds import Feeds
 from transfer_jax.running.logs import Writers
 from transfer_jax.running.profiling import Profiled
+from transfer_jax.running.programs import Programs
 from transfer_jax.running.progress import RunProgress
+from transfer_jax.running.rates import keep_rates
 from transfer_jax.running.run import Run, RunColumn
 from transfer_jax.running.session import Session
 from transfer_jax.running.slot import Slot
 from transfer_jax.running.stopping import StopRequest
+from transfer_jax.running.taken_bases import take_bases
 from transfer_jax.running.watch import stop_if_asked, stop_measuring_if_asked
+
+# Its name, and its columns.
+Wave = tuple[str, list[RunColumn]]
 
 
 def train(
@@ -44,35 +50,67 @@ def train(
       Stopped: the process was asked to stop, and did.
       LockError: a folder is another process's.
     """
-    with all_meet("the list of columns"):
-        todo = {own for _, wave in _waves(runs) for own in wave if not own.is_finished}
-    total = sum(own.run.plan.recipe.steps for own in todo)
+    pilots, waves = _pilot_waves(runs), _waves(runs)
+    todo = _todo([*pilots, *waves])
     with (
         _closing(_writers(runs)) as writers,
-        RunProgress(total, console, progress_files) as progress,
+        RunProgress(_steps(todo), console, progress_files) as progress,
     ):
         session = _session(runs, progress, stop, still_ours, writers)
-        for name, wave in _waves(runs):
-            for group in _by_program(wave):
-                _train_group(name, group, todo, session)
-    _clear_checkpoints(runs)
+        _train_waves(pilots, todo, session)
+        with all_meet("learning rates and base networks of others") as first:
+            for run in runs if first else ():
+                keep_rates(run, progress.say)
+                take_bases(run, progress.say)
+        todo = _todo(waves)
+        progress.expect(_steps(todo))
+        _train_waves(waves, todo, session)
+    _clear_checkpoints([*runs, *(own for run in runs for own in run.pilot.runs.values())])
 
 
-def _waves(runs: Sequence[Run]) -> Iterator[tuple[str, list[RunColumn]]]:
+def _todo(waves: Sequence[Wave]) -> set[RunColumn]:
+    """The columns that are not finished."""
+    with all_meet("the list of columns"):
+        return {own for _, wave in waves for own in wave if not own.is_finished}
+
+
+def _steps(columns: Iterable[RunColumn]) -> int:
+    return sum(own.steps for own in columns)
+
+
+def _train_waves(waves: Sequence[Wave], todo: set[RunColumn], session: Session) -> None:
+    """Train what is left of some waves."""
+    for name, wave in waves:
+        for group in _by_program(wave):
+            _train_group(name, group, todo, session)
+
+
+def _pilot_waves(runs: Sequence[Run]) -> list[Wave]:
+    """The waves of all runs' pilots side by side; without columns where nothing is chosen."""
+    each = zip(*(run.pilot.waves() for run in runs), strict=True)
+    return [
+        (name, [RunColumn(*own) for wave in waves for own in wave])
+        for name, waves in zip(PILOT_WAVES, each, strict=True)
+    ]
+
+
+def _waves(runs: Sequence[Run]) -> list[Wave]:
     """The waves of all runs side by side."""
-    for waves in zip(*(run.plan.waves() for run in runs), strict=True):
-        columns = [
-            RunColumn(run, column)
-            for run, (_, wave) in zip(runs, waves, strict=True)
-            for column in wave
-        ]
-        yield waves[0][0], columns
+    each = zip(*(run.plan.waves() for run in runs), strict=True)
+    return [
+        (
+            waves[0][0],
+            [RunColumn(run, c) for run, (_, wave) in zip(runs, waves, strict=True) for c in wave],
+        )
+        for waves in each
+    ]
 
 
 def _by_program(wave: Sequence[RunColumn]) -> list[list[RunColumn]]:
     groups: dict[Hashable, list[RunColumn]] = {}
     for own in wave:
-        groups.setdefault(own.run.plan.program_key(own.column.cuts), []).append(own)
+        key = own.run.plan.program_key(own.column.cuts, own.column.trainings)
+        groups.setdefault(key, []).append(own)
     return list(groups.values())
 
 
@@ -80,11 +118,11 @@ def _train_group(
     wave: str, group: Sequence[RunColumn], todo: set[RunColumn], session: Session
 ) -> None:
     """Train the columns that share a program, which is compiled once."""
-    plan, cuts = group[0].run.plan, group[0].column.cuts
+    plan, column = group[0].run.plan, group[0].column
     # The mesh is that of the whole group, so that a run which goes on after a stop divides its
     # batches as if it had never stopped.
     mesh = plan_mesh(plan, group)
-    compiled = CompiledProgram(plan.program(cuts), mesh)
+    compiled = session.programs.of(plan, column, mesh)
     for columns in slots([own for own in group if own in todo], mesh):
         stop_if_asked(session.stop)
         slot = Slot(wave, columns, compiled, session)
@@ -104,6 +142,7 @@ def _session(
         stop,
         still_ours,
         feeds,
+        Programs(),
         ColumnControls(feeds, lambda _: stop_measuring_if_asked(stop)),
         Profiled(first.folder.path / "profile", first.plan.config.profile_steps),
         writers,

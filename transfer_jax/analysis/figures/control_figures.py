@@ -18,7 +18,7 @@ from transfer_jax.analysis.figures.drawing import (
     panels,
     tidy,
 )
-from transfer_jax.analysis.statistics.contrasts import Estimate, over
+from transfer_jax.analysis.statistics.inference import Estimate, over_units
 from transfer_jax.analysis.tables import Table
 from transfer_jax.folder.control_results import (
     BARRIER,
@@ -37,6 +37,8 @@ Profile = dict[str, float]
 BASE = "base"
 NAMES = {LEEP: "LEEP", LOGME: "LogME"}
 ENOUGH = 3
+# A number, and the split and seed that it is of.
+Placed = tuple[tuple[str, int], float]
 
 
 def control_figures(rows: Sequence[ControlRow], networks: Sequence[ResultRow]) -> dict[str, Figure]:
@@ -177,7 +179,9 @@ def _scores(rows: Sequence[ControlRow], networks: Sequence[ResultRow]) -> Figure
         axis.set_xlabel(f"{NAMES[name]}, nats")
         taus = _taus(mine, measured)
         if taus:
-            axis.set_title(f"{NAMES[name]}: Kendall's τ over cuts {_told(over(taus))}", fontsize=12)
+            axis.set_title(
+                f"{NAMES[name]}: Kendall's τ over cuts {_told(over_units(taus))}", fontsize=12
+            )
         tidy(axis)
     return figure
 
@@ -189,16 +193,16 @@ def _stitching_table(rows: Sequence[ControlRow], networks: Sequence[ResultRow]) 
         for r in networks
         if r.treatment == Treatment.BASE and not r.examples
     }
-    lost: dict[tuple[str, int], dict[str, list[float]]] = defaultdict(lambda: defaultdict(list))
+    lost: dict[tuple[str, int], dict[str, list[Placed]]] = defaultdict(lambda: defaultdict(list))
     frozen = _measured(networks)
     for row in rows:
         place = (row.split, row.seed, row.target)
         if row.control != STITCHING or place not in base:
             continue
         name = "trained" if row.at > 0 else "untrained"
-        lost[row.split, row.n][name].append(row.value - base[place])
+        lost[row.split, row.n][name].append((place[:2], row.value - base[place]))
         if _key(row) in frozen and row.at > 0:
-            lost[row.split, row.n]["frozen"].append(frozen[_key(row)] - base[place])
+            lost[row.split, row.n]["frozen"].append((place[:2], frozen[_key(row)] - base[place]))
     lines = tuple(
         (split, f"{n}", *(_points(found.get(k, [])) for k in ("trained", "untrained", "frozen")))
         for (split, n), found in lost.items()
@@ -215,24 +219,24 @@ def _rank_table(rows: Sequence[ControlRow], networks: Sequence[ResultRow]) -> Ta
             mine = [r for r in rows if r.control == name and r.split == split]
             taus = _taus([row for row in mine if _key(row) in measured], measured)
             if taus:
-                lines.append((split, NAMES[name], _told(over(taus)), f"{len(taus)}"))
+                lines.append((split, NAMES[name], _told(over_units(taus)), f"{len(taus)}"))
     header = ("split", "score", "Kendall's τ", "columns")
     return Table("How scores of the cuts rank with the accuracy of AnB", header, tuple(lines))
 
 
-def _taus(rows: Sequence[ControlRow], measured: dict[tuple[object, ...], float]) -> list[float]:
+def _taus(rows: Sequence[ControlRow], measured: dict[tuple[object, ...], float]) -> list[Placed]:
     """The rank correlation over cuts, of each column."""
     from scipy import stats
 
-    columns: dict[tuple[object, ...], list[tuple[float, float]]] = defaultdict(list)
+    columns: dict[tuple[str, int, str, str], list[tuple[float, float]]] = defaultdict(list)
     for row in rows:
-        columns[_key(row)[:-1]].append((row.value, measured[_key(row)]))
+        columns[row.split, row.seed, row.base, row.target].append((row.value, measured[_key(row)]))
     found = [
-        float(stats.kendalltau(*zip(*pairs, strict=True)).statistic)  # pyright: ignore
-        for pairs in columns.values()
+        (column[:2], float(stats.kendalltau(*zip(*pairs, strict=True)).statistic))  # pyright: ignore
+        for column, pairs in columns.items()
         if len(pairs) >= ENOUGH
     ]
-    return [tau for tau in found if not np.isnan(tau)]
+    return [(place, tau) for place, tau in found if not np.isnan(tau)]
 
 
 def _measured(networks: Sequence[ResultRow]) -> dict[tuple[object, ...], float]:
@@ -252,11 +256,10 @@ def _means(points: Sequence[tuple[int, float]]) -> dict[int, float]:
     return {n: float(np.mean([y for m, y in points if m == n])) for n in ns}
 
 
-def _points(values: Sequence[float]) -> str:
-    if not values:
-        return ""
-    return str(over(values)) if len(values) > 1 else f"{100 * values[0]:+.2f}"
+def _points(values: Sequence[Placed]) -> str:
+    return over_units(values).points()
 
 
 def _told(estimate: Estimate) -> str:
-    return f"{estimate.mean:+.2f}±{estimate.bound():.2f}"
+    half = estimate.half_width()
+    return f"{estimate.mean:+.2f}" + ("" if half is None else f"±{half:.2f}")

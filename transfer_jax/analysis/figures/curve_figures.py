@@ -1,27 +1,28 @@
-"""The transfer curves, in both of the paper's forms; distances; and what each cut costs."""
+"""Accuracy against the number of transferred layers: differences, levels, every network."""
 
 from collections.abc import Sequence
-from itertools import pairwise
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from transfer_jax.analysis.figures.bars import Style, bars_note, draw_points, fit
 from transfer_jax.analysis.figures.drawing import (
-    GROUP_STYLES,
     STYLES,
     Ends,
+    cut_ticks,
+    grid,
     label_ends,
-    panels,
     room_for,
     tidy,
 )
 from transfer_jax.analysis.statistics.effects import (
     ACCURACY,
-    CO_ADAPTATION,
+    CONVERGENCE,
     GAIN,
-    SPECIALISATION,
+    GAIN_OVER_CONTROL,
     Effect,
     Effects,
 )
@@ -29,221 +30,163 @@ from transfer_jax.analysis.tables import heading, title
 from transfer_jax.grid.conditions import Treatment
 
 XLABEL = "n, number of transferred layers"
-# A band thinner than this share of the panel has no room for its name.
-THIN = 0.05
+TUNED = (Treatment.SELFFER_PLUS, Treatment.TRANSFER_PLUS)
+CONTROLS = (Treatment.BASE, Treatment.SCRATCH)
 MANY = 4000
-Points = Sequence[tuple[float, float]]
 
 
 def transfer_curves(found: Sequence[Effects]) -> Figure:
-    """Means of each treatment against n, a panel a group, what separates them shaded and named.
+    """What each treatment gains or loses at each n, and how accurate it is; a row a group.
 
     Returns:
-      The figure: lines of means, bars of 95% intervals, a faint point a seed.
+      The figure: to the left paired differences from the fair base, a faint point a seed; to the
+      right accuracies; bars are 95% intervals.
 
     Source: Yosinski et al. (2014), figure 2, below.
     """
-    figure, axes = panels(len(found))
-    axes[0].set_ylabel("test accuracy, mean of both targets")
-    ends = [_draw_panel(axis, own) for axis, own in zip(axes, found, strict=True)]
-    for axis, own, lines in zip(axes, found, ends, strict=True):
-        _shade(axis, own)
-        label_ends(axis, lines)
+    room = room_for([line for own in found for name in _names(own) for line in name.split("\n")])
+    note = f"{_compared(found)} {bars_note(found)} Faint points are seeds."
+    figure, rows = grid(len(found), (room + 0.9, 0.15), note=note)
+    for (left, right), own in zip(rows, found, strict=True):
+        left.set_title(title(own), loc="left", weight="bold")
+        left.set_ylabel(f"points above {_control(own)}")
+        right.set_ylabel("test accuracy, %")
+        left.axhline(0, color="black", lw=0.9, zorder=0)
+        ends = _draw(left, own, _over_control(own), seeds=True)
+        _draw(right, own, [e for e in own.effects if e.quantity.kind == ACCURACY], seeds=False)
+        label_ends(left, {_control(own): (0.0, "black"), **ends})
+    for axis in rows[-1]:
+        axis.set_xlabel(XLABEL)
     return figure
 
 
 def points_of_networks(found: Sequence[Effects]) -> Figure:
-    """A point a network against n, a panel a group.
+    """A point a network against n, a row a group, a column a target.
 
     Returns:
-      The figure; targets are filled differently.
+      The figure; the target's mean base network as a dotted line.
 
     Source: Yosinski et al. (2014), figure 2, above.
     """
-    figure, axes = panels(len(found))
-    axes[0].set_ylabel("test accuracy of each network")
+    targets = sorted({place.target for own in found for place in own.group.places})
+    room = room_for([name for own in found for name in _names(own)])
+    note = "A point a network; a dotted line at the mean of the target's base networks."
+    rooms = [*[room + 0.7] * (len(targets) - 1), room]
+    figure, rows = grid(len(found), rooms, across=3.4, note=note)
     # As shapes, so many points would be most of the page.
     many = sum(len(held) for own in found for held in own.group.rows.values()) > MANY
-    for axis, own in zip(axes, found, strict=True):
-        arms = [Treatment.BASE, *STYLES]
-        for arm, held in own.group.rows.items():
-            if arm.variant:
-                continue
-            colour, marker, _ = STYLES.get(arm.treatment, ("black", "D", ""))
-            shift = 0.13 * (arms.index(arm.treatment) - 3) if arm.n else 0.0
-            for target in sorted({place.target for place in held}):
-                values = [r.top1 for p, rows in held.items() if p.target == target for r in rows]
-                face = colour if target == "A" else "none"
-                x = np.full(len(values), arm.n + shift)
-                style: Any = {"marker": marker, "edgecolors": colour, "facecolors": face}
-                axis.scatter(x, values, s=20, lw=1, rasterized=many, **style)
-        axis.set_title(f"{title(own)} (filled: target A)")
-        axis.set_xticks(sorted({arm.n for arm in own.group.arms} | {0}))
+    for axes, own in zip(rows, found, strict=True):
+        axes[0].set_ylabel("test accuracy, %")
+        for axis, target in zip(axes, targets, strict=True):
+            axis.set_title(f"{title(own)}, target {target}", loc="left", weight="bold")
+            label_ends(axis, _draw_networks(axis, own, target, many))
+    for axis in rows[-1]:
         axis.set_xlabel(XLABEL)
-        tidy(axis)
-    for axis, own in zip(axes, found, strict=True):
-        label_ends(axis, _last_means(own))
     return figure
 
 
-def _last_means(own: Effects) -> Ends:
-    """Where the mean of each treatment stands at its last cut."""
-    return {
-        heading(e.quantity.treatment).replace(", ", ",\n"): (
-            e.mean,
-            STYLES.get(e.quantity.treatment, ("black",))[0],
-        )
-        for e in _ordered(own.effects, ACCURACY)
-        if not e.quantity.variant
-    }
-
-
-def distances(found: Sequence[Effects]) -> Figure | None:
-    """How much frozen transfer loses, as a share of base, between tasks of each distance.
-
-    Returns:
-      The figure, random frozen layers beside it; None where neither was run.
-
-    Source: Yosinski et al. (2014), figure 3, right.
-    """
-    names = [f"random, {own.group.name}" for own in found]
-    figure, (axis,) = panels(1, room=room_for(names))
+def _draw(axis: Axes, own: Effects, effects: Sequence[Effect], *, seeds: bool) -> Ends:
+    """Draw the numbers of all treatments; where each ends, and its colour."""
     ends: Ends = {}
-    whole = [own for own in found if own.of(ACCURACY, Treatment.BASE)]
-    for number, own in enumerate(whole):
-        base = own.of(ACCURACY, Treatment.BASE)[0].mean
-        colour, marker = GROUP_STYLES[number % len(GROUP_STYLES)]
-        for treatment, line in ((Treatment.TRANSFER, "-"), (Treatment.RANDOM, ":")):
-            curve = sorted(own.of(GAIN, treatment), key=lambda e: e.quantity.first_n)
-            if not curve:
-                continue
-            xs = [e.quantity.first_n for e in curve]
-            ys = [100 * e.mean / base for e in curve]
-            bars = [np.nan if e.half_width is None else 100 * e.half_width / base for e in curve]
-            axis.errorbar(xs, ys, bars, fmt=line, marker=marker, color=colour, lw=2, elinewidth=1)
-            kind = "random" if treatment == Treatment.RANDOM else "AnB"
-            ends[f"{kind}, {own.group.name}"] = (ys[-1], colour)
-    if not ends:
-        return None
-    axis.axhline(0, color="black", linewidth=0.8)
-    axis.set_ylabel("change of accuracy, % of base")
-    axis.set_xlabel("n, number of frozen layers")
-    axis.xaxis.get_major_locator().set_params(integer=True)  # pyright: ignore
-    tidy(axis)
-    label_ends(axis, ends)
-    return figure
-
-
-def decomposition(found: Sequence[Effects]) -> Figure | None:
-    """What frozen transfer costs at each cut, as co-adaptation and specialisation, stacked.
-
-    Returns:
-      The figure; None where no group has both costs.
-
-    Source: Yosinski et al. (2014), section 4.1.
-    """
-    whole = [own for own in found if own.of(CO_ADAPTATION) and own.of(SPECIALISATION)]
-    if not whole:
-        return None
-    figure, axes = panels(len(whole), room=0.2)
-    axes[0].set_ylabel("cost of accuracy, points")
-    colours = {CO_ADAPTATION: STYLES[Treatment.SELFFER][0], SPECIALISATION: "#D55E00"}
-    for axis, own in zip(axes, whole, strict=True):
-        above: dict[int, float] = {}
-        below: dict[int, float] = {}
-        for kind, colour in colours.items():
-            for effect in own.of(kind):
-                n, cost = effect.quantity.first_n, 100 * effect.mean
-                stack = above if cost >= 0 else below
-                start = stack.get(n, 0.0)
-                axis.bar(n, cost, 0.62, bottom=start, color=colour, alpha=0.85, lw=0)
-                stack[n] = start + cost
-        total = [(e.quantity.first_n, -100 * e.mean) for e in own.of(GAIN, Treatment.TRANSFER)]
-        halves = [e.half_width for e in own.of(GAIN, Treatment.TRANSFER)]
-        bars = [np.nan if half is None else 100 * half for half in halves]
-        axis.errorbar(*_xy(total), bars, fmt="D", color="black", ms=5, lw=1.2, capsize=3)
-        axis.axhline(0, color="black", linewidth=0.8)
-        axis.set_title(title(own))
-        axis.set_xlabel(XLABEL)
-        axis.set_xticks([n for n, _ in total])
-        tidy(axis)
-        names = {**colours, "both: base − AnB": "black"}
-        for i, (name, colour) in enumerate(names.items()):
-            axis.text(
-                0.03, 0.94 - 0.075 * i, name, color=colour, transform=axis.transAxes, weight="bold"
-            )
-    return figure
-
-
-def _draw_panel(axis: Axes, own: Effects) -> Ends:
-    """Draw the lines of one group; where each ends, and its colour."""
-    levels = _ordered(own.effects, ACCURACY)
-    axis.set_title(title(own))
-    for effect in levels:
-        if effect.quantity.treatment == Treatment.BASE:
-            axis.axhline(effect.mean, color="black", lw=0.8, linestyle=(0, (1, 2)), zorder=0)
-            _draw_point(axis, effect, "black", "D", 0.0)
-            place = (0, effect.mean)
-            axis.annotate("base", place, (0, 14), textcoords="offset points", ha="center")
-    ends: Ends = {}
-    present = [arm for arm in own.group.curves() if arm[0] in STYLES]
-    for place, (treatment, variant) in enumerate(present):
-        colour, marker, line = STYLES[treatment]
-        if variant:
-            marker, line = "x", "-."
-        curve = [
-            e for e in levels if (e.quantity.treatment, e.quantity.variant) == (treatment, variant)
-        ]
-        shift = 0.07 * (place - (len(present) - 1) / 2)
-        means = [effect.mean for effect in curve]
-        xs = [effect.quantity.first_n + shift for effect in curve]
-        axis.plot(xs, means, line, color=colour, linewidth=2)
-        for effect in curve:
-            _draw_point(axis, effect, colour, marker, shift)
-        ends[heading(treatment, variant).replace(", ", ",\n")] = (means[-1], colour)
-    depths = sorted({effect.quantity.first_n for effect in levels} | {0})
-    axis.set_xticks(depths)
-    axis.set_xlim(-0.4, depths[-1] + 0.4)
-    axis.set_xlabel(XLABEL)
-    tidy(axis)
+    held: dict[tuple[Treatment, str], list[Effect]] = {}
+    for effect in sorted(effects, key=lambda effect: effect.quantity.first_n):
+        held.setdefault((effect.quantity.treatment, effect.quantity.variant), []).append(effect)
+    shown = [curve for curve in own.group.curves() if curve in held]
+    cuts = [curve for curve in shown if curve[0] not in CONTROLS]
+    for curve in shown:
+        style = _style(*curve)
+        shift = 0.11 * (cuts.index(curve) - (len(cuts) - 1) / 2) if curve in cuts else 0.0
+        if curve not in cuts:
+            # A level to compare with, though it has but one n.
+            axis.axhline(100 * held[curve][0].mean, color=style[0], lw=0.9, ls=style[2], zorder=0)
+            shift = -0.2 * (curve[0] == Treatment.SCRATCH)
+        for effect in held[curve] if seeds else ():
+            x = np.full(len(effect.values), effect.quantity.first_n + shift)
+            ys = [100 * value for value in effect.values]
+            axis.scatter(x, ys, s=10, color=style[0], alpha=0.4, lw=0)
+        draw_points(axis, held[curve], style, shift=shift, size=5)
+        ends[_name(*curve)] = (100 * held[curve][-1].mean, style[0])
+    fit(axis, also=(0.0,) if seeds else ())
+    _layers_below(axis, own)
     return ends
 
 
-def _draw_point(axis: Axes, effect: Effect, colour: str, marker: str, shift: float) -> None:
-    x = effect.quantity.first_n + shift
-    axis.scatter(np.full(len(effect.values), x), effect.values, s=14, color=colour, alpha=0.5, lw=0)
-    half = effect.half_width
-    axis.errorbar(x, effect.mean, half, fmt=marker, color=colour, markersize=6, elinewidth=1.2)
+def _draw_networks(axis: Axes, own: Effects, target: str, many: bool) -> Ends:
+    """Draw the networks of one target; where the mean of each treatment ends, and its colour."""
+    ends: Ends = {}
+    cuts = [curve for curve in own.group.curves() if curve[0] not in CONTROLS]
+    for arm, held in own.group.rows.items():
+        values = [100 * r.top1 for p, rows in held.items() if p.target == target for r in rows]
+        if not values:
+            continue
+        curve = (arm.treatment, arm.variant)
+        colour, marker, line = _style(*curve)
+        shift = -0.2 * (arm.treatment == Treatment.SCRATCH)
+        if curve in cuts:
+            shift = 0.12 * (cuts.index(curve) - (len(cuts) - 1) / 2)
+        x = np.full(len(values), arm.n + shift)
+        faces = (
+            "none" if arm.treatment in (Treatment.SELFFER_PLUS, Treatment.TRANSFER_PLUS) else None
+        )
+        style: Any = {"marker": marker, "color": colour, "facecolors": faces or colour}
+        axis.scatter(x, values, s=18, lw=1, rasterized=many, **style)
+        if arm == own.group.base:
+            axis.axhline(float(np.mean(values)), color=colour, lw=0.9, ls=line, zorder=0)
+        if arm.n == max(own.group.cuts(*curve)):
+            ends[_name(*curve)] = (float(np.mean(values)), colour)
+    _layers_below(axis, own)
+    return ends
 
 
-def _shade(axis: Axes, own: Effects) -> None:
-    """The costs between the lines of means, named where there is room."""
-    base = own.of(ACCURACY, Treatment.BASE)
-    lines = [
-        {e.quantity.first_n: e.mean for e in own.of(ACCURACY, t)}
-        for t in (Treatment.SELFFER, Treatment.TRANSFER)
+def _layers_below(axis: Axes, own: Effects) -> None:
+    depths = {arm.n for arm in own.group.arms} | {0}
+    cut_ticks(axis, depths)
+    axis.set_xlim(-0.4, max(depths) + 0.4)
+    tidy(axis)
+
+
+def _style(treatment: Treatment, variant: str) -> Style:
+    colour, marker, line = STYLES[treatment]
+    return (colour, "x", "-.") if variant else (colour, marker, line)
+
+
+def _name(treatment: Treatment, variant: str) -> str:
+    return heading(treatment, variant).replace(", ", ",\n")
+
+
+def _names(own: Effects) -> list[str]:
+    return [_name(*curve) for curve in own.group.curves()]
+
+
+def _over_control(own: Effects) -> list[Effect]:
+    """What each way gains over the fair base; the base networks, too, where that is another."""
+    kind = GAIN if own.group.control == own.group.base else GAIN_OVER_CONTROL
+    return [
+        *map(_turned, own.of(CONVERGENCE)),
+        *(e for e in own.effects if e.quantity.kind == kind
+          and e.quantity.first_n == e.quantity.last_n),
+    ]  # fmt: skip
+
+
+def _turned(gain: Effect) -> Effect:
+    """What scratch gains over base networks, as what these lose to it."""
+    quantity = gain.quantity._replace(treatment=Treatment.BASE)
+    estimate = replace(gain.estimate, mean=-gain.mean)
+    values = tuple(-value for value in gain.values)
+    return replace(gain, quantity=quantity, estimate=estimate, values=values)
+
+
+def _control(own: Effects) -> str:
+    return own.group.control.treatment.value if own.group.control else "base"
+
+
+def _compared(found: Sequence[Effects]) -> str:
+    """What differences are from, in a sentence."""
+    told: dict[str, set[int]] = {}
+    for own in found:
+        rows = own.group.rows[own.group.control].values() if own.group.control else ()
+        told.setdefault(_control(own), set()).update(row.step for held in rows for row in held)
+    names = [
+        f"{name}, {' or '.join(map(str, sorted(steps)))} steps" for name, steps in told.items()
     ]
-    depths = sorted(lines[0].keys() & lines[1].keys())
-    if not base or len(depths) < 2:
-        return
-    top = np.full(len(depths), base[0].mean)
-    middle, low = (np.array([line[n] for n in depths]) for line in lines)
-    bounds = [top, np.minimum(top, middle), np.minimum(np.minimum(top, middle), low)]
-    names = ((CO_ADAPTATION, "#0072B2"), (SPECIALISATION, "#D55E00"))
-    height = axis.get_ylim()[1] - axis.get_ylim()[0]
-    for (name, colour), (upper, lower) in zip(names, pairwise(bounds), strict=True):
-        axis.fill_between(depths, upper, lower, color=colour, alpha=0.12, lw=0)
-        widest = int(np.argmax(upper - lower))
-        if upper[widest] - lower[widest] > THIN * height:
-            # High in the band, where the line of means is farthest from it.
-            at = (depths[widest], 0.82 * upper[widest] + 0.18 * lower[widest])
-            side = "right" if widest == len(depths) - 1 else "center"
-            axis.text(*at, f"{name} ", color=colour, ha=side, va="center", style="italic")
-
-
-def _ordered(effects: Sequence[Effect], kind: str) -> list[Effect]:
-    return sorted((e for e in effects if e.quantity.kind == kind), key=lambda e: e.quantity.first_n)
-
-
-def _xy(points: Points) -> tuple[list[float], list[float]]:
-    return [x for x, _ in points], [y for _, y in points]
+    return f"Left: paired with networks that were trained from scratch ({'; '.join(names)})."

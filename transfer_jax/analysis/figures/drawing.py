@@ -1,5 +1,6 @@
-"""What all figures share: colours, shapes, panels, names beside lines."""
+"""What all figures share: colours, shapes, panels, names beside lines, notes below them."""
 
+import textwrap
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -12,43 +13,120 @@ from transfer_jax.grid.conditions import Treatment
 # Paths, not fonts, so that the SVG looks the same everywhere; no random ids in it.
 RC: Any = {"font.size": 13, "svg.fonttype": "path", "svg.hashsalt": "transfer_jax"}
 
-# Okabe and Ito's colours, which stay apart for every kind of colour vision; shapes differ too.
+# Okabe and Ito's colours, which stay apart for every kind of colour vision; shapes differ too:
+# blue for the same task, orange for the other one; circles for frozen layers, squares for tuned.
 STYLES = {
+    Treatment.BASE: ("black", "D", (0, (1, 2))),
+    Treatment.SCRATCH: ("black", "P", "-"),
     Treatment.SELFFER: ("#0072B2", "o", "-"),
     Treatment.SELFFER_PLUS: ("#56B4E9", "s", "--"),
     Treatment.TRANSFER: ("#D55E00", "o", "-"),
     Treatment.TRANSFER_PLUS: ("#E69F00", "s", "--"),
     Treatment.RANDOM: ("#777777", "^", ":"),
 }
-# Of groups of networks: tasks of different distance.
-GROUP_STYLES = (("#D55E00", "o"), ("#009E73", "s"), ("#CC79A7", "D"), ("#0072B2", "v"))
+# Of groups of networks, or of runs: none is a treatment's.
+GROUP_STYLES = (("#009E73", "o"), ("#CC79A7", "s"), ("#332288", "D"), ("#999933", "v"))
 # Of cuts, from the first to the last.
 CUT_MAP = "viridis"
 WIDEST = 4
 Ends = dict[str, tuple[float, str]]
+# Size of the letters of notes, in points.
+SMALL = 10
+MOST_TICKS = 9
 
 
-def panels(count: int, *, room: float = 1.1, sharey: bool = True) -> tuple[Figure, list[Axes]]:
+def panels(
+    count: int, *, room: float = 1.1, sharey: bool = True, note: str = ""
+) -> tuple[Figure, list[Axes]]:
     """A figure with panels side by side.
 
     Args:
       room: to the right of each, for the names of lines, in inches.
       sharey: whether they have one vertical axis.
+      note: what stands below them.
 
     Returns:
       The figure and its panels.
     """
-    # Margins in inches: a layout that measures every letter takes as long as the drawing.
-    left, bottom, top, across, high = 1.0, 0.62, 0.42, 3.9, 3.96
     between = room + (0.3 if sharey else 0.85)
-    width = left + count * across + (count - 1) * between + room
-    figure = Figure(figsize=(width, bottom + high + top))
-    axes = list(figure.subplots(1, count, squeeze=False, sharey=sharey)[0])
-    height = figure.get_size_inches()[1]
-    figure.subplots_adjust(
-        left / width, bottom / height, 1 - room / width, 1 - top / height, wspace=between / across
-    )
+    rooms = [*[between] * (count - 1), room]
+    figure, (axes,) = grid(1, rooms, across=3.9, high=3.96, sharey=sharey, note=note)
     return figure, axes
+
+
+def grid(
+    rows: int,
+    rooms: Sequence[float],
+    *,
+    across: float = 3.0,
+    high: float = 2.6,
+    left: float = 1.0,
+    above: float = 0.0,
+    sharey: bool = False,
+    note: str = "",
+) -> tuple[Figure, list[list[Axes]]]:
+    """A figure with rows of panels of one size.
+
+    Args:
+      rooms: to the right of each panel of a row, in inches.
+      across: width of a panel.
+      high: its height.
+      left: to the left of each row.
+      above: above the first row.
+      sharey: whether the panels of a row have one vertical axis.
+      note: what stands below them: what bars and bands are.
+
+    Returns:
+      The figure and its panels, row by row.
+    """
+    # In inches: a layout that measures every letter takes as long as the drawing.
+    title, label, inner = 0.42, 0.62, 0.36
+    width = left + len(rooms) * across + sum(rooms)
+    lines = textwrap.wrap(note, int((width - 0.3) * 72 / (0.56 * SMALL)))
+    foot = 0.1 + len(lines) * 1.35 * SMALL / 72 if lines else 0.0
+    height = above + rows * (title + high + inner) + label - inner + foot
+    figure = Figure(figsize=(width, height))
+    made = []
+    for row in range(rows):
+        bottom = height - above - (row + 1) * (title + high) - row * inner
+        starts = [left + i * across + sum(rooms[:i]) for i in range(len(rooms))]
+        boxes = [(x / width, bottom / height, across / width, high / height) for x in starts]
+        first = figure.add_axes(boxes[0])
+        rest = [figure.add_axes(box, sharey=first if sharey else None) for box in boxes[1:]]
+        for axis in rest if sharey else ():
+            axis.tick_params(labelleft=False)
+        made.append([first, *rest])
+        for axis in made[-1]:
+            axis.yaxis.set_label_coords(-min(left - 0.3, 0.68) / across, 0.5)
+    place = (0.15 / width, 0.08 / height)
+    style: Any = {"fontsize": SMALL, "color": "#444444", "va": "bottom", "linespacing": 1.3}
+    figure.text(*place, "\n".join(lines), **style)
+    return figure, made
+
+
+def pairs(count: int, room: float, *, last: float = 0.0, **sizes: Any) -> tuple[Figure, list[Axes]]:
+    """A figure with panels in rows of two.
+
+    Args:
+      room: to the right of the first panel of each row, in inches.
+      last: to the right of the second.
+      sizes: as of `grid`.
+
+    Returns:
+      The figure and its panels.
+    """
+    rooms = [room, last or room] if count > 1 else [last or room]
+    figure, rows = grid(-(-count // 2), rooms, **sizes)
+    axes = [axis for row in rows for axis in row]
+    for axis in axes[count:]:
+        axis.remove()
+    return figure, axes[:count]
+
+
+def cut_ticks(axis: Axes, cuts: Iterable[int]) -> None:
+    """Ticks at cuts: at all of them, or at every second or third, so that numbers stay apart."""
+    found = sorted(set(cuts))
+    axis.set_xticks(found[:: -(-len(found) // MOST_TICKS)])
 
 
 def room_for(names: Iterable[str], size: float = 13) -> float:
@@ -81,11 +159,9 @@ def label_ends(axis: Axes, ends: Ends, *, size: float = 13) -> None:
     """
     low, high = axis.get_ylim()
     right = axis.get_xlim()[1] + 0.01 * (axis.get_xlim()[1] - axis.get_xlim()[0])
-    grid = axis.get_subplotspec()
-    rows = grid.get_gridspec().nrows if grid else 1
-    # A panel takes about four fifths of its row; lines of text stand 1.25 letters apart.
-    inches = axis.figure.bbox.height / axis.figure.dpi
-    gap = (high - low) * 1.25 * size / (72 * 0.8 * inches / rows)
+    # Lines of text stand 1.25 letters apart.
+    inches = axis.get_position().height * axis.figure.bbox.height / axis.figure.dpi
+    gap = (high - low) * 1.25 * size / (72 * inches)
     rooms = {name: gap * (1 + 0.8 * name.count("\n")) for name in ends}
     ordered = sorted(ends, key=lambda name: ends[name][0])
     heights = _apart([ends[name][0] for name in ordered], [rooms[n] for n in ordered], high)

@@ -10,39 +10,45 @@ from matplotlib.figure import Figure
 
 from transfer_jax.analysis.evidence import Evidence
 from transfer_jax.analysis.figures.control_figures import control_figures
-from transfer_jax.analysis.figures.curve_figures import (
-    decomposition,
-    distances,
-    points_of_networks,
-    transfer_curves,
-)
+from transfer_jax.analysis.figures.cost_figures import decomposition, distances
+from transfer_jax.analysis.figures.curve_figures import points_of_networks, transfer_curves
 from transfer_jax.analysis.figures.drawing import RC, WIDEST
+from transfer_jax.analysis.figures.learning_figures import learning_curves, steps_figure
 from transfer_jax.analysis.figures.letters import make_legible
 from transfer_jax.analysis.figures.paper_figures import paper_figures
-from transfer_jax.analysis.figures.pictures import filters, learning_curves, split_images
+from transfer_jax.analysis.figures.pictures import filters, split_images
 from transfer_jax.analysis.statistics.effects import Effects
+from transfer_jax.analysis.statistics.steps_to_reach import Reached
 from transfer_jax.folder.results import ResultRow
 
 # Name of the file to what the figure is and what it shows.
 TEXTS = {
     "figure": (
         "Accuracy against number of transferred layers",
-        "Lines are means, bars 95% intervals, faint points seeds. The shaded bands are what "
-        "co-adaptation (base to BnB) and specialisation (BnB to AnB) cost.",
+        "Left: accuracy less that of a network of the same split, seed and target that was "
+        "trained from scratch; right: accuracy. Lines are means of both targets. An arrowhead: the "
+        "bar goes on.",
     ),
-    "networks": ("Every network", "A point a network; filled ones have target A."),
+    "networks": ("Every network", "A point a network; a panel for each split and target."),
     "distance": (
         "Loss by distance of the tasks",
-        "Accuracy of frozen transfer, and of random frozen layers, as a change from base in %.",
+        "Accuracy of frozen transfer, and of random frozen layers, as a change from base in %, a "
+        "line for each split.",
     ),
     "decomposition": (
         "What frozen transfer costs",
-        "At each cut, points lost to co-adaptation and to specialisation, stacked; the diamond is "
-        "both together with its 95% interval.",
+        "At each cut, points lost to co-adaptation, to specialisation, and to both together. A "
+        "gain is a negative cost.",
     ),
     "learning": (
         "Learning curves",
-        "Mean over seeds and targets of each treatment, a line a cut, dark for few layers.",
+        "Accuracy on the way, mean of both targets: from scratch, and with the best cut of frozen "
+        "and of fine-tuned transfer.",
+    ),
+    "steps": (
+        "Steps until scratch's final accuracy is reached",
+        "From which step on each way is shown to be as accurate as training from scratch is in the "
+        "end. The steps of the network that layers come from are not counted.",
     ),
     "filters": (
         "First-layer filters",
@@ -87,8 +93,8 @@ TEXTS = {
     ),
 }
 
-# A figure so much wider than high is scrolled on a phone, not shrunk.
-WIDE = 1.8
+# A figure so wide, in points, is scrolled on a phone, not shrunk.
+WIDE = 400
 
 
 @dataclass(frozen=True)
@@ -102,17 +108,21 @@ class Picture:
     @property
     def is_wide(self) -> bool:
         """Whether a phone would make it too small to read."""
-        size = re.search(r'viewBox="0 0 ([\d.]+) ([\d.]+)"', self.svg)
-        return bool(size) and float(size[1]) > WIDE * float(size[2])
+        size = re.search(r'viewBox="0 0 ([\d.]+) ', self.svg)
+        return bool(size) and float(size[1]) > WIDE
 
 
 def draw(
-    evidence: Evidence, found: Sequence[Effects], theirs: Sequence[ResultRow]
+    evidence: Evidence,
+    found: Sequence[Effects],
+    reached: Sequence[Sequence[Reached]],
+    theirs: Sequence[ResultRow],
 ) -> dict[str, bytes]:
     """All figures that a run has numbers for.
 
     Args:
       found: the numbers of each group; the first few are drawn.
+      reached: of each group, how soon its ways are as good as scratch.
       theirs: the authors' networks, to be drawn beside the run's.
 
     Returns:
@@ -124,7 +134,8 @@ def draw(
         "decomposition": lambda: decomposition(drawn),
         "distance": lambda: distances(drawn),
         "networks": lambda: points_of_networks(drawn),
-        "learning": lambda: learning_curves(evidence, [own.group for own in drawn]),
+        "learning": lambda: learning_curves(evidence, drawn),
+        "steps": lambda: steps_figure(list(zip(drawn, reached, strict=False))),
         "filters": lambda: filters(evidence),
         "splits": lambda: split_images(evidence),
     }
@@ -152,7 +163,7 @@ def saved(figures: Mapping[str, Figure]) -> dict[str, bytes]:
             figure.savefig(svg, format="svg", dpi=150, metadata={"Date": None})
             # What was laid out once is not laid out again.
             figure.set_layout_engine("none")
-            figure.savefig(png, format="png", dpi=120, pil_kwargs={"compress_level": 3})
+            figure.savefig(png, format="png", dpi=300, pil_kwargs={"compress_level": 3})
             files |= {f"{name}.png": png.getvalue(), f"{name}.svg": svg.getvalue()}
     return files
 

@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from transfer_jax.analysis.figures.drawing import RC, STYLES, tidy
-from transfer_jax.analysis.statistics.contrasts import DISTANT, RANDOM_HALVES, WHOLE, family_of
+from transfer_jax.analysis.statistics.crossing import DISTANT, RANDOM_HALVES, WHOLE, family_of
 from transfer_jax.folder.results import ResultRow
 from transfer_jax.grid.conditions import Treatment
 

@@ -1,87 +1,42 @@
-"""Pictures of what was trained: learning curves, first-layer filters, images of the tasks."""
+"""Pictures of what was trained on, and of the first layers that came of it."""
 
 from collections import defaultdict
 from collections.abc import Sequence
+from itertools import groupby
 
-import matplotlib
 import numpy as np
 from jaxtyping import Float
 from matplotlib.axes import Axes
-from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 
 from transfer_jax.analysis.evidence import Evidence
-from transfer_jax.analysis.figures.drawing import CUT_MAP, Ends, label_ends, tidy
+from transfer_jax.analysis.figures.drawing import room_for
 from transfer_jax.analysis.figures.letters import legible
-from transfer_jax.analysis.statistics.crossing import Group
-from transfer_jax.analysis.tables import heading
-from transfer_jax.folder.curves import Curve
+from transfer_jax.folder.results import ResultRow
 from transfer_jax.grid.conditions import Treatment
 
-MOST_ROWS, MOST_NETWORKS, FILTERS_ACROSS = 4, 10, 48
-
-
-def learning_curves(evidence: Evidence, groups: Sequence[Group]) -> Figure | None:
-    """How every condition learns: a panel a treatment, a line a cut, mean of seeds and targets.
-
-    Returns:
-      The figure, a row a group; None where no curves were kept.
-    """
-    rows, kind = [], ""
-    for group in groups[:MOST_ROWS]:
-        found, kind = _mean_curves(evidence, group)
-        if found:
-            rows.append((group, found))
-    if not rows:
-        return None
-    treatments = [t for t in Treatment if any(arm[0] == t for _, found in rows for arm in found)]
-    size = (3.3 * len(treatments), 3.2 * len(rows))
-    figure = Figure(figsize=size)
-    axes = figure.subplots(len(rows), len(treatments), squeeze=False, sharex=True, sharey=True)
-    # Panels of one size need no layout that measures every letter; margins are in inches.
-    left, right, bottom, top = 1.0 / size[0], 0.5 / size[0], 0.6 / size[1], 0.4 / size[1]
-    figure.subplots_adjust(left, bottom, 1 - right, 1 - top, wspace=0.25, hspace=0.25)
-    ends: dict[Axes, Ends] = {}
-    for line, (group, found) in zip(axes, rows, strict=True):
-        line[0].set_ylabel(f"{group.name}\n{kind}", fontsize=11)
-        for axis, treatment in zip(line, treatments, strict=True):
-            own = {n: curve for (t, n), curve in found.items() if t == treatment}
-            ends[axis] = _draw_curves(axis, own)
-            axis.set_title(heading(treatment), fontsize=12)
-    for axis, lines in ends.items():
-        label_ends(axis, lines, size=9)
-    for axis in axes[-1]:
-        axis.set_xlabel("step", fontsize=11)
-    return figure
+MOST_ROWS, MOST_NETWORKS, FILTERS_ACROSS = 4, 12, 48
+SMALL, LARGE = 11, 13
+TUNED = (Treatment.SELFFER_PLUS, Treatment.TRANSFER_PLUS)
 
 
 def filters(evidence: Evidence) -> Figure | None:
     """First-layer filters of base networks and of those that were fine-tuned from them.
 
     Returns:
-      The figure, a row a network of the first seed; None where none were kept.
+      The figure, a row a network of the first seed, in the order of the results; None where none
+      were kept.
     """
-    found: dict[str, np.ndarray] = {}
-    paths = sorted((evidence.folder / "filters").glob("*.npz"), key=lambda p: "base-" not in p.name)
-    for path in paths:
-        arrays = evidence.arrays(f"filters/{path.name}", "labels", "kernels")
-        if arrays is None:
-            continue
-        split = path.name.split(".seed")[0]
-        for label, kernel in zip(arrays[0], arrays[1], strict=True):
-            found.setdefault(f"{split} {label}", kernel)
+    found = {row: kernel for row in _looked_at(evidence.rows)
+             if (kernel := _kernel(evidence, row)) is not None}  # fmt: skip
     if not found:
         return None
-    chosen = _chosen(list(found))
-    across = min(FILTERS_ACROSS, max(found[name].shape[3] for name in chosen))
-    size = (2.5 + min(7.0, 0.6 * across), 0.62 * len(chosen) + 0.4)
-    figure = Figure(figsize=size, layout="constrained")
-    axes = figure.subplots(len(chosen), 1, squeeze=False)[:, 0]
-    for axis, name in zip(axes, chosen, strict=True):
-        axis.imshow(_strip(found[name].astype(float)), cmap="gray", interpolation="nearest")
-        axis.set_ylabel(name, rotation=0, ha="right", va="center", fontsize=11)
-        axis.set(xticks=[], yticks=[])
-        axis.spines[:].set_visible(False)
+    chosen = dict(list(found.items())[:MOST_NETWORKS])
+    across = min(FILTERS_ACROSS, max(kernel.shape[3] for kernel in chosen.values()))
+    names = [_told(row) for row in chosen]
+    figure, axes = _lines(names, min(7.0, 0.5 * across), 0.5, size=SMALL)
+    for axis, kernel in zip(axes, chosen.values(), strict=True):
+        axis.imshow(_strip(kernel.astype(float)), cmap="gray", interpolation="nearest")
     return figure
 
 
@@ -97,11 +52,10 @@ def split_images(evidence: Evidence) -> Figure | None:
     rows: dict[str, list[tuple[str, np.ndarray]]] = defaultdict(list)
     for image, split, task, name in zip(*arrays, strict=True):
         rows[f"{split}\ntask {task}"].append((str(name), image))
-    kept = list(rows.items())[: 2 * MOST_ROWS]
-    across = max(len(own) for _, own in kept)
-    figure = Figure(figsize=(1.7 * across + 1.4, 1.9 * len(kept)), layout="constrained")
-    axes = figure.subplots(len(kept), 1, squeeze=False)[:, 0]
-    for axis, (task, own) in zip(axes, kept, strict=True):
+    kept = dict(list(rows.items())[: 2 * MOST_ROWS])
+    across = max(map(len, kept.values()))
+    figure, axes = _lines(list(kept), 1.35 * across, 1.25, above=0.25, size=LARGE)
+    for axis, own in zip(axes, kept.values(), strict=True):
         height, width = own[0][1].shape[:2]
         gap = max(1, width // 8)
         blank = np.full((height, gap, *own[0][1].shape[2:]), 255, np.uint8)
@@ -111,64 +65,48 @@ def split_images(evidence: Evidence) -> Figure | None:
         for place, (name, _) in enumerate(own):
             middle = place * (width + gap) + width / 2
             text = legible(name.split(",")[0])[:14]
-            axis.text(middle, -0.06 * height, text, ha="center", va="bottom", fontsize=11)
-        axis.set_ylabel(task, rotation=0, ha="right", va="center")
-        axis.set(xticks=[], yticks=[])
-        axis.spines[:].set_visible(False)
+            axis.text(middle, -0.06 * height, text, ha="center", va="bottom", fontsize=SMALL)
     return figure
 
 
-def _mean_curves(
-    evidence: Evidence, group: Group
-) -> tuple[dict[tuple[Treatment, int], Curve], str]:
-    held: dict[tuple[Treatment, int], dict[int, list[float]]] = {}
-    kind = ""
-    columns: dict[str, dict[str, Curve]] = {}
-    for arm, places in group.rows.items():
-        if arm.variant:
-            continue
-        for row in (row for rows in places.values() for row in rows):
-            if row.column not in columns:
-                columns[row.column], kind = evidence.curves(row.column)
-            curve = columns[row.column].get(row.label, {})
-            own = held.setdefault((arm.treatment, arm.n), defaultdict(list))
-            for step, accuracy in curve.items():
-                own[step].append(accuracy)
-    means = {
-        arm: {step: float(np.mean(values)) for step, values in sorted(own.items())}
-        for arm, own in held.items()
-        if own
-    }
-    return means, kind
+def _lines(
+    names: Sequence[str], wide: float, high: float, *, above: float = 0.0, size: float
+) -> tuple[Figure, list[Axes]]:
+    """A figure of rows with a name to the left of each; sizes in inches."""
+    left, gap = room_for(names, size) + 0.1, 0.12
+    width, height = left + wide + 0.1, 0.1 + len(names) * (high + above + gap)
+    figure = Figure(figsize=(width, height))
+    axes = []
+    for number, name in enumerate(names):
+        bottom = height - (number + 1) * (high + above + gap) + gap / 2
+        axis = figure.add_axes((left / width, bottom / height, wide / width, high / height))
+        axis.set_anchor("W")
+        axis.set_ylabel(name, rotation=0, ha="right", va="center", fontsize=size)
+        axis.set(xticks=[], yticks=[])
+        axis.spines[:].set_visible(False)
+        axes.append(axis)
+    return figure, axes
 
 
-def _draw_curves(axis: Axes, curves: dict[int, Curve]) -> Ends:
-    """Lines from the first cut to the last; where each ends, and its colour."""
-    colours = matplotlib.colormaps[CUT_MAP]
-    ends: Ends = {}
-    for place, (n, curve) in enumerate(sorted(curves.items())):
-        colour = to_hex(colours(0.85 * place / max(1, len(curves) - 1)))
-        axis.plot(list(curve), list(curve.values()), color=colour, lw=1.5)
-        ends[f"n={n}" if n else "base"] = (list(curve.values())[-1], colour)
-    tidy(axis)
-    axis.tick_params(labelsize=10)
-    return ends
+def _looked_at(rows: Sequence[ResultRow]) -> list[ResultRow]:
+    """Of the first seed, each base network, then what was tuned from it with the deepest cut."""
+    order = (Treatment.BASE, *TUNED)
+    mine = [r for r in rows if not (r.seed or r.variant or r.examples) and r.treatment in order]
+    families = list(dict.fromkeys((row.split, row.base) for row in mine))
+    mine.sort(key=lambda r: (families.index((r.split, r.base)), order.index(r.treatment), r.n))
+    kinds = groupby(mine, key=lambda row: (row.split, row.base, row.treatment))
+    return [list(own)[-1] for _, own in kinds]
 
 
-def _chosen(names: Sequence[str]) -> list[str]:
-    """Base networks first, then the fine-tuned ones with the deepest cuts of their split."""
-    bases = [name for name in names if " base" in name]
-    tuned = [name for name in names if name not in bases]
-    first = [name for base in bases for name in [base, *_tuned_from(base, tuned)]]
-    return first[:MOST_NETWORKS] or tuned[:MOST_NETWORKS]
+def _kernel(evidence: Evidence, row: ResultRow) -> np.ndarray | None:
+    arrays = evidence.arrays(f"filters/{row.column}.npz", "labels", "kernels")
+    found = {} if arrays is None else dict(zip(arrays[0].tolist(), arrays[1], strict=True))
+    return found.get(row.label)
 
 
-def _tuned_from(base: str, tuned: Sequence[str]) -> list[str]:
-    """A selffer and a transfer of one base network."""
-    split, label = base.split(" ", 1)
-    own = [name for name in tuned if name.startswith(f"{split} {label[-1]}") and "+" in name]
-    by_target = {name.rstrip("+")[-1]: name for name in own}
-    return list(by_target.values())
+def _told(row: ResultRow) -> str:
+    is_base = row.treatment == Treatment.BASE
+    return f"{row.split}, base {row.target}" if is_base else f"{row.split}, {row.label}"
 
 
 def _strip(kernel: Float[np.ndarray, "h w c out"]) -> np.ndarray:

@@ -21,9 +21,9 @@ from transfer_jax.analysis.figures.drawing import (
 )
 from transfer_jax.analysis.page.notes import interval_note, unfinished_note
 from transfer_jax.analysis.page.report import write_page
-from transfer_jax.analysis.statistics import students
 from transfer_jax.analysis.statistics.advice import advise
 from transfer_jax.analysis.statistics.effects import GAIN, Effect, Effects
+from transfer_jax.analysis.statistics.inference import independent
 from transfer_jax.analysis.tables import Table, points, title
 from transfer_jax.grid.conditions import Treatment
 
@@ -130,20 +130,8 @@ def _gain_table(name: str, compared: Sequence[Compared]) -> Table:
 
 
 def _difference(a: Effect, b: Effect) -> str:
-    """Welch's interval of a difference between two runs."""
-    mean = a.mean - b.mean
-    parts = []
-    for effect in (a, b):
-        if effect.half_width is None or effect.freedom is None:
-            return f"{100 * mean:+.1f}"
-        quantile = students.quantile(effect.freedom)
-        parts.append(((effect.half_width / quantile) ** 2, effect.freedom))
-    spread = sum(part for part, _ in parts)
-    if spread == 0:
-        return f"{100 * mean:+.1f}±0.0"
-    freedom = spread**2 / sum(part**2 / free for part, free in parts)
-    half = students.quantile(freedom) * spread**0.5
-    return f"{100 * mean:+.1f}±{100 * half:.1f}"
+    """Of two runs, which have no network in common."""
+    return independent(a.estimate, b.estimate).points()
 
 
 def _advice_table(compared: Sequence[Compared]) -> Table:

@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from transfer_jax.analysis.statistics.effects import Effect, Effects, Quantity
+from transfer_jax.analysis.statistics.splits import between_splits
+from transfer_jax.analysis.statistics.steps_to_reach import Reached
 from transfer_jax.analysis.tables import Table
 from transfer_jax.folder.extras import is_installed, needs
 from transfer_jax.folder.results import Results
@@ -14,8 +16,10 @@ from transfer_jax.folder.whole_file import csv_text
 if TYPE_CHECKING:
     import pandas as pd
 
-INTERVALS = ("mean", "low", "high", "freedom", "p", "p_some", "pooled", "pooled_low", "pooled_high")
+INTERVALS = ("mean", "low", "high", "freedom", "p", "p_some", "pooled")
 EFFECTS = ("group", *Quantity._fields, *INTERVALS[:6], "units", *INTERVALS[6:])
+STEPS = ("group", "treatment", "variant", "n", "step", "step_of_any", "control", "steps_of_control",
+         "margin")  # fmt: skip
 LATEX = {"\\": r"\textbackslash{}", "{": r"\{", "}": r"\}", "~": r"\textasciitilde{}",
          "^": r"\textasciicircum{}", "\n": " ", "&": r"\&", "%": r"\%", "_": r"\_", "#": r"\#",
          "$": r"\$", "±": r"$\pm$", "−": "$-$", "<": "$<$", ">": "$>$"}  # fmt: skip
@@ -39,8 +43,18 @@ def effects_frame(found: Sequence[Effects]) -> "pd.DataFrame":
 
 
 def _lines(found: Sequence[Effects]) -> list[list[object]]:
-    effects = [effect for own in found for effect in own.effects]
+    effects = [*(effect for own in found for effect in own.effects), *between_splits(found)]
     return [[_cell(effect, name) for name in EFFECTS] for effect in effects]
+
+
+def _steps_lines(
+    found: Sequence[Effects], reached: Sequence[Sequence[Reached]]
+) -> list[list[object]]:
+    return [
+        [own.group.name, one.arm.treatment.value, one.arm.variant, one.arm.n, one.step,
+         one.step_of_any, one.control.treatment.value, one.whole, one.margin]
+        for own, ways in zip(found, reached, strict=True) for one in ways
+    ]  # fmt: skip
 
 
 def _cell(effect: Effect, name: str) -> object:
@@ -48,8 +62,16 @@ def _cell(effect: Effect, name: str) -> object:
     return value.value if name == "treatment" else value
 
 
-def export(results: Results, found: Sequence[Effects], tables: Sequence[Table]) -> dict[str, bytes]:
+def export(
+    results: Results,
+    found: Sequence[Effects],
+    reached: Sequence[Sequence[Reached]],
+    tables: Sequence[Table],
+) -> dict[str, bytes]:
     """The files that other programs read.
+
+    Args:
+      reached: of each group, how soon its ways are as good as scratch.
 
     Returns:
       Name to content: numbers as CSV, tables as LaTeX and Markdown; numbers and results as Parquet
@@ -60,6 +82,8 @@ def export(results: Results, found: Sequence[Effects], tables: Sequence[Table]) 
         "tables.tex": "\n".join(map(latex, tables)).encode(errors="backslashreplace"),
         "tables.md": "\n".join(map(markdown, tables)).encode(errors="backslashreplace"),
     }
+    if any(reached):
+        files["steps.csv"] = csv_text(STEPS, _steps_lines(found, reached)).encode()
     if not is_installed("tables"):
         return files
     frames = {"effects": effects_frame(found), "results": results.frame()}

@@ -5,8 +5,9 @@ from collections.abc import Sequence
 from typing import Any
 
 from transfer_jax.analysis.evidence import Evidence
-from transfer_jax.analysis.statistics.bootstrap import ENOUGH_SPLITS, REPLICATES
 from transfer_jax.analysis.statistics.effects import Effects
+from transfer_jax.analysis.statistics.inference import ENOUGH_SPLITS, are_splits
+from transfer_jax.analysis.statistics.margins import in_points
 from transfer_jax.folder.results import ResultRow
 from transfer_jax.folder.whole_file import read_json
 
@@ -25,9 +26,9 @@ def interval_note(found: Sequence[Effects]) -> str:
 def _of_group(own: Effects) -> str:
     group = own.group
     splits, seeds = len(group.splits), len({(p.split, p.seed) for p in group.places})
-    if all(effect.high is None for effect in own.effects):
+    if all(not effect.estimate.spreads for effect in own.effects):
         return "Means of both targets; one seed gives no interval: run with two seeds or more."
-    over = f"{splits} splits" if splits >= ENOUGH_SPLITS else f"{seeds // splits} seeds"
+    over = f"{splits} splits" if are_splits(group.splits) else f"{seeds // splits} seeds"
     examples = " and test examples" if own.sampled.examples else ""
     return f"Means of both targets; ± is a 95% interval over {over}{examples}."
 
@@ -38,33 +39,45 @@ def method(found: Sequence[Effects]) -> list[str]:
     Returns:
       Paragraphs.
     """
-    examples = all(own.sampled.examples for own in found)
+    images = all(own.sampled.examples for own in found)
     return [
-        "Differences are paired: networks are compared with others of the same split, seed and "
-        "target, then averaged over targets, seeds and splits. The columns “pooled” compare means "
-        "over all networks instead, as the paper does; where treatments were run on other targets, "
-        "these compare the targets, too.",
-        "Intervals are Student's, with the standard error of a bootstrap in levels, of "
-        f"{REPLICATES} replicates. Units are splits where there are {ENOUGH_SPLITS} or more random "
-        "ones, and the intervals are then about splits like these; else units are the seeds within "
-        "each split, "
-        "and the intervals are about these very splits. One unit fewer than there are is drawn, "
-        "and weighted up (Rao and Wu 1988), so that the variance is unbiased also for a handful. "
+        "Accuracy is that of the final network on test images. Differences are paired: networks "
+        "are compared with others of the same split, seed and target, then averaged over targets, "
+        "seeds and splits. “Pooled” means are over all networks instead, as in the paper; they "
+        "compare targets, too, where treatments were run on other targets, and have no interval.",
+        f"Units are splits where there are {ENOUGH_SPLITS} or more random ones, and intervals are "
+        "then about splits like these; else units are the seeds within each split, and intervals "
+        "are about these very splits. An interval is the wider of two. One has the standard error "
+        "of the units alone and Student's degrees of freedom. The other has that of units and "
         + (
-            "Test examples are weighed at random, too (Rubin 1981), and count with what units have "
-            "in common of them, since the rest is in the differences between units already. "
-            "Degrees of freedom are Satterthwaite's."
-            if examples
-            else "Test examples were not drawn: which ones each network gets right was not kept."
-        ),
+            "test images together: images count with what units have in common of them, since the "
+            "rest is in the differences between units already; its degrees of freedom are "
+            "Satterthwaite's. "
+            if images
+            else "of nothing else: which test images each network gets right was not kept. "
+        )
+        + "One unit gives no interval. Every sentence, table and figure has its intervals from "
+        "here.",
+        "A difference is “above” or “below” where its interval leaves 0 out. It is “as”, or "
+        "“nothing that matters”, only where two one-sided tests at 5% show it within the margin, "
+        f"here {_margins(found)}: a point, or a tenth of the error if that is less. All else "
+        "is “not shown to differ”.",
         "p is the probability of so large a difference if there were none, adjusted by Holm's "
         "method for all cuts of its column, so that “at some n” may be said of any of them. "
-        "Intervals of single cuts are not adjusted.",
+        "Intervals of single cuts are not adjusted. Differences between splits are of other "
+        "networks, and are compared as independent samples; test images that they share make "
+        "these intervals too wide rather than too short.",
+        "A claim about several cuts holds where it does at each of them (an intersection-union "
+        "test), and fails where it is shown wrong at one of them, adjusted for all (Bonferroni).",
         "The advice takes, of all ways that are within a point of the best in 95% of the "
         "replicates, the one that trains the fewest layers. Ways are compared on validation "
         "images, where the run has some, and what they gain is told on test images. It holds for "
         "networks and data like those of this run.",
     ]
+
+
+def _margins(found: Sequence[Effects]) -> str:
+    return " and ".join(dict.fromkeys(in_points(own.margin) for own in found))
 
 
 def divergence_note(rows: Sequence[ResultRow]) -> str:

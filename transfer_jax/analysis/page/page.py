@@ -12,6 +12,8 @@ from transfer_jax.analysis.figures.gallery import Picture
 from transfer_jax.analysis.tables import Table
 
 SENTENCE = 18
+# Columns of that name are hidden until they are asked for.
+POOLED = "pooled"
 
 
 @dataclass(frozen=True)
@@ -37,6 +39,11 @@ class Section:
     def is_empty(self) -> bool:
         """Whether there is nothing in it."""
         return not (self.pictures or self.tables or self.items or self.paragraphs or self.code)
+
+    @property
+    def has_pooled(self) -> bool:
+        """Whether some of its tables have columns that are hidden at first."""
+        return any(POOLED in table.header for table in self.tables)
 
 
 @dataclass(frozen=True)
@@ -99,6 +106,9 @@ def _drawing(picture: Picture) -> str:
 
 
 def _kinds_of_columns(table: Table) -> list[str]:
-    """The class of each column; none where its cells are short."""
-    texts = [any(len(row[i]) > SENTENCE for row in table.rows) for i in range(len(table.header))]
-    return ["text" if text else "" for text in texts]
+    """The class of each column; none where its cells are short numbers that all want to see."""
+    kinds = []
+    for place, name in enumerate(table.header):
+        text = any(len(row[place]) > SENTENCE for row in table.rows)
+        kinds.append(POOLED if name == POOLED else "text" if text else "")
+    return kinds

@@ -12,7 +12,7 @@ from transfer_jax.analysis.figures.gallery import draw, pictures, saved
 from transfer_jax.analysis.figures.paper_figures import paper_figures
 from transfer_jax.analysis.page.exports import export
 from transfer_jax.analysis.page.notes import config_text, method, repeat_text
-from transfer_jax.analysis.page.page import Page, Section, render_page
+from transfer_jax.analysis.page.page import Answer, Page, Section, render_page
 from transfer_jax.analysis.page.summary import answers, introduction, notices
 from transfer_jax.analysis.paper.beside_authors import (
     beside_the_authors,
@@ -20,18 +20,25 @@ from transfer_jax.analysis.paper.beside_authors import (
     claims_table,
     table1,
 )
-from transfer_jax.analysis.paper.original import original_rows
-from transfer_jax.analysis.statistics.advice import advise
-from transfer_jax.analysis.statistics.contrasts import RANDOM_HALVES, family_of
-from transfer_jax.analysis.statistics.crossing import of_targets
-from transfer_jax.analysis.statistics.effects import Effects, effects
+from transfer_jax.analysis.paper.original import STATISTIC, as_published, original_rows
+from transfer_jax.analysis.statistics.advice import Advice, advise
+from transfer_jax.analysis.statistics.crossing import RANDOM_HALVES, family_of, of_targets
+from transfer_jax.analysis.statistics.effects import Effects, effects, numbers_of
+from transfer_jax.analysis.statistics.steps_to_reach import (
+    Reached,
+    steps_sentence,
+    steps_to_reach,
+)
 from transfer_jax.analysis.tables import (
     Table,
     accuracy_table,
     boost_table,
+    control_table,
     cost_table,
     gain_table,
     shown,
+    split_table,
+    steps_table,
 )
 from transfer_jax.folder.results import ResultRow, Results
 from transfer_jax.folder.whole_file import write_whole
@@ -46,10 +53,10 @@ def result_tables(found: Sequence[Effects]) -> list[Table]:
       found: the numbers of each group.
 
     Returns:
-      The tables, in percent and in percentage points.
+      The tables, last what differs between groups, in percent and in percentage points.
     """
-    makers = (accuracy_table, gain_table, cost_table, boost_table)
-    return shown(make(own) for own in found for make in makers)
+    makers = (accuracy_table, control_table, gain_table, cost_table, boost_table)
+    return shown([*(make(own) for own in found for make in makers), split_table(found)])
 
 
 def target_table(evidence: Evidence) -> Table:
@@ -87,13 +94,16 @@ def write_report(evidence: Evidence, *, reload_seconds: int = 0) -> list[epath.P
       The files; the page is the last one.
     """
     found, theirs = evidence.numbers, _authors(evidence)
-    drawn = draw(evidence, found, theirs)
+    reached = [steps_to_reach(own, evidence.curve_of) for own in found]
+    drawn = draw(evidence, found, reached, theirs)
     tables = result_tables(found)
-    beside = [target_table(evidence), *control_tables(evidence.controls, evidence.rows)]
+    steps = [steps_table(own, ways) for own, ways in zip(found, reached, strict=True)]
+    beside = [*steps, target_table(evidence), *control_tables(evidence.controls, evidence.rows)]
     tables += shown(beside)
-    claims = shown([claims_table(evidence.rows), table1(evidence.rows)])
+    claims = shown([claims_table(found), table1(evidence.rows)])
     if theirs:
         claims.append(beside_the_authors(evidence.rows, evidence.config["reference"]))
+    advice = [advise(own) for own in found]
     sections = [
         Section("Figures", pictures=pictures(drawn)),
         Section("Numbers", tables=tables),
@@ -107,12 +117,12 @@ def write_report(evidence: Evidence, *, reload_seconds: int = 0) -> list[epath.P
         f"{evidence.name}: how transferable are the layers?",
         sections,
         notices(evidence, found),
-        answers(found, [advise(own) for own in found]),
+        _with_steps(answers(found, advice), advice, reached),
         introduction(evidence, found),
         reload_seconds,
     )
     results = Results(evidence.rows, str(evidence.folder))
-    files = drawn | export(results, found, [*tables, *claims])
+    files = drawn | export(results, found, reached, [*tables, *claims])
     return write_files(evidence.folder, files | {"report.html": render_page(page)})
 
 
@@ -132,14 +142,18 @@ def write_reference(folder: epath.Path) -> list[epath.Path]:
     reduced, preserved = original_rows("reduced"), original_rows("preserved")
     figures = paper_figures(rows) | paper_figures(reduced)
     figures["preserved"] = paper_figures(preserved)["preserved"]
-    tables = shown([claims_table(rows, reduced), table1(rows)])
+    found = numbers_of(as_published([*rows, *reduced]))
+    tables = shown([claims_table(found), table1(rows)])
     beside = [beside_the_authors((), name) for name in (*names, "reduced", "preserved")]
     paragraphs = [
         "The networks of Yosinski, Clune, Bengio and Lipson (2014), from their published training "
         "logs: what a run of the paper's configs should give.",
-        boost_note(rows),
-        "All published runs of BnB+ have target A and all of AnB+ target B, one network a cut: "
-        "that is weak evidence either way. A run here crosses both.",
+        f"Accuracies are {STATISTIC}. Units are splits: of what was run on one split there is "
+        "no interval.",
+        boost_note(found),
+        "All published runs of BnB+ have target A and all of AnB+ target B, on two splits with "
+        "four base networks: they share no target network, so that tasks are compared, too. A run "
+        "here crosses both.",
     ]
     title = "How transferable are features in deep neural networks? The authors' numbers"
     return write_page(folder, "reference", title, paragraphs, figures, [*tables, *beside])
@@ -199,3 +213,14 @@ def _authors(evidence: Evidence) -> Sequence[ResultRow]:
         return original_rows(str(reference)) if source.endswith(PAPERS_IMAGES) else ()
     except KeyError:
         return ()
+
+
+def _with_steps(
+    told: Sequence[Answer], advice: Sequence[Advice], reached: Sequence[Sequence[Reached]]
+) -> list[Answer]:
+    """Answers with how soon a way is as good as scratch, where that is shown."""
+    found = []
+    for answer, own, ways in zip(told, advice, reached, strict=True):
+        sentence = steps_sentence(ways, own.choice.arm if own.choice else None)
+        found.append(replace(answer, paragraphs=[*answer.paragraphs, sentence]))
+    return found

@@ -7,9 +7,18 @@ from transfer_jax.analysis.page.notes import divergence_note, interval_note, unf
 from transfer_jax.analysis.page.page import Answer
 from transfer_jax.analysis.paper.beside_authors import boost_note
 from transfer_jax.analysis.statistics.advice import Advice
-from transfer_jax.analysis.statistics.effects import CO_ADAPTATION, SPECIALISATION, Effect, Effects
+from transfer_jax.analysis.statistics.effects import (
+    CO_ADAPTATION,
+    OVER_RANDOM,
+    SPECIALISATION,
+    Effect,
+    Effects,
+)
+from transfer_jax.analysis.statistics.splits import LESS, between_splits
 from transfer_jax.analysis.tables import points, title
+from transfer_jax.grid.conditions import Treatment
 
+TOGETHER = "(all cuts tested together)"
 WORDS = (
     "n layers are copied from a trained network: from one of the same task (BnB) or of the other "
     "task (AnB), and kept frozen or, with +, trained on. Base networks are trained from scratch."
@@ -26,10 +35,24 @@ def notices(evidence: Evidence, found: Sequence[Effects]) -> list[str]:
     return list(filter(None, lines))
 
 
-def answers(found: Sequence[Effects], advice: Sequence[Advice]) -> list[Answer]:
-    """The advice for each group of networks, and its reasons."""
+def answers(
+    found: Sequence[Effects], advice: Sequence[Advice], margin: float | None = None
+) -> list[Answer]:
+    """The advice for each group of networks, and its reasons.
+
+    Args:
+      margin: a difference that does not matter; None for a point, or a tenth of the error.
+    """
     return [
-        Answer(title(own), [told.verdict, " ".join(told.reasons), _costs(own)])
+        Answer(
+            title(own),
+            [
+                told.verdict,
+                " ".join(told.reasons),
+                _costs(own, margin or own.margin),
+                _over_random(own),
+            ],
+        )
         for own, told in zip(found, advice, strict=True)
     ]
 
@@ -37,22 +60,64 @@ def answers(found: Sequence[Effects], advice: Sequence[Advice]) -> list[Answer]:
 def introduction(evidence: Evidence, found: Sequence[Effects]) -> list[str]:
     """How many networks there are, what intervals are over, and what the words mean."""
     words = [f"{len(evidence.rows)} networks. {interval_note(found)} {WORDS}"] if found else []
-    return [*words, boost_note(evidence.rows)]
+    return [*words, boost_note(found), *split_sentences(found)]
 
 
-def _costs(own: Effects) -> str:
+def _costs(own: Effects, margin: float) -> str:
     """The largest cost of either kind."""
     parts = []
     for kind in (CO_ADAPTATION, SPECIALISATION):
-        shown = [effect for effect in own.of(kind) if _is_shown(effect)]
-        if shown:
+        effects = [effect for effect in own.of(kind) if effect.estimate.spreads]
+        if shown := [effect for effect in effects if _is_shown(effect)]:
             worst = max(shown, key=lambda effect: effect.mean)
             cuts = f"n = {worst.quantity.first_n}"
             parts.append(f"{kind} costs most at {cuts}: {points(worst)} points")
-        elif own.of(kind):
+        elif effects and all(effect.estimate.is_within(margin) for effect in effects):
+            parts.append(f"{kind} costs nothing that matters at any n")
+        elif effects:
             parts.append(f"{kind} is not shown to cost anything at any n")
     return f"Of what frozen transfer loses, {'; '.join(parts)}." if parts else ""
 
 
-def _is_shown(effect: Effect) -> bool:
-    return effect.mean > 0 and effect.p_some is not None and effect.p_some < 0.05
+def _over_random(own: Effects) -> str:
+    """Where transferred layers are shown to be better than random ones."""
+    effects = [effect for effect in own.of(OVER_RANDOM) if effect.estimate.spreads]
+    shown = [effect for effect in effects if _is_shown(effect)]
+    if not effects:
+        return ""
+    if not shown:
+        told = "are not shown to be better than random ones at any n"
+        return f"Frozen, transferred layers {told} {TOGETHER}."
+    rest = "" if len(shown) == len(effects) else ", which is not shown at other cuts"
+    told = f"are better than random ones at {_listed(shown)}{rest}"
+    return f"Frozen, transferred layers {told} {TOGETHER}."
+
+
+def split_sentences(found: Sequence[Effects]) -> list[str]:
+    """Whether transfer costs more on some splits than on others, where that was tested."""
+    sentences = []
+    frozen = [e for e in between_splits(found) if e.quantity.treatment == Treatment.TRANSFER]
+    for name in dict.fromkeys(effect.group for effect in frozen):
+        effects = [e for e in frozen if e.group == name and e.estimate.spreads]
+        halves, _, other = name.partition(LESS)
+        parts = [
+            f"{word} on {other} than on {halves} at {_listed(own)}"
+            for word, sign in (("more", 1), ("less", -1))
+            if (own := [effect for effect in effects if _is_shown(effect, sign)])
+        ]
+        if parts:
+            sentences.append(f"Frozen transfer costs {', and '.join(parts)} {TOGETHER}.")
+        elif effects:
+            told = f"is not shown to cost more or less on {other} than on {halves} at any n"
+            sentences.append(f"Frozen transfer {told} {TOGETHER}.")
+    return sentences
+
+
+def _listed(effects: Sequence[Effect]) -> str:
+    """Cuts with their numbers."""
+    return "n = " + ", ".join(f"{e.quantity.first_n} ({points(e)} points)" for e in effects)
+
+
+def _is_shown(effect: Effect, sign: int = 1) -> bool:
+    """Whether it is above 0, or below, also if it is picked of all cuts."""
+    return sign * effect.mean > 0 and effect.p_some is not None and effect.p_some < 0.05

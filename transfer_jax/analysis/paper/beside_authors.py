@@ -4,67 +4,81 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from transfer_jax.analysis.paper.claims import boost, judge
-from transfer_jax.analysis.paper.original import original_rows, published_table1
-from transfer_jax.analysis.statistics.contrasts import OWN, POOLED, RANDOM_HALVES, Arms, family_of
-from transfer_jax.analysis.statistics.verdicts import FAILS, HOLDS, NOT_RUN, Verdict
+from transfer_jax.analysis.paper.claims import judge
+from transfer_jax.analysis.paper.original import STATISTIC, original_rows, published_table1
+from transfer_jax.analysis.statistics.crossing import RANDOM_HALVES, family_of
+from transfer_jax.analysis.statistics.effects import BOOST, Effects
+from transfer_jax.analysis.statistics.inference import Word
+from transfer_jax.analysis.statistics.verdicts import NOT_RUN
 from transfer_jax.analysis.tables import Table, heading
 from transfer_jax.folder.results import ResultRow
 from transfer_jax.grid.conditions import Treatment
 
 RANGES = ((1, 7), (3, 7), (5, 7))
 Rows = Sequence[ResultRow]
+QUESTION = "transfer gains over training on from the same task"
+ANSWERS = {
+    Word.ABOVE: "Transfer gains over training on from the same task",
+    Word.BELOW: "Transfer loses against training on from the same task",
+    Word.SAME: "Transfer gains nothing that matters over training on from the same task",
+    Word.OPEN: "Transfer is not shown to gain or lose against training on from the same task",
+}
 
 
-def claims_table(*tables: Rows) -> Table | None:
-    """The paper's claims that tables of results can test, with their verdicts.
+def claims_table(found: Sequence[Effects], margin: float | None = None) -> Table | None:
+    """The paper's claims that the numbers of a report can test, with their verdicts.
 
     Args:
-      *tables: networks that may be compared with each other stand in one table.
+      found: the numbers of each group.
+      margin: a difference that does not matter; None for a point, or a tenth of the error.
 
     Returns:
       A line a claim; None where no claim can be tested.
     """
-    found = sorted(
-        (
-            (claim.number, claim.text, _text(verdicts, POOLED), _text(verdicts, OWN))
-            for rows in tables
-            for claim, verdicts in judge(rows)
-            if any(verdict.verdict != NOT_RUN for verdict in verdicts.values())
-        ),
-        key=lambda line: line[0],
-    )
-    lines = [(f"{number}", *texts) for number, *texts in found]
-    header = ("", "claim of the paper (differences in points)", "pooled", "against its own base")
+    lines = [
+        (f"{claim.number}", claim.text, verdict.verdict, verdict.evidence)
+        for claim, verdict in judge(found, margin)
+        if verdict.verdict != NOT_RUN
+    ]
+    header = ("", "claim of the paper", "verdict", "differences in points")
     return Table("The paper's claims", header, tuple(lines)) if lines else None
 
 
-def boost_note(rows: Rows) -> str:
-    """The answer to the question that the authors' runs left open.
+def boost_note(found: Sequence[Effects], margin: float | None = None) -> str:
+    """Whether transfer gains over training on, which the authors' runs left open.
 
     Their fine-tuned selffers all have target A and their fine-tuned transfers target B, so that
-    pooled means compare the targets, too.
+    there is nothing to pair.
+
+    Args:
+      found: the numbers of each group.
+      margin: a difference that does not matter; None for a point, or a tenth of the error.
 
     Returns:
       One sentence; empty where AnB+ or BnB+ was not run on random halves.
 
     Source: Yosinski et al. (2014), section 4.1; the logs of yosinski/convnet_transfer.
     """
-    (own, found), (pooled, _) = (boost(Arms(tuple(rows), mode)) for mode in (OWN, POOLED))
-    if own is None or pooled is None:
+    own = next((o for o in found if o.group.family == RANDOM_HALVES and not o.group.examples), None)
+    boost = next(iter([*own.ranges(BOOST), *own.of(BOOST)]), None) if own else None
+    if own is None or boost is None:
         return ""
-    answer = {
-        HOLDS: "Transfer gains over training on from the same task",
-        FAILS: "Transfer gains nothing over training on from the same task",
-    }.get(found.verdict, "Whether transfer gains over training on from the same task is undecided")
+    estimate, cuts = boost.estimate, boost.quantity
+    if estimate.lacks:
+        number = f" ({estimate.points()} points)" if estimate.units else ""
+        return f"Whether {QUESTION} is undecided{number}: {estimate.lacks}."
+    word = estimate.word(own.margin if margin is None else margin)
     return (
-        f"{answer}: AnB+ less BnB+ is {own} points when each is compared with its own "
-        f"target's base network, {pooled} in pooled means (95% intervals)."
+        f"{ANSWERS[word]}: AnB+ less BnB+ is {estimate.points()} points, mean of "
+        f"n = {cuts.first_n} to {cuts.last_n}."
     )
 
 
 def table1(rows: Rows) -> Table | None:
     """Table 1 of the paper: what fine-tuned transfer gains, over ranges of cuts.
+
+    Means of all networks, as in the paper; beside them, of what is left after subtracting the base
+    network of the same split, seed and target.
 
     Returns:
       Boosts in points, the published ones beside them; None where there is no AnB+ at n = 7 on
@@ -72,22 +86,31 @@ def table1(rows: Rows) -> Table | None:
 
     Source: Yosinski et al. (2014), table 1.
     """
+    halves = [
+        r for r in rows if family_of(r.split) == RANDOM_HALVES and not (r.variant or r.examples)
+    ]
+    base = {(r.split, r.seed, r.target): r.best10 for r in halves if r.treatment == Treatment.BASE}
     lines = []
     for (low, high), published in zip(RANGES, published_table1(), strict=True):
-        line = [f"{low}-{high}"]
-        for mode in (POOLED, OWN):
-            arms = Arms(tuple(rows), mode)
-            runs = arms.runs(RANDOM_HALVES, Treatment.TRANSFER_PLUS, range(low, high + 1))
-            if high not in arms.cuts(RANDOM_HALVES, Treatment.TRANSFER_PLUS):
-                return None
-            others = arms.runs(RANDOM_HALVES, Treatment.SELFFER_PLUS, range(low, high + 1))
-            base = [0.0] if mode == OWN else arms.runs(RANDOM_HALVES, Treatment.BASE, (0,))
-            line += [_gain(runs, base), _gain(runs, others)]
+        arms = {
+            treatment: [r for r in halves if r.treatment == treatment and low <= r.n <= high]
+            for treatment in (Treatment.TRANSFER_PLUS, Treatment.SELFFER_PLUS)
+        }
+        moved, stayed = arms.values()
+        if high not in {row.n for row in moved}:
+            return None
+        pooled, stayed_pooled = ([row.best10 for row in own] for own in (moved, stayed))
+        paired, stayed_paired = (
+            [r.best10 - base[place] for r in own if (place := (r.split, r.seed, r.target)) in base]
+            for own in (moved, stayed)
+        )
+        line = [f"{low}-{high}", _gain(pooled, list(base.values())), _gain(pooled, stayed_pooled)]
+        line += [_gain(paired, [0.0]), _gain(paired, stayed_paired)]
         line += [f"+{published[f'published_boost_over_{arm}_pct']}" for arm in ("baseB", "BnBplus")]
         lines.append(tuple(line))
     header = ("n", "over base", "over BnB+", "own: over base", "own: over BnB+",
               "published: over base", "over BnB+")  # fmt: skip
-    return Table("Table 1: the boost of AnB+, points", header, tuple(lines))
+    return Table(f"Table 1: the boost of AnB+, points; {STATISTIC}", header, tuple(lines))
 
 
 def beside_the_authors(rows: Rows, reference: str) -> Table:
@@ -97,8 +120,8 @@ def beside_the_authors(rows: Rows, reference: str) -> Table:
       reference: which of the authors' experiments it repeats.
 
     Returns:
-      Percent, the paper's statistic: mean of the ten highest accuracies of a run. Without a run,
-      the authors' numbers alone.
+      Percent, the paper's statistic: mean of the ten highest accuracies of a run, chosen on the
+      test images. Without a run, the authors' numbers alone.
     """
     ours, theirs = _means(rows), _means(original_rows(reference))
     lines = []
@@ -111,7 +134,9 @@ def beside_the_authors(rows: Rows, reference: str) -> Table:
         numbers.append("" if a is None or b is None else f"{100 * (a - b):+.2f}")
         lines.append((split, arm, f"{n}", *(numbers if rows else numbers[:1])))
     header = ("task", "treatment", "n", "authors", *(("here", "difference") if rows else ()))
-    return Table(f"Top-1 beside the authors' networks, %: {reference}", header, tuple(lines))
+    return Table(
+        f"Top-1 beside the authors' networks, %: {reference}; {STATISTIC}", header, tuple(lines)
+    )
 
 
 def _means(rows: Rows) -> dict[tuple[str, str, str, int, int], float]:
@@ -131,9 +156,3 @@ def _place(key: tuple[str, str, str, int, int]) -> tuple[object, ...]:
 
 def _gain(runs: Sequence[float], others: Sequence[float]) -> str:
     return f"{100 * (np.mean(runs) - np.mean(others)):+.2f}" if len(others) else ""
-
-
-def _text(verdicts: dict[str, Verdict], mode: str) -> str:
-    if mode not in verdicts or verdicts[mode].verdict == NOT_RUN:
-        return ""
-    return f"{verdicts[mode].verdict} ({verdicts[mode].evidence})"

@@ -1,5 +1,7 @@
 """Rows of a table that may be compared: by family of splits, and by split, seed and target."""
 
+import functools
+import re
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -7,9 +9,10 @@ from typing import NamedTuple
 
 import numpy as np
 
-from transfer_jax.analysis.statistics.contrasts import RANDOM_HALVES, family_of
 from transfer_jax.folder.results import ResultRow
 from transfer_jax.grid.conditions import Treatment
+
+RANDOM_HALVES, DISTANT, WHOLE = "random halves", "distant", "whole"
 
 
 class Arm(NamedTuple):
@@ -70,6 +73,11 @@ class Group:
         arm = Arm(Treatment.SCRATCH, 0)
         return arm if arm in self.rows else self.base
 
+    @property
+    def family(self) -> str:
+        """What kind of splits they are."""
+        return family_of(self.splits[0])
+
     def curves(self) -> list[tuple[Treatment, str]]:
         """The treatments and variants that were run, the paper's first."""
         return list(dict.fromkeys((arm.treatment, arm.variant) for arm in self.arms))
@@ -82,6 +90,25 @@ class Group:
         """Accuracy at a place, the mean over base tasks; nan where there is none."""
         found = self.rows[arm].get(place, ())
         return float(np.mean([row.top1 for row in found])) if found else np.nan
+
+
+@functools.cache
+def family_of(split: str) -> str:
+    """What kind of split one of that name is.
+
+    Args:
+      split: its name.
+
+    Returns:
+      One of "random halves", "distant" and "whole".
+
+    Example:
+      >>> family_of("random-3"), family_of("man-natural")
+      ('random halves', 'distant')
+    """
+    if re.fullmatch(r"random-\d+", split):
+        return RANDOM_HALVES
+    return WHOLE if split == "whole" else DISTANT
 
 
 def groups(rows: Sequence[ResultRow]) -> list[Group]:
@@ -118,6 +145,38 @@ def of_targets(group: Group, targets: Iterable[str]) -> Group:
         for arm, held in group.rows.items()
     }
     return Group(group.name, group.examples, {arm: held for arm, held in kept.items() if held})
+
+
+def by_target(group: Group) -> Group:
+    """The same networks, with the target as a part of the arm: so that targets can be compared.
+
+    Returns:
+      A group whose variants are names of targets; the paper's choice of layers only.
+    """
+    rows: dict[Arm, dict[Cell, tuple[ResultRow, ...]]] = defaultdict(dict)
+    for arm, held in group.rows.items():
+        for place, found in held.items():
+            if not arm.variant:
+                rows[arm._replace(variant=place.target)][place._replace(target="")] = found
+    return Group(group.name, group.examples, dict(rows))
+
+
+def by_examples(groups: Sequence[Group]) -> Group:
+    """Base networks on few images and on many, in one group: so that they can be compared.
+
+    Args:
+      groups: of the same tasks, one or more.
+
+    Returns:
+      A group whose variants are numbers of images of each class; 0 for all.
+    """
+    base = Arm(Treatment.BASE, 0)
+    found = {
+        base._replace(variant=str(group.examples)): group.rows[base]
+        for group in groups
+        if base in group.rows
+    }
+    return Group(groups[0].name, 0, found)
 
 
 def _group(family: str, examples: int, rows: Sequence[ResultRow]) -> Group:

@@ -1,24 +1,33 @@
 """What each cut costs and gains, with intervals: the numbers of a report."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
 import numpy as np
 
-from transfer_jax.analysis.statistics import students
-from transfer_jax.analysis.statistics.bootstrap import REPLICATES, Contrast, Sampled, TestOf, sample
-from transfer_jax.analysis.statistics.crossing import Arm, Group
+from transfer_jax.analysis.statistics.bootstrap import REPLICATES, Sampled, Sampler
+from transfer_jax.analysis.statistics.contrasts import Contrast, less, level, mean
+from transfer_jax.analysis.statistics.crossing import Arm, Group, groups
+from transfer_jax.analysis.statistics.images import TestOf
+from transfer_jax.analysis.statistics.inference import Estimate
+from transfer_jax.analysis.statistics.margins import margin_of
+from transfer_jax.folder.results import ResultRow
 from transfer_jax.grid.conditions import Treatment
 
 ACCURACY, GAIN = "accuracy", "gain over base"
+GAIN_OVER_CONTROL, CONVERGENCE = "gain over scratch", "scratch twice as long"
 CO_ADAPTATION, SPECIALISATION, BOOST = "co-adaptation", "specialisation", "boost over BnB+"
+OVER_RANDOM = "transferred over random"
 # What a cost or gain is the difference of: the first arm less the second.
 DIFFERENCES = {
     CO_ADAPTATION: (Treatment.BASE, Treatment.SELFFER),
     SPECIALISATION: (Treatment.SELFFER, Treatment.TRANSFER),
     BOOST: (Treatment.TRANSFER_PLUS, Treatment.SELFFER_PLUS),
+    OVER_RANDOM: (Treatment.TRANSFER, Treatment.RANDOM),
 }
+# Of what the means over ranges of cuts are told.
+RANGED = Treatment.TRANSFER_PLUS
 RANGE_STARTS = (1, 3, 5)
 
 
@@ -39,34 +48,50 @@ class Effect:
     Attributes:
       group: the networks that it is of.
       quantity: what it is.
-      mean: the estimate, paired by split, seed and target.
-      low, high: the ends of its interval; None where there are too few units.
-      freedom: degrees of freedom of the interval.
-      p: two-sided, that it is 0; None as above, and for accuracies.
+      estimate: it, paired by split, seed and target, and how sure it is.
+      p: two-sided, that it is 0; None where there are too few units, and for accuracies.
       p_some: the same, adjusted for all cuts of its kind (Holm): for "at some n".
-      units: how many splits or seeds are behind it.
       values: one for every seed of every split.
-      pooled, pooled_low, pooled_high: of unpaired means over all networks, as the paper has them.
+      pooled: of unpaired means over all networks, as the paper has them.
     """
 
     group: str
     quantity: Quantity
-    mean: float
-    low: float | None
-    high: float | None
-    freedom: float | None
+    estimate: Estimate
     p: float | None
     p_some: float | None
-    units: int
     values: tuple[float, ...]
     pooled: float
-    pooled_low: float | None
-    pooled_high: float | None
+
+    @property
+    def mean(self) -> float:
+        """The number."""
+        return self.estimate.mean
 
     @property
     def half_width(self) -> float | None:
-        """Half of the interval."""
-        return None if self.high is None else self.high - self.mean
+        """Half of the interval; None where there are too few units."""
+        return self.estimate.half_width()
+
+    @property
+    def low(self) -> float | None:
+        """The lower end of the interval."""
+        return None if self.half_width is None else self.mean - self.half_width
+
+    @property
+    def high(self) -> float | None:
+        """The upper end of the interval."""
+        return None if self.half_width is None else self.mean + self.half_width
+
+    @property
+    def freedom(self) -> float | None:
+        """Degrees of freedom of the interval."""
+        return self.estimate.freedom
+
+    @property
+    def units(self) -> int:
+        """How many splits or seeds are behind it."""
+        return self.estimate.units
 
 
 @dataclass(frozen=True)
@@ -80,7 +105,18 @@ class Effects:
     group: Group
     effects: tuple[Effect, ...]
     sampled: Sampled
+    sampler: Sampler = field(repr=False, compare=False)
     validation: "Effects | None" = None
+
+    def estimate(self, contrast: Contrast) -> Estimate | None:
+        """Any other contrast of the group's arms; None where an arm was not run."""
+        return self.sampler.estimate(contrast)
+
+    @property
+    def margin(self) -> float:
+        """A difference that does not matter here: a point, or a tenth of the control's error."""
+        control = self.estimate({self.group.control: 1.0}) if self.group.control else None
+        return margin_of(1.0 if control is None else 1 - control.mean)
 
     def of(self, kind: str, treatment: Treatment | None = None) -> list[Effect]:
         """The effects of one kind at single cuts, the paper's choice of layers."""
@@ -97,6 +133,23 @@ class Effects:
         return [effect for effect in found if effect.quantity.first_n < effect.quantity.last_n]
 
 
+def numbers_of(rows: Sequence[ResultRow], test_of: TestOf = {}.get) -> list[Effects]:
+    """All numbers of a table.
+
+    Args:
+      rows: networks.
+      test_of: the test of a network, example by example; None where it was not kept.
+
+    Returns:
+      Those of each group.
+
+    Example:
+      >>> numbers_of([])
+      []
+    """
+    return [effects(group, test_of) for group in groups(rows)]
+
+
 def effects(group: Group, test_of: TestOf, *, replicates: int = REPLICATES) -> Effects:
     """All numbers of a group.
 
@@ -105,43 +158,58 @@ def effects(group: Group, test_of: TestOf, *, replicates: int = REPLICATES) -> E
       replicates: how many are drawn for the intervals.
 
     Returns:
-      Accuracies; gains over base; costs of co-adaptation and of specialisation; boosts, at each
-      cut and over ranges of cuts.
+      Accuracies; gains over base and over scratch; costs of co-adaptation and of specialisation;
+      boosts; what transferred layers have over random ones: at each cut, and of fine-tuned transfer
+      over ranges of cuts.
 
     Source: Yosinski et al. (2014), figure 2 and table 1; Holm (1979) for several cuts.
     """
     wanted = list(_contrasts(group))
     contrasts = [contrast for _, contrast in wanted]
-    sampled = sample(group, contrasts, test_of, replicates=replicates)
+    sampler = Sampler(group, test_of)
+    sampled = sampler.sample(contrasts, replicates=replicates)
     found = [
         _effect(group, quantity, contrast, sampled, j)
         for j, (quantity, contrast) in enumerate(wanted)
     ]
-    return Effects(group, tuple(_adjusted(found)), sampled)
+    return Effects(group, tuple(adjusted(found)), sampled, sampler)
 
 
 def _contrasts(group: Group) -> Iterator[tuple[Quantity, Contrast]]:
     for arm in group.arms:
         yield Quantity(ACCURACY, arm.treatment, arm.variant, arm.n, arm.n), {arm: 1.0}
-    singles: dict[tuple[str, Treatment], dict[int, Contrast]] = {}
-    for arm in group.arms:
-        if group.base and arm != group.base:
-            contrast = {arm: 1.0, group.base: -1.0}
-            yield Quantity(GAIN, arm.treatment, arm.variant, arm.n, arm.n), contrast
-            if arm.treatment == Treatment.TRANSFER_PLUS and not arm.variant:
-                singles.setdefault((GAIN, arm.treatment), {})[arm.n] = contrast
+    singles = [*_gains(group), *_differences(group)]
+    yield from singles
+    by_kind: dict[str, dict[int, Contrast]] = {}
+    for quantity, contrast in singles:
+        if quantity.treatment == RANGED and not quantity.variant:
+            by_kind.setdefault(quantity.kind, {})[quantity.first_n] = contrast
+    for kind, by_n in by_kind.items():
+        for low, high in ranges(list(by_n)):
+            wanted = [contrast for n, contrast in by_n.items() if low <= n <= high]
+            yield Quantity(kind, RANGED, "", low, high), mean(wanted)
+
+
+def _gains(group: Group) -> Iterator[tuple[Quantity, Contrast]]:
+    """What each way gains over base, and over scratch where that had the whole budget."""
+    base, control = group.base, group.control
+    ways = [arm for arm in group.arms if arm not in (base, control)]
+    if base and control and base != control:
+        quantity = Quantity(CONVERGENCE, control.treatment, "", 0, 0)
+        yield quantity, less({control: 1.0}, {base: 1.0})
+    for kind, other in ((GAIN, base), (GAIN_OVER_CONTROL, control)):
+        if other and (kind == GAIN or other.treatment == Treatment.SCRATCH):
+            for arm in ways:
+                quantity = Quantity(kind, arm.treatment, arm.variant, arm.n, arm.n)
+                yield quantity, less({arm: 1.0}, {other: 1.0})
+
+
+def _differences(group: Group) -> Iterator[tuple[Quantity, Contrast]]:
     for kind, (first, second) in DIFFERENCES.items():
-        for n in sorted({a.n for a in group.arms if a.treatment == second and not a.variant}):
-            one = Arm(first, 0) if first == Treatment.BASE else Arm(first, n)
+        for n in group.cuts(second):
+            one = Arm(first, 0 if first == Treatment.BASE else n)
             if one in group.rows:
-                contrast = {one: 1.0, Arm(second, n): -1.0}
-                singles.setdefault((kind, first), {})[n] = contrast
-                yield Quantity(kind, first, "", n, n), contrast
-    for (kind, treatment), by_n in singles.items():
-        if treatment == Treatment.TRANSFER_PLUS:
-            for low, high in ranges(list(by_n)):
-                ns = [n for n in by_n if low <= n <= high]
-                yield Quantity(kind, treatment, "", low, high), _mean([by_n[n] for n in ns])
+                yield Quantity(kind, first, "", n, n), less({one: 1.0}, level(second, n))
 
 
 def ranges(ns: Sequence[int]) -> list[tuple[int, int]]:
@@ -161,68 +229,40 @@ def ranges(ns: Sequence[int]) -> list[tuple[int, int]]:
     return list(dict.fromkeys((min(own), max(own)) for own in kept if len(own) > 1))
 
 
-def _mean(contrasts: Sequence[Contrast]) -> Contrast:
-    # In order: sums over a set differ in the last bit from start to start.
-    arms = dict.fromkeys(arm for contrast in contrasts for arm in contrast)
-    return {arm: sum(c.get(arm, 0.0) for c in contrasts) / len(contrasts) for arm in arms}
-
-
 def _effect(
     group: Group, quantity: Quantity, contrast: Contrast, sampled: Sampled, j: int
 ) -> Effect:
-    mean, error = float(sampled.mean[j]), float(sampled.error[j])
-    freedom = float(sampled.freedom[j])
-    pooled = _pooled(group, contrast)
-    if np.isnan(error):
-        bounds: tuple[float | None, ...] = (None, None, None, None)
-    else:
-        half = error * students.quantile(freedom)
-        bounds = (mean - half, mean + half, freedom, _p(mean, error, freedom, quantity))
-    units, values = int(sampled.units[j]), sampled.values[j]
-    return Effect(group.name, quantity, mean, *bounds, None, units, values, *pooled)
+    found = sampled.estimates[j]
+    p = None if quantity.kind == ACCURACY else found.p
+    pooled = sum(weight * _unpaired(group, arm) for arm, weight in contrast.items())
+    return Effect(group.name, quantity, found, p, None, sampled.values[j], pooled)
 
 
-def _p(mean: float, error: float, freedom: float, quantity: Quantity) -> float | None:
-    if quantity.kind == ACCURACY:
-        return None
-    if error == 0:
-        return 1.0 if mean == 0 else 0.0
-    return students.two_sided_p(mean / error, freedom)
+def _unpaired(group: Group, arm: Arm) -> float:
+    """The mean of an arm, every network counted alike."""
+    return float(np.mean([row.top1 for rows in group.rows[arm].values() for row in rows]))
 
 
-def _pooled(group: Group, contrast: Contrast) -> tuple[float, float | None, float | None]:
-    """Welch's interval of unpaired means, every network counted alike."""
-    mean = spread = below = 0.0
-    for arm, weight in contrast.items():
-        values = [row.top1 for rows in group.rows[arm].values() for row in rows]
-        mean += weight * float(np.mean(values))
-        if len(values) < 2:
-            spread = np.nan
-            continue
-        part = weight**2 * float(np.var(values, ddof=1)) / len(values)
-        spread, below = spread + part, below + part**2 / (len(values) - 1)
-    if np.isnan(spread):
-        return mean, None, None
-    half = 0.0
-    if spread > 0:
-        quantile = students.quantile(spread**2 / below)
-        half = quantile * float(np.sqrt(spread))
-    return mean, mean - half, mean + half
+def adjusted(found: Sequence[Effect]) -> Iterator[Effect]:
+    """Adjust for "at some n": Holm's method over the cuts of one kind and treatment of a group.
 
+    Args:
+      found: effects.
 
-def _adjusted(found: Sequence[Effect]) -> Iterator[Effect]:
-    """Holm's adjustment over the cuts of one kind and treatment."""
+    Yields:
+      The same, with `p_some`.
+    """
     families: dict[tuple[object, ...], list[tuple[float, int]]] = {}
     for i, effect in enumerate(found):
         quantity = effect.quantity
         if effect.p is not None and quantity.first_n == quantity.last_n:
-            key = (quantity.kind, quantity.treatment, quantity.variant)
+            key = (effect.group, quantity.kind, quantity.treatment, quantity.variant)
             families.setdefault(key, []).append((effect.p, i))
-    adjusted: dict[int, float] = {}
+    by_place: dict[int, float] = {}
     for family in families.values():
         most = 0.0
         for rank, (p, i) in enumerate(sorted(family)):
             most = max(most, min(1.0, (len(family) - rank) * p))
-            adjusted[i] = most
+            by_place[i] = most
     for i, effect in enumerate(found):
-        yield replace(effect, p_some=adjusted.get(i))
+        yield replace(effect, p_some=by_place.get(i))

@@ -1,18 +1,26 @@
 """When a claim about accuracies holds, fails, or is undecided.
 
-A claim that something is *above* something else holds if the one-sided 95% interval of the
-difference lies above 0 and the sign is right at every cut; it fails if an advantage of half a point
-is excluded (two-sided 95%); else it is undecided. A claim that two things are *the same* holds if
-their means are within half a point, and fails if they are not and the interval excludes 0.
+A claim that something is *above* something else at several cuts holds where its interval is above 0
+at every one of them: an intersection-union test, which needs no correction. It fails where, at some
+cut, the difference is shown to be below 0 or within the margin; since one cut is picked of several,
+with intervals that hold for all cuts at once (Bonferroni). A claim that two things are *the same*
+holds where they are shown to be within the margin of each other at every cut (two one-sided tests),
+and fails where they are shown to differ at some cut, again for all cuts at once. All else is
+undecided, with the reason.
+
+Source: Berger (1982), Multiparameter hypothesis testing and acceptance sampling, for
+intersection-union tests; Schuirmann (1987) for equivalence.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 
-from transfer_jax.analysis.statistics.contrasts import Estimate
+from transfer_jax.analysis.statistics.inference import Estimate, Word
+from transfer_jax.analysis.statistics.margins import in_points
 
 HOLDS, FAILS, UNDECIDED, NOT_RUN = "holds", "fails", "undecided", "not run"
-MARGIN = 0.005
+# What a claim is of: the cut in words, empty where there is one number; None where it was not run.
+Parts = Mapping[str, Estimate | None]
 
 
 @dataclass(frozen=True)
@@ -23,51 +31,45 @@ class Verdict:
     evidence: str
 
 
-def above(estimate: Estimate | None, signs: Sequence[float] = ()) -> Verdict:
-    """Whether a difference is above 0.
+def above(parts: Parts, margin: float, digits: int = 1) -> Verdict:
+    """Whether differences are above 0, all of them.
 
     Args:
-      estimate: the difference; None where it was not run.
-      signs: the same difference at each cut, every one of which must be above 0.
+      parts: the difference at each cut.
+      margin: a difference that does not matter.
+      digits: of the numbers in the evidence.
 
     Returns:
       The verdict.
 
     Example:
-      >>> above(Estimate(0.02, 0.001, 9)).verdict, above(Estimate(0.0, 0.001, 9)).verdict
-      ('holds', 'fails')
+      >>> from transfer_jax.analysis.statistics.inference import Spread
+      >>> sure, open = (Estimate(0.02, (Spread(error, 3.0),), 4) for error in (0.001, 0.1))
+      >>> above({"n = 1": sure}, 0.01)
+      Verdict(verdict='holds', evidence='n = 1: +2.0±0.3')
+      >>> above({"n = 1": sure, "n = 2": open}, 0.01).verdict
+      'undecided'
     """
-    if estimate is None:
-        return Verdict(NOT_RUN, "")
-    evidence = str(estimate)
-    if estimate.mean > estimate.bound(sides=1):
-        wrong = sum(sign <= 0 for sign in signs)
-        if not wrong:
-            return Verdict(HOLDS, evidence)
-        return Verdict(UNDECIDED, f"{evidence}, but not at {wrong} of {len(signs)} cuts")
-    excluded = estimate.mean + estimate.bound() < MARGIN
-    return Verdict(FAILS if excluded else UNDECIDED, evidence)
+    return _judged(parts, margin, digits, {Word.ABOVE}, {Word.BELOW, Word.SAME})
 
 
-def same(estimate: Estimate | None) -> Verdict:
-    """Whether a difference is 0, but for half a point.
+def same(parts: Parts, margin: float) -> Verdict:
+    """Whether differences are within the margin of 0, all of them.
 
     Args:
-      estimate: the difference; None where it was not run.
+      parts: the difference at each cut.
+      margin: a difference that does not matter.
 
     Returns:
       The verdict.
 
     Example:
-      >>> same(Estimate(0.004, 0.01, 9)).verdict, same(Estimate(0.02, 0.001, 9)).verdict
-      ('holds', 'fails')
+      >>> from transfer_jax.analysis.statistics.inference import Spread
+      >>> near, open = (Estimate(0.0, (Spread(error, 3.0),), 4) for error in (0.001, 0.1))
+      >>> same({"": near}, 0.01).verdict, same({"": open}, 0.01).verdict
+      ('holds', 'undecided')
     """
-    if estimate is None:
-        return Verdict(NOT_RUN, "")
-    evidence = str(estimate)
-    if abs(estimate.mean) <= MARGIN:
-        return Verdict(HOLDS, evidence)
-    return Verdict(FAILS if abs(estimate.mean) > estimate.bound() else UNDECIDED, evidence)
+    return _judged(parts, margin, 1, {Word.SAME}, {Word.ABOVE, Word.BELOW})
 
 
 def every(*verdicts: Verdict) -> Verdict:
@@ -87,3 +89,53 @@ def every(*verdicts: Verdict) -> Verdict:
     order = (NOT_RUN, FAILS, UNDECIDED, HOLDS)
     evidence = "; ".join(verdict.evidence for verdict in verdicts if verdict.evidence)
     return Verdict(next(name for name in order if name in found), evidence)
+
+
+def _judged(
+    parts: Parts, margin: float, digits: int, right: set[Word], wrong: set[Word]
+) -> Verdict:
+    found = {cut: estimate for cut, estimate in parts.items() if estimate is not None}
+    if not parts or len(found) < len(parts):
+        return Verdict(NOT_RUN, "")
+    numbers = _listed({cut: estimate.points(digits) for cut, estimate in found.items()})
+    words = {cut: _word(estimate, margin, right) for cut, estimate in found.items()}
+    if set(words.values()) <= right:
+        return Verdict(HOLDS, numbers)
+    picked = {cut: _word(e, margin, right, among=len(found)) for cut, e in found.items()}
+    missed = {cut: word for cut, word in words.items() if word not in right}
+    if against := {cut: picked[cut] for cut in missed if picked[cut] in wrong}:
+        return Verdict(FAILS, f"{numbers}; {_reasons(against, found, margin)}")
+    return Verdict(UNDECIDED, "; ".join(filter(None, (numbers, _reasons(missed, found, margin)))))
+
+
+def _word(estimate: Estimate, margin: float, right: set[Word], among: int = 1) -> Word:
+    """Of what is both within the margin and off 0, that which is claimed."""
+    if Word.SAME in right and estimate.is_within(margin, among=among):
+        return Word.SAME
+    return estimate.word(margin, among=among)
+
+
+def _reasons(words: Mapping[str, Word], found: Mapping[str, Estimate], margin: float) -> str:
+    """What is said of cuts, those of one word together."""
+    told: dict[str, list[str]] = {}
+    for cut, word in words.items():
+        said = {
+            Word.ABOVE: "above 0",
+            Word.BELOW: "below 0",
+            Word.SAME: f"within {in_points(margin)} of 0",
+            Word.OPEN: found[cut].lacks or "not shown to differ",
+        }[word]
+        told.setdefault(said, []).append(cut)
+    if len(found) == 1:
+        return next(iter(told))
+    return "; ".join(f"{said} at {_cuts(cuts)}" for said, cuts in told.items())
+
+
+def _cuts(cuts: list[str]) -> str:
+    """The cuts, the letter n once."""
+    return ", ".join([cuts[0], *(cut.removeprefix("n = ") for cut in cuts[1:])])
+
+
+def _listed(numbers: Mapping[str, str]) -> str:
+    """The numbers that there are, each with its cut."""
+    return ", ".join(f"{cut}: {text}" if cut else text for cut, text in numbers.items() if text)

@@ -17,6 +17,7 @@ from transfer_jax.folder.control_results import (
 )
 from transfer_jax.grid.conditions import RANDOM_BASE, Column, Task
 from transfer_jax.models.layered import Variables
+from transfer_jax.plan.optimizer_fields import in_state
 from transfer_jax.plan.plan import Plan
 from transfer_jax.running.controls.measure import (
     Finished,
@@ -115,7 +116,10 @@ class ColumnControls:
             networks = stitched_networks(compiled.program, done.base, done.target, x)
             (whole,) = networks.values()
             yield done.row(STITCHING, n, evaluator.accuracy(whole, done.target_test))
-            begun = start._replace(networks=dict(networks), base=whole, resume_point=None)
+            settings = dict.fromkeys(networks, in_state(plan.config.optimizer))
+            begun = start._replace(
+                networks=dict(networks), base=whole, resume_point=None, settings=settings
+            )
             feed = self.feeds.of(plan, [begun], mesh)
             (outcome,) = compiled.run([begun], feed, plan.recipe.steps, self.on_pause)
             yield done.row(STITCHING, n, float(outcome.top1[0]), at=plan.recipe.steps)

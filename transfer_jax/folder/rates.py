@@ -1,0 +1,98 @@
+"""Learning rates: how networks did at each that was tried, and which were chosen."""
+
+import csv
+import io
+from collections.abc import Iterable, Mapping
+from dataclasses import astuple, dataclass, fields
+
+from etils import epath
+
+from transfer_jax.folder.results import ResultsError
+from transfer_jax.folder.whole_file import read_json, write_json, write_table
+
+
+@dataclass(frozen=True)
+class RateRow:
+    """The networks of a pilot of one split, target, number of examples and family, at one rate.
+
+    Attributes:
+      split, target: where they were trained.
+      examples: training images of each class; 0 for all.
+      family: "scratch", "frozen" or "fine-tuned".
+      rate: the multiple of the config's learning rate.
+      validation: mean share of validation images classified right.
+      networks: how many they are.
+      diverged: how many of them diverged.
+    """
+
+    split: str
+    target: str
+    examples: int
+    family: str
+    rate: float
+    validation: float
+    networks: int
+    diverged: int
+
+
+def write_rates(path: epath.Path, rows: Iterable[RateRow]) -> None:
+    """Write the pilot's table as CSV, all of it or nothing.
+
+    Args:
+      path: the file.
+    """
+    write_table(path, [f.name for f in fields(RateRow)], (astuple(row) for row in rows))
+
+
+def read_rates(path: epath.Path) -> list[RateRow]:
+    """Read the pilot's table.
+
+    Args:
+      path: the file.
+
+    Returns:
+      The rows; none where there is no file: nothing was tried.
+
+    Raises:
+      ResultsError: it is damaged.
+
+    Example:
+      >>> path = epath.Path(__import__("tempfile").mkdtemp()) / "rates.csv"
+      >>> write_rates(path, [RateRow("halves", "A", 0, "frozen", 3.0, 0.5, 4, 0)])
+      >>> read_rates(path)[0].rate
+      3.0
+    """
+    if not path.exists():
+        return []
+    kinds = {f.name: f.type for f in fields(RateRow)}
+    try:
+        lines = list(csv.DictReader(io.StringIO(path.read_text())))
+        return [
+            RateRow(**{name: kind(line[name]) for name, kind in kinds.items()})  # pyright: ignore
+            for line in lines
+        ]
+    except (OSError, KeyError, TypeError, ValueError, csv.Error) as error:
+        raise ResultsError(f"{path} cannot be read: {error}") from None
+
+
+def write_chosen(path: epath.Path, chosen: Mapping[str, float]) -> None:
+    """Write which rate each family has.
+
+    Args:
+      path: the file.
+      chosen: family to rate.
+    """
+    write_json(path, dict(chosen))
+
+
+def read_chosen(path: epath.Path) -> dict[str, float]:
+    """Read which rate each family has.
+
+    Args:
+      path: the file.
+
+    Returns:
+      Family to rate; none where there is no such file, or it is damaged.
+    """
+    found = read_json(path).items()
+    return {name: float(rate) for name, rate in found if isinstance(rate, int | float)}

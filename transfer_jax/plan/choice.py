@@ -1,0 +1,82 @@
+"""The rule by which a learning rate is chosen among those that were tried."""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Float
+
+
+@dataclass(frozen=True)
+class Tried:
+    """A family of networks at one rate.
+
+    Attributes:
+      scores: each validation image's part of the networks' mean accuracy, which is their sum.
+      diverged: how many networks diverged.
+    """
+
+    scores: Float[np.ndarray, " image"]
+    diverged: int
+
+
+def mean_accuracy(
+    networks: Sequence[tuple[np.ndarray, np.ndarray]], images: int
+) -> Float[np.ndarray, " image"]:
+    """Each image's part of the mean accuracy of some networks.
+
+    Args:
+      networks: of each, the numbers of the images that it was judged by, and which are right.
+      images: the number of all images.
+
+    Returns:
+      Parts; their sum is the mean over networks of the share of images that are right.
+
+    Example:
+      >>> mean_accuracy([(np.array([0, 1]), np.array([1, 0])), (np.array([1]), np.array([1]))], 3)
+      array([0.25, 0.5 , 0.  ])
+    """
+    parts = np.zeros(images)
+    for numbers, right in networks:
+        parts[numbers] += np.asarray(right, float) / len(numbers) / len(networks)
+    return parts
+
+
+def chosen_rate(tried: Mapping[float, Tried]) -> float:
+    """The rate of a family.
+
+    Of the rates at which no network diverged, the best and those that are within noise of it: less
+    than one standard error worse, of the difference of two mean accuracies on the same images. Of
+    these the nearest to 1, as a ratio; of two that are as near, the smaller. Where networks
+    diverged at all rates, the smallest of those with the fewest.
+
+    Args:
+      tried: rate to how the networks did at it.
+
+    Returns:
+      One of the rates.
+
+    Example:
+      >>> def at(share): return Tried(np.repeat([1.0, 0.0], [share, 100 - share]) / 100, 0)
+      >>> chosen_rate({0.3: at(52), 1.0: at(51), 3.0: at(30)})
+      1.0
+      >>> chosen_rate({0.3: at(52), 1.0: at(40), 3.0: at(30)})
+      0.3
+
+    Source: the rule of one standard error, Breiman et al. (1984), Classification and regression
+    trees, section 3.4.3.
+    """
+    fewest = min(own.diverged for own in tried.values())
+    left = {rate: own for rate, own in tried.items() if own.diverged == fewest}
+    if fewest:
+        return min(left)
+    best = max(left.values(), key=lambda own: own.scores.sum())
+    near = [rate for rate, own in left.items() if _within_noise(best.scores - own.scores)]
+    return min(near, key=lambda rate: (round(abs(math.log(rate)), 9), rate))
+
+
+def _within_noise(behind: Float[np.ndarray, " image"]) -> bool:
+    """Whether a difference, a sum over images, is 0 or less than its standard error."""
+    error = math.sqrt(len(behind)) * behind.std(ddof=1) if len(behind) > 1 else 0.0
+    return bool(behind.sum() <= 1e-12 or behind.sum() < error)
