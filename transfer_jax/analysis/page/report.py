@@ -6,8 +6,8 @@ from dataclasses import replace
 from etils import epath
 from matplotlib.figure import Figure
 
+from transfer_jax.analysis.control_tables import control_tables
 from transfer_jax.analysis.evidence import Evidence
-from transfer_jax.analysis.figures.control_figures import control_tables
 from transfer_jax.analysis.figures.gallery import draw, pictures, saved
 from transfer_jax.analysis.figures.paper_figures import paper_figures
 from transfer_jax.analysis.page.exports import export
