@@ -56,8 +56,8 @@ def test_intervals_hold_the_truth(seeds, splits, images):
 def test_whatever_units_and_images_matter_intervals_are_not_too_short(seeds, ratio):
     """Variance of units over that of images; of normal numbers, 2000 tables, give or take 1.6.
 
-    With two seeds, and images that matter twice as much as these, 97.7 in 100 hold the truth: then
-    the wider of two intervals is too wide.
+    With two seeds, and images that matter twice as much as these, 97.7 in 100 hold the truth, give
+    or take 1.1: there the wider of two intervals is too wide. Elsewhere it is within two points.
     """
     random = np.random.default_rng([seeds, int(10 * ratio)])
     covered = 0
@@ -67,7 +67,7 @@ def test_whatever_units_and_images_matter_intervals_are_not_too_short(seeds, rat
         both = Spread(np.sqrt(own + 1), freedom), Spread(np.sqrt(own), seeds - 1)
         found = Estimate(values.mean() + random.normal(), both, seeds)
         covered += abs(found.mean) <= (found.half_width() or 0.0)
-    assert 0.93 - 0.016 <= covered / 2000 <= 0.98
+    assert 0.93 - 0.016 <= covered / 2000 <= (0.977 + 0.011 if seeds == 2 else 0.97 + 0.016)
 
 
 @pytest.mark.slow

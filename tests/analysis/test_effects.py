@@ -15,10 +15,15 @@ from transfer_jax.analysis.statistics.effects import (
     ACCURACY,
     BOOST,
     CO_ADAPTATION,
+    CONVERGENCE,
     GAIN,
+    GAIN_OVER_CONTROL,
+    OVER_RANDOM,
     SPECIALISATION,
     effects,
+    numbers_of,
 )
+from transfer_jax.analysis.statistics.splits import between_splits
 from transfer_jax.grid.conditions import Treatment
 
 from .simulated import SPLIT, crossed, table, true_effect
@@ -92,6 +97,102 @@ def test_effects_are_the_differences_they_are_named_for():
     assert ranges == pytest.approx({(1, 4): 0.01, (3, 4): 0.01})
 
 
+def with_scratch(rows, gain):
+    """Base networks trained for as long as base and transfer together."""
+    more = [
+        replace(row, treatment="scratch", top1=row.top1 + gain + 0.001 * row.seed)
+        for row in rows
+        if row.treatment == "base"
+    ]
+    return [*rows, *more]
+
+
+def test_ways_are_compared_with_scratch_of_the_whole_budget_too():
+    found = only(with_scratch(table(DROP, noise=0.0, seeds=4), 0.02))
+    (convergence,) = found.of(CONVERGENCE)
+    extra = 0.02 + 0.001 * np.arange(4)
+    interval = stats.ttest_1samp(extra, 0).confidence_interval(0.95)
+    assert convergence.quantity[1:] == (Treatment.SCRATCH, "", 0, 0)
+    assert (convergence.low, convergence.high) == pytest.approx((interval.low, interval.high))
+    assert convergence.p == pytest.approx(stats.ttest_1samp(extra, 0).pvalue)
+    gains = found.of(GAIN_OVER_CONTROL, Treatment.TRANSFER)
+    assert [e.mean for e in gains] == pytest.approx(-0.03 * np.arange(1, 5) - extra.mean())
+    assert [e.mean for e in found.of(GAIN, Treatment.TRANSFER)] == pytest.approx(
+        [-0.03, -0.06, -0.09, -0.12]
+    )
+    whole, _ = found.ranges(GAIN_OVER_CONTROL)
+    assert whole.mean == pytest.approx(0.015 - extra.mean())
+    assert {e.quantity.treatment for e in found.of(GAIN)} == {
+        Treatment.SELFFER, Treatment.SELFFER_PLUS, Treatment.TRANSFER, Treatment.TRANSFER_PLUS
+    }  # fmt: skip
+    without = only(table(DROP, noise=0.0))
+    assert without.of(GAIN_OVER_CONTROL) == without.of(CONVERGENCE) == []
+
+
+def test_transferred_layers_are_compared_with_random_ones():
+    losses = {"AnB": lambda n: -0.01 * n, "random": lambda n: -0.03 * n}
+    rows = table(losses, treatments=("AnB", "random"), seeds=4, noise=0.004)
+    effects = only(rows).of(OVER_RANDOM)
+    assert [(e.quantity.treatment, e.quantity.first_n) for e in effects] == [
+        (Treatment.TRANSFER, n) for n in (1, 2, 3, 4)
+    ]
+    at_2 = {(r.seed, r.target, r.treatment): r.top1 for r in rows if r.n == 2}
+    gaps = [
+        np.mean([at_2[seed, t, "AnB"] - at_2[seed, t, "random"] for t in "AB"]) for seed in range(4)
+    ]
+    interval = stats.ttest_1samp(gaps, 0).confidence_interval(0.95)
+    assert (effects[1].low, effects[1].high) == pytest.approx((interval.low, interval.high))
+    assert all(e.p_some is not None and e.p_some >= e.p for e in effects)
+    assert only(table(DROP)).of(OVER_RANDOM) == []
+
+
+def test_a_difference_between_splits_is_a_test_of_two_samples():
+    rows = [
+        *table({"AnB": lambda n: -0.01 * n}, splits=("random-0",), seeds=4, noise=0.004),
+        *table({"AnB": lambda n: -0.02 * n}, splits=("far",), seeds=3, noise=0.009),
+    ]
+    found = numbers_of(rows)
+    effects = between_splits(found)
+    assert {e.group for e in effects} == {"random-0 less far"}
+    assert [(e.quantity.treatment, e.quantity.first_n) for e in effects] == [
+        (t, n) for t in (Treatment.TRANSFER, Treatment.TRANSFER_PLUS) for n in (1, 2, 3, 4)
+    ]
+    one, two = (own.of(GAIN, Treatment.TRANSFER)[2].values for own in found)
+    welch = stats.ttest_ind(one, two, equal_var=False)
+    own = welch.confidence_interval(0.95)
+    equal = stats.ttest_ind(one, two).pvalue
+    effect = effects[2]
+    assert effect.mean == pytest.approx(np.mean(one) - np.mean(two))
+    assert (effect.low, effect.high) == pytest.approx((own.low, own.high))
+    assert effect.p == pytest.approx(welch.pvalue) and effect.p != equal
+    frozen = sorted(e.p for e in effects[:4])
+    assert min(e.p_some for e in effects[:4]) == pytest.approx(4 * frozen[0])
+    assert effect.units == 7
+    assert between_splits(found[:1]) == ()
+    assert between_splits(numbers_of([r for r in rows if r.split == "far"])) == ()
+
+
+def test_a_difference_between_splits_of_one_seed_has_no_interval():
+    rows = [*table(DROP, splits=("random-0",)), *table(DROP, splits=("far",), seeds=1)]
+    effects = between_splits(numbers_of(rows))
+    assert effects and all(e.half_width is None and e.p is None for e in effects)
+
+
+def test_false_alarms_between_splits_are_five_in_a_hundred():
+    """Both splits alike, four seeds and three, one cut: 500 tables, give or take 3."""
+    random = np.random.default_rng(8)
+    alarms = []
+    for _ in range(500):
+        rows = [
+            replace(row, top1=0.7 + 0.01 * random.normal())
+            for split, seeds in (("random-0", 4), ("far", 3))
+            for row in table({}, splits=(split,), seeds=seeds, layers=2, treatments=("AnB",))
+        ]
+        (effect,) = between_splits(numbers_of(rows))
+        alarms.append(effect.p < 0.05)
+    assert 0.02 <= np.mean(alarms) <= 0.08
+
+
 def test_pairing_is_with_the_same_target_and_pooling_is_not():
     """As in the authors' runs: AnB+ has target B only, BnB+ target A only."""
     rows = [
@@ -141,9 +242,10 @@ def test_random_splits_are_one_group_and_units_where_there_are_three():
 
 def test_one_seed_has_no_interval_but_a_mean():
     found = only(table(DROP, seeds=1))
-    effect = found.of(GAIN, Treatment.TRANSFER)[0]
-    assert (effect.low, effect.high, effect.p, effect.p_some) == (None,) * 4
-    assert effect.mean == pytest.approx(-0.03, abs=0.01)
+    for effect in found.effects:
+        assert (effect.low, effect.high, effect.half_width, effect.freedom) == (None,) * 4
+        assert (effect.p, effect.p_some) == (None, None)
+    assert found.of(GAIN, Treatment.TRANSFER)[0].mean == pytest.approx(-0.03, abs=0.01)
 
 
 def test_reduced_examples_are_groups_of_their_own():

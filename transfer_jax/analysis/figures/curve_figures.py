@@ -46,7 +46,7 @@ def transfer_curves(found: Sequence[Effects]) -> Figure:
     """
     room = room_for([line for own in found for name in _names(own) for line in name.split("\n")])
     note = f"{_compared(found)} {bars_note(found)} Faint points are seeds."
-    figure, rows = grid(len(found), (room + 0.9, 0.15), note=note)
+    figure, rows = grid(len(found), (room + 0.9, 0.15), across=2.6, note=note)
     for (left, right), own in zip(rows, found, strict=True):
         left.set_title(title(own), loc="left", weight="bold")
         left.set_ylabel(f"points above {_control(own)}")
