@@ -13,6 +13,7 @@ from transfer_jax.analysis.statistics.control_numbers import (
     transfers,
 )
 from transfer_jax.analysis.statistics.inference import Estimate, Word
+from transfer_jax.analysis.statistics.margins import margin_of
 from transfer_jax.analysis.statistics.ranks import FEWER, NAMES, TAU_MARGIN, Ranked, ranks
 from transfer_jax.analysis.tables import Table
 from transfer_jax.folder.control_results import FORMER, ControlRow
@@ -40,19 +41,22 @@ OVER_SCRATCH = {
 }
 
 
-def control_tables(rows: Sequence[ControlRow], networks: Sequence[ResultRow]) -> list[Table]:
+def control_tables(
+    rows: Sequence[ControlRow], networks: Sequence[ResultRow], margin: float = 0.0
+) -> list[Table]:
     """The tables of the controls.
 
     Args:
       rows: what was measured.
       networks: the networks.
+      margin: a difference of accuracies that does not matter; 0 for the rule of `margin_of`.
 
     Returns:
       What stitching gives at each cut, what lies between two runs, how scores rank the cuts, and
       what cannot be shown; those without a number have no rows.
     """
-    own = transfers(rows)
-    margins = {tasks: _margin(held, networks) for tasks, held in by_tasks(own).items()}
+    own = transfers(rows, networks)
+    margins = {t: margin or _margin(held, networks) for t, held in by_tasks(own).items()}
     return [
         _stitching_table(own, networks, margins),
         _barrier_table(barriers(own), margins),
@@ -133,7 +137,7 @@ def _former_table(rows: Iterable[ControlRow]) -> Table:
 
 
 def _margin(rows: Iterable[ControlRow], networks: Sequence[ResultRow]) -> float:
-    """A difference of accuracies that does not matter: a point, or a tenth of base's error."""
+    """Of the base networks of their targets."""
     places = {(row.split, row.seed, row.target) for row in rows}
     found = [top1 for place, top1 in base_accuracies(networks).items() if place in places]
-    return min(0.01, 0.1 * (1 - float(np.mean(found)))) if found else 0.01
+    return margin_of(1 - float(np.mean(found)) if found else 1.0)

@@ -9,6 +9,7 @@ from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 
 from transfer_jax.analysis.control_tables import against_fewer, tau_text
+from transfer_jax.analysis.figures.bars import fit
 from transfer_jax.analysis.figures.control_notes import bars_text, place_names, titled
 from transfer_jax.analysis.figures.drawing import (
     CUT_MAP,
@@ -64,7 +65,7 @@ def control_figures(rows: Sequence[ControlRow], networks: Sequence[ResultRow]) -
     Returns:
       Name of the file to figure.
     """
-    own = transfers(rows)
+    own = transfers(rows, networks)
     found = {row.control for row in own}
     figures: dict[str, Figure] = {}
     for name, control, ylabel, xlabel in (
@@ -91,14 +92,16 @@ def _profiles(rows: Sequence[ControlRow], ylabel: str, xlabel: str) -> Figure:
     along = [line for found in lines.values() for line in found.values()]
     places = list(dict.fromkeys(place for line in along for place in line))
     ticks, key = (PLACES, "") if rows[0].control == TWO_RUNS else place_names(places)
-    note = f"Lines are means of both targets. {bars_text(rows)} {key}"
+    bars = "Bars, at the ends and half way, are" if rows[0].control == TWO_RUNS else "Bars are"
+    note = f"Lines are means over targets. {bars_text(rows, bars)} {key}"
     figure, axes = panels(len(groups), room=room_for(names, SMALL), note=note)
     axes[0].set_ylabel(ylabel)
     ends = []
     for axis, (tasks, found) in zip(axes, lines.items(), strict=True):
         ends.append(_draw_lines(axis, rows[0].control, found, places))
-        axis.set_xticks(np.linspace(0, len(places) - 1, len(ticks)), ticks)
+        axis.set_xticks(np.linspace(0, len(places) - 1, len(ticks)), ticks, fontsize=SMALL)
         _finish(axis, tasks, xlabel)
+    fit(*axes)
     for axis, found in zip(axes, ends, strict=True):
         label_ends(axis, found, size=SMALL)
     return figure
@@ -113,7 +116,12 @@ def _draw_lines(
         # Beside one another, so that bars do not hide each other.
         shift = 0.3 * (number / max(1, len(lines) - 1) - 0.5)
         xs = [places.index(place) + shift for place in line]
-        _draw(axis, xs, list(line.values()), colour, "-o" if n else "--D")
+        bars = [one.half_width() or np.nan for one in line.values()]
+        if control == TWO_RUNS:
+            bars = [
+                bar if place in PLACES else np.nan for place, bar in zip(line, bars, strict=True)
+            ]
+        _draw(axis, xs, list(line.values()), bars, colour, "-o" if n else "--D")
         ends[_cut_name(control, n)] = (list(line.values())[-1].mean, colour)
     if control == TWO_RUNS:  # All end at about one height: their names stand in order.
         height = float(np.mean([end for end, _ in ends.values()]))
@@ -122,34 +130,32 @@ def _draw_lines(
 
 
 def _draw(
-    axis: Axes, xs: Sequence[float], line: Sequence[Estimate], colour: str, style: str
+    axis: Axes,
+    xs: Sequence[float],
+    line: Sequence[Estimate],
+    bars: Sequence[float | None],
+    colour: str,
+    style: str,
 ) -> None:
-    halves = [one.half_width() or np.nan for one in line]
-    axis.errorbar(
-        xs,
-        [one.mean for one in line],
-        halves,
-        fmt=style,
-        color=colour,
-        lw=1.6,
-        ms=4,
-        elinewidth=0.8,
-    )
+    means, halves = [one.mean for one in line], [np.nan if b is None else b for b in bars]
+    axis.errorbar(xs, means, halves, fmt=style, color=colour, lw=1.6, ms=4, elinewidth=0.8)
 
 
 def _stitching(rows: Sequence[ControlRow], networks: Sequence[ResultRow]) -> Figure:
     mine = [row for row in rows if row.control == STITCHING]
     groups = dict(list(by_tasks(mine).items())[:WIDEST])
-    note = f"Lines are means of both targets. {bars_text(mine)}"
+    note = f"Lines are means over targets. {bars_text(mine)}"
     names = ["stitched", "untrained", "AnB", "base"]
     figure, axes = panels(len(groups), room=room_for(names), note=note)
     axes[0].set_ylabel("test accuracy")
+    ends = []
     for axis, (tasks, here) in zip(axes, groups.items(), strict=True):
-        ends = _draw_stitches(axis, here, networks)
+        ends.append(_draw_stitches(axis, here, networks))
         _finish(axis, tasks, "n, number of layers of the base network")
         axis.xaxis.get_major_locator().set_params(integer=True)  # pyright: ignore
-        axis.autoscale_view()
-        label_ends(axis, ends)
+    fit(*axes, also=[height for found in ends for height, _ in found.values()])
+    for axis, found in zip(axes, ends, strict=True):
+        label_ends(axis, found)
     return figure
 
 
@@ -178,7 +184,8 @@ def _draw_stitches(axis: Axes, here: Sequence[ControlRow], networks: Sequence[Re
         ns = sorted({n for n, _, _ in points})
         line = [over_units((place, y) for m, place, y in points if m == n) for n in ns]
         if line:
-            _draw(axis, [n + 0.08 * (number - 1) for n in ns], line, colour, style)
+            bars = [one.half_width() for one in line]
+            _draw(axis, [n + 0.08 * (number - 1) for n in ns], line, bars, colour, style)
             ends[name] = (line[-1].mean, colour)
     return ends
 

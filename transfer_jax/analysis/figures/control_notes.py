@@ -8,7 +8,7 @@ from transfer_jax.analysis.statistics.inference import are_splits
 from transfer_jax.folder.control_results import ControlRow
 
 # Letters that fit beside each other below a panel.
-ROOM = 34
+ROOM = 41
 
 
 def place_names(places: Sequence[str]) -> tuple[list[str], str]:

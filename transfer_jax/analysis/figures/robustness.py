@@ -30,15 +30,13 @@ def robustness(rows: Iterable[ControlRow]) -> Figure:
     layers = list(dict.fromkeys(row.layer for row in own if row.layer))
     ticks, key = place_names(layers)
     numbers = "" if len(layers) > NUMBERED else bars_text(own).replace("Bars are", "After ± stand")
-    note = (
-        f"Points of test accuracy, mean of both targets, dark where much is lost. {numbers} {key}"
-    )
+    note = f"Points of test accuracy, mean over targets, dark where much is lost. {numbers} {key}"
     figure, axes = panels(len(found), room=0.3, note=note)
     axes[0].set_ylabel("n, number of transferred layers")
     worst = min(cell.mean for maps in found.values() for cell in maps.values())
     for axis, (tasks, cells) in zip(axes, found.items(), strict=True):
         _draw_map(axis, cells, layers, min(worst, -0.01))
-        axis.set_xticks(range(len(layers)), ticks)
+        axis.set_xticks(range(len(layers)), ticks, fontsize=11)
         axis.set_xlabel("layer put back to its start")
         axis.set_title(titled(tasks))
     return figure
@@ -60,6 +58,6 @@ def _draw_map(
     for (n, layer), cell in cells.items():
         half = cell.half_width()
         text = f"{round(100 * cell.mean):+d}" + ("" if half is None else f"\n±{100 * half:.0f}")
-        colour = "white" if cell.mean < 0.5 * worst else "black"
+        colour = "white" if cell.mean < 0.7 * worst else "black"
         place = (layers.index(layer), ns.index(n))
         axis.text(*place, text, ha="center", va="center", fontsize=9, color=colour)

@@ -98,7 +98,9 @@ def write_report(evidence: Evidence, *, reload_seconds: int = 0) -> list[epath.P
     drawn = draw(evidence, found, reached, theirs)
     tables = result_tables(found)
     steps = [steps_table(own, ways) for own, ways in zip(found, reached, strict=True)]
-    beside = [*steps, target_table(evidence), *control_tables(evidence.controls, evidence.rows)]
+    margin = float(evidence.config.get("margin") or 0)
+    controls = control_tables(evidence.controls, evidence.rows, margin)
+    beside = [*steps, target_table(evidence), *controls]
     tables += shown(beside)
     claims = shown([claims_table(found), table1(evidence.rows)])
     if theirs:

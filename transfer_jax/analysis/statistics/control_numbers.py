@@ -41,14 +41,20 @@ class Barrier:
     over_scratch: Estimate
 
 
-def transfers(rows: Iterable[ControlRow]) -> list[ControlRow]:
+def transfers(rows: Iterable[ControlRow], networks: Iterable[ResultRow] = ()) -> list[ControlRow]:
     """The controls between different trained tasks.
+
+    Args:
+      rows: what was measured.
+      networks: the networks, whose splits stand in the order of a report.
 
     Returns:
       Those of columns whose base is neither the target nor untrained, with all examples.
     """
     untrained = (RANDOM_BASE, SCRATCH_BASE)
-    return [row for row in rows if not row.examples and row.base not in (row.target, *untrained)]
+    own = [row for row in rows if not row.examples and row.base not in (row.target, *untrained)]
+    places = {split: i for i, split in enumerate(dict.fromkeys(row.split for row in networks))}
+    return sorted(own, key=lambda row: places.get(row.split, len(places)))
 
 
 def by_tasks(rows: Iterable[ControlRow]) -> dict[str, list[ControlRow]]:
