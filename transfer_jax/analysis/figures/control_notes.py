@@ -23,8 +23,8 @@ def place_names(places: Sequence[str]) -> tuple[list[str], str]:
     Example:
       >>> place_names(["conv1", "fc"])
       (['conv1', 'fc'], '')
-      >>> place_names(["a_long_name_of_a_layer", "and_another_one"])
-      (['1', '2'], 'Layers: 1 a_long_name_of_a_layer, 2 and_another_one.')
+      >>> place_names(["first_layer_with_its_norm", "second_layer_with_its_norm"])
+      (['1', '2'], 'Layers: 1 first_layer_with_its_norm, 2 second_layer_with_its_norm.')
     """
     if sum(len(place) + 2 for place in places) <= ROOM:
         return list(places), ""
