@@ -20,8 +20,8 @@ from .simulated import table
 EXPERIMENTS = ("random_split", "man_natural", "random_filters", "reduced")
 
 
-def judged(rows, margin=None):
-    return {claim.number: found for claim, found in judge(numbers_of(rows), margin)}
+def judged(rows, margin=0.0):
+    return {claim.number: found for claim, found in judge(numbers_of(rows, margin=margin))}
 
 
 def verdicts(rows) -> dict[int, str]:

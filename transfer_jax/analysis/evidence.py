@@ -11,6 +11,7 @@ from etils import epath
 
 from transfer_jax.analysis.statistics.effects import Effects, numbers_of
 from transfer_jax.analysis.statistics.images import Tested
+from transfer_jax.analysis.statistics.margins import checked
 from transfer_jax.folder.control_results import ControlRow, read_controls
 from transfer_jax.folder.correctness import Correctness, read_correctness
 from transfer_jax.folder.curves import Curve, read_curves, training_curves
@@ -54,7 +55,7 @@ class Evidence:
     @functools.cached_property
     def numbers(self) -> list[Effects]:
         """The numbers of each group of networks, with intervals; computed when first asked for."""
-        found = numbers_of(self.rows, self.test_of)
+        found = numbers_of(self.rows, self.test_of, margin=checked(self.config.get("margin")))
         if self.on_validation is None:
             return found
         judged = self.on_validation.numbers

@@ -22,11 +22,14 @@ class OneGroup:
 
     Attributes:
       found: them.
-      margin: a difference that does not matter.
     """
 
     found: Effects
-    margin: float
+
+    @property
+    def margin(self) -> float:
+        """A difference that does not matter."""
+        return self.found.margin
 
     def cuts(self, treatment: Treatment) -> list[int]:
         """The cuts at which a treatment was run."""

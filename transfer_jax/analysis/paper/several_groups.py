@@ -35,21 +35,15 @@ class Networks:
 
     Attributes:
       found: their numbers.
-      margin: a difference that does not matter; None for each group's own.
     """
 
     found: tuple[Effects, ...]
-    margin: float | None = None
 
     def of(self, family: str) -> Iterator[Effects]:
         """The groups of a family whose targets have all their images."""
         for own in self.found:
             if own.group.family == family and not own.group.examples:
                 yield own
-
-    def margin_in(self, own: Effects) -> float:
-        """A difference that does not matter."""
-        return own.margin if self.margin is None else self.margin
 
 
 def base_above_whole(networks: Networks) -> Verdict:
@@ -58,7 +52,7 @@ def base_above_whole(networks: Networks) -> Verdict:
     if halves is None or whole is None:
         return ABSENT
     estimates = _both(halves.estimate(level(BASE)), whole.estimate(level(BASE)))
-    return above({"": estimates}, networks.margin_in(halves))
+    return above({"": estimates}, halves.margin)
 
 
 def distance_costs(networks: Networks) -> Verdict:
@@ -73,7 +67,7 @@ def distance_costs(networks: Networks) -> Verdict:
             for n in own.group.cuts(ANB)
             if n >= 2
         }
-        found.append(above(parts, networks.margin_in(own)))
+        found.append(above(parts, own.margin))
     return every(*found) if found else ABSENT
 
 
@@ -88,7 +82,7 @@ def natural_above_man_made(networks: Networks) -> Verdict:
         ]
         if own.group.splits == [NATURAL_SPLIT] and gaps:
             estimate = Sampler(group, own.sampler.test_of).estimate(mean(gaps))
-            return above({"": estimate}, networks.margin_in(own))
+            return above({"": estimate}, own.margin)
     return ABSENT
 
 
@@ -98,7 +92,7 @@ def distant_beats_random(networks: Networks) -> Verdict:
     whole = next(networks.of(WHOLE), None)
     for own in networks.of(DISTANT):
         if own.group.cuts(RANDOM_FROZEN):
-            found.append(transfer_beats_random(OneGroup(own, networks.margin_in(own))))
+            found.append(transfer_beats_random(OneGroup(own)))
         elif whole:
             ns = sorted(set(own.group.cuts(ANB)) & set(whole.group.cuts(RANDOM_FROZEN)))
             parts = {
@@ -108,7 +102,7 @@ def distant_beats_random(networks: Networks) -> Verdict:
                 )
                 for n in ns
             }
-            found.append(above(parts, networks.margin_in(own)))
+            found.append(above(parts, own.margin))
     return every(*found) if found else ABSENT
 
 
@@ -130,7 +124,7 @@ def less_data_costs(networks: Networks) -> Verdict:
     if len(trained) < 3:
         return ABSENT
     by_rank: dict[float, Contrast] = {float(i): {arm: 1.0} for i, arm in enumerate(trained)}
-    margin = networks.margin_in(found[0]) / (len(trained) - 1)
+    margin = found[0].margin / (len(trained) - 1)
     return above({"a step": sampler.estimate(slope(by_rank))}, margin, digits=2)
 
 

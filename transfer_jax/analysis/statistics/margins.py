@@ -1,35 +1,57 @@
-"""Which differences of accuracy do not matter."""
+"""A difference of accuracies that does not matter."""
 
-LARGEST, SHARE_OF_ERROR = 0.01, 0.1
+from numbers import Real
+
+MOST, SHARE = 0.01, 0.1
+# Above this it is no share, but points.
+LARGEST = 0.5
 
 
 def margin_of(error: float) -> float:
-    """A difference that does not matter: a point, or less where there is little left to gain.
+    """The margin where none is asked for: a point, or a tenth of the error where that is less.
 
     Args:
-      error: of what is compared with, a share.
+      error: share of images that the network to compare with gets wrong.
 
     Returns:
-      The smaller of a point and a tenth of the error.
+      The margin, a share.
 
     Example:
-      >>> margin_of(0.3), round(margin_of(0.02), 6)
-      (0.01, 0.002)
+      >>> margin_of(0.2), round(margin_of(0.01), 6)
+      (0.01, 0.001)
     """
-    return min(LARGEST, SHARE_OF_ERROR * error)
+    return min(MOST, SHARE * error)
 
 
-def in_points(margin: float) -> str:
-    """A margin in words.
+def checked(margin: float | None) -> float:
+    """A margin that somebody asks for.
 
     Args:
-      margin: a share.
+      margin: a share; None or 0 for the rule of `margin_of`.
 
     Returns:
-      The words.
+      The same; 0 for the rule.
+
+    Raises:
+      ValueError: it is no share from 0 to a half.
 
     Example:
-      >>> in_points(0.01), in_points(0.0025)
-      ('a point', '0.25 points')
+      >>> checked(None), checked(0.02)
+      (0.0, 0.02)
     """
-    return "a point" if round(margin, 9) == 0.01 else f"{100 * margin:.2g} points"
+    if margin is None:
+        return 0.0
+    is_number = isinstance(margin, Real) and not isinstance(margin, bool)
+    if not (is_number and 0 <= margin <= LARGEST):  # A NaN is in no range.
+        hint = _hint(float(margin)) if is_number else ""
+        raise ValueError(
+            f"margin is {margin!r}; allowed: shares from 0 to {LARGEST}, 0.01 is one point{hint}"
+        )
+    return float(margin)
+
+
+def _hint(margin: float) -> str:
+    """What was meant, where it looks like points."""
+    if LARGEST < margin <= 100 * LARGEST:
+        return f"; for {margin:g} points write {margin / 100:g}"
+    return ""
