@@ -51,8 +51,8 @@ def base_above_whole(networks: Networks) -> Verdict:
     halves, whole = (next(networks.of(family), None) for family in (RANDOM_HALVES, WHOLE))
     if halves is None or whole is None:
         return ABSENT
-    estimates = _both(halves.estimate(level(BASE)), whole.estimate(level(BASE)))
-    return above({"": estimates}, halves.margin)
+    estimate = _both(halves.estimate(level(BASE)), whole.estimate(level(BASE)))
+    return above({"": estimate}, halves.margin, "base, halves less whole")
 
 
 def distance_costs(networks: Networks) -> Verdict:
@@ -60,14 +60,15 @@ def distance_costs(networks: Networks) -> Verdict:
     halves = next(networks.of(RANDOM_HALVES), None)
     if halves is None:
         return ABSENT
-    of_cut, found = gain(ANB), []
+    difference, found = gain(ANB), []
     for own in networks.of(DISTANT):
         parts = {
-            f"n = {n}": _both(halves.estimate(of_cut(n)), own.estimate(of_cut(n)))
+            f"n = {n}": _both(halves.estimate(difference.at(n)), own.estimate(difference.at(n)))
             for n in own.group.cuts(ANB)
             if n >= 2
         }
-        found.append(above(parts, own.margin))
+        names = f"{halves.group.name} less {own.group.name}"
+        found.append(above(parts, own.margin, f"{difference.name}, {names}"))
     return every(*found) if found else ABSENT
 
 
@@ -82,7 +83,7 @@ def natural_above_man_made(networks: Networks) -> Verdict:
         ]
         if own.group.splits == [NATURAL_SPLIT] and gaps:
             estimate = Sampler(group, own.sampler.test_of).estimate(mean(gaps))
-            return above({"": estimate}, own.margin)
+            return above({"": estimate}, own.margin, "target B less A")
     return ABSENT
 
 
@@ -102,7 +103,7 @@ def distant_beats_random(networks: Networks) -> Verdict:
                 )
                 for n in ns
             }
-            found.append(above(parts, own.margin))
+            found.append(above(parts, own.margin, "in shares of base, AnB − random"))
     return every(*found) if found else ABSENT
 
 
@@ -134,9 +135,9 @@ def _both(first: Estimate | None, second: Estimate | None) -> Estimate | None:
 
 def _share_of_base(own: Effects, contrast: Contrast) -> Estimate | None:
     """A ratio, with the standard error of the line that touches it (the delta method)."""
-    upper, base = own.estimate(contrast), own.estimate(level(BASE))
-    if upper is None or base is None:
+    gained, base = own.estimate(less(contrast, level(BASE))), own.estimate(level(BASE))
+    if gained is None or base is None:
         return None
-    line = total((1 / base.mean, contrast), (-upper.mean / base.mean**2, level(BASE)))
-    found = own.estimate(line)
-    return None if found is None else replace(found, mean=upper.mean / base.mean)
+    share = 1 + gained.mean / base.mean
+    found = own.estimate(total((1 / base.mean, contrast), (-share / base.mean, level(BASE))))
+    return None if found is None else replace(found, mean=share)
