@@ -48,7 +48,7 @@ def control_tables(
 
     Args:
       rows: what was measured.
-      networks: the networks.
+      networks: the rows of their accuracies.
       margin: a difference of accuracies that does not matter; 0 for the rule of `margin_of`.
 
     Returns:

@@ -60,7 +60,7 @@ def control_figures(rows: Sequence[ControlRow], networks: Sequence[ResultRow]) -
 
     Args:
       rows: what was measured.
-      networks: the networks.
+      networks: the rows of their accuracies.
 
     Returns:
       Name of the file to figure.

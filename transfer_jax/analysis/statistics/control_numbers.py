@@ -137,7 +137,7 @@ def stitched(
 
     Args:
       rows: controls of several columns.
-      networks: the networks.
+      networks: the rows of their accuracies.
 
     Returns:
       The group of splits and n to "trained", "untrained" and "frozen" to the difference.

@@ -51,7 +51,7 @@ def ranks(rows: Sequence[ControlRow], networks: Sequence[ResultRow]) -> list[Ran
 
     Args:
       rows: controls of several columns.
-      networks: the networks.
+      networks: the rows of their accuracies.
 
     Returns:
       One for each group of splits and score, and one for `FEWER`; none where no score was measured

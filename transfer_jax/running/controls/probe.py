@@ -55,7 +55,7 @@ def probe_of(plan: Plan, task: Task, inputs: ColumnInputs, *, test: bool) -> Pro
     """As many images of a task as a plan's controls look at.
 
     Args:
-      plan: the plan.
+      plan: says how many, and how pixels are cut.
       inputs: those of the column that sees them.
       test: whether they are test images, or training images.
 

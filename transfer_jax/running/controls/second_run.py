@@ -45,9 +45,9 @@ class SecondRuns:
         """Accuracy between two runs from one start that saw other batches.
 
         Args:
-          run: the run.
+          run: its run, whose base networks are trained.
           start: what the column started from.
-          done: the column.
+          done: the column after its training.
 
         Yields:
           Accuracy on the target's test images at each of `PLACES`: at n between two fine-tuned
