@@ -131,6 +131,19 @@ def test_scratch_sees_what_the_base_network_sees_and_then_goes_on():
     assert [shape.shape for shape in shapes] == [np.shape(array) for array in scratch]
 
 
+def test_a_part_of_the_test_holds_as_many_of_each_class_and_all_of_it_all():
+    whole = column_inputs(COLUMN_AB, SPLIT, RECIPE).test_batches
+    parts = column_inputs(COLUMN_AB, SPLIT, replace(RECIPE, test_part=2)).test_batches
+    examples, ordered = (np.asarray(own)[np.asarray(own) >= 0] for own in (whole, parts))
+    assert sorted(ordered.tolist()) == sorted(examples.tolist())
+    labels = LABELS[ordered]
+    smallest = min(np.bincount(labels)[np.unique(labels)])
+    for count in range(0, smallest * len(np.unique(labels)), len(np.unique(labels))):
+        assert len(set(np.bincount(labels[:count], minlength=4)[[1, 3]])) == 1
+    assert replace(RECIPE, test_part=2).part_batches == -(-2 // RECIPE.test_batch_size)
+    assert RECIPE.part_batches == 0
+
+
 def test_scratch_begins_as_the_base_network_of_its_task():
     found = [
         initial_networks(

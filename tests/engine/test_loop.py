@@ -90,8 +90,8 @@ class Batches:
                 1,
             )
 
-    def evaluate(self, batches):
-        for numbers in evaluation_batches(INPUTS)[:batches]:
+    def evaluate(self, end, begin=0):
+        for numbers in evaluation_batches(INPUTS)[begin:end]:
             labels = np.where(numbers >= 0, LABELS[numbers], -1)
             yield Batch(jnp.asarray(IMAGES[numbers])[None], jnp.asarray(labels)[None])
 
@@ -164,6 +164,26 @@ def test_every_number_is_that_of_the_training_written_out(way, programs):
         assert outcome.top1[i] == outcome.test[-1, i]
         assert set(outcome.networks[cut.label]) == ({"a", "b"} if cut.fine_tuned else {"b"})
         same(outcome.networks[cut.label]["b"]["params"], alone.b)
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_tests_on_the_way_may_see_a_part_and_the_last_one_sees_all(way, programs):
+    outcome, _ = run(programs[way], log_every=3, test_every=3, part=1)
+    whole, _ = run(programs[way], log_every=3, test_every=3)
+    assert outcome.steps.tolist() == [3, 6, 7, 7] and whole.steps.tolist() == [3, 6, 7]
+    for i, cut in enumerate(CUTS):
+        alone, done = InNumpy(frozen=not cut.fine_tuned), 0
+        for place, step in enumerate((3, 6, 7)):
+            while done < step:
+                alone.step(INPUTS.train_batches[done])
+                done += 1
+            # The first batch of the test, of two examples.
+            assert outcome.test[place, i] == pytest.approx(alone.test([9, 10])[1].mean())
+    assert np.isnan(outcome.validation[:-1]).all()
+    np.testing.assert_array_equal(outcome.test[-1], whole.test[-1])
+    np.testing.assert_array_equal(outcome.validation[-1], whole.validation[-1])
+    np.testing.assert_array_equal(outcome.scores, whole.scores)
+    np.testing.assert_array_equal(outcome.loss, whole.loss)
 
 
 def test_without_tests_on_the_way_there_is_one_at_the_end(programs):

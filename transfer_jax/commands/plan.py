@@ -10,7 +10,7 @@ from transfer_jax.commands.usage import Parser, given
 if TYPE_CHECKING:
     from rich.console import Console
 
-TASK = "show what a config would train and what it costs"
+TASK = "show what a config would train, its pilot too, and what it costs"
 # Images that are read from disk are for networks that this machine need not be able to train.
 ASSUMED = "h100"
 

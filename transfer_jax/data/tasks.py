@@ -40,6 +40,29 @@ def random_halves(name: str, num_classes: int, number: int) -> Split:
     return Split(name, (Task("A", tuple(inside)), Task("B", tuple(rest))))
 
 
+def by_turns(
+    labels: Int[np.ndarray, " image"], examples: Int[np.ndarray, " example"]
+) -> Int[np.ndarray, " example"]:
+    """Examples in an order whose beginning holds as many of each class, wherever it is cut off.
+
+    Args:
+      labels: the class of every image.
+      examples: some images.
+
+    Returns:
+      The first example of each class, then the second of each, and so on.
+
+    Example:
+      >>> by_turns(np.array([0, 0, 0, 1, 1]), np.arange(5)).tolist()
+      [0, 3, 1, 4, 2]
+    """
+    classes, turn = labels[examples], np.empty(len(examples), int)
+    for label in np.unique(classes):
+        here = classes == label
+        turn[here] = np.arange(here.sum())
+    return examples[np.lexsort((classes, turn))]
+
+
 def whole(name: str, num_classes: int) -> Split:
     """All classes as one task, A.
 

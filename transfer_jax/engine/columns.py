@@ -18,7 +18,7 @@ from transfer_jax.data.order import (
     padded_batches,
 )
 from transfer_jax.data.records import StoredImages
-from transfer_jax.data.tasks import first_examples, ranks
+from transfer_jax.data.tasks import by_turns, first_examples, ranks
 from transfer_jax.engine.counts import Evaluation
 from transfer_jax.engine.step import ColumnState
 from transfer_jax.grid.conditions import Column, Split, Task
@@ -78,6 +78,7 @@ class Recipe:
       scale: "deviation" makes a task's pixels of variance 1, "none" leaves grey levels.
       crop: side of the square that is cut out of each image; 0 for none.
       validation_examples: number of validation examples that each task's are padded to.
+      test_part: test examples that tests before the last step are made of; 0 for all.
     """
 
     images: ImageSet
@@ -92,12 +93,18 @@ class Recipe:
     scale: str = "deviation"
     crop: int = 0
     validation_examples: int = 0
+    test_part: int = 0
 
     @property
     def network_shape(self) -> tuple[int, int, int]:
         """(height, width, channels) of what a network sees."""
         height, width, channels = self.images.images.shape[1:]
         return (self.crop or height, self.crop or width, channels)
+
+    @property
+    def part_batches(self) -> int:
+        """Batches of the tests that see a part of the examples; 0 where all see all."""
+        return -(-self.test_part // self.test_batch_size)
 
     def numbered_steps(self, trainings: int = 1) -> int:
         """Steps whose batches are taken by number: none of images that are read from disk."""
@@ -126,6 +133,8 @@ def column_inputs(
     images, target = recipe.images, split.task(column.target)
     mean, scale = seen or task_normalisation(recipe, target)
     test = first_examples(images.labels, images.is_test, target, recipe.test_per_class)
+    if recipe.test_part:
+        test = by_turns(images.labels, test)
     validation, size = validation_examples(images, target), recipe.test_batch_size
     order = column_order(column, split, recipe)
     return ColumnInputs(

@@ -34,8 +34,8 @@ class Feed(Protocol):
         """What the next `count` training steps see: images, and the number of steps they serve."""
         ...
 
-    def evaluate(self, batches: int) -> Iterator[Images]:
-        """What the steps of one evaluation see, in turn."""
+    def evaluate(self, end: int, begin: int = 0) -> Iterator[Images]:
+        """What the steps of one evaluation see, in turn: batches from `begin` on, up to `end`."""
         ...
 
 
@@ -98,9 +98,9 @@ class ResidentFeed:
         """The dataset, once for all steps."""
         yield self.images, count
 
-    def evaluate(self, batches: int) -> Iterator[DeviceImages]:
+    def evaluate(self, end: int, begin: int = 0) -> Iterator[DeviceImages]:
         """The dataset, at every batch to evaluate on."""
-        return repeat(self.images, batches)
+        return repeat(self.images, end - begin)
 
 
 class StreamFeed:
@@ -139,11 +139,11 @@ class StreamFeed:
         for batch in islice(self.training, count):
             yield batch, 1
 
-    def evaluate(self, batches: int) -> Iterator[Batch]:
+    def evaluate(self, end: int, begin: int = 0) -> Iterator[Batch]:
         """Each column's batches to evaluate on."""
         numbers = self.evaluations
         keys = [own.tobytes() for own in numbers]
-        return self._batches(keys, numbers, numbers[0].shape[1], batches)
+        return self._batches(keys, numbers, numbers[0].shape[1], end, begin)
 
     def _batches(
         self,

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Collection, Sequence
 from functools import partial
-from itertools import islice
 from typing import NamedTuple
 
 import jax
@@ -21,6 +20,7 @@ from transfer_jax.grid.conditions import Cut
 from transfer_jax.models.layered import Variables
 
 LOG_EVERY = 20
+EVALUATED = ("validation_batches", "test_batches")
 
 
 class Pause(NamedTuple):
@@ -97,6 +97,7 @@ class CompiledProgram:
         *,
         log_every: int = LOG_EVERY,
         test_every: int = 0,
+        part: int = 0,
         extra_pauses: Collection[int] = (),
     ) -> list[ColumnOutcome]:
         """Train and test one slot of columns, from their first step or from where they stand.
@@ -110,6 +111,8 @@ class CompiledProgram:
             raises ends the training.
           log_every: steps between two pauses; metrics leave the device only then.
           test_every: steps between two evaluations; 0 evaluates at the end only.
+          part: batches of the test that those on the way are made of, without validation; the
+            last step has one of these, and then a whole one. 0 makes all of them whole.
           extra_pauses: further steps to pause at.
 
         Returns:
@@ -125,7 +128,8 @@ class CompiledProgram:
         extra_pauses = {*extra_pauses, *boundaries}
         feed.begin(steps, done)
         scores: list[Array] = []
-        tests = _with_examples([start.inputs for start in starts])
+        first_test, tests = (_with_examples(starts, name) for name in EVALUATED)
+        part = min(part, tests) if test_every else 0
         while done < steps:
             next_test = _next_multiple(done, test_every) if test_every else steps
             next_log = _next_multiple(done, log_every)
@@ -140,11 +144,15 @@ class CompiledProgram:
                 state = phase.carried_over(state, base, settings)
                 base = phase.place_base(starts)
             if done in (next_test, steps):
-                found, scores = phase.judge(state, base, feed, inputs, len(starts), tests)
-                evaluations.append((done, fetch(found)))
+                judge = partial(phase.judge, state, base, feed, inputs, len(starts))
+                if part:
+                    evaluations.append((done, fetch(judge(0, part)[0])))
+                if done == steps or not part:
+                    found, scores = judge(first_test, tests)
+                    evaluations.append((done, fetch(found)))
             states = partial(fetch_rows, state, self.mesh)
             on_pause(Pause(count, done, fetch_rows(metrics, self.mesh), evaluations, states))
-        fetched, first_test = [fetch(batch) for batch in scores], inputs.validation_batches.shape[1]
+        fetched = [fetch(batch) for batch in scores]
         halves = fetched[:first_test], fetched[first_test:]
         return outcomes(evaluations, state, *halves, len(starts), self.mesh)
 
@@ -161,17 +169,17 @@ class CompiledProgram:
         feed: Feed,
         inputs: ColumnInputs,
         columns: int,
+        validation: int,
         tests: int,
     ) -> tuple[Evaluation, list[Array]]:
         """The counts, and batch by batch the score of each example; both stay on the device.
 
-        Of the test's batches only the first `tests` are run.
+        Only the first batches of the validation, and of the test, are run: as many as is said.
         """
-        first_test, scores = inputs.validation_batches.shape[1], []
-        images, found = iter(feed.evaluate(first_test + tests)), []
-        for begin, batches in ((0, first_test), (first_test, tests)):
+        first_test, scores, found = inputs.validation_batches.shape[1], [], []
+        for begin, batches in ((0, validation), (first_test, tests)):
             counts = self._no_counts(columns, begin)
-            for batch in islice(images, batches):
+            for batch in feed.evaluate(begin + batches, begin):
                 counts, score = self.evaluate(counts, state.conditions, base, batch, inputs)
                 scores.append(score)
             found.append(counts)
@@ -240,9 +248,10 @@ class CompiledProgram:
         return jax.lax.fori_loop(0, count, body, (state, Metrics(nothing, nothing)))
 
 
-def _with_examples(inputs: Sequence[ColumnInputs]) -> int:
-    """How many of the test's batches hold an example of some column; those after are padding."""
-    return max(int((np.asarray(own.test_batches) >= 0).any(axis=1).sum()) for own in inputs)
+def _with_examples(starts: Sequence[ColumnStart], name: str) -> int:
+    """How many of some batches hold an example of some column; those after are padding."""
+    batches = [np.asarray(getattr(start.inputs, name)) for start in starts]
+    return max(int((own >= 0).any(axis=1).sum()) for own in batches)
 
 
 def _next_multiple(number: int, factor: int) -> int:

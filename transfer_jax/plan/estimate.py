@@ -157,7 +157,9 @@ def _program_cost(plan: Plan, wave: str, group: list[Column], rate: Rate) -> Pro
     tests = -(-steps // every) if every else 1
     evaluated = inputs.validation_batches.shape[0]
     evaluated += 0 if is_pilot else inputs.test_batches.shape[0]
-    per_column = training + tests * test * evaluated
+    part = plan.recipe.part_batches if every else 0
+    batches = evaluated + tests * part if part else tests * evaluated
+    per_column = training + test * batches
     mesh = plan_mesh(plan, group)
     in_turn = -(-len(group) // mesh.shape[COLUMN])
     compiled = 2 * rate.compile_seconds * len(program.cuts) * len(phases)

@@ -98,6 +98,7 @@ def make_recipe(config: Config, images: ImageSet, splits: dict[str, Split]) -> R
         scale=config.data.scale,
         crop=crop,
         validation_examples=max(validation),
+        test_part=config.test_part,
     )
 
 

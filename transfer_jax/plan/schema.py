@@ -216,6 +216,11 @@ class Config:
     test_every: int = setting(
         0, "steps between two tests; 0: after the last step only", low=0, high=10**8
     )
+    test_part: int = setting(
+        0, "test images, as many of each class, that tests before the last step are made of; 0: "
+        "all of them",
+        low=0, high=10**7,
+    )  # fmt: skip
     controls: tuple[str, ...] = setting(
         (), "what is measured of networks beside accuracy: any of " + ", ".join(CONTROLS),
         choices=CONTROLS, distinct=True, affects=COLUMNS,

@@ -46,8 +46,16 @@ def keep_tests(run: Run, column: Column, start: ColumnStart, outcome: ColumnOutc
         write_correctness(where, column, right, validation, images.is_validation)
     if run.tests:
         where = folder.correct(column)
-        write_correctness(where, column, outcome.right, test, images.is_test)
-        write_curves(folder.curves(column), column, outcome.steps, outcome.test)
+        order = np.argsort(test)
+        write_correctness(where, column, outcome.right[:, order], test[order], images.is_test)
+        # Tests of a part of the images: one after the last step too, before the whole one.
+        curve = slice(-1 if _in_part(run) else None)
+        write_curves(folder.curves(column), column, outcome.steps[curve], outcome.test[curve])
+
+
+def _in_part(run: Run) -> bool:
+    """Whether tests before the last step are made of a part of the images."""
+    return bool(run.plan.config.test_every and run.plan.config.test_part)
 
 
 def _examples(batches: Int[Array | np.ndarray, "batch example"]) -> Int[np.ndarray, " example"]:
@@ -69,6 +77,6 @@ def keep_results(run: Run, column: Column, outcome: ColumnOutcome) -> None:
         outcome.diverged,
         column.steps(run.plan.recipe.steps),
         validation=outcome.validation[-1] if run.plan.recipe.validation_examples else None,
-        best10=mean_of_best(outcome.test),
+        best10=mean_of_best(outcome.test[-1:] if _in_part(run) else outcome.test),
     )
     write_rows(run.folder.column(column), rows)

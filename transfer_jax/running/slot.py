@@ -101,6 +101,7 @@ class Slot:
                 session.profiled.around(watch),
                 log_every=min(config.logs.every, config.checkpoint.steps or steps),
                 test_every=config.test_every if self.tests else 0,
+                part=self.plan.recipe.part_batches,
                 extra_pauses=session.profiled.steps,
             )
         finally:
