@@ -65,8 +65,8 @@ def method(found: Sequence[Effects]) -> list[str]:
         "p is the probability of so large a difference if there were none, adjusted by Holm's "
         "method for all cuts of its column, so that “at some n” may be said of any of them. "
         "Intervals of single cuts are not adjusted. Differences between splits are of other "
-        "networks, and are compared as independent samples; test images that they share make "
-        "these intervals too wide rather than too short.",
+        "networks, and are compared as independent samples; where test images that they share move "
+        "both the same way, these intervals are a little too wide.",
         "A claim about several cuts holds where it does at each of them (an intersection-union "
         "test), and fails where it is shown wrong at one of them, adjusted for all (Bonferroni).",
         "The advice takes, of all ways that are within a point of the best in 95% of the "
