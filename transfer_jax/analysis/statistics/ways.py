@@ -31,11 +31,13 @@ class Contest:
       group: their networks, and none else.
       arms: the ways, the control first.
       left_out: sentences on what cannot be compared, and why.
+      failed: ways that are left out because a network of theirs failed.
     """
 
     group: Group
     arms: tuple[Arm, ...]
     left_out: tuple[str, ...]
+    failed: frozenset[Arm]
 
     def ways(self, group: Group, test_of: TestOf) -> "tuple[Ways, bool] | None":
         """The ways as numbers.
@@ -92,6 +94,7 @@ def contest(group: Group) -> Contest:
         if 2 * sum(place in there[arm] for arm in ways) >= len(ways)
     ]
     kept = [arm for arm in ways if set(most) <= there[arm]] if most else []
+    lost_ways = frozenset(arm for arm, _ in failed if arm in ways and arm not in kept)
     left_out = [*failed.values()]
     for arm in ways:
         if arm not in kept:
@@ -103,7 +106,9 @@ def contest(group: Group) -> Contest:
     if dropped := [place for place in group.places if place not in most and _asked(place, group)]:
         told = ", ".join(map(_told, dropped[:SHOWN])) + (" and more" * (len(dropped) > SHOWN))
         left_out.append(f"Not compared, since the control or most ways are not there: {told}.")
-    return Contest(_kept(group, [control, *kept], most), (control, *kept), tuple(left_out))
+    return Contest(
+        _kept(group, [control, *kept], most), (control, *kept), tuple(left_out), lost_ways
+    )
 
 
 def _asked(place: Cell, group: Group) -> bool:
