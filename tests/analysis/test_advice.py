@@ -218,6 +218,28 @@ def test_a_network_that_failed_is_named_and_its_way_left_out(changes, told):
     assert "seeds or splits would decide" not in found.reason
 
 
+def test_at_a_half_a_network_of_two_classes_has_failed():
+    """Chance is no less than half of what others have; but it is far below them."""
+    rows = spoiled(table(TUNED_GAINS), is_tuned_three, top1=0.5)
+    found = asked(rows)
+    assert found.choice == ("tuned", 4) and "failed: 50.0%" in found.reason
+
+
+def test_a_hard_split_has_not_failed():
+    """All ways lose fifteen points there."""
+    rows = [
+        replace(row, top1=row.top1 - 0.15 * (row.split == HALVES[1]))
+        for row in table(FREE_TO_TWO, splits=HALVES)
+    ]
+    found = asked(rows)
+    assert "failed" not in found.reason and found.choice == ("frozen", 2)
+
+
+def test_of_two_seeds_the_lower_one_has_failed():
+    rows = spoiled(table(TUNED_GAINS, seeds=2), is_tuned_three, top1=0.3)
+    assert asked(rows).reason.count("failed: 30.0%") == 1
+
+
 def test_where_the_control_failed_its_place_is_left_out():
     rows = spoiled(table(FREE_TO_TWO), lambda row: row.treatment == "base", top1=0.1, diverged=3)
     found = asked(rows)

@@ -1,6 +1,5 @@
 """What a run chooses by is told on images that it never chose by."""
 
-
 import jax
 import numpy as np
 import pytest
