@@ -1,7 +1,5 @@
 """What a run chooses by is told on images that it never chose by."""
 
-from dataclasses import replace
-
 import jax
 import numpy as np
 import pytest
@@ -11,9 +9,8 @@ import transfer_jax as tj
 from tests.analysis.simulated import table
 from tests.conftest import TINY
 from transfer_jax.analysis.evidence import read_evidence
-from transfer_jax.analysis.statistics.advice import advise
+from transfer_jax.analysis.statistics.advice import Judged, advise_group
 from transfer_jax.analysis.statistics.crossing import groups
-from transfer_jax.analysis.statistics.effects import effects
 from transfer_jax.folder.correctness import read_correctness
 from transfer_jax.folder.curves import read_metrics
 from transfer_jax.folder.results import read_rows
@@ -87,7 +84,7 @@ def judged(test: dict, validation: dict):
     """The advice on a table whose networks stand otherwise on validation than on test images."""
     rows, other = table(test), table(validation)
     (group,), (by,) = groups(rows), groups(other)
-    return advise(replace(effects(group, {}.get), validation=effects(by, {}.get)))
+    return advise_group(Judged(group, {}.get), Judged(by, {}.get), margin=0.01)
 
 
 def test_the_choice_is_made_on_validation_images_and_told_on_test_images():
@@ -95,12 +92,12 @@ def test_the_choice_is_made_on_validation_images_and_told_on_test_images():
     test = {"AnB": lambda n: -0.2, "AnB+": lambda n: {2: 0.04, 3: 0.01}.get(n, 0.0)}
     validation = {"AnB": lambda n: -0.2, "AnB+": lambda n: 0.05 * (n == 3)}
     found = judged(test, validation)
-    assert found.choice is not None and found.choice.arm.n == 3
-    assert found.choice.gain == pytest.approx(0.01, abs=0.003)
+    assert found.choice == ("tuned", 3)
+    assert found.gain == pytest.approx(0.01, abs=0.003)
     assert "first 3 layers and fine-tune everything (+1.0" in found.verdict
     assert any("compared on validation images" in line for line in found.reasons)
 
 
 def test_without_validation_images_it_is_said_that_the_gain_is_flattered():
     (group,) = groups(table({"AnB": lambda n: 0.02 * n}))
-    assert any("flattered" in line for line in advise(effects(group, {}.get)).reasons)
+    assert any("flattered" in line for line in advise_group(Judged(group, {}.get)).reasons)

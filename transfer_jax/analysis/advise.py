@@ -217,6 +217,7 @@ def _tests(found: Sequence[Network], correct: Correct | None) -> TestOf:
                 f"{network.cells.where}: correct has {len(right)} images, others of target "
                 f"{network.row.target} {size}"
             )
+        _check_mean(network, right)
         sizes[network.row.target] = first, len(right)
         tests[network.row] = np.arange(first, first + len(right)), right
     return tests.get
@@ -231,8 +232,11 @@ def _right(network: Network, number: int, correct: Correct) -> np.ndarray:
     right = np.asarray(held, np.float32).ravel()
     if not len(right) or not np.isin(right, (0, 1)).all():
         raise TableError(f"{where}: correct is not a list of 0 and 1")
-    if not network.row.diverged and abs(float(right.mean()) - network.row.top1) > ROUNDED:
-        raise TableError(
-            f"{where}: correct has a mean of {float(right.mean()):.4f}, top1 is {network.row.top1}"
-        )
     return right
+
+
+def _check_mean(network: Network, right: np.ndarray) -> None:
+    mean, row = float(right.mean()), network.row
+    if not row.diverged and abs(mean - row.top1) > ROUNDED:
+        where = network.cells.where
+        raise TableError(f"{where}: correct has a mean of {mean:.4f}, top1 is {row.top1}")

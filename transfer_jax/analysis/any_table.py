@@ -47,8 +47,8 @@ def nearest(word: str, known: Iterable[str]) -> str:
       The end of a sentence; empty where nothing is near.
 
     Example:
-      >>> nearest("topl", ["top1", "n"]), nearest("xyz", ["n"])
-      ('; nearest: topl', '')
+      >>> nearest("top", ["top1", "n"]), nearest("xyz", ["n"])
+      ('; nearest: top1', '')
     """
     near = difflib.get_close_matches(word, list(known), n=1)
     return f"; nearest: {near[0]}" if near else ""

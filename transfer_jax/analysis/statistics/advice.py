@@ -1,6 +1,6 @@
 """How many layers to transfer, and whether to freeze them: a choice, its reason, how sure it is."""
 
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from dataclasses import replace
 from typing import NamedTuple
 
@@ -65,19 +65,24 @@ def advise_group(
     group = tested.group
     targets = sorted({place.target for place in group.places})
     whole = _advise(tested, validated, margin, 1, seed)
+    line = _not_converged(tested, whole.margin)
     halves = family_of(group.splits[0]) == RANDOM_HALVES and set(targets) <= set(HALVES)
     if halves or len(targets) < 2:
-        return whole
+        return _after(line, whole)
+    # A way that failed on one target is out of the question for all.
+    failed = contest(group).failed if group.control else frozenset[Arm]()
     parts = []
     for target in targets:
-        by = validated and _of_target(validated, target)
-        parts.append(_advise(_of_target(tested, target), by, margin, len(targets), seed))
-    return _unless_targets_disagree(whole, tuple(parts))
+        by = validated and _of_target(validated, target, failed)
+        own = _of_target(tested, target, failed)
+        parts.append(_advise(own, by, margin, len(targets), seed))
+    return _after(line, _unless_targets_disagree(whole, tuple(parts)))
 
 
-def _of_target(judged: Judged, target: str) -> Judged:
+def _of_target(judged: Judged, target: str, without: Set[Arm]) -> Judged:
     group = of_targets(judged.group, [target])
-    return Judged(replace(group, name=f"target {target}"), judged.test_of)
+    rows = {arm: held for arm, held in group.rows.items() if arm not in without}
+    return Judged(replace(group, name=f"target {target}", rows=rows), judged.test_of)
 
 
 def _unless_targets_disagree(whole: Advice, parts: tuple[Advice, ...]) -> Advice:
@@ -135,15 +140,21 @@ def _advise(
         *((CLOSE,) if standing.is_close else ()),
         *entered.left_out,
     )
-    return _first(tested, used, found.advice(used, notes))
+    return found.advice(used, notes)
 
 
-def _first(tested: Judged, margin: float, advice: Advice) -> Advice:
-    """What stands before all else: that base networks are not converged."""
+def _not_converged(tested: Judged, margin: float) -> str:
+    """What stands before all else: whether scratch gains by training for twice as long."""
     told = Sampler(*tested).estimate({SCRATCH_ARM: 1.0, BASE_ARM: -1.0})
     if told is None or told.word(margin) != Word.ABOVE or told.mean <= margin:
+        return ""
+    return f"Base networks are not converged: scratch twice as long gains {told.points()} points."
+
+
+def _after(line: str, advice: Advice) -> Advice:
+    """The same with a line before it."""
+    if not line:
         return advice
-    line = f"Base networks are not converged: scratch twice as long gains {told.points()} points."
     return replace(advice, verdict=f"{line} {advice.verdict}", reasons=(line, *advice.reasons))
 
 

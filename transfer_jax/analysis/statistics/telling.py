@@ -101,6 +101,7 @@ class Found:
             f"It is within {in_points(margin)} of the best of {len(arms)} ways, whichever that is, "
             "with 95% confidence.",
             *self._also(sure, chosen),
+            f"Not excluded: {_listed([arms[i] for i in left])}.",
             *notes,
         )
         gain = float(self.gains[chosen])

@@ -1,6 +1,5 @@
 """The ways to train a target network that a group of networks can compare, and what fails to."""
 
-from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -9,17 +8,15 @@ import numpy as np
 from transfer_jax.analysis.statistics.best import Ways
 from transfer_jax.analysis.statistics.bootstrap import Sampler
 from transfer_jax.analysis.statistics.crossing import Arm, Cell, Group
+from transfer_jax.analysis.statistics.failures import failures
 from transfer_jax.analysis.statistics.images import TestOf
 from transfer_jax.analysis.statistics.noise import noise_of
-from transfer_jax.folder.results import ResultRow
 from transfer_jax.grid.conditions import Treatment
 
 # "scratch"; ("frozen", n) and ("tuned", n); a variant's name, with n where it has one.
 Choice = str | tuple[str, int]
 SCRATCH, FROZEN, TUNED = "scratch", "frozen", "tuned"
 TRANSFERRED = (Treatment.TRANSFER, Treatment.TRANSFER_PLUS)
-# A network has failed that has less than this share of its like's median accuracy.
-FAILED = 0.5
 SHOWN = 4
 
 
@@ -31,11 +28,13 @@ class Contest:
       group: their networks, and none else.
       arms: the ways, the control first.
       left_out: sentences on what cannot be compared, and why.
+      failed: ways that are left out because a network of theirs failed.
     """
 
     group: Group
     arms: tuple[Arm, ...]
     left_out: tuple[str, ...]
+    failed: frozenset[Arm]
 
     def ways(self, group: Group, test_of: TestOf) -> "tuple[Ways, bool] | None":
         """The ways as numbers.
@@ -81,7 +80,10 @@ def contest(group: Group) -> Contest:
     control = group.control
     assert control is not None
     ways = [arm for arm in group.arms if arm.treatment in TRANSFERRED]
-    failed = _failed(group, [control, *ways])
+    failed = {
+        (arm, place): f"{_told(place)}: {name_of(arm)} {why}."
+        for (arm, place), why in failures(group, [control, *ways]).items()
+    }
     there = {
         arm: {place for place in group.rows[arm] if (arm, place) not in failed}
         for arm in (control, *ways)
@@ -92,6 +94,7 @@ def contest(group: Group) -> Contest:
         if 2 * sum(place in there[arm] for arm in ways) >= len(ways)
     ]
     kept = [arm for arm in ways if set(most) <= there[arm]] if most else []
+    lost_ways = frozenset(arm for arm, _ in failed if arm in ways and arm not in kept)
     left_out = [*failed.values()]
     for arm in ways:
         if arm not in kept:
@@ -103,7 +106,9 @@ def contest(group: Group) -> Contest:
     if dropped := [place for place in group.places if place not in most and _asked(place, group)]:
         told = ", ".join(map(_told, dropped[:SHOWN])) + (" and more" * (len(dropped) > SHOWN))
         left_out.append(f"Not compared, since the control or most ways are not there: {told}.")
-    return Contest(_kept(group, [control, *kept], most), (control, *kept), tuple(left_out))
+    return Contest(
+        _kept(group, [control, *kept], most), (control, *kept), tuple(left_out), lost_ways
+    )
 
 
 def _asked(place: Cell, group: Group) -> bool:
@@ -118,32 +123,6 @@ def _kept(group: Group, arms: Sequence[Arm], places: Sequence[Cell]) -> Group:
         for arm in arms
     }
     return Group(group.name, group.examples, rows)
-
-
-def _failed(group: Group, arms: Sequence[Arm]) -> dict[tuple[Arm, Cell], str]:
-    """Networks that diverged or learned nothing, each with a sentence."""
-    found = {}
-    for arm in arms:
-        by_target: dict[str, list[float]] = defaultdict(list)
-        for place, rows in group.rows[arm].items():
-            by_target[place.target] += [row.top1 for row in rows if np.isfinite(row.top1)]
-        for place, rows in group.rows[arm].items():
-            own = by_target[place.target]
-            usual = float(np.median(own)) if own else 0.0
-            if why := next(filter(None, (_why(row, usual) for row in rows)), ""):
-                found[arm, place] = f"{_told(place)}: {name_of(arm)} {why}."
-    return found
-
-
-def _why(row: ResultRow, usual: float) -> str:
-    """What is wrong with a network; empty where nothing is."""
-    if row.diverged:
-        return f"diverged at step {row.diverged}"
-    if not np.isfinite(row.top1):
-        return "has no accuracy"
-    if row.top1 < FAILED * usual:
-        return f"failed: {row.top1:.1%} where networks like it have {usual:.1%}"
-    return ""
 
 
 def _told(place: Cell) -> str:

@@ -1,0 +1,79 @@
+"""Networks that diverged or learned nothing."""
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from transfer_jax.analysis.statistics.crossing import Arm, Cell, Group
+
+# A network has failed whose accuracy is less than this share of its like's: the median of the
+# others of its way on the same target.
+SHARE = 0.5
+# Or that is this far below them, and so many robust standard deviations, when what its place does
+# to all ways is taken out: of two classes chance is a half.
+FAR, DEVIATIONS = 0.1, 10.0
+# Of a normal distribution the standard deviation is so many median absolute deviations.
+ROBUST = 1.4826
+
+
+def failures(group: Group, arms: Sequence[Arm]) -> dict[tuple[Arm, Cell], str]:
+    """What failed.
+
+    Args:
+      arms: whose networks are looked at.
+
+    Returns:
+      What is wrong with the networks of an arm at a place; nothing for those that are sound.
+    """
+    found = {
+        (arm, place): f"diverged at step {max(row.diverged for row in rows)}"
+        for arm in arms
+        for place, rows in group.rows[arm].items()
+        if any(row.diverged for row in rows)
+    }
+    finite = {
+        (arm, place): group.top1(arm, place)
+        for arm in arms
+        for place in group.rows[arm]
+        if np.isfinite(group.top1(arm, place))
+    }
+    found |= {
+        (arm, place): "has no accuracy"
+        for arm in arms
+        for place in group.rows[arm]
+        if (arm, place) not in finite and (arm, place) not in found
+    }
+    usual = _usual(finite)
+    lower = _lower(finite, usual)
+    scale = ROBUST * float(np.median(np.abs(list(lower.values())))) if lower else 0.0
+    for key, like in usual.items():
+        far = lower[key] < -max(FAR, DEVIATIONS * scale)
+        if key not in found and (far or finite[key] < SHARE * like):
+            found[key] = f"failed: {finite[key]:.1%} where networks like it have {like:.1%}"
+    return found
+
+
+def _usual(top1: Mapping[tuple[Arm, Cell], float]) -> dict[tuple[Arm, Cell], float]:
+    """For each network, the median of the others of its way on the same target, if there are."""
+    alike: dict[tuple[Arm, str], dict[Cell, float]] = defaultdict(dict)
+    for (arm, place), value in top1.items():
+        alike[arm, place.target][place] = value
+    return {
+        (arm, place): float(np.median([v for other, v in own.items() if other != place]))
+        for (arm, _), own in alike.items()
+        for place in own
+        if len(own) > 1
+    }
+
+
+def _lower(
+    top1: Mapping[tuple[Arm, Cell], float], usual: Mapping[tuple[Arm, Cell], float]
+) -> dict[tuple[Arm, Cell], float]:
+    """How far each network is from its like, less what its place does to all ways."""
+    less = {key: top1[key] - like for key, like in usual.items()}
+    at_place: dict[Cell, list[float]] = defaultdict(list)
+    for (_, place), value in less.items():
+        at_place[place].append(value)
+    shift = {place: float(np.median(values)) for place, values in at_place.items()}
+    return {key: value - shift[key[1]] for key, value in less.items()}
