@@ -9,6 +9,7 @@ from rich.console import Console
 from transfer_jax.analysis.paper.original import original_counts
 from transfer_jax.commands.durations import duration
 from transfer_jax.commands.terminal import print_table
+from transfer_jax.folder.control_results import TRAINING
 from transfer_jax.plan.accelerators import EXPECTED_SHARE, Accelerator
 from transfer_jax.plan.estimate import ProgramCost, estimate
 from transfer_jax.plan.optimizer_fields import rates_of
@@ -43,7 +44,9 @@ def cost_notes(plan: Plan, costs: list[ProgramCost], chip: Accelerator | None) -
             "multiply-adds."
         )
     if plan.config.controls:
-        notes.append(f"Not counted: the controls {', '.join(plan.config.controls)}.")
+        own = " and ".join(name for name in TRAINING if name in plan.config.controls)
+        train = f"; {own} train networks of their own" if own else ""
+        notes.append(f"Not counted: the controls {', '.join(plan.config.controls)}{train}.")
     if chip:
         columns = max(cost.columns for cost in costs)
         notes.append(

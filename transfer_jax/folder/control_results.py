@@ -13,8 +13,16 @@ from transfer_jax.folder.whole_file import write_table
 CKA, STITCHING, BARRIER = "cka", "stitching", "barrier"
 REINITIALISATION, SCORES = "reinitialisation", "scores"
 CONTROLS = (CKA, STITCHING, BARRIER, REINITIALISATION, SCORES)
-# The two scores.
-LEEP, LOGME = "leep", "logme"
+# Those that train networks of their own.
+TRAINING = (STITCHING, BARRIER)
+# What rows are called that are not called as their control.
+DEBIASED_CKA, TWO_RUNS, LEEP, LOGME = "debiased-cka", "two-runs", "leep", "raw-logme"
+# What rows were called by earlier versions, and what they are of.
+FORMER = {
+    "cka": "CKA that is too high where features outnumber examples",
+    "barrier": "the line between fine-tuned networks of neighbouring cuts",
+    "logme": "LogME of 64 principal directions of the features",
+}
 
 
 @dataclass(frozen=True)
@@ -24,7 +32,7 @@ class ControlRow:
     Attributes:
       split, seed, base, target, examples: the column that it was measured in; examples of each
         class of the target, 0 for all.
-      control: which one: of CONTROLS, or the score.
+      control: which one: STITCHING, REINITIALISATION, DEBIASED_CKA, TWO_RUNS, or the score.
       n: number of transferred layers; 0 for base networks.
       layer: the layer that it is of; empty where it is of the whole network.
       at: a place on the way: 0 ... 1 from one network to another, or steps of training.

@@ -10,7 +10,7 @@ from ml_collections import ConfigDict
 from transfer_jax.engine.columns import Recipe
 from transfer_jax.engine.mesh import check_processes, column_mesh, devices_per_column
 from transfer_jax.engine.step import ColumnProgram
-from transfer_jax.folder.control_results import STITCHING
+from transfer_jax.folder.control_results import TRAINING
 from transfer_jax.grid.conditions import Column, Condition, Cut, Split
 from transfer_jax.grid.grid import base_condition, base_conditions, columns, condition_grid
 from transfer_jax.models.layered import Layered
@@ -140,9 +140,10 @@ def check_devices(plan: Plan) -> None:
       MeshError: the devices do not fit the batch, or a process has nothing to do in any wave.
       ConfigError: a control is asked for that one process alone can measure.
     """
-    if STITCHING in plan.config.controls and jax.process_count() > 1:
+    own = [name for name in plan.config.controls if name in TRAINING]
+    if own and jax.process_count() > 1:
         raise ConfigError(
-            f"controls holds '{STITCHING}', which is trained by one process alone; start one"
+            f"controls holds '{own[0]}', which is trained by one process alone; start one"
         )
     groups = [group for _, wave in plan.waves() for group in by_program(wave)]
     meshes = [plan_mesh(plan, group) for group in groups]

@@ -1,7 +1,6 @@
-"""The controls that were measured beside accuracy: a figure and a table of each."""
+"""The controls that were measured beside accuracy, a figure each."""
 
-from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import matplotlib
 import numpy as np
@@ -9,6 +8,9 @@ from matplotlib.axes import Axes
 from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 
+from transfer_jax.analysis.control_tables import against_fewer, tau_text
+from transfer_jax.analysis.figures.bars import fit
+from transfer_jax.analysis.figures.control_notes import bars_text, place_names, titled
 from transfer_jax.analysis.figures.drawing import (
     CUT_MAP,
     STYLES,
@@ -16,49 +18,65 @@ from transfer_jax.analysis.figures.drawing import (
     Ends,
     label_ends,
     panels,
+    room_for,
     tidy,
 )
+from transfer_jax.analysis.figures.robustness import robustness
+from transfer_jax.analysis.statistics.control_numbers import (
+    base_accuracies,
+    by_tasks,
+    column_of,
+    frozen_accuracies,
+    profiles,
+    transfers,
+)
 from transfer_jax.analysis.statistics.inference import Estimate, over_units
-from transfer_jax.analysis.tables import Table
+from transfer_jax.analysis.statistics.ranks import FEWER, NAMES, Ranked, ranks
 from transfer_jax.folder.control_results import (
     BARRIER,
     CKA,
+    DEBIASED_CKA,
     LEEP,
     LOGME,
     REINITIALISATION,
     STITCHING,
+    TWO_RUNS,
     ControlRow,
 )
 from transfer_jax.folder.results import ResultRow
-from transfer_jax.grid.conditions import RANDOM_BASE, Treatment
+from transfer_jax.grid.conditions import Treatment
 
-# The name of a layer or a cut to the mean there, in the order of the horizontal axis.
-Profile = dict[str, float]
-BASE = "base"
-NAMES = {LEEP: "LEEP", LOGME: "LogME"}
-ENOUGH = 3
-# A number, and the split and seed that it is of.
-Placed = tuple[tuple[str, int], float]
+# The name of a layer, a place or a cut to the number there, in the order of the horizontal axis.
+Profile = Mapping[str, Estimate]
+SMALL = 11
+# On the line between two networks.
+PLACES = ["0", "0.5", "1"]
+# What stands at n = 0.
+ALONE = {DEBIASED_CKA: "target's base", TWO_RUNS: "from scratch"}
 
 
 def control_figures(rows: Sequence[ControlRow], networks: Sequence[ResultRow]) -> dict[str, Figure]:
     """The figures of the controls that were measured between different tasks.
 
+    Args:
+      rows: what was measured.
+      networks: the networks.
+
     Returns:
       Name of the file to figure.
     """
-    own = transfers(rows)
+    own = transfers(rows, networks)
     found = {row.control for row in own}
     figures: dict[str, Figure] = {}
-    if CKA in found:
-        figures[CKA] = _profiles(own, CKA, "linear CKA with the base network", "layer")
+    for name, control, ylabel, xlabel in (
+        (CKA, DEBIASED_CKA, "debiased CKA with the base network", "layer"),
+        (BARRIER, TWO_RUNS, "test accuracy", "from the first run to the second"),
+    ):
+        if control in found:
+            held = [row for row in own if row.control == control]
+            figures[name] = _profiles(held, ylabel, xlabel)
     if REINITIALISATION in found:
-        figures[REINITIALISATION] = _profiles(
-            own, REINITIALISATION, "test accuracy", "layer put back to its start"
-        )
-    if BARRIER in found:
-        label = "from the network of n to that of n + 1"
-        figures[BARRIER] = _profiles(own, BARRIER, "test accuracy", label)
+        figures[REINITIALISATION] = robustness(own)
     if STITCHING in found:
         figures[STITCHING] = _stitching(own, networks)
     if {LEEP, LOGME} & found:
@@ -66,200 +84,158 @@ def control_figures(rows: Sequence[ControlRow], networks: Sequence[ResultRow]) -
     return figures
 
 
-def control_tables(rows: Sequence[ControlRow], networks: Sequence[ResultRow]) -> list[Table]:
-    """The tables of the controls.
-
-    Returns:
-      What stitching gives at each cut, and how scores rank the cuts; those that were measured.
-    """
-    own = transfers(rows)
-    return [_stitching_table(own, networks), _rank_table(own, networks)]
-
-
-def transfers(rows: Iterable[ControlRow]) -> list[ControlRow]:
-    """The controls between different trained tasks.
-
-    Returns:
-      Those of columns whose base is neither the target nor random, with all examples.
-    """
-    return [row for row in rows if not row.examples and row.base not in (row.target, RANDOM_BASE)]
-
-
-def _profiles(rows: Sequence[ControlRow], control: str, ylabel: str, xlabel: str) -> Figure:
-    """A line a cut, along the layers or along the way between two networks; a panel a split."""
-    mine = [row for row in rows if row.control == control]
-    splits = list(dict.fromkeys(row.split for row in mine))[:WIDEST]
-    figure, axes = panels(len(splits))
+def _profiles(rows: Sequence[ControlRow], ylabel: str, xlabel: str) -> Figure:
+    """A line a cut, along the layers or along the way between two networks; a panel a group."""
+    groups = dict(list(by_tasks(rows).items())[:WIDEST])
+    lines = {tasks: profiles(own) for tasks, own in groups.items()}
+    names = [_cut_name(rows[0].control, n) for found in lines.values() for n in found]
+    along = [line for found in lines.values() for line in found.values()]
+    places = list(dict.fromkeys(place for line in along for place in line))
+    ticks, key = (PLACES, "") if rows[0].control == TWO_RUNS else place_names(places)
+    bars = "Bars, at the ends and half way, are" if rows[0].control == TWO_RUNS else "Bars are"
+    note = f"Lines are means over targets. {bars_text(rows, bars)} {key}"
+    figure, axes = panels(len(groups), room=room_for(names, SMALL), note=note)
     axes[0].set_ylabel(ylabel)
     ends = []
-    for axis, split in zip(axes, splits, strict=True):
-        lines = _lines([row for row in mine if row.split == split])
-        ends.append(_draw_lines(axis, lines))
-        axis.set_title(f"{split} split")
-        axis.set_xlabel(xlabel)
-        tidy(axis)
+    for axis, (tasks, found) in zip(axes, lines.items(), strict=True):
+        ends.append(_draw_lines(axis, rows[0].control, found, places))
+        axis.set_xticks(np.linspace(0, len(places) - 1, len(ticks)), ticks, fontsize=SMALL)
+        _finish(axis, tasks, xlabel)
+    fit(*axes)
     for axis, found in zip(axes, ends, strict=True):
-        label_ends(axis, found, size=11)
+        label_ends(axis, found, size=SMALL)
     return figure
 
 
-def _lines(rows: Sequence[ControlRow]) -> dict[int, Profile]:
-    held: dict[int, dict[str, list[float]]] = defaultdict(lambda: defaultdict(list))
-    for row in rows:
-        held[row.n][row.layer or (f"{row.at:g}" if row.control == BARRIER else "none")].append(
-            row.value
-        )
-    return {
-        n: {place: float(np.nanmean(values)) for place, values in line.items()}
-        for n, line in sorted(held.items())
-    }
-
-
-def _draw_lines(axis: Axes, lines: dict[int, Profile]) -> Ends:
-    colours = matplotlib.colormaps[CUT_MAP]
+def _draw_lines(
+    axis: Axes, control: str, lines: Mapping[int, Profile], places: Sequence[str]
+) -> Ends:
     ends: Ends = {}
-    last = max(lines)
-    for n, line in lines.items():
-        colour = to_hex(colours(0.85 * n / max(1, last))) if n else "black"
-        axis.plot(list(line), list(line.values()), "-o" if n else "--D", color=colour, lw=1.8, ms=4)
-        ends[f"n = {n}" if n else "target's base"] = (list(line.values())[-1], colour)
+    for number, (n, line) in enumerate(lines.items()):
+        colour = _colour(n, max(lines))
+        # Beside one another, so that bars do not hide each other.
+        shift = 0.3 * (number / max(1, len(lines) - 1) - 0.5)
+        xs = [places.index(place) + shift for place in line]
+        bars = [one.half_width() or np.nan for one in line.values()]
+        if control == TWO_RUNS:
+            bars = [
+                bar if place in PLACES else np.nan for place, bar in zip(line, bars, strict=True)
+            ]
+        _draw(axis, xs, list(line.values()), bars, colour, "-o" if n else "--D")
+        ends[_cut_name(control, n)] = (list(line.values())[-1].mean, colour)
+    if control == TWO_RUNS:  # All end at about one height: their names stand in order.
+        height = float(np.mean([end for end, _ in ends.values()]))
+        return {name: (height + 1e-6 * i, own[1]) for i, (name, own) in enumerate(ends.items())}
     return ends
+
+
+def _draw(
+    axis: Axes,
+    xs: Sequence[float],
+    line: Sequence[Estimate],
+    bars: Sequence[float | None],
+    colour: str,
+    style: str,
+) -> None:
+    means, halves = [one.mean for one in line], [np.nan if b is None else b for b in bars]
+    axis.errorbar(xs, means, halves, fmt=style, color=colour, lw=1.6, ms=4, elinewidth=0.8)
 
 
 def _stitching(rows: Sequence[ControlRow], networks: Sequence[ResultRow]) -> Figure:
     mine = [row for row in rows if row.control == STITCHING]
-    splits = list(dict.fromkeys(row.split for row in mine))[:WIDEST]
-    figure, axes = panels(len(splits))
+    groups = dict(list(by_tasks(mine).items())[:WIDEST])
+    note = f"Lines are means over targets. {bars_text(mine)}"
+    names = ["stitched", "untrained", "AnB", "base"]
+    figure, axes = panels(len(groups), room=room_for(names), note=note)
     axes[0].set_ylabel("test accuracy")
-    for axis, split in zip(axes, splits, strict=True):
-        here = [row for row in mine if row.split == split]
-        mates = [r for r in networks if r.split == split and not (r.variant or r.examples)]
-        frozen = [r for r in mates if r.treatment == Treatment.TRANSFER]
-        bases = [r.top1 for r in mates if r.treatment == Treatment.BASE]
-        ends: Ends = {}
-        if bases:
-            ends["base"] = (float(np.mean(bases)), "black")
-            axis.axhline(ends["base"][0], color="black", lw=0.8, linestyle=(0, (1, 2)))
-        curves = {
-            "stitched": ([(r.n, r.value) for r in here if r.at > 0], "#009E73", "-o"),
-            "stitched,\nuntrained": ([(r.n, r.value) for r in here if r.at == 0], "#777777", ":^"),
-            "AnB": ([(r.n, r.top1) for r in frozen], STYLES[Treatment.TRANSFER][0], "-s"),
-        }
-        for name, (points, colour, line) in curves.items():
-            means = _means(points)
-            if not means:
-                continue
-            axis.plot(list(means), list(means.values()), line, color=colour, lw=2)
-            ends[name] = (list(means.values())[-1], colour)
-        axis.set_title(f"{split} split")
-        axis.set_xlabel("n, number of layers of the base network")
+    ends = []
+    for axis, (tasks, here) in zip(axes, groups.items(), strict=True):
+        ends.append(_draw_stitches(axis, here, networks))
+        _finish(axis, tasks, "n, number of layers of the base network")
         axis.xaxis.get_major_locator().set_params(integer=True)  # pyright: ignore
-        tidy(axis)
-        label_ends(axis, ends)
+    fit(*axes, also=[height for found in ends for height, _ in found.values()])
+    for axis, found in zip(axes, ends, strict=True):
+        label_ends(axis, found)
     return figure
+
+
+def _draw_stitches(axis: Axes, here: Sequence[ControlRow], networks: Sequence[ResultRow]) -> Ends:
+    ends: Ends = {}
+    columns = {column_of(row) for row in here}
+    bases = base_accuracies(networks)
+    places = {(split, seed, target) for split, seed, _, target in columns}
+    levels = [bases[place] for place in places if place in bases]
+    if levels:
+        ends["base"] = (float(np.mean(levels)), "black")
+        axis.axhline(ends["base"][0], color="black", lw=0.8, linestyle=(0, (1, 2)))
+    frozen = frozen_accuracies(networks)
+    curves = {
+        "stitched": ([(r.n, _place(r), r.value) for r in here if r.at > 0], "#009E73", "-s"),
+        "stitched,\nuntrained": ([(r.n, _place(r), r.value) for r in here if r.at == 0], "#777777",
+                                 ":^"),
+        "AnB": (
+            [(n, key[:2], top1) for key in sorted(columns) for n, top1 in
+             frozen.get(key, {}).items()],
+            STYLES[Treatment.TRANSFER][0],
+            "-o",
+        ),
+    }  # fmt: skip
+    for number, (name, (points, colour, style)) in enumerate(curves.items()):
+        ns = sorted({n for n, _, _ in points})
+        line = [over_units((place, y) for m, place, y in points if m == n) for n in ns]
+        if line:
+            bars = [one.half_width() for one in line]
+            _draw(axis, [n + 0.08 * (number - 1) for n in ns], line, bars, colour, style)
+            ends[name] = (line[-1].mean, colour)
+    return ends
 
 
 def _scores(rows: Sequence[ControlRow], networks: Sequence[ResultRow]) -> Figure:
-    """Each score against the accuracy that frozen transfer then has."""
-    present = [name for name in NAMES if any(row.control == name for row in rows)]
-    figure, axes = panels(len(present), room=0.4)
-    colours = matplotlib.colormaps[CUT_MAP]
-    measured = _measured(networks)
+    """Each score against the accuracy that frozen transfer then has; so the trivial one."""
+    accuracy = frozen_accuracies(networks)
+    own = [r for r in rows if r.control in NAMES and r.n in accuracy.get(column_of(r), {})]
+    present = [name for name in NAMES if any(row.control == name for row in own)]
+    note = f"A point a network. {_taus_text(ranks(own, networks))}"
+    figure, axes = panels(len(present) + 1, room=0.4, note=note)
     axes[0].set_ylabel("test accuracy of AnB")
-    for axis, name in zip(axes, present, strict=True):
-        mine = [row for row in rows if row.control == name and _key(row) in measured]
+    for axis, name in zip(axes, [*present, FEWER], strict=True):
+        mine = [row for row in own if row.control == (present[0] if name == FEWER else name)]
+        xs = [float(row.n) if name == FEWER else row.value for row in mine]
+        ys = [accuracy[column_of(row)][row.n] for row in mine]
         last = max((row.n for row in mine), default=1)
-        for n in sorted({row.n for row in mine}):
-            xs = [row.value for row in mine if row.n == n]
-            ys = [measured[_key(row)] for row in mine if row.n == n]
-            colour = to_hex(colours(0.85 * n / last))
-            axis.scatter(xs, ys, s=26, color=colour)
-            axis.annotate(f"n = {n}", (xs[0], ys[0]), color=colour, textcoords="offset points",
-                          xytext=(5, 4), fontsize=11)  # fmt: skip
-        axis.set_xlabel(f"{NAMES[name]}, nats")
-        taus = _taus(mine, measured)
-        if taus:
-            axis.set_title(
-                f"{NAMES[name]}: Kendall's τ over cuts {_told(over_units(taus))}", fontsize=12
-            )
+        axis.scatter(xs, ys, s=26, color=[_colour(row.n, last) for row in mine])
+        axis.set_title(NAMES[name])
+        axis.set_xlabel("n, by colour in all panels" if name == FEWER else "nats")
         tidy(axis)
     return figure
 
 
-def _stitching_table(rows: Sequence[ControlRow], networks: Sequence[ResultRow]) -> Table:
-    """How far stitched networks are below base; frozen transfer beside it."""
-    base = {
-        (r.split, r.seed, r.target): r.top1
-        for r in networks
-        if r.treatment == Treatment.BASE and not r.examples
-    }
-    lost: dict[tuple[str, int], dict[str, list[Placed]]] = defaultdict(lambda: defaultdict(list))
-    frozen = _measured(networks)
-    for row in rows:
-        place = (row.split, row.seed, row.target)
-        if row.control != STITCHING or place not in base:
-            continue
-        name = "trained" if row.at > 0 else "untrained"
-        lost[row.split, row.n][name].append((place[:2], row.value - base[place]))
-        if _key(row) in frozen and row.at > 0:
-            lost[row.split, row.n]["frozen"].append((place[:2], frozen[_key(row)] - base[place]))
-    lines = tuple(
-        (split, f"{n}", *(_points(found.get(k, [])) for k in ("trained", "untrained", "frozen")))
-        for (split, n), found in lost.items()
-    )
-    header = ("split", "n", "stitched, trained", "stitched, untrained", "AnB")
-    return Table("Stitching: points above base", header, lines)
+def _taus_text(found: Iterable[Ranked]) -> str:
+    by_group: dict[str, list[str]] = {}
+    for one in found:
+        if one.columns:
+            told = against_fewer(one)
+            text = f"{NAMES[one.predictor]} {tau_text(one.tau)}" + (f", {told}" if told else "")
+            by_group.setdefault(one.tasks, []).append(text)
+    if not by_group:
+        return "Fewer than three cuts have no order."
+    groups = ". ".join(f"{titled(tasks)}: {'; '.join(own)}" for tasks, own in by_group.items())
+    return f"Kendall's τ over the cuts, with 95% intervals over splits or seeds. {groups}."
 
 
-def _rank_table(rows: Sequence[ControlRow], networks: Sequence[ResultRow]) -> Table:
-    measured = _measured(networks)
-    lines = []
-    for split in dict.fromkeys(row.split for row in rows):
-        for name in NAMES:
-            mine = [r for r in rows if r.control == name and r.split == split]
-            taus = _taus([row for row in mine if _key(row) in measured], measured)
-            if taus:
-                lines.append((split, NAMES[name], _told(over_units(taus)), f"{len(taus)}"))
-    header = ("split", "score", "Kendall's τ", "columns")
-    return Table("How scores of the cuts rank with the accuracy of AnB", header, tuple(lines))
+def _finish(axis: Axes, tasks: str, xlabel: str) -> None:
+    axis.set_title(titled(tasks))
+    axis.set_xlabel(xlabel)
+    tidy(axis)
 
 
-def _taus(rows: Sequence[ControlRow], measured: dict[tuple[object, ...], float]) -> list[Placed]:
-    """The rank correlation over cuts, of each column."""
-    from scipy import stats
-
-    columns: dict[tuple[str, int, str, str], list[tuple[float, float]]] = defaultdict(list)
-    for row in rows:
-        columns[row.split, row.seed, row.base, row.target].append((row.value, measured[_key(row)]))
-    found = [
-        (column[:2], float(stats.kendalltau(*zip(*pairs, strict=True)).statistic))  # pyright: ignore
-        for column, pairs in columns.items()
-        if len(pairs) >= ENOUGH
-    ]
-    return [(place, tau) for place, tau in found if not np.isnan(tau)]
+def _cut_name(control: str, n: int) -> str:
+    return f"n = {n}" if n else ALONE[control]
 
 
-def _measured(networks: Sequence[ResultRow]) -> dict[tuple[object, ...], float]:
-    return {
-        (r.split, r.seed, r.base, r.target, r.n): r.top1
-        for r in networks
-        if r.treatment == Treatment.TRANSFER and not (r.variant or r.examples)
-    }
+def _colour(n: int, last: int) -> str:
+    return to_hex(matplotlib.colormaps[CUT_MAP](0.85 * n / max(1, last))) if n else "black"
 
 
-def _key(row: ControlRow) -> tuple[object, ...]:
-    return (row.split, row.seed, row.base, row.target, row.n)
-
-
-def _means(points: Sequence[tuple[int, float]]) -> dict[int, float]:
-    ns = sorted({n for n, _ in points})
-    return {n: float(np.mean([y for m, y in points if m == n])) for n in ns}
-
-
-def _points(values: Sequence[Placed]) -> str:
-    return over_units(values).points()
-
-
-def _told(estimate: Estimate) -> str:
-    half = estimate.half_width()
-    return f"{estimate.mean:+.2f}" + ("" if half is None else f"±{half:.2f}")
+def _place(row: ControlRow) -> tuple[str, int]:
+    return row.split, row.seed

@@ -58,8 +58,9 @@ TEXTS = {
     "splits": ("The tasks", "An image of each of the first classes of task A and of task B."),
     "cka": (
         "Similarity with the base network",
-        "Linear CKA of each layer with the same layer of the base network, on the target's test "
-        "images: of the target's own base network, and of networks fine-tuned after a cut at n.",
+        "Debiased linear CKA of each layer with the same layer of the base network, on the "
+        "target's test images: of the target's own base network, and of networks fine-tuned after "
+        "a cut at n. 0 is what networks have that have nothing in common.",
     ),
     "stitching": (
         "Stitching",
@@ -68,18 +69,20 @@ TEXTS = {
         "fit, not information.",
     ),
     "barrier": (
-        "Between fine-tuned networks",
-        "Accuracy on the straight line between the fine-tuned networks of n and n + 1, which start "
-        "from the same first n layers: a valley means that they end in different basins.",
+        "Between two runs from one start",
+        "Accuracy on the straight line between two networks that start alike and see other "
+        "batches: fine-tuned from the same n layers, and, as control, from scratch. A valley means "
+        "that the two end in different basins.",
     ),
     "reinitialisation": (
         "Which layers must be trained",
-        "Accuracy of fine-tuned networks with one layer put back to what it was before training.",
+        "What fine-tuned networks lose with one layer put back to what it was before training.",
     ),
     "scores": (
         "Scores that foretell transfer",
-        "LEEP and LogME of the base network's features at each cut, against the accuracy that "
-        "frozen transfer then has.",
+        "LogME, and LEEP of a linear discriminant analysis, of the base network's features at each "
+        "cut, against the accuracy that frozen transfer then has; beside them the trivial "
+        "predictor, that fewer transferred layers are better.",
     ),
     "comparison": (
         "The runs side by side",

@@ -6,8 +6,7 @@ from typing import Any
 
 from transfer_jax.analysis.evidence import Evidence
 from transfer_jax.analysis.statistics.effects import Effects
-from transfer_jax.analysis.statistics.inference import ENOUGH_SPLITS, are_splits
-from transfer_jax.analysis.statistics.margins import in_points
+from transfer_jax.analysis.statistics.inference import ENOUGH_SPLITS, are_splits, in_points
 from transfer_jax.folder.results import ResultRow
 from transfer_jax.folder.whole_file import read_json
 
@@ -60,7 +59,8 @@ def method(found: Sequence[Effects]) -> list[str]:
         "here.",
         "A difference is “above” or “below” where its interval leaves 0 out. It is “as”, or "
         "“nothing that matters”, only where two one-sided tests at 5% show it within the margin, "
-        f"here {_margins(found)}: a point, or a tenth of the error if that is less. All else "
+        f"here {_margins(found)} (if none is asked for, a point or a tenth of the error of "
+        "scratch, whichever is less). All else "
         "is “not shown to differ”.",
         "p is the probability of so large a difference if there were none, adjusted by Holm's "
         "method for all cuts of its column, so that “at some n” may be said of any of them. "

@@ -6,8 +6,8 @@ from dataclasses import replace
 from etils import epath
 from matplotlib.figure import Figure
 
+from transfer_jax.analysis.control_tables import control_tables
 from transfer_jax.analysis.evidence import Evidence
-from transfer_jax.analysis.figures.control_figures import control_tables
 from transfer_jax.analysis.figures.gallery import draw, pictures, saved
 from transfer_jax.analysis.figures.paper_figures import paper_figures
 from transfer_jax.analysis.page.exports import export
@@ -90,7 +90,9 @@ def write_report(evidence: Evidence, *, reload_seconds: int = 0) -> list[epath.P
     drawn = draw(evidence, found, reached, theirs)
     tables = result_tables(found)
     steps = [steps_table(own, ways) for own, ways in zip(found, reached, strict=True)]
-    beside = [*steps, target_table(evidence), *control_tables(evidence.controls, evidence.rows)]
+    margin = float(evidence.config.get("margin") or 0)
+    controls = control_tables(evidence.controls, evidence.rows, margin)
+    beside = [*steps, target_table(evidence), *controls]
     tables += shown(beside)
     claims = shown([claims_table(found), table1(evidence.rows)])
     if theirs:

@@ -15,25 +15,24 @@ from transfer_jax.folder.control_results import (
     STITCHING,
     ControlRow,
 )
-from transfer_jax.grid.conditions import Column, Task
+from transfer_jax.grid.conditions import RANDOM_BASE, Column, Task
 from transfer_jax.models.layered import Variables
 from transfer_jax.plan.optimizer_fields import in_state
 from transfer_jax.plan.plan import Plan
 from transfer_jax.running.controls.measure import (
     Finished,
-    barriers,
     robustness,
     scores,
     similarities,
 )
-from transfer_jax.running.controls.probe import Evaluator, Probe
+from transfer_jax.running.controls.probe import Evaluator, Probe, probe_of
+from transfer_jax.running.controls.second_run import SecondRuns
 from transfer_jax.running.controls.stitching import stitched_networks, stitched_program
 from transfer_jax.running.feeds import Feeds
 from transfer_jax.running.run import Run
 
 MEASURES = {
     CKA: similarities,
-    BARRIER: barriers,
     REINITIALISATION: robustness,
     SCORES: scores,
 }
@@ -43,14 +42,15 @@ class ColumnControls:
     """Measures controls; what is compiled is kept from column to column.
 
     Args:
-      feeds: where a stitch's training images come from.
-      on_pause: called as a stitch is trained.
+      feeds: where the training images of stitches and second runs come from.
+      on_pause: called as one is trained.
     """
 
     def __init__(self, feeds: Feeds, on_pause: Callable[[Pause], None]) -> None:
         self.feeds, self.on_pause = feeds, on_pause
         self.evaluators: dict[Hashable, Evaluator] = {}
         self.stitches: dict[Hashable, tuple[CompiledProgram, Evaluator]] = {}
+        self.second_runs = SecondRuns(feeds, on_pause)
 
     def measure(
         self, run: Run, column: Column, start: ColumnStart, trained: dict[str, Variables]
@@ -74,20 +74,19 @@ class ColumnControls:
         target = run.plan.splits[column.split].task(column.target).classes
         if STITCHING in asked and source not in (None, target):
             yield from self._stitching(run.plan, start, done)
+        if BARRIER in asked and column.base not in (column.target, RANDOM_BASE) and done.tuned:
+            yield from self.second_runs.barriers(run, start, done)
 
     def _finished(
         self, run: Run, column: Column, start: ColumnStart, trained: dict[str, Variables]
     ) -> Finished:
-        plan, recipe, count = run.plan, run.plan.recipe, run.plan.config.control_examples
+        plan = run.plan
         bases, own = run.bases(column.split), plan.splits[column.split].task(column.target)
         source = Task("source", bases[column.base].classes or own.classes)
 
         def probe(task: Task, *, test: bool) -> Probe:
-            where = (recipe.images, task, start.inputs, count)
-            return Probe(*where, test=test, crop=recipe.crop)
+            return probe_of(plan, task, start.inputs, test=test)
 
-        key = plan.program_key(())
-        evaluator = self.evaluators.setdefault(key, Evaluator(plan.network))
         return Finished(
             column,
             plan.network.layer_names,
@@ -95,7 +94,7 @@ class ColumnControls:
             bases[column.target].variables(column.seed),
             start.networks,
             trained,
-            evaluator,
+            self.evaluators.setdefault(plan.program_key(()), Evaluator(plan.network)),
             probe(source, test=False),
             probe(own, test=False),
             probe(own, test=True),

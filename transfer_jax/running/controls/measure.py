@@ -3,11 +3,8 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-import numpy as np
-
 from transfer_jax.folder.control_results import (
-    BARRIER,
-    CKA,
+    DEBIASED_CKA,
     LEEP,
     LOGME,
     REINITIALISATION,
@@ -17,9 +14,8 @@ from transfer_jax.grid.conditions import Column, Cut
 from transfer_jax.models.layered import Variables
 from transfer_jax.running.controls.probe import Evaluator, Probe
 from transfer_jax.running.controls.scores import leep, logme, principal, source_posterior
-from transfer_jax.running.controls.similarity import linear_cka
+from transfer_jax.running.controls.similarity import debiased_cka
 
-PLACES = np.linspace(0, 1, 11)
 DIRECTIONS = 64
 
 
@@ -78,7 +74,8 @@ def similarities(done: Finished) -> Iterator[ControlRow]:
       done: the column.
 
     Yields:
-      Linear CKA: at n = 0 of the target's own base network, at n of the fine-tuned condition.
+      Debiased linear CKA: at n = 0 of the target's own base network, at n of the fine-tuned
+      condition.
 
     Returns:
       An iterator over rows.
@@ -90,36 +87,7 @@ def similarities(done: Finished) -> Iterator[ControlRow]:
     for n, params in networks.items():
         own = done.evaluator.activations(params, done.target_test)
         for layer in done.layer_names:
-            yield done.row(CKA, n, linear_cka(base[layer], own[layer]), layer=layer)
-
-
-def barriers(done: Finished) -> Iterator[ControlRow]:
-    """Accuracy on the straight line between fine-tuned networks that start from the same n layers.
-
-    These are the fine-tuned conditions of neighbouring cuts: they share the first n layers at the
-    start; what lies above was drawn afresh for each.
-
-    Args:
-      done: the column.
-
-    Yields:
-      Accuracy on the target's test images at eleven places from one to the other.
-
-    Returns:
-      An iterator over rows.
-
-    Source: Frankle, Dziugaite, Roy and Carbin (2020), Linear mode connectivity and the lottery
-    ticket hypothesis; Neyshabur, Sedghi and Zhang (2020), What is being transferred in transfer
-    learning?
-    """
-    import jax
-
-    for first, second in zip(done.tuned, done.tuned[1:], strict=False):
-        a, b = done.trained[first.label], done.trained[second.label]
-        for place in PLACES.tolist():
-            between = jax.tree.map(lambda x, y, p=place: (1 - p) * x + p * y, a, b)
-            accuracy = done.evaluator.accuracy(between, done.target_test)
-            yield done.row(BARRIER, first.n, accuracy, at=place)
+            yield done.row(DEBIASED_CKA, n, debiased_cka(base[layer], own[layer]), layer=layer)
 
 
 def robustness(done: Finished) -> Iterator[ControlRow]:
@@ -154,13 +122,15 @@ def scores(done: Finished) -> Iterator[ControlRow]:
       done: the column.
 
     Yields:
-      Both scores at each cut.
+      Both scores at each cut: LogME of all that leaves the layer, LEEP of a source classifier on
+      its `DIRECTIONS` principal directions.
 
     Returns:
       An iterator over rows.
 
-    Source: Nguyen et al. (2020), LEEP; You et al. (2021), LogME. LEEP asks for a source classifier
-    on the features; a linear discriminant analysis on the source's training images is taken.
+    Source: You et al. (2021), LogME; Nguyen et al. (2020), LEEP, whose source classifier is the
+    source network itself. A network that is cut has none: a linear discriminant analysis of the
+    source's training images takes its place.
     """
     source = done.evaluator.activations(done.base, done.source_train)
     target = done.evaluator.activations(done.base, done.target_train)
@@ -170,5 +140,4 @@ def scores(done: Finished) -> Iterator[ControlRow]:
         known, new = principal(source[layer], target[layer], DIRECTIONS)
         probabilities = source_posterior(known, done.source_train.labels, new)
         yield done.row(LEEP, n, leep(probabilities, labels))
-        own, _ = principal(target[layer], target[layer], DIRECTIONS)
-        yield done.row(LOGME, n, logme(own, labels))
+        yield done.row(LOGME, n, logme(target[layer], labels))

@@ -13,6 +13,7 @@ from transfer_jax.data.order import ColumnInputs
 from transfer_jax.data.tasks import first_examples, ranks
 from transfer_jax.grid.conditions import Task
 from transfer_jax.models.layered import Layered, Variables
+from transfer_jax.plan.plan import Plan
 
 BATCH = 250
 
@@ -48,6 +49,21 @@ class Probe:
         self.labels: Int[np.ndarray, " example"] = ranks(task, len(images.class_names))[
             images.labels[chosen]
         ]
+
+
+def probe_of(plan: Plan, task: Task, inputs: ColumnInputs, *, test: bool) -> Probe:
+    """As many images of a task as a plan's controls look at.
+
+    Args:
+      plan: the plan.
+      inputs: those of the column that sees them.
+      test: whether they are test images, or training images.
+
+    Returns:
+      The images.
+    """
+    recipe, count = plan.recipe, plan.config.control_examples
+    return Probe(recipe.images, task, inputs, count, test=test, crop=recipe.crop)
 
 
 class Evaluator:

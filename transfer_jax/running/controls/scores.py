@@ -7,6 +7,8 @@ from transfer_jax.running.controls.similarity import all_finite, centred
 
 RIDGE = 1e-3
 ROUNDS = 100
+# Squares of singular values below this share are rounding, of activations in float32.
+ROUNDING = 1e-13
 
 
 def leep(
@@ -45,7 +47,8 @@ def logme(features: Float[np.ndarray, "example d"], labels: Int[np.ndarray, " ex
     """LogME: the log evidence of a linear model from features to labels, a mean over classes.
 
     Args:
-      features: a row a target example.
+      features: a row a target example, as they leave the network: not centred, not reduced. There
+        may be more of them than examples.
       labels: the target's labels.
 
     Returns:
@@ -60,41 +63,43 @@ def logme(features: Float[np.ndarray, "example d"], labels: Int[np.ndarray, " ex
       True
 
     Source: You, Liu, Wang and Long (2021), LogME: practical assessment of pre-trained models for
-    transfer learning.
+    transfer learning. The rounds go on until they stand still.
     """
     if not (len(labels) and all_finite(features)):
         return float("nan")
     features = np.asarray(features).astype(np.float64)
     features = features / (np.abs(features).max(initial=0) or 1)  # the prior's scale is free
-    u, s, _ = np.linalg.svd(features, full_matrices=False)
-    found = [
-        _evidence(u, s**2, (labels == label).astype(float), features.shape[1])
-        for label in np.unique(labels)
-    ]
+    # Of the examples' products, since a layer may have any number of features.
+    squares, u = np.linalg.eigh(features @ features.T)
+    squares = np.where(squares > ROUNDING * squares.max(), squares, 0)
+    found = [_evidence(u, squares, (labels == label).astype(float)) for label in np.unique(labels)]
     return float(np.mean(found))
 
 
-def _evidence(u: np.ndarray, squares: np.ndarray, y: np.ndarray, d: int) -> float:
-    """The evidence of one class; prior and noise by fixed-point rounds."""
+def _evidence(u: np.ndarray, squares: np.ndarray, y: np.ndarray) -> float:
+    """The evidence of one class; prior and noise by fixed-point rounds.
+
+    Directions without features are those of square 0; weights that see none of the examples have
+    the prior for themselves, and take no part.
+    """
     n = len(y)
     of_noise = 0.5 * (np.log(n / (y @ y)) - np.log(2 * np.pi) - 1)  # all weights zero
     if not squares.any():
         return float(of_noise)
     z2 = (u.T @ y) ** 2
-    rest = max(float(y @ y - z2.sum()), 0.0)
     alpha = beta = 1.0
     weights = misfit = 0.0
     for _ in range(ROUNDS):
         ratio = alpha / beta
         gamma = float((squares / (squares + ratio)).sum())
         weights = float((squares * z2 / (squares + ratio) ** 2).sum())
-        misfit = float((z2 * ratio**2 / (squares + ratio) ** 2).sum()) + rest
+        misfit = float((z2 * ratio**2 / (squares + ratio) ** 2).sum())
         alpha, beta = gamma / (weights + 1e-12), (n - gamma) / (misfit + 1e-12)
         if abs(alpha / beta - ratio) <= 1e-6 * ratio:
             break
-    logs = float(np.log(alpha + beta * squares).sum()) + (d - len(squares)) * np.log(alpha)
+    logs = float(np.log(1 + beta / alpha * squares).sum())
     fit = beta * misfit + alpha * weights
-    evidence = d * np.log(alpha) + n * np.log(beta) - n * np.log(2 * np.pi) - fit - logs
+    evidence = n * np.log(beta) - n * np.log(2 * np.pi) - fit - logs
     return float(max(evidence / 2 / n, of_noise))  # the rounds may end at a lower summit
 
 
