@@ -19,7 +19,9 @@ from transfer_jax.analysis.figures.drawing import GROUP_STYLES, RC, STYLES
 from transfer_jax.analysis.figures.gallery import saved
 from transfer_jax.analysis.figures.learning_figures import learning_curves, steps_figure
 from transfer_jax.analysis.figures.letters import make_legible
+from transfer_jax.analysis.figures.paper_figures import paper_figures
 from transfer_jax.analysis.figures.pictures import filters, split_images
+from transfer_jax.analysis.page.comparison import write_comparison
 from transfer_jax.analysis.statistics.crossing import groups
 from transfer_jax.analysis.statistics.effects import SPECIALISATION, Effects, effects
 from transfer_jax.analysis.statistics.steps_to_reach import steps_to_reach
@@ -233,3 +235,23 @@ def test_pictures_have_three_hundred_dots_an_inch():
     assert (width, height) == (600, 300)
     at = content.index(b"pHYs") + 4
     assert struct.unpack(">I", content[at : at + 4])[0] == round(300 / 0.0254)
+
+
+def test_scratch_is_in_no_figure_of_the_paper():
+    rows = table(GAINS, splits=("random-0", "man-natural"), seeds=2, treatments=ALL, layers=3)
+    drawn, same = (paper_figures(own) for own in (rows, with_scratch(rows, 0.5)))
+    assert set(drawn) == {"figure2", "figure3"} == set(same)
+    for name, figure in drawn.items():
+        for axis, other in zip(figure.axes, same[name].axes, strict=True):
+            lines = [[line.get_xydata() for line in own.lines] for own in (axis, other)]
+            np.testing.assert_equal(*lines)
+
+
+def test_runs_with_and_without_scratch_stand_side_by_side(tmp_path):
+    rows = table(GAINS, seeds=3, layers=3)
+    for name, own in (("a", rows), ("b", with_scratch(rows, 0.01))):
+        with_curves(tmp_path / name, own)
+    runs = [read_evidence(epath.Path(tmp_path / name)) for name in "ab"]
+    assert not any("scratch" in problem for run in runs for problem in run.problems)
+    page = write_comparison(runs, epath.Path(tmp_path / "c"))[-1].read_text()
+    assert "AnB+, b" in page and (tmp_path / "c" / "comparison.png").exists()

@@ -45,6 +45,11 @@ for (const table of document.querySelectorAll("table")) {
     sorted.push(found);
   });
 }
+const displays = () => [...new Set(Array.from(
+  document.querySelectorAll("th.pooled, td.pooled"), (cell) => getComputedStyle(cell).display))];
+const pooled = [displays()];
+document.querySelector(".show-pooled").click();
+pooled.push(displays());
 const focusable = document.querySelectorAll("a[href], button, [tabindex='0']");
 const result = document.createElement("script");
 result.type = "application/json";
@@ -52,6 +57,7 @@ result.id = "found";
 result.textContent = JSON.stringify({
   problems,
   sorted,
+  pooled,
   width: document.documentElement.scrollWidth,
   room: document.documentElement.clientWidth,
   pictures: Array.from(document.querySelectorAll("[role=img]"), (p) => p.ariaLabel),
@@ -99,6 +105,7 @@ def test_the_page_in_a_browser(page, width):
     assert len(found["pictures"]) == 4 and all(len(label) > 40 for label in found["pictures"])
     assert found["headings"].startswith("H1 H2 H2 H2 H3")
     assert found["focusable"] > 20
+    assert found["pooled"] == [["none"], ["table-cell"]]
     assert len(found["sorted"]) > 30
     for column in found["sorted"]:
         assert column["states"] == ["ascending", "descending"]
@@ -111,6 +118,15 @@ def number(text: str) -> float | str:
     """What the page sorts by."""
     found = re.match(r"[+-]?\d+(\.\d+)?", text.replace("<", "").replace("−", "-"))
     return float(found[0]) if found else text
+
+
+def test_pooled_columns_are_hidden_until_asked_for_and_in_the_files(page):
+    text, folder = page
+    headings = (folder / "tables.md").read_text().split("|").count(" pooled ")
+    # In each of two splits: of five costs and gains, of two boosts.
+    assert text.count('<th scope="col" class="pooled">') == headings == 14
+    assert text.count('type="checkbox" class="show-pooled"') == 1
+    assert ",pooled" in (folder / "effects.csv").read_text().splitlines()[0]
 
 
 def test_empty_cells_come_last_and_buttons_are_in_headings(page):

@@ -23,7 +23,6 @@ from transfer_jax.analysis.paper.beside_authors import (
 from transfer_jax.analysis.paper.original import STATISTIC, as_published, original_rows
 from transfer_jax.analysis.statistics.advice import Advice
 from transfer_jax.analysis.statistics.effects import Effects, numbers_of
-from transfer_jax.analysis.statistics.margins import checked
 from transfer_jax.analysis.statistics.steps_to_reach import (
     Reached,
     steps_sentence,
@@ -111,11 +110,7 @@ def write_report(evidence: Evidence, *, reload_seconds: int = 0) -> list[epath.P
         f"{evidence.name}: how transferable are the layers?",
         sections,
         notices(evidence, found),
-        _with_steps(
-            answers(found, evidence.advice, checked(evidence.config.get("margin")) or None),
-            evidence.advice,
-            reached,
-        ),
+        _with_steps(answers(found, evidence.advice), evidence.advice, reached),
         introduction(evidence, found),
         reload_seconds,
     )
