@@ -215,7 +215,7 @@ def _missing(rows: tuple[ResultRow, ...]) -> list[str]:
         return []
     lines = []
     present = {row.treatment for row in rows}
-    if absent := [t.value for t in Treatment if t not in present and t != Treatment.RANDOM]:
+    if absent := [t.value for t in Treatment if t not in present and t not in NOT_MISSED]:
         lines.append(f"not run: {', '.join(absent)}; what needs them is left out")
     counts = Counter((r.setting, r.treatment, r.variant, r.n) for r in rows)
     most: dict[tuple[str, str, str], int] = {}
