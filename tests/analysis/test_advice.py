@@ -72,6 +72,7 @@ def test_the_gain_stands_with_an_interval_that_holds_it():
     low, high = found.interval
     assert low < 0.05 < high and (low + high) / 2 == pytest.approx(found.gain)
     half = 100 * (high - low) / 2
+    assert found.gain is not None
     assert f"({100 * found.gain:+.1f}±{half:.1f} points against scratch" in found.verdict
 
 

@@ -141,7 +141,8 @@ def test_kinds_of_splits_that_agree_give_one_choice():
     found = tj.advise(table(splits=("near", "far")))
     assert found.choice == ("tuned", 2) and len(found.parts) == 2
     assert found.gain == pytest.approx(0.05, abs=0.004)
-    assert found.interval is not None and found.interval[0] < found.gain < found.interval[1]
+    assert found.interval is not None and found.gain is not None
+    assert found.interval[0] < found.gain < found.interval[1]
 
 
 def test_kinds_of_splits_that_disagree_give_none():

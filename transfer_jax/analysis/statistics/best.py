@@ -10,6 +10,8 @@ from transfer_jax.analysis.statistics.noise import Noise
 from transfer_jax.analysis.statistics.students import CONFIDENCE
 
 DRAWS, MORE_DRAWS, CHUNK = 50_000, 400_000, 1000
+# Draws of pairs of ways that may be made again: a few seconds.
+WORK = 7e8
 # Standard deviations of a quantile of draws within which it may lie elsewhere with other draws.
 SURE = 4.0
 TINY = 1e-9
@@ -82,7 +84,7 @@ def compare(
       among: of how many comparisons some exclusion may be picked; all hold at once with 95%.
       seed: of the draws.
       draws: how many.
-      more: how many where that leaves a verdict open.
+      more: how many, at most, where that leaves a verdict open.
 
     Returns:
       The verdicts; what the number of draws leaves open is not taken for shown.
@@ -94,10 +96,12 @@ def compare(
     most = _maxima(ways, error, np.arange(len(ways.mean)), draws, random)
     levels = CONFIDENCE, 1 - (1 - CONFIDENCE) / among
     limits = [_limits(most, level) for level in levels]
-    if open_ones := _open(ways.mean, error, limits, margin):
-        again = _maxima(ways, error, np.array(open_ones), more, random)
+    open_ones = _open(ways.mean, error, limits, margin)
+    again = min(more, int(WORK / (len(ways.mean) * max(1, len(open_ones)))))
+    if open_ones and again >= draws:
+        most = _maxima(ways, error, np.array(open_ones), again, random)
         for limit, level in zip(limits, levels, strict=True):
-            limit[:, open_ones] = _limits(again, level)
+            limit[:, open_ones] = _limits(most, level)
     near, out = limits
     may, surely_may = (_within(ways.mean, error, limit, margin).all(axis=1) for limit in near)
     is_out, surely_out = (_beyond(ways.mean, error, limit, margin).any(axis=1) for limit in out)
