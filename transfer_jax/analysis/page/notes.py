@@ -69,9 +69,11 @@ def method(found: Sequence[Effects]) -> list[str]:
         "both the same way, these intervals are a little too wide.",
         "A claim about several cuts holds where it does at each of them (an intersection-union "
         "test), and fails where it is shown wrong at one of them, adjusted for all (Bonferroni).",
-        "The advice takes, of all ways that are within a point of the best in 95% of the "
-        "replicates, the one that trains the fewest layers. Ways are compared on validation "
-        "images, where the run has some, and what they gain is told on test images. It holds for "
+        "The advice compares all ways with the best of them, whichever that is (Hsu 1981): a way "
+        "may be chosen if, with 95% confidence for all ways at once, no other is better by more "
+        "than the margin. Of those it takes the one that trains the fewest layers. Ways are "
+        "compared on validation images, where the run has some; the gain is told on test images, "
+        "with an interval that holds for all ways at once, hence for the chosen one. It holds for "
         "networks and data like those of this run.",
     ]
 
