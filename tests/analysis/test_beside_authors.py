@@ -42,17 +42,17 @@ def test_the_authors_runs_leave_open_whether_transfer_gains():
 @pytest.mark.parametrize(
     ("boost", "noise", "margin", "words"),
     [
-        (0.02, 0.001, None, "Transfer gains over"),
-        (-0.02, 0.001, None, "Transfer loses against"),
-        (0.0, 0.001, None, "Transfer gains nothing that matters"),
+        (0.02, 0.001, 0.0, "Transfer gains over"),
+        (-0.02, 0.001, 0.0, "Transfer loses against"),
+        (0.0, 0.001, 0.0, "Transfer gains nothing that matters"),
         (0.0, 0.001, 1e-5, "Transfer is not shown to gain or lose"),
-        (0.0, 0.03, None, "Transfer is not shown to gain or lose"),
+        (0.0, 0.03, 0.0, "Transfer is not shown to gain or lose"),
     ],
 )
 def test_what_a_run_says_of_transfer_against_training_on(boost, noise, margin, words):
     rows = table({"AnB+": lambda _: boost}, splits=("random-0",), noise=noise)
-    (own,) = found = numbers_of(rows)
-    note = boost_note(found, margin)
+    (own,) = found = numbers_of(rows, margin=margin)
+    note = boost_note(found)
     assert note.startswith(words)
     assert f"is {own.ranges(BOOST)[0].estimate.points()} points, mean of n = 1 to 4" in note
 

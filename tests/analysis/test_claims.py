@@ -20,8 +20,8 @@ from .simulated import table
 EXPERIMENTS = ("random_split", "man_natural", "random_filters", "reduced")
 
 
-def judged(rows, margin=None):
-    return {claim.number: found for claim, found in judge(numbers_of(rows), margin)}
+def judged(rows, margin=0.0):
+    return {claim.number: found for claim, found in judge(numbers_of(rows, margin=margin))}
 
 
 def verdicts(rows) -> dict[int, str]:
@@ -58,6 +58,7 @@ def test_the_authors_frozen_networks_have_students_interval_over_splits(authors)
         rows[f"random-{k}", "base", "A", 0] - rows[f"random-{k}", "BnB", "A", 4] for k in range(4)
     ]
     half = stats.sem(losses) * stats.t.ppf(0.975, 3)
+    assert authors[3].evidence.startswith("base − BnB, n = 3: ")
     assert f"n = 4: {100 * np.mean(losses):+.1f}±{100 * half:.1f}" in authors[3].evidence
 
 
@@ -181,7 +182,7 @@ def test_the_natural_target_is_compared_seed_by_seed():
     half = stats.sem(gaps) * stats.t.ppf(0.975, 3)
     found = judged(rows)[12]
     assert found.verdict == HOLDS
-    assert found.evidence == f"{100 * gaps.mean():+.1f}±{100 * half:.1f}"
+    assert found.evidence == f"target B less A: {100 * gaps.mean():+.1f}±{100 * half:.1f}"
 
 
 def test_less_data_costs_by_the_slope_of_each_seed():
@@ -197,6 +198,31 @@ def test_less_data_costs_by_the_slope_of_each_seed():
     found = judged(rows)[15]
     assert found.verdict == HOLDS
     assert found.evidence == f"a step: {100 * np.mean(slopes):+.2f}±{100 * half:.2f}"
+
+
+def test_shares_of_base_have_the_error_of_the_delta_method():
+    """Random filters on the whole, transfer between distant tasks: by hand, seed by seed."""
+    rows = [row for row in lossy(splits=("far",), noise=0.006) if row.treatment != "random"]
+    whole = [
+        replace(row, split="whole")
+        for row in lossy(splits=("far",), noise=0.009)
+        if row.treatment in ("base", "random")
+    ]
+    shares, spreads = [], []
+    for table_, treatment in ((rows, "AnB"), (whole, "random")):
+        of = {(r.seed, r.target, r.treatment, r.n): r.top1 for r in table_}
+        means = [
+            np.array([np.mean([of[s, t, *arm] for t in "AB"]) for s in range(4)])
+            for arm in ((treatment, 3), ("base", 0))
+        ]
+        share = means[0].mean() / means[1].mean()
+        shares.append(share)
+        spreads.append(stats.sem((means[0] - share * means[1]) / means[1].mean()))
+    error = np.hypot(*spreads)
+    freedom = min(6, error**4 / sum(spread**4 / 3 for spread in spreads))
+    half = error * stats.t.ppf(0.975, freedom)
+    text = f"n = 3: {100 * (shares[0] - shares[1]):+.1f}±{100 * half:.1f}"
+    assert text in judged([*rows, *whole])[14].evidence
 
 
 def test_random_filters_must_fall_to_a_tenth_of_base():

@@ -78,7 +78,10 @@ def test_the_reason_stands_with_the_cuts_that_it_is_of():
     )
     assert same({"": ALONE}, MARGIN).evidence == f"+50.0; {ONE_UNIT}"
     assert above({"": UP}, MARGIN) == Verdict(HOLDS, "+3.0±1.0")
+    assert above({"": UP}, MARGIN, "BnB − base").evidence == "BnB − base: +3.0±1.0"
+    assert same({"n = 1": NEAR}, MARGIN, "BnB − base").evidence == "BnB − base, n = 1: +0.1±0.2"
     nothing = Estimate(float("nan"), (), 0)
+    assert above({"": nothing}, MARGIN, "BnB − base").evidence == nothing.lacks
     assert above({"": nothing}, MARGIN).evidence == nothing.lacks
     assert above({"a layer": of(0.0012, 0.001)}, MARGIN, digits=2).evidence == "a layer: +0.12±0.10"
 

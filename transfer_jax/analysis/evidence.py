@@ -58,7 +58,7 @@ class Evidence:
     @functools.cached_property
     def numbers(self) -> list[Effects]:
         """The numbers of each group of networks, with intervals; computed when first asked for."""
-        found = numbers_of(self.rows, self.test_of)
+        found = numbers_of(self.rows, self.test_of, margin=checked(self.config.get("margin")))
         if self.on_validation is None:
             return found
         judged = self.on_validation.numbers

@@ -6,8 +6,7 @@ from typing import Any
 
 from transfer_jax.analysis.evidence import Evidence
 from transfer_jax.analysis.statistics.effects import Effects
-from transfer_jax.analysis.statistics.inference import ENOUGH_SPLITS, are_splits
-from transfer_jax.analysis.statistics.margins import in_points
+from transfer_jax.analysis.statistics.inference import ENOUGH_SPLITS, are_splits, in_points
 from transfer_jax.folder.results import ResultRow
 from transfer_jax.folder.whole_file import read_json
 
@@ -60,13 +59,14 @@ def method(found: Sequence[Effects]) -> list[str]:
         "here.",
         "A difference is “above” or “below” where its interval leaves 0 out. It is “as”, or "
         "“nothing that matters”, only where two one-sided tests at 5% show it within the margin, "
-        f"here {_margins(found)}: a point, or a tenth of the error if that is less. All else "
+        f"here {_margins(found)} (if none is asked for, a point or a tenth of the error of "
+        "scratch, whichever is less). All else "
         "is “not shown to differ”.",
         "p is the probability of so large a difference if there were none, adjusted by Holm's "
         "method for all cuts of its column, so that “at some n” may be said of any of them. "
         "Intervals of single cuts are not adjusted. Differences between splits are of other "
-        "networks, and are compared as independent samples; test images that they share make "
-        "these intervals too wide rather than too short.",
+        "networks, and are compared as independent samples; where test images that they share move "
+        "both the same way, these intervals are a little too wide.",
         "A claim about several cuts holds where it does at each of them (an intersection-union "
         "test), and fails where it is shown wrong at one of them, adjusted for all (Bonferroni).",
         "The advice takes, of all ways that are within a point of the best in 95% of the "

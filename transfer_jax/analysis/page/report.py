@@ -21,7 +21,6 @@ from transfer_jax.analysis.paper.beside_authors import (
 )
 from transfer_jax.analysis.paper.original import STATISTIC, as_published, original_rows
 from transfer_jax.analysis.statistics.effects import Effects, numbers_of
-from transfer_jax.analysis.statistics.margins import checked
 from transfer_jax.analysis.tables import (
     Table,
     accuracy_table,
@@ -98,7 +97,7 @@ def write_report(evidence: Evidence, *, reload_seconds: int = 0) -> list[epath.P
         f"{evidence.name}: how transferable are the layers?",
         sections,
         notices(evidence, found),
-        answers(found, evidence.advice, checked(evidence.config.get("margin")) or None),
+        answers(found, evidence.advice),
         introduction(evidence, found),
         reload_seconds,
     )

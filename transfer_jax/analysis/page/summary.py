@@ -35,21 +35,15 @@ def notices(evidence: Evidence, found: Sequence[Effects]) -> list[str]:
     return list(filter(None, lines))
 
 
-def answers(
-    found: Sequence[Effects], advice: Sequence[Advice], margin: float | None = None
-) -> list[Answer]:
-    """The advice for each group of networks, and its reasons.
-
-    Args:
-      margin: a difference that does not matter; None for a point, or a tenth of the error.
-    """
+def answers(found: Sequence[Effects], advice: Sequence[Advice]) -> list[Answer]:
+    """The advice for each group of networks, and its reasons."""
     return [
         Answer(
             title(own),
             [
                 told.verdict,
                 " ".join(told.reasons),
-                _costs(own, margin or own.margin),
+                _costs(own),
                 _over_random(own),
             ],
         )
@@ -63,7 +57,7 @@ def introduction(evidence: Evidence, found: Sequence[Effects]) -> list[str]:
     return [*words, boost_note(found), *split_sentences(found)]
 
 
-def _costs(own: Effects, margin: float) -> str:
+def _costs(own: Effects) -> str:
     """The largest cost of either kind."""
     parts = []
     for kind in (CO_ADAPTATION, SPECIALISATION):
@@ -72,7 +66,7 @@ def _costs(own: Effects, margin: float) -> str:
             worst = max(shown, key=lambda effect: effect.mean)
             cuts = f"n = {worst.quantity.first_n}"
             parts.append(f"{kind} costs most at {cuts}: {points(worst)} points")
-        elif effects and all(effect.estimate.is_within(margin) for effect in effects):
+        elif effects and all(effect.estimate.is_within(own.margin) for effect in effects):
             parts.append(f"{kind} costs nothing that matters at any n")
         elif effects:
             parts.append(f"{kind} is not shown to cost anything at any n")

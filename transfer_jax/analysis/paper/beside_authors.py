@@ -25,26 +25,25 @@ ANSWERS = {
 }
 
 
-def claims_table(found: Sequence[Effects], margin: float | None = None) -> Table | None:
+def claims_table(found: Sequence[Effects]) -> Table | None:
     """The paper's claims that the numbers of a report can test, with their verdicts.
 
     Args:
       found: the numbers of each group.
-      margin: a difference that does not matter; None for a point, or a tenth of the error.
 
     Returns:
       A line a claim; None where no claim can be tested.
     """
     lines = [
         (f"{claim.number}", claim.text, verdict.verdict, verdict.evidence)
-        for claim, verdict in judge(found, margin)
+        for claim, verdict in judge(found)
         if verdict.verdict != NOT_RUN
     ]
     header = ("", "claim of the paper", "verdict", "differences in points")
     return Table("The paper's claims", header, tuple(lines)) if lines else None
 
 
-def boost_note(found: Sequence[Effects], margin: float | None = None) -> str:
+def boost_note(found: Sequence[Effects]) -> str:
     """Whether transfer gains over training on, which the authors' runs left open.
 
     Their fine-tuned selffers all have target A and their fine-tuned transfers target B, so that
@@ -52,7 +51,6 @@ def boost_note(found: Sequence[Effects], margin: float | None = None) -> str:
 
     Args:
       found: the numbers of each group.
-      margin: a difference that does not matter; None for a point, or a tenth of the error.
 
     Returns:
       One sentence; empty where AnB+ or BnB+ was not run on random halves.
@@ -67,7 +65,7 @@ def boost_note(found: Sequence[Effects], margin: float | None = None) -> str:
     if estimate.lacks:
         number = f" ({estimate.points()} points)" if estimate.units else ""
         return f"Whether {QUESTION} is undecided{number}: {estimate.lacks}."
-    word = estimate.word(own.margin if margin is None else margin)
+    word = estimate.word(own.margin)
     return (
         f"{ANSWERS[word]}: AnB+ less BnB+ is {estimate.points()} points, mean of "
         f"n = {cuts.first_n} to {cuts.last_n}."

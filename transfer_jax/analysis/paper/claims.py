@@ -26,12 +26,11 @@ class Claim:
     test: Callable[[Networks], Verdict]
 
 
-def judge(found: Sequence[Effects], margin: float | None = None) -> list[tuple[Claim, Verdict]]:
+def judge(found: Sequence[Effects]) -> list[tuple[Claim, Verdict]]:
     """What the numbers of a report say about every claim of the paper.
 
     Args:
       found: the numbers of each group.
-      margin: a difference that does not matter; None for a point, or a tenth of the error.
 
     Returns:
       Each claim with its verdict.
@@ -42,7 +41,7 @@ def judge(found: Sequence[Effects], margin: float | None = None) -> list[tuple[C
 
     Source: Yosinski et al. (2014), sections 4.1 to 4.3 and the supplement.
     """
-    networks = Networks(tuple(found), margin)
+    networks = Networks(tuple(found))
     return [(claim, claim.test(networks)) for claim in CLAIMS]
 
 
@@ -50,7 +49,7 @@ def _of(family: str, test: Callable[[OneGroup], Verdict]) -> Callable[[Networks]
     """A claim about one family of splits; where it has several groups, about each of them."""
 
     def judged(networks: Networks) -> Verdict:
-        groups = [OneGroup(own, networks.margin_in(own)) for own in networks.of(family)]
+        groups = [OneGroup(own) for own in networks.of(family)]
         return every(*map(test, groups)) if groups else ABSENT
 
     return judged

@@ -1,10 +1,12 @@
 """Claims about the networks of one kind of split, compared with each other."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from typing import NamedTuple
 
 from transfer_jax.analysis.statistics.contrasts import Contrast, less, level, mean, slope, total
 from transfer_jax.analysis.statistics.effects import Effects
+from transfer_jax.analysis.statistics.inference import Estimate
 from transfer_jax.analysis.statistics.verdicts import NOT_RUN, Verdict, above, every, same
 from transfer_jax.grid.conditions import Treatment
 
@@ -13,7 +15,13 @@ BASE, BNB, ANB = Treatment.BASE, Treatment.SELFFER, Treatment.TRANSFER
 BNB_PLUS, ANB_PLUS = Treatment.SELFFER_PLUS, Treatment.TRANSFER_PLUS
 RANDOM_FROZEN = Treatment.RANDOM
 ABSENT = Verdict(NOT_RUN, "")
-OfCut = Callable[[int], Contrast]
+
+
+class Difference(NamedTuple):
+    """A contrast at each cut, and what it is called."""
+
+    name: str
+    at: Callable[[int], Contrast]
 
 
 @dataclass(frozen=True)
@@ -22,56 +30,57 @@ class OneGroup:
 
     Attributes:
       found: them.
-      margin: a difference that does not matter.
     """
 
     found: Effects
-    margin: float
+
+    @property
+    def margin(self) -> float:
+        """A difference that does not matter."""
+        return self.found.margin
 
     def cuts(self, treatment: Treatment) -> list[int]:
         """The cuts at which a treatment was run."""
         return self.found.group.cuts(treatment)
 
-    def above(self, of: OfCut, ns: Sequence[int]) -> Verdict:
-        """Whether a contrast is above 0 at every cut."""
-        return above({f"n = {n}": self.found.estimate(of(n)) for n in ns}, self.margin)
+    def above(self, difference: Difference, ns: Sequence[int]) -> Verdict:
+        """Whether a difference is above 0 at every cut."""
+        return above(self._parts(difference, ns), self.margin, difference.name)
 
-    def same(self, of: OfCut, ns: Sequence[int]) -> Verdict:
-        """Whether a contrast is as good as 0 at every cut."""
-        return same({f"n = {n}": self.found.estimate(of(n)) for n in ns}, self.margin)
+    def same(self, difference: Difference, ns: Sequence[int]) -> Verdict:
+        """Whether a difference is as good as 0 at every cut."""
+        return same(self._parts(difference, ns), self.margin, difference.name)
 
     def one_above(self, name: str, contrast: Contrast) -> Verdict:
         """Whether one contrast is above 0."""
-        return above({name: self.found.estimate(contrast)}, self.margin)
+        return above({"": self.found.estimate(contrast)}, self.margin, name)
+
+    def _parts(self, difference: Difference, ns: Sequence[int]) -> dict[str, Estimate | None]:
+        return {f"n = {n}": self.found.estimate(difference.at(n)) for n in ns}
 
 
-def gain(treatment: Treatment) -> OfCut:
+def gain(treatment: Treatment) -> Difference:
     """What a treatment gains over base.
 
     Args:
       treatment: what is done with the layers.
 
     Returns:
-      The contrast at each cut.
+      The difference at each cut.
     """
-    return lambda n: less(level(treatment, n), level(BASE))
+    name = f"{treatment.value} − base"
+    return Difference(name, lambda n: less(level(treatment, n), level(BASE)))
 
 
-def _loss(treatment: Treatment) -> OfCut:
-    return lambda n: less(level(BASE), level(treatment, n))
+def _loss(treatment: Treatment) -> Difference:
+    name = f"base − {treatment.value}"
+    return Difference(name, lambda n: less(level(BASE), level(treatment, n)))
 
 
-def over(first: Treatment, second: Treatment) -> OfCut:
-    """What one treatment gains over another.
-
-    Args:
-      first: what may be better.
-      second: what it is compared with.
-
-    Returns:
-      The contrast at each cut.
-    """
-    return lambda n: less(level(first, n), level(second, n))
+def _over(first: Treatment, second: Treatment) -> Difference:
+    """What one treatment gains over another."""
+    name = f"{first.value} − {second.value}"
+    return Difference(name, lambda n: less(level(first, n), level(second, n)))
 
 
 def _means(treatment: Treatment, first: Sequence[int], second: Sequence[int]) -> Contrast:
@@ -86,13 +95,13 @@ def selffer_is_base(own: OneGroup) -> Verdict:
 
 def selffer_dips(own: OneGroup) -> Verdict:
     """BnB falls below base at n = 3 to 6, most at 4 and 5."""
-    most = own.one_above("3, 6 less 4, 5", _means(BNB, (3, 6), (4, 5)))
+    most = own.one_above("BnB, n = 3, 6 less 4, 5", _means(BNB, (3, 6), (4, 5)))
     return every(own.above(_loss(BNB), (3, 4, 5, 6)), most)
 
 
 def selffer_recovers(own: OneGroup) -> Verdict:
     """BnB recovers at n = 6, 7, and is as base at 7."""
-    back = own.one_above("6, 7 less 4, 5", _means(BNB, (6, 7), (4, 5)))
+    back = own.one_above("BnB, n = 6, 7 less 4, 5", _means(BNB, (6, 7), (4, 5)))
     return every(back, own.same(gain(BNB), [7]))
 
 
@@ -103,7 +112,7 @@ def tuned_selffer_is_base(own: OneGroup) -> Verdict:
 
 def transfer_falls(own: OneGroup) -> Verdict:
     """AnB is as base at n = 1, 2, below at 3, far below from 4 on."""
-    later = own.one_above("3 less 4 to 7", _means(ANB, [3], (4, 5, 6, 7)))
+    later = own.one_above("AnB, n = 3 less 4 to 7", _means(ANB, [3], (4, 5, 6, 7)))
     return every(own.same(gain(ANB), (1, 2)), own.above(_loss(ANB), [3]), later)
 
 
@@ -111,10 +120,11 @@ def co_adaptation_then_specificity(own: OneGroup) -> Verdict:
     """Base less BnB is above BnB less AnB at n = 3 to 5, and below at 6, 7."""
 
     def excess(n: int) -> Contrast:
-        return less(_loss(BNB)(n), over(BNB, ANB)(n))
+        return less(_loss(BNB).at(n), _over(BNB, ANB).at(n))
 
-    first = own.above(excess, (3, 4, 5))
-    return every(first, own.above(lambda n: total((-1.0, excess(n))), (6, 7)))
+    more = Difference("co-adaptation − specificity", excess)
+    other = Difference("specificity − co-adaptation", lambda n: total((-1.0, excess(n))))
+    return every(own.above(more, (3, 4, 5)), own.above(other, (6, 7)))
 
 
 def tuned_transfer_gains(own: OneGroup) -> Verdict:
@@ -124,7 +134,7 @@ def tuned_transfer_gains(own: OneGroup) -> Verdict:
 
 def tuned_transfer_beats_selffer(own: OneGroup) -> Verdict:
     """AnB+ is above BnB+ at every n."""
-    return own.above(over(ANB_PLUS, BNB_PLUS), own.cuts(ANB_PLUS))
+    return own.above(_over(ANB_PLUS, BNB_PLUS), own.cuts(ANB_PLUS))
 
 
 def boost_grows(own: OneGroup) -> Verdict:
@@ -143,15 +153,15 @@ def random_filters_fail(own: OneGroup) -> Verdict:
     if not {1, 2, 3} <= set(ns):
         return ABSENT
 
-    def below_a_tenth(n: int) -> Contrast:
-        return total((NEAR_CHANCE, level(BASE)), (-1.0, level(RANDOM_FROZEN, n)))
-
-    near = own.above(below_a_tenth, [n for n in ns if n >= 3])
-    told = replace(near, evidence=f"a tenth of base less random, {near.evidence}")
-    return every(own.above(_loss(RANDOM_FROZEN), (1, 2)), told)
+    near = Difference(
+        "a tenth of base − random",
+        lambda n: total((NEAR_CHANCE, level(BASE)), (-1.0, level(RANDOM_FROZEN, n))),
+    )
+    falls = own.above(_loss(RANDOM_FROZEN), (1, 2))
+    return every(falls, own.above(near, [n for n in ns if n >= 3]))
 
 
 def transfer_beats_random(own: OneGroup) -> Verdict:
     """AnB is above random filters at every n, on the same tasks."""
     ns = sorted(set(own.cuts(ANB)) & set(own.cuts(RANDOM_FROZEN)))
-    return own.above(over(ANB, RANDOM_FROZEN), ns)
+    return own.above(_over(ANB, RANDOM_FROZEN), ns)

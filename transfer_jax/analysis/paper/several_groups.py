@@ -35,11 +35,9 @@ class Networks:
 
     Attributes:
       found: their numbers.
-      margin: a difference that does not matter; None for each group's own.
     """
 
     found: tuple[Effects, ...]
-    margin: float | None = None
 
     def of(self, family: str) -> Iterator[Effects]:
         """The groups of a family whose targets have all their images."""
@@ -47,18 +45,14 @@ class Networks:
             if own.group.family == family and not own.group.examples:
                 yield own
 
-    def margin_in(self, own: Effects) -> float:
-        """A difference that does not matter."""
-        return own.margin if self.margin is None else self.margin
-
 
 def base_above_whole(networks: Networks) -> Verdict:
     """A network on half of the classes scores above one on all."""
     halves, whole = (next(networks.of(family), None) for family in (RANDOM_HALVES, WHOLE))
     if halves is None or whole is None:
         return ABSENT
-    estimates = _both(halves.estimate(level(BASE)), whole.estimate(level(BASE)))
-    return above({"": estimates}, networks.margin_in(halves))
+    estimate = _both(halves.estimate(level(BASE)), whole.estimate(level(BASE)))
+    return above({"": estimate}, halves.margin, "base, halves less whole")
 
 
 def distance_costs(networks: Networks) -> Verdict:
@@ -66,14 +60,15 @@ def distance_costs(networks: Networks) -> Verdict:
     halves = next(networks.of(RANDOM_HALVES), None)
     if halves is None:
         return ABSENT
-    of_cut, found = gain(ANB), []
+    difference, found = gain(ANB), []
     for own in networks.of(DISTANT):
         parts = {
-            f"n = {n}": _both(halves.estimate(of_cut(n)), own.estimate(of_cut(n)))
+            f"n = {n}": _both(halves.estimate(difference.at(n)), own.estimate(difference.at(n)))
             for n in own.group.cuts(ANB)
             if n >= 2
         }
-        found.append(above(parts, networks.margin_in(own)))
+        names = f"{halves.group.name} less {own.group.name}"
+        found.append(above(parts, own.margin, f"{difference.name}, {names}"))
     return every(*found) if found else ABSENT
 
 
@@ -88,7 +83,7 @@ def natural_above_man_made(networks: Networks) -> Verdict:
         ]
         if own.group.splits == [NATURAL_SPLIT] and gaps:
             estimate = Sampler(group, own.sampler.test_of).estimate(mean(gaps))
-            return above({"": estimate}, networks.margin_in(own))
+            return above({"": estimate}, own.margin, "target B less A")
     return ABSENT
 
 
@@ -98,7 +93,7 @@ def distant_beats_random(networks: Networks) -> Verdict:
     whole = next(networks.of(WHOLE), None)
     for own in networks.of(DISTANT):
         if own.group.cuts(RANDOM_FROZEN):
-            found.append(transfer_beats_random(OneGroup(own, networks.margin_in(own))))
+            found.append(transfer_beats_random(OneGroup(own)))
         elif whole:
             ns = sorted(set(own.group.cuts(ANB)) & set(whole.group.cuts(RANDOM_FROZEN)))
             parts = {
@@ -108,7 +103,7 @@ def distant_beats_random(networks: Networks) -> Verdict:
                 )
                 for n in ns
             }
-            found.append(above(parts, networks.margin_in(own)))
+            found.append(above(parts, own.margin, "in shares of base, AnB − random"))
     return every(*found) if found else ABSENT
 
 
@@ -130,7 +125,7 @@ def less_data_costs(networks: Networks) -> Verdict:
     if len(trained) < 3:
         return ABSENT
     by_rank: dict[float, Contrast] = {float(i): {arm: 1.0} for i, arm in enumerate(trained)}
-    margin = networks.margin_in(found[0]) / (len(trained) - 1)
+    margin = found[0].margin / (len(trained) - 1)
     return above({"a step": sampler.estimate(slope(by_rank))}, margin, digits=2)
 
 
@@ -140,9 +135,9 @@ def _both(first: Estimate | None, second: Estimate | None) -> Estimate | None:
 
 def _share_of_base(own: Effects, contrast: Contrast) -> Estimate | None:
     """A ratio, with the standard error of the line that touches it (the delta method)."""
-    upper, base = own.estimate(contrast), own.estimate(level(BASE))
-    if upper is None or base is None:
+    gained, base = own.estimate(less(contrast, level(BASE))), own.estimate(level(BASE))
+    if gained is None or base is None:
         return None
-    line = total((1 / base.mean, contrast), (-upper.mean / base.mean**2, level(BASE)))
-    found = own.estimate(line)
-    return None if found is None else replace(found, mean=upper.mean / base.mean)
+    share = 1 + gained.mean / base.mean
+    found = own.estimate(total((1 / base.mean, contrast), (-share / base.mean, level(BASE))))
+    return None if found is None else replace(found, mean=share)

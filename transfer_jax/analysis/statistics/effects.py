@@ -1,5 +1,6 @@
 """What each cut costs and gains, with intervals: the numbers of a report."""
 
+import functools
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import NamedTuple
@@ -99,7 +100,7 @@ class Effects:
     """The numbers of one group, and what was drawn for them.
 
     `validation` are the same numbers on validation images, which choices are made by; None where
-    there are none.
+    there are none. `asked` is a margin that somebody asked for; 0 for the rule.
     """
 
     group: Group
@@ -107,16 +108,17 @@ class Effects:
     sampled: Sampled
     sampler: Sampler = field(repr=False, compare=False)
     validation: "Effects | None" = None
+    asked: float = 0.0
 
     def estimate(self, contrast: Contrast) -> Estimate | None:
         """Any other contrast of the group's arms; None where an arm was not run."""
         return self.sampler.estimate(contrast)
 
-    @property
+    @functools.cached_property
     def margin(self) -> float:
-        """A difference that does not matter here: a point, or a tenth of the control's error."""
+        """A difference that does not matter: what was asked for, else by the error of scratch."""
         control = self.estimate({self.group.control: 1.0}) if self.group.control else None
-        return margin_of(1.0 if control is None else 1 - control.mean)
+        return self.asked or margin_of(1.0 if control is None else 1 - control.mean)
 
     def of(self, kind: str, treatment: Treatment | None = None) -> list[Effect]:
         """The effects of one kind at single cuts, the paper's choice of layers."""
@@ -133,12 +135,15 @@ class Effects:
         return [effect for effect in found if effect.quantity.first_n < effect.quantity.last_n]
 
 
-def numbers_of(rows: Sequence[ResultRow], test_of: TestOf = {}.get) -> list[Effects]:
+def numbers_of(
+    rows: Sequence[ResultRow], test_of: TestOf = {}.get, *, margin: float = 0.0
+) -> list[Effects]:
     """All numbers of a table.
 
     Args:
       rows: networks.
       test_of: the test of a network, example by example; None where it was not kept.
+      margin: a difference that does not matter; 0 for a point, or a tenth of the error.
 
     Returns:
       Those of each group.
@@ -147,7 +152,7 @@ def numbers_of(rows: Sequence[ResultRow], test_of: TestOf = {}.get) -> list[Effe
       >>> numbers_of([])
       []
     """
-    return [effects(group, test_of) for group in groups(rows)]
+    return [replace(effects(group, test_of), asked=margin) for group in groups(rows)]
 
 
 def effects(group: Group, test_of: TestOf, *, replicates: int = REPLICATES) -> Effects:

@@ -220,6 +220,22 @@ def independent(first: Estimate, second: Estimate) -> Estimate:
     return Estimate(mean, (total, own), first.units + second.units)
 
 
+def in_points(margin: float) -> str:
+    """A margin in words.
+
+    Args:
+      margin: a share.
+
+    Returns:
+      The words.
+
+    Example:
+      >>> in_points(0.01), in_points(0.0025)
+      ('a point', '0.25 points')
+    """
+    return "a point" if round(margin, 9) == 0.01 else f"{100 * margin:.2g} points"
+
+
 def over_units(values: Iterable[tuple[tuple[str, int], float]]) -> Estimate:
     """The mean of numbers that networks have one by one, such as correlations.
 

@@ -15,8 +15,7 @@ def between_splits(found: Sequence[Effects]) -> tuple[Effect, ...]:
     """What AnB and AnB+ gain over base on random halves, less what they gain on other splits.
 
     Groups share no network, so their numbers are compared as independent samples. They may share
-    test images, which mostly move both the same way: then the interval is too wide rather than too
-    short.
+    test images; where these move both the same way, the interval is a little too wide.
 
     Args:
       found: the numbers of each group.

@@ -13,10 +13,9 @@ intersection-union tests; Schuirmann (1987) for equivalence.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from transfer_jax.analysis.statistics.inference import Estimate, Word
-from transfer_jax.analysis.statistics.margins import in_points
+from transfer_jax.analysis.statistics.inference import Estimate, Word, in_points
 
 HOLDS, FAILS, UNDECIDED, NOT_RUN = "holds", "fails", "undecided", "not run"
 # What a claim is of: the cut in words, empty where there is one number; None where it was not run.
@@ -31,12 +30,13 @@ class Verdict:
     evidence: str
 
 
-def above(parts: Parts, margin: float, digits: int = 1) -> Verdict:
+def above(parts: Parts, margin: float, name: str = "", *, digits: int = 1) -> Verdict:
     """Whether differences are above 0, all of them.
 
     Args:
       parts: the difference at each cut.
       margin: a difference that does not matter.
+      name: of the difference.
       digits: of the numbers in the evidence.
 
     Returns:
@@ -45,20 +45,22 @@ def above(parts: Parts, margin: float, digits: int = 1) -> Verdict:
     Example:
       >>> from transfer_jax.analysis.statistics.inference import Spread
       >>> sure, open = (Estimate(0.02, (Spread(error, 3.0),), 4) for error in (0.001, 0.1))
-      >>> above({"n = 1": sure}, 0.01)
-      Verdict(verdict='holds', evidence='n = 1: +2.0±0.3')
+      >>> above({"n = 1": sure}, 0.01, "BnB − base")
+      Verdict(verdict='holds', evidence='BnB − base, n = 1: +2.0±0.3')
       >>> above({"n = 1": sure, "n = 2": open}, 0.01).verdict
       'undecided'
     """
-    return _judged(parts, margin, digits, {Word.ABOVE}, {Word.BELOW, Word.SAME})
+    found = _judged(parts, margin, digits, {Word.ABOVE}, {Word.BELOW, Word.SAME})
+    return _named(found, name, parts)
 
 
-def same(parts: Parts, margin: float) -> Verdict:
+def same(parts: Parts, margin: float, name: str = "") -> Verdict:
     """Whether differences are within the margin of 0, all of them.
 
     Args:
       parts: the difference at each cut.
       margin: a difference that does not matter.
+      name: of the difference.
 
     Returns:
       The verdict.
@@ -69,7 +71,8 @@ def same(parts: Parts, margin: float) -> Verdict:
       >>> same({"": near}, 0.01).verdict, same({"": open}, 0.01).verdict
       ('holds', 'undecided')
     """
-    return _judged(parts, margin, 1, {Word.SAME}, {Word.ABOVE, Word.BELOW})
+    found = _judged(parts, margin, 1, {Word.SAME}, {Word.ABOVE, Word.BELOW})
+    return _named(found, name, parts)
 
 
 def every(*verdicts: Verdict) -> Verdict:
@@ -106,6 +109,13 @@ def _judged(
     if against := {cut: picked[cut] for cut in missed if picked[cut] in wrong}:
         return Verdict(FAILS, f"{numbers}; {_reasons(against, found, margin)}")
     return Verdict(UNDECIDED, "; ".join(filter(None, (numbers, _reasons(missed, found, margin)))))
+
+
+def _named(verdict: Verdict, name: str, parts: Parts) -> Verdict:
+    """With what the numbers are, where there are numbers."""
+    if not name or not any(estimate and estimate.units for estimate in parts.values()):
+        return verdict
+    return replace(verdict, evidence=f"{name}{', ' if any(parts) else ': '}{verdict.evidence}")
 
 
 def _word(estimate: Estimate, margin: float, right: set[Word], among: int = 1) -> Word:
