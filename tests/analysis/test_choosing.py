@@ -1,10 +1,15 @@
 """How often advice is wrong, on tables whose best way is known."""
 
+import numpy as np
 import pytest
 
+import transfer_jax as tj
 from transfer_jax.analysis.statistics import best
+from transfer_jax.analysis.statistics.best import compare
+from transfer_jax.analysis.statistics.ways import choice_of, cost_of
+from transfer_jax.grid.conditions import Treatment
 
-from .choosing import TRUTHS, simulate
+from .choosing import MARGIN, NOISE, TARGETS, TRUTHS, arms, simulate, ways_of
 
 # Standard deviations of a share of tables above what is claimed.
 CLEAR = 3.0
@@ -50,3 +55,29 @@ def test_advice_is_as_right_as_it_says(truth, layers, seeds):
     assert missed <= limit(tables)
     if truth in EASY and seeds == 8:
         assert found.decided >= 0.98
+
+
+def test_a_table_of_rows_is_judged_as_its_numbers_are():
+    """The same networks, as rows of a table and as means of seeds."""
+    layers, seeds = 5, 4
+    for number in range(8):
+        random = np.random.default_rng(number)
+        truth = TRUTHS["all frozen 1.05 below scratch"][0](layers, random)
+        found = 0.7 + truth.mean + NOISE * random.standard_normal((seeds, TARGETS, len(truth.mean)))
+        words = {Treatment.SCRATCH: "scratch", Treatment.TRANSFER: "frozen"}
+        rows = [
+            {
+                "split": "random-0", "seed": seed, "target": "AB"[target],
+                "treatment": words.get(arm.treatment, "tuned"), "n": arm.n,
+                "top1": found[seed, target, i],
+            }
+            for i, arm in enumerate(arms(layers))
+            for seed in range(seeds)
+            for target in range(TARGETS)
+        ]  # fmt: skip
+        told = tj.advise(rows, MARGIN)
+        standing = compare(ways_of(found.mean(axis=1), arms(layers)), MARGIN)
+        left = [choice_of(arms(layers)[i]) for i in np.flatnonzero(~standing.excluded)]
+        assert told.not_excluded == tuple(left)
+        sure = [arms(layers)[i] for i in np.flatnonzero(standing.may_be_chosen)]
+        assert told.choice == (choice_of(min(sure, key=cost_of)) if sure else None)

@@ -165,7 +165,7 @@ def kind_of(split: str) -> str:
 def _together(parts: Sequence[Advice]) -> Advice:
     """One advice for several kinds of splits: only where all of them give it."""
     choices = {part.choice for part in parts}
-    told = "; ".join(f"{part.group}: {part.verdict}" for part in parts)
+    told = " ".join(f"{part.group}: {part.verdict}" for part in parts)
     known = [part.not_excluded for part in parts if part.not_excluded]
     everywhere = [c for c in known[0] if all(c in own for own in known)] if known else []
     margin = min(part.margin for part in parts)

@@ -50,22 +50,6 @@ def checked(margin: float | None) -> float:
     return float(margin)
 
 
-def in_points(margin: float) -> str:
-    """A margin in words.
-
-    Args:
-      margin: a share.
-
-    Returns:
-      The words.
-
-    Example:
-      >>> in_points(0.01), in_points(0.0025)
-      ('a point', '0.25 points')
-    """
-    return "a point" if round(margin, 9) == 0.01 else f"{100 * margin:.2g} points"
-
-
 def _hint(margin: float) -> str:
     """What was meant, where it looks like points."""
     if LARGEST < margin <= 100 * LARGEST:

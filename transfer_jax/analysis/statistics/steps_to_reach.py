@@ -9,8 +9,7 @@ from dataclasses import dataclass, replace
 from transfer_jax.analysis.statistics.bootstrap import Contrast, Sampler
 from transfer_jax.analysis.statistics.crossing import Arm, Cell, Group
 from transfer_jax.analysis.statistics.effects import Effects
-from transfer_jax.analysis.statistics.inference import Estimate
-from transfer_jax.analysis.statistics.margins import in_points
+from transfer_jax.analysis.statistics.inference import Estimate, in_points
 from transfer_jax.analysis.statistics.students import CONFIDENCE
 from transfer_jax.analysis.statistics.ways import TRANSFERRED, Choice, choice_of
 from transfer_jax.folder.curves import Curve

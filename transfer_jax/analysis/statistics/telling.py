@@ -7,7 +7,7 @@ import numpy as np
 
 from transfer_jax.analysis.statistics.best import Standing
 from transfer_jax.analysis.statistics.crossing import Arm
-from transfer_jax.analysis.statistics.margins import in_points
+from transfer_jax.analysis.statistics.inference import in_points
 from transfer_jax.analysis.statistics.ways import (
     SHOWN,
     TRANSFERRED,
