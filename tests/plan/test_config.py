@@ -219,6 +219,6 @@ def test_what_a_field_affects_decides_what_is_compared():
     ]  # fmt: skip
     assert differences(config, other, (Affects.COLUMNS, Affects.CONDITIONS)) == []
     state = {f.name for f in flat(config) if f.affects is Affects.STATE}
-    assert state == {"optimizer.learning_rate", "optimizer.weight_decay"}
+    assert state == {f"optimizer.{name}" for name in ("learning_rate", "rates", "weight_decay")}
     running = {f.name.split(".")[0] for f in flat(config) if f.affects is Affects.RUNNING}
     assert running == {"bases", "checkpoint", "logs", "margin", "profile_steps", "reading"}

@@ -4,7 +4,7 @@ import pytest
 from ml_collections import ConfigDict
 
 from tests.conftest import TINY
-from transfer_jax.grid.conditions import Family
+from transfer_jax.grid.families import Family, family_of
 from transfer_jax.grid.grid import columns
 from transfer_jax.plan.config import load_config
 from transfer_jax.plan.estimate import Rate, estimate
@@ -68,7 +68,7 @@ def test_every_family_of_the_grid_is_tried(flags, expected):
     tried = pilot_plans(plan)[1.0]
     assert {c.name.partition(f"seed{PILOT_SEED}.")[2] for c in columns(tried.grid)} == expected
     families = [
-        {cut.family for column in columns(own.networks) for cut in column.cuts}
+        {family_of(cut) for column in columns(own.networks) for cut in column.cuts}
         for own in (plan, tried)
     ]
     assert families[0] == families[1] >= {Family.SCRATCH}
@@ -82,7 +82,7 @@ def test_other_choices_of_layers_count_by_whether_anything_copied_is_trained():
         "none": {"copied": (), "frozen": ("conv1",)},
     }
     plan = make_plan(ConfigDict(stated | {"variants": variants, "schedules": ("lp-ft",)}))
-    found = {cut.label: cut.family for column in columns(plan.grid) for cut in column.cuts}
+    found = {cut.label: family_of(cut) for column in columns(plan.grid) for cut in column.cuts}
     assert {label: str(family) for label, family in found.items()} == {
         "1": "frozen", "1+": "fine-tuned", "3": "frozen", "3+": "fine-tuned",
         "1 preserved1": "fine-tuned", "3 preserved1": "fine-tuned",

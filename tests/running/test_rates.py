@@ -20,7 +20,7 @@ from transfer_jax.analysis.evidence import read_evidence
 from transfer_jax.folder.rates import read_rates
 from transfer_jax.folder.results import ResultsError
 from transfer_jax.folder.workdir import Workdir
-from transfer_jax.grid.conditions import Family
+from transfer_jax.grid.families import Family
 from transfer_jax.plan.config import load_config
 from transfer_jax.plan.fields import ConfigError
 from transfer_jax.plan.plan import make_plan

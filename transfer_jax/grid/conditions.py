@@ -11,14 +11,6 @@ RANDOM_BASE = "random"
 SCRATCH_BASE = "scratch"
 
 
-class Family(StrEnum):
-    """Ways to train that may ask for a learning rate each."""
-
-    SCRATCH = "scratch"
-    FROZEN = "frozen"
-    TUNED = "fine-tuned"
-
-
 class Treatment(StrEnum):
     """The paper's arms; A and B stand for any base and target task."""
 
@@ -167,20 +159,6 @@ class Cut:
         return next((n for n, layer in enumerate(layers) if n != layer), len(layers))
 
     @property
-    def family(self) -> Family:
-        """Whether a layer that is copied is trained, in whatever phase.
-
-        Example:
-          >>> half = Variant("half", (0, 1), (0, 1), (Phase(0.5, ()),))
-          >>> [str(cut.family) for cut in (Cut(2, False), Cut(2, False, half), Cut(0, True))]
-          ['frozen', 'fine-tuned', 'scratch']
-        """
-        if not self.copied:
-            return Family.SCRATCH
-        last = self.variant.phases[-1].frozen if self.variant else self.frozen
-        return Family.TUNED if set(self.copied) - set(last) else Family.FROZEN
-
-    @property
     def set_free(self) -> tuple[tuple[int, ...], ...]:
         """The layers that each phase until now has set free, the first phase left out."""
         phases = self.variant.phases[: self.phase + 1] if self.variant else ()
@@ -302,13 +280,7 @@ class Column:
         return 2 if self.base == SCRATCH_BASE else 1
 
     def steps(self, training: int) -> int:
-        """Its training steps.
-
-        Args:
-          training: steps of one training: of a base network, or of a condition.
-
-        Returns:
-          The number.
+        """Its training steps, of one training's: of a base network, or of a condition.
 
         Example:
           >>> Column("halves", 0, SCRATCH_BASE, "A", ()).steps(300)

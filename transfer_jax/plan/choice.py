@@ -58,10 +58,10 @@ def chosen_rate(tried: Mapping[float, Tried]) -> float:
       One of the rates.
 
     Example:
-      >>> def at(share): return Tried(np.repeat([1.0, 0.0], [share, 100 - share]) / 100, 0)
-      >>> chosen_rate({0.3: at(52), 1.0: at(51), 3.0: at(30)})
+      >>> at = lambda first, last: Tried(np.isin(range(100), range(first, last)) / 100, 0)
+      >>> chosen_rate({0.3: at(0, 52), 1.0: at(10, 61), 3.0: at(0, 30)})
       1.0
-      >>> chosen_rate({0.3: at(52), 1.0: at(40), 3.0: at(30)})
+      >>> chosen_rate({0.3: at(0, 52), 1.0: at(10, 50), 3.0: at(0, 30)})
       0.3
 
     Source: the rule of one standard error, Breiman et al. (1984), Classification and regression

@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 from transfer_jax.grid.conditions import RANDOM_BASE, Column
+from transfer_jax.grid.families import family_of
 from transfer_jax.grid.grid import columns
 from transfer_jax.plan.optimizer_fields import Caffe, Sgd, rates_of
 from transfer_jax.plan.plan import Plan
@@ -43,8 +44,8 @@ def _tried(every: list[Column]) -> list[Column]:
         kinds[2 if is_random else 1 if own else 0].append(column)
     chosen: list[Column] = []
     for kind in kinds:
-        seen = {cut.family for column in chosen for cut in column.cuts}
-        if {cut.family for column in kind for cut in column.cuts} - seen:
+        seen = {family_of(cut) for column in chosen for cut in column.cuts}
+        if {family_of(cut) for column in kind for cut in column.cuts} - seen:
             chosen += kind
     return chosen
 

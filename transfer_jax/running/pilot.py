@@ -10,7 +10,8 @@ from transfer_jax.folder.correctness import read_correctness
 from transfer_jax.folder.rates import RateRow
 from transfer_jax.folder.results import ResultRow, read_rows
 from transfer_jax.folder.workdir import Workdir
-from transfer_jax.grid.conditions import Column, Condition, Family
+from transfer_jax.grid.conditions import Column, Condition
+from transfer_jax.grid.families import Family, family_of
 from transfer_jax.grid.grid import columns
 from transfer_jax.plan.choice import Tried, chosen_rate, mean_accuracy
 from transfer_jax.plan.pilot import pilot_plans
@@ -76,7 +77,7 @@ class Pilot:
             (column, condition)
             for column in columns(plan.networks)
             for cut, condition in zip(column.cuts, column.conditions, strict=True)
-            if cut.family == family
+            if family_of(cut) == family
         ]
 
     def _by_place(self, family: Family) -> list[list[tuple[Column, Condition]]]:

@@ -18,7 +18,8 @@ from transfer_jax.engine.columns import (
 )
 from transfer_jax.folder.results import ResultRow, check_complete, read_rows
 from transfer_jax.folder.workdir import Workdir
-from transfer_jax.grid.conditions import Column, Family
+from transfer_jax.grid.conditions import Column
+from transfer_jax.grid.families import Family, family_of
 from transfer_jax.plan.base import Base
 from transfer_jax.plan.differences import fingerprint
 from transfer_jax.plan.initialisers import Initialisers
@@ -111,7 +112,7 @@ class Run:
             base=variables,
             inputs=inputs,
             order=column_order(*where),
-            settings={c.label: in_state(optimizer, self.rate(c.family)) for c in column.cuts},
+            settings={c.label: in_state(optimizer, self.rate(family_of(c))) for c in column.cuts},
         )
 
     def rows(self) -> list[ResultRow]:

@@ -8,7 +8,8 @@ from transfer_jax.folder.rates import read_chosen
 from transfer_jax.folder.results import read_rows, write_rows
 from transfer_jax.folder.whole_file import read_json, write_whole
 from transfer_jax.folder.workdir import Workdir
-from transfer_jax.grid.conditions import Column, Family
+from transfer_jax.grid.conditions import Column
+from transfer_jax.grid.families import Family
 from transfer_jax.plan.differences import differences
 from transfer_jax.plan.fields import Affects, ConfigError
 from transfer_jax.running.bases import restore_base, save_base
