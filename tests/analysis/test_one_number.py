@@ -12,7 +12,7 @@ from transfer_jax.analysis.evidence import Evidence, read_evidence
 from transfer_jax.analysis.page.report import write_report
 from transfer_jax.analysis.page.summary import answers, introduction, split_sentences
 from transfer_jax.analysis.paper.beside_authors import boost_note, claims_table
-from transfer_jax.analysis.statistics.advice import advise
+from transfer_jax.analysis.statistics.advice import Judged, advise_group
 from transfer_jax.analysis.statistics.crossing import of_targets
 from transfer_jax.analysis.statistics.effects import (
     BOOST,
@@ -70,6 +70,18 @@ def evidence(tmp_path_factory) -> Evidence:
     return found
 
 
+def of_the_advice(evidence: Evidence) -> set[str]:
+    """Numbers of the advice: their intervals hold for all ways at once, as the sentence says."""
+    told = "\n".join(map(str, evidence.advice))
+    lines = [line for line in told.splitlines() if "for all ways at once" in line]
+    found = set(INTERVAL.findall("\n".join(lines)))
+    means = {f"{100 * e.mean:+.1f}" for own in evidence.numbers for e in own.effects}
+    whole = "\n".join(str(replace(a, parts=())) for a in evidence.advice)
+    assert {text.split("±")[0] for text in INTERVAL.findall(whole)} <= means
+    assert set(INTERVAL.findall(told)) == found
+    return found
+
+
 def texts(evidence: Evidence) -> set[str]:
     """Every number of the report as it must be written, and what only claims are of."""
     found = evidence.numbers
@@ -81,7 +93,7 @@ def texts(evidence: Evidence) -> set[str]:
     claims = claims_table(found)
     assert claims is not None
     slopes = {text for line in claims.rows if line[0] == "10" for text in INTERVAL.findall(line[3])}
-    return numbers | slopes
+    return numbers | slopes | of_the_advice(evidence)
 
 
 def test_every_interval_of_the_page_is_one_of_the_effects(evidence):
@@ -109,7 +121,7 @@ def test_sentences_claims_and_tables_write_a_number_alike(evidence):
     for effect in halves.of(GAIN, Treatment.TRANSFER_PLUS):
         cut = f"n = {effect.quantity.first_n}: {effect.estimate.points()}"
         assert cut in evidences["8"]
-    told = " ".join(p for a in answers(found, list(map(advise, found))) for p in a.paragraphs)
+    told = " ".join(p for a in answers(found, evidence.advice) for p in a.paragraphs)
     told += " ".join([*introduction(evidence, found), *split_sentences(found)])
     assert INTERVAL.findall(told) and set(INTERVAL.findall(told)) <= texts(evidence)
 
@@ -157,7 +169,7 @@ def test_a_difference_between_splits_is_told_only_where_it_is_tested(evidence, t
 def test_what_costs_nothing_is_said_after_an_equivalence_test_only():
     def told(noise: float) -> str:
         (own,) = found = numbers_of(table({"AnB": lambda n: -0.05 * n}, noise=noise))
-        return " ".join(answers(found, [advise(own)])[0].paragraphs)
+        return " ".join(answers(found, [advise_group(Judged(own.group, {}.get))])[0].paragraphs)
 
     assert "co-adaptation costs nothing that matters at any n" in told(0.001)
     assert "co-adaptation is not shown to cost anything at any n" in told(0.02)

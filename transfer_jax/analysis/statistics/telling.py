@@ -19,6 +19,8 @@ from transfer_jax.analysis.statistics.ways import (
 )
 
 CLOSE = "A verdict is within the Monte-Carlo error of its threshold: it is not taken for shown."
+# What tells an interval of the advice from that of the same number alone, which is narrower.
+AT_ONCE = ", for all ways at once"
 ON_THESE_EXAMPLES = (
     "Which test examples each network gets right is not known: intervals are about these very "
     "examples."
@@ -123,7 +125,7 @@ class Found:
         if i == 0:
             return name
         gain, half = 100 * self.gains[i], 100 * self.half[i]
-        return f"{name} ({gain:+.1f}±{half:.1f} points against scratch, for all ways at once)"
+        return f"{name} ({gain:+.1f}±{half:.1f} points against scratch{AT_ONCE})"
 
     def losses(self) -> tuple[str, ...]:
         """From where on freezing costs, and whether fine-tuning gains, with 95% for all at once."""
@@ -137,9 +139,11 @@ class Found:
             worse = [i for i in own if self.gains[i] + self.half[i] < 0]
             better = [i for i in own if self.gains[i] - self.half[i] > 0]
             if worse:
-                sentences.append(f"{name} is shown to cost accuracy {self._cuts(worse, own)}.")
+                cuts = self._cuts(worse, own)
+                sentences.append(f"{name} is shown to cost accuracy {cuts}{AT_ONCE}.")
             if better:
-                sentences.append(f"{name} is shown to gain accuracy {self._cuts(better, own)}.")
+                cuts = self._cuts(better, own)
+                sentences.append(f"{name} is shown to gain accuracy {cuts}{AT_ONCE}.")
             if own and not worse and not better:
                 sentences.append(f"{name} is not shown to cost or gain accuracy at any n.")
         return tuple(sentences)
