@@ -24,6 +24,7 @@ from transfer_jax.analysis.statistics.effects import (
     numbers_of,
 )
 from transfer_jax.analysis.statistics.splits import between_splits
+from transfer_jax.analysis.tables import control_table
 from transfer_jax.grid.conditions import Treatment
 
 from .simulated import SPLIT, crossed, table, true_effect
@@ -125,6 +126,12 @@ def test_ways_are_compared_with_scratch_of_the_whole_budget_too():
     assert {e.quantity.treatment for e in found.of(GAIN)} == {
         Treatment.SELFFER, Treatment.SELFFER_PLUS, Treatment.TRANSFER, Treatment.TRANSFER_PLUS
     }  # fmt: skip
+    rising = {"AnB+": lambda n: 0.01 * n}
+    shown = control_table(only(with_scratch(table(rising, noise=0.0, seeds=3), 0.0)))
+    column = shown.header.index("AnB+")
+    assert [line[column].split("±")[0] for line in shown.rows] == [
+        "+0.9", "+1.9", "+2.9", "+3.9"
+    ]  # fmt: skip
     without = only(table(DROP, noise=0.0))
     assert without.of(GAIN_OVER_CONTROL) == without.of(CONVERGENCE) == []
 

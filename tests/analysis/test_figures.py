@@ -170,7 +170,7 @@ def figures(tmp_path_factory) -> dict[str, Figure]:
             "distance": distances(found),
             "networks": points_of_networks(found),
             "learning": learning_curves(evidence, found),
-            "steps": steps_figure(reached),
+            "steps": steps_figure(reached, "250 test images"),
             "filters": filters(evidence),
             "splits": split_images(evidence),
         }

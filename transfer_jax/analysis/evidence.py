@@ -69,6 +69,12 @@ class Evidence:
         judged = self.on_validation.numbers
         return [replace(own, validation=by) for own, by in zip(found, judged, strict=True)]
 
+    @property
+    def tested_on_the_way(self) -> str:
+        """The images that networks are tested on before their end."""
+        part = self.config.get("test_part") or ""
+        return f"{part} test images".strip()
+
     @functools.cached_property
     def advice(self) -> list[Advice]:
         """The advice on each group of networks, by the config's margin; when first asked for."""

@@ -49,12 +49,7 @@ def gain_table(found: Effects) -> Table:
       The table, in percentage points.
     """
     name = f"{title(found)}: points above the target's own base network"
-    gains = [
-        e
-        for e in found.effects
-        if e.quantity.kind == GAIN and e.quantity.first_n == e.quantity.last_n
-    ]
-    return _by_treatment(name, gains, signed=True)
+    return _by_treatment(name, _at_cuts(found, GAIN), signed=True)
 
 
 def control_table(found: Effects) -> Table:
@@ -64,8 +59,13 @@ def control_table(found: Effects) -> Table:
       The table, in percentage points; no rows where there is no such control.
     """
     name = f"{title(found)}: points above scratch with the whole budget"
-    gains = [e for e in found.effects if e.quantity.kind == GAIN_OVER_CONTROL]
-    return _by_treatment(name, gains, signed=True)
+    return _by_treatment(name, _at_cuts(found, GAIN_OVER_CONTROL), signed=True)
+
+
+def _at_cuts(found: Effects, kind: str) -> list[Effect]:
+    """Effects at single cuts, variants too; those over ranges of cuts have a table of their own."""
+    own = [e for e in found.effects if e.quantity.kind == kind]
+    return [e for e in own if e.quantity.first_n == e.quantity.last_n]
 
 
 def steps_table(found: Effects, reached: Sequence[Reached]) -> Table:

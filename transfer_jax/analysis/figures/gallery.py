@@ -148,7 +148,9 @@ def draw(
         "distance": lambda: distances(drawn),
         "networks": lambda: points_of_networks(drawn),
         "learning": lambda: learning_curves(evidence, drawn),
-        "steps": lambda: steps_figure(list(zip(drawn, reached, strict=False))),
+        "steps": lambda: steps_figure(
+            list(zip(drawn, reached, strict=False)), evidence.tested_on_the_way
+        ),
         "filters": lambda: filters(evidence),
         "splits": lambda: split_images(evidence),
     }

@@ -38,7 +38,7 @@ def learning_curves(evidence: Evidence, found: Sequence[Effects]) -> Figure | No
     """
     tests, batches = evidence.curve_of, partial(evidence.curve_of, on_batches=True)
     for curve_of, what in (
-        (tests, "test accuracy, %"),
+        (tests, f"accuracy on {evidence.tested_on_the_way}, %"),
         (batches, "accuracy on training batches, %"),
     ):
         drawn = [(own, curves) for own in found if (curves := _curves(own, curve_of))]
@@ -104,11 +104,14 @@ def _name(arm: Arm) -> str:
     return f"{name}, n = {arm.n}" if arm.n else name
 
 
-def steps_figure(found: Sequence[tuple[Effects, Sequence[Reached]]]) -> Figure | None:
+def steps_figure(
+    found: Sequence[tuple[Effects, Sequence[Reached]]], tested_on: str
+) -> Figure | None:
     """How soon each way is shown to be as accurate as scratch is in the end.
 
     Args:
       found: of each group, its numbers and the steps of its ways.
+      tested_on: the images of the tests on the way.
 
     Returns:
       The figure, a panel a group, a line a way; None where there were no tests on the way.
@@ -127,7 +130,7 @@ def steps_figure(found: Sequence[tuple[Effects, Sequence[Reached]]]) -> Figure |
     note = (
         "A mark: the first test from which on the interval of the difference from the final "
         f"accuracy of {' or '.join(controls)} stays above {' or '.join(margins)} points, the "
-        f"margin. A cross: this is not shown. {over}"
+        f"margin. A cross: this is not shown. Tests on the way are of {tested_on}. {over}"
     )
     size = {"across": 3.2, "high": 0.28 * len(names) + 0.2, "left": room_for(names) + 0.1}
     figure, axes = pairs(len(drawn), 0.45, **size, sharey=True, note=note)

@@ -110,7 +110,9 @@ def write_report(evidence: Evidence, *, reload_seconds: int = 0) -> list[epath.P
         f"{evidence.name}: how transferable are the layers?",
         sections,
         notices(evidence, found),
-        _with_steps(answers(found, evidence.advice), evidence.advice, reached),
+        _with_steps(
+            answers(found, evidence.advice), evidence.advice, reached, evidence.tested_on_the_way
+        ),
         introduction(evidence, found),
         reload_seconds,
     )
@@ -209,11 +211,15 @@ def _authors(evidence: Evidence) -> Sequence[ResultRow]:
 
 
 def _with_steps(
-    told: Sequence[Answer], advice: Sequence[Advice], reached: Sequence[Sequence[Reached]]
+    told: Sequence[Answer],
+    advice: Sequence[Advice],
+    reached: Sequence[Sequence[Reached]],
+    tested_on: str,
 ) -> list[Answer]:
     """Answers with how soon a way is as good as scratch, where that is shown."""
     found = []
     for answer, own, ways in zip(told, advice, reached, strict=True):
         sentence = steps_sentence(ways, own.choice)
+        sentence = sentence and f"{sentence} Tests on the way are of {tested_on}."
         found.append(replace(answer, paragraphs=[*answer.paragraphs, sentence]))
     return found
