@@ -220,7 +220,7 @@ def test_filters_are_in_the_order_of_the_results(figures):
 
 def test_learning_curves_are_of_tests(figures):
     left, _ = figures["learning"].axes
-    assert left.get_ylabel() == "test accuracy, %"
+    assert left.get_ylabel() == "accuracy on test images, %"
     base, scratch = (line for line in left.lines if line.get_color() == "black")
     assert list(scratch.get_xdata()) == list(range(30, 601, 30))
     rise = 1 - np.exp(-5 * np.arange(1, 11) / 10)
