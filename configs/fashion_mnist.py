@@ -2,9 +2,9 @@
 
     transfer-jax run --config=configs/fashion_mnist.py --workdir=runs/fashion_mnist
 
-Expect: 432 networks. Frozen transfer (AnB) is not shown to lose anything up to n = 3; at n = 5 it
-is 7.9 +- 0.8 points below base on the random split and 11.8 +- 1.0 on the distant one. Fine-tuned
-transfer (AnB+) is not shown to lose anything, nor to gain more than BnB+.
+Expect: 648 networks. Frozen transfer (AnB) is not shown to lose anything up to n = 2; at n = 5 it
+is 6.9 +- 1.1 points below base on the random split and 9.2 +- 1.7 on the distant one. Fine-tuned
+transfer (AnB+) gains nothing that matters over BnB+ on the random split: 0.2 +- 0.5 points.
 
 What is not said here is as `transfer-jax config` prints it.
 """
@@ -16,7 +16,7 @@ OTHERS = ("Trouser", "Sandal", "Sneaker", "Bag", "Ankle boot")
 
 
 def get_config() -> ConfigDict:
-    """The default experiment: two splits, four seeds, every treatment at every cut."""
+    """The default experiment: two splits, six seeds, every treatment at every cut."""
     config = ConfigDict()
     config.name = "fashion_mnist"
     config.splits = ("random-0", "distant")

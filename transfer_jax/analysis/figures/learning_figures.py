@@ -94,9 +94,17 @@ def _draw_panel(axis: Axes, own: Effects, curves: Curves) -> Ends:
         axis.plot(steps, means, ls=line, color=colour, lw=2)
         ends[_name(arm)] = (means[-1], colour)
     name_panel(axis, title(own))
-    axis.set_ylim(top=min(100.0, axis.get_ylim()[1]))
+    _look_at_lines(axis, [mean for line in axis.lines for mean in np.asarray(line.get_ydata())])
     tidy(axis)
     return ends
+
+
+def _look_at_lines(axis: Axes, means: Sequence[float]) -> None:
+    """Bands of two seeds reach far beyond what a share can be: they are cut, the lines are not."""
+    low, high = min(means), max(means)
+    room = max(high - low, 1.0)
+    bottom, top = axis.get_ylim()
+    axis.set_ylim(max(bottom, 0.0, low - room), min(top, 100.0, high + room))
 
 
 def _name(arm: Arm) -> str:
