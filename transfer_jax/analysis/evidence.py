@@ -9,8 +9,7 @@ from typing import Any, TypeVar
 import numpy as np
 from etils import epath
 
-from transfer_jax.analysis.statistics.advice import Judged, advise_group
-from transfer_jax.analysis.statistics.crossing import groups
+from transfer_jax.analysis.statistics.advice import Networks, advise_each
 from transfer_jax.analysis.statistics.effects import Effects, numbers_of
 from transfer_jax.analysis.statistics.images import Tested
 from transfer_jax.analysis.statistics.margins import checked
@@ -72,14 +71,12 @@ class Evidence:
     @functools.cached_property
     def advice(self) -> list[Advice]:
         """The advice on each group of networks, by the config's margin; when first asked for."""
-        margin = checked(self.config.get("margin"))
         judged = self.on_validation
-        tested = [Judged(group, self.test_of) for group in groups(self.rows)]
-        if judged is None:
-            return [advise_group(own, margin=margin) for own in tested]
-        by = [Judged(group, judged.test_of) for group in groups(judged.rows)]
-        pairs = zip(tested, by, strict=True)
-        return [advise_group(own, other, margin=margin) for own, other in pairs]
+        return advise_each(
+            Networks(self.rows, self.test_of),
+            judged and Networks(judged.rows, judged.test_of),
+            margin=checked(self.config.get("margin")),
+        )
 
     @functools.cached_property
     def on_validation(self) -> "Evidence | None":

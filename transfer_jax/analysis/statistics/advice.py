@@ -1,6 +1,6 @@
 """How many layers to transfer, and whether to freeze them: a choice, its reason, how sure it is."""
 
-from collections.abc import Sequence, Set
+from collections.abc import Callable, Sequence, Set
 from dataclasses import replace
 from typing import NamedTuple
 
@@ -12,6 +12,8 @@ from transfer_jax.analysis.statistics.crossing import (
     Arm,
     Group,
     family_of,
+    groups,
+    kind,
     of_targets,
 )
 from transfer_jax.analysis.statistics.images import TestOf
@@ -26,6 +28,7 @@ from transfer_jax.analysis.statistics.telling import (
     one_seed,
 )
 from transfer_jax.analysis.statistics.ways import TRANSFERRED, contest
+from transfer_jax.folder.results import ResultRow
 from transfer_jax.grid.conditions import Treatment
 
 HALVES = ("A", "B")
@@ -37,6 +40,38 @@ class Judged(NamedTuple):
 
     group: Group
     test_of: TestOf
+
+
+class Networks(NamedTuple):
+    """Networks of any groups, and the images that they are judged by."""
+
+    rows: Sequence[ResultRow]
+    test_of: TestOf
+
+
+def advise_each(
+    tested: Networks,
+    validated: Networks | None = None,
+    *,
+    margin: float = 0.0,
+    kind_of: Callable[[str], str] = kind,
+) -> list[Advice]:
+    """Advice on each group of some networks.
+
+    Args:
+      tested: the networks, judged by test images.
+      validated: the same in the same order, judged by validation images.
+      margin: a difference that does not matter; 0 for the rule of `margins`.
+      kind_of: what kind of split one is a draw of.
+
+    Returns:
+      The advice, in the order of the groups.
+    """
+    own = [Judged(group, tested.test_of) for group in groups(tested.rows, kind_of)]
+    if validated is None:
+        return [advise_group(judged, margin=margin) for judged in own]
+    by = [Judged(group, validated.test_of) for group in groups(validated.rows, kind_of)]
+    return [advise_group(*both, margin=margin) for both in zip(own, by, strict=True)]
 
 
 def advise_group(
