@@ -212,7 +212,7 @@ def test_everything_but_base_networks_may_be_missing(tmp_path):
 def test_diverged_networks_are_named(tmp_path):
     found = rows()
     page = report(tmp_path, [replace(found[0], diverged=7, top1=0.1), *found[1:]])
-    assert "Diverged" in page and "seed 0 baseA at step 7" in page
+    assert "Failed, and counted nowhere" in page and "seed 0 baseA diverged at step 7" in page
 
 
 @pytest.mark.parametrize(

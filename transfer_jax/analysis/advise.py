@@ -104,9 +104,14 @@ def advise_run(evidence: Evidence, margin: float | None = None) -> Advice:
 
     Returns:
       The advice on all of it; its parts are on each kind of splits.
+
+    Raises:
+      TableError: all networks failed.
     """
     if margin is not None:
         evidence = replace(evidence, config={**evidence.config, "margin": margin})
+    if not evidence.advice:
+        raise TableError("no advice: all networks failed")
     return _together(evidence.advice)
 
 

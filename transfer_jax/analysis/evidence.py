@@ -1,6 +1,7 @@
 """What a run's folder holds, read as far as it can be: the rest is named, not refused."""
 
 import functools
+import itertools
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
@@ -10,7 +11,9 @@ import numpy as np
 from etils import epath
 
 from transfer_jax.analysis.statistics.advice import Networks, advise_each
+from transfer_jax.analysis.statistics.crossing import kind
 from transfer_jax.analysis.statistics.effects import Effects, numbers_of
+from transfer_jax.analysis.statistics.failures import sound_rows
 from transfer_jax.analysis.statistics.images import Tested
 from transfer_jax.analysis.statistics.margins import checked
 from transfer_jax.analysis.statistics.telling import Advice
@@ -65,16 +68,28 @@ class Evidence:
         found = numbers_of(self.rows, self.test_of, margin=checked(self.config.get("margin")))
         if self.on_validation is None:
             return found
-        judged = self.on_validation.numbers
-        return [replace(own, validation=by) for own, by in zip(found, judged, strict=True)]
+        pairs = zip(self.rows, self.on_validation.rows, strict=True)
+        sound = set(self.sound)
+        rows = tuple(judged for row, judged in pairs if row in sound)
+        judged = {by.group.name: by for by in replace(self.on_validation, rows=rows).numbers}
+        return [replace(own, validation=judged.get(own.group.name)) for own in found]
+
+    @functools.cached_property
+    def sound(self) -> tuple[ResultRow, ...]:
+        """The networks that did not fail: those that numbers are of."""
+        return tuple(sound_rows(self.rows))
 
     @functools.cached_property
     def advice(self) -> list[Advice]:
         """The advice on each group of networks, by the config's margin; when first asked for."""
         judged = self.on_validation
+        # The groups of `numbers`: where all networks of one failed, there is nothing to say.
+        alive = {(kind(row.split), row.examples) for row in self.sound}
+        here = [(kind(row.split), row.examples) in alive for row in self.rows]
+        by = judged and list(itertools.compress(judged.rows, here))
         return advise_each(
-            Networks(self.rows, self.test_of),
-            judged and Networks(judged.rows, judged.test_of),
+            Networks(list(itertools.compress(self.rows, here)), self.test_of),
+            judged and Networks(by or (), judged.test_of),
             margin=checked(self.config.get("margin")),
         )
 
