@@ -384,3 +384,13 @@ def test_another_margin_than_the_configs_may_be_asked_for(tmp_path):
     a_run(tmp_path, ("distant",), 0.03)
     assert tj.advise(tmp_path, 0.01).choice == "scratch"
     assert tj.advise(tmp_path, 0).margin == pytest.approx(0.01)
+
+
+def test_seeds_that_agree_by_rounding_are_not_certain():
+    """Two digits: a point may be none, and three seeds of it are within a third of a point."""
+    levels = {"scratch": 0.71, "frozen": 0.72, "tuned": 0.70}
+    rows = [row | {"top1": levels[row["treatment"]]} for row in table(seeds=3)]
+    found = tj.advise(rows)
+    assert "±0.0" not in str(found)
+    fine = tj.advise([row | {"top1": row["top1"] + 1e-6 * row["seed"]} for row in rows])
+    assert "±0.0" in str(fine)

@@ -55,7 +55,8 @@ class Contest:
         images = np.zeros((len(order), len(order)))
         if apart.images is not None:
             images = apart.images[np.ix_(order, order)]
-        noise = noise_of(parts, apart.freedom, [_family(arm) for arm in self.arms])
+        families = [_family(arm) for arm in self.arms]
+        noise = noise_of(parts, apart.freedom, families, apart.rounding)
         return Ways(apart.mean[order], parts, noise, images), apart.images is not None
 
     def means(self) -> np.ndarray:
