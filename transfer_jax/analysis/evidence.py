@@ -205,9 +205,24 @@ def read_evidence(folder: epath.Path, whole: Sequence[ResultRow] = ()) -> Eviden
     rates, bad = _read([folder / "rates.csv"], read_rates)
     problems = (*problems, *odd, *bad, *_missing(rows))
     chosen = read_chosen(folder / "rates.json")
+    problems = (*problems, *_unread_tests(folder, rows))
     return Evidence(
         folder, rows, config, planned, finished, problems, tuple(controls), tuple(rates), chosen
     )
+
+
+def _unread_tests(folder: epath.Path, rows: Iterable[ResultRow]) -> list[str]:
+    """Files of single images that cannot be read; where there is none, none was kept."""
+    problems = []
+    for column in dict.fromkeys(row.column for row in rows):
+        for part in (TEST, VALIDATION):
+            path = folder / part / f"{column}.npz"
+            try:
+                if path.exists():
+                    read_correctness(path)
+            except ResultsError as error:
+                problems.append(f"{error}; intervals are without single images")
+    return problems
 
 
 def _read(

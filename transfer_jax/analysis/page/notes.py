@@ -54,7 +54,7 @@ def method(found: Sequence[Effects]) -> list[str]:
             "rest is in the differences between units already; its degrees of freedom are "
             "Satterthwaite's. "
             if images
-            else "of nothing else: which test images each network gets right was not kept. "
+            else "of nothing else: which test images each network gets right is not known of all. "
         )
         + "One unit gives no interval. Every sentence, table and figure has its intervals from "
         "here.",
