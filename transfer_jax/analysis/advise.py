@@ -43,10 +43,12 @@ def advise(
     The networks may come from any framework. A row is one of them: the columns split, seed, target
     (what it was tested on), treatment, n (transferred layers) and top1 (share of test images that
     are classified right); and if at hand base, variant, examples (training images a class),
-    validation (share of validation images classified right) and diverged. A treatment is "scratch"
-    (or "base"), "frozen" ("AnB"), "tuned" ("AnB+") or any other name, which is a way by itself;
-    "BnB", "BnB+" and "random" are no ways. Splits whose names differ in a last number are draws of
-    one kind. Networks are compared with those of the same split, seed and target.
+    validation (share of validation images classified right) and diverged. A treatment is "scratch",
+    "frozen" ("AnB"), "tuned" ("AnB+") or any other name, which is a way by itself; "BnB", "BnB+"
+    and "random" are no ways. "base" is scratch, too; where both are there, "scratch" must have had
+    the whole budget, as many steps as base and transfer together. Splits whose names differ in a
+    last number are draws of one kind. Networks are compared with those of the same split, seed and
+    target.
 
     Args:
       table: results of a run, a table of pandas, a list of dicts, the path of a CSV file, or that

@@ -180,7 +180,7 @@ def _advise(
 
 
 def _not_converged(tested: Judged, margin: float) -> tuple[str, tuple[str, ...]]:
-    """Whether scratch gains by training for twice as long, and what cannot be asked for it."""
+    """Whether scratch gains by the whole budget, and what cannot be asked for it."""
     group = tested.group
     if not {SCRATCH_ARM, BASE_ARM} <= set(group.rows):
         return "", ()
@@ -196,7 +196,7 @@ def _not_converged(tested: Judged, margin: float) -> tuple[str, tuple[str, ...]]
     )
     if told is None or told.word(margin) != Word.ABOVE or told.mean <= margin:
         return "", named
-    gain = f"scratch twice as long gains {told.points()} points"
+    gain = f"scratch with the whole budget gains {told.points()} points"
     return f"Base networks are not converged: {gain}. ", named
 
 
