@@ -314,9 +314,23 @@ def test_ways_are_compared_with_scratch_that_had_as_many_steps():
     found = asked(rows)
     assert found.choice == "scratch"
     assert found.verdict.startswith(
-        "Base networks are not converged: scratch twice as long gains +3.5±"
+        "Base networks are not converged: scratch with the whole budget gains +3.5±"
     )
     assert found.verdict.endswith("Train from scratch.")
+    # It is said once: on a page, verdict and reasons stand together.
+    assert str(found).count("not converged") == 1
+
+
+@pytest.mark.parametrize("treatment", ["base", "scratch"])
+def test_one_failed_network_does_not_hide_that_base_networks_are_not_converged(treatment):
+    rows = with_scratch(table({"AnB": lambda _: -0.1, "AnB+": lambda _: 0.02}), 0.035)
+    rows = spoiled(rows, lambda row: row.treatment == treatment, top1=0.1, diverged=3)
+    found = asked(rows)
+    assert found.verdict.startswith(
+        "Base networks are not converged: scratch with the whole budget gains"
+    )
+    assert "distant, seed 0, target A" in found.reason and "diverged at step 3" in found.reason
+    assert f"{treatment} network diverged" in found.reason or treatment == "scratch"
 
 
 def test_where_base_networks_are_converged_nothing_is_said_of_it():

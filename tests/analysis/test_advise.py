@@ -1,5 +1,6 @@
 """Advice on tables from anywhere: which are read, which refused, and what follows from them."""
 
+import json
 import subprocess
 import sys
 from dataclasses import replace
@@ -8,6 +9,7 @@ import numpy as np
 import pytest
 
 import transfer_jax as tj
+from transfer_jax.analysis.evidence import read_evidence
 
 from .simulated import table as simulated
 
@@ -353,3 +355,42 @@ def test_a_runs_folder_is_read_with_its_images(tmp_path):
     found = tj.advise(tmp_path)
     assert found.choice == ("tuned", 3) and found == tj.advise(tj.Results.read(tmp_path))
     assert "compared on validation images" in found.reason
+
+
+def a_run(folder, splits, margin):
+    """A run's folder whose frozen transfer of one layer costs two points."""
+    from etils import epath
+
+    from transfer_jax.folder.results import write_rows
+
+    rows = simulated({"AnB": lambda n: -0.02 * n}, splits=splits, noise=0.0005)
+    write_rows(epath.Path(folder / "results.csv"), rows)
+    (folder / "config.json").write_text(json.dumps({"name": "folds", "margin": margin}))
+
+
+def test_a_run_has_one_advice_by_the_margin_and_the_groups_of_its_report(tmp_path):
+    """The config's margin counts, and splits are parted as the page parts them."""
+    from etils import epath
+
+    a_run(tmp_path, ("fold0", "fold1", "fold2"), 0.03)
+    evidence = read_evidence(epath.Path(tmp_path))
+    assert [own.choice for own in evidence.advice] == [("frozen", 1)] * 3
+    for found in (tj.advise(tmp_path), tj.advise(tj.Results.read(tmp_path))):
+        assert found.choice == ("frozen", 1) and found.margin == 0.03
+        assert found.parts == tuple(evidence.advice)
+
+
+def test_another_margin_than_the_configs_may_be_asked_for(tmp_path):
+    a_run(tmp_path, ("distant",), 0.03)
+    assert tj.advise(tmp_path, 0.01).choice == "scratch"
+    assert tj.advise(tmp_path, 0).margin == pytest.approx(0.01)
+
+
+def test_seeds_that_agree_by_rounding_are_not_certain():
+    """Two digits: a point may be none, and three seeds of it are within a third of a point."""
+    levels = {"scratch": 0.71, "frozen": 0.72, "tuned": 0.70}
+    rows = [row | {"top1": levels[row["treatment"]]} for row in table(seeds=3)]
+    found = tj.advise(rows)
+    assert "±0.0" not in str(found)
+    fine = tj.advise([row | {"top1": row["top1"] + 1e-6 * row["seed"]} for row in rows])
+    assert "±0.0" in str(fine)

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
+from transfer_jax.analysis.statistics import best
 from transfer_jax.analysis.statistics.best import Ways, against_control, compare
 from transfer_jax.analysis.statistics.noise import noise_of
 
@@ -116,3 +117,17 @@ def test_exclusions_hold_for_several_comparisons_at_once():
         for nudge, out in ((1.05, True), (0.95, False)):
             found = compare(pair(-MARGIN - nudge * reach, spread, seeds), MARGIN, among=among)
             assert found.excluded[1] == out
+
+
+def test_the_choice_and_the_interval_of_its_gain_do_not_share_their_draws(monkeypatch):
+    drawn = []
+
+    def kept(ways, count, random):
+        drawn.append(random.bit_generator.state["state"])
+        return iter([np.random.default_rng(0).standard_normal((len(ways.mean), count))])
+
+    monkeypatch.setattr(best, "_drawn", kept)
+    table = pair(0.01, 0.002, 3)
+    compare(table, MARGIN, draws=1000, more=0)
+    against_control(table, draws=1000)
+    assert drawn[0] != drawn[1]

@@ -13,6 +13,7 @@ from .choosing import MARGIN, NOISE, TARGETS, TRUTHS, arms, simulate, ways_of
 
 # Standard deviations of a share of tables above what is claimed.
 CLEAR = 3.0
+HARD = ("scratch three times as noisy", "seeds move all transferred ways")
 EASY = ("all frozen 1.05 below scratch", "one tuned best by 2", "ties")
 
 
@@ -29,7 +30,7 @@ def limit(tables: int) -> float:
 @pytest.mark.parametrize("truth", TRUTHS)
 @pytest.mark.parametrize("seeds", [2, 4])
 def test_advice_is_wrong_in_at_most_one_table_of_twenty(truth, seeds):
-    tables = 60
+    tables = 300 if truth in HARD else 60
     found = simulate(truth, 5, seeds, tables, draws=500)
     assert found.wrong <= limit(tables)
 

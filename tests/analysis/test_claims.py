@@ -240,3 +240,15 @@ def test_one_seed_has_no_interval_in_any_claim():
         found = [verdict for verdict in judged(rows).values() if verdict.verdict != NOT_RUN]
         assert {verdict.verdict for verdict in found} == {UNDECIDED}
         assert all("±" not in v.evidence and ONE_UNIT in v.evidence for v in found)
+
+
+@pytest.mark.parametrize("failed", [{"top1": 0.1, "diverged": 5}, {"top1": 0.15}])
+def test_a_failed_network_changes_no_claim(failed):
+    """As if it were not there; with the accuracy that was left, intervals would hold anything."""
+    gains = {"AnB+": lambda _: 0.03, "BnB+": lambda _: 0.0}
+    rows = table(gains, splits=("random-0",), layers=8)
+    bad = next(i for i, row in enumerate(rows) if row.treatment == "AnB+")
+    spoiled = [*rows[:bad], replace(rows[bad], **failed), *rows[bad + 1 :]]
+    gone = [*rows[:bad], *rows[bad + 1 :]]
+    assert judged(spoiled) == judged(gone)
+    assert verdicts(spoiled)[8] == verdicts(spoiled)[9] == HOLDS

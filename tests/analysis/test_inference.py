@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from transfer_jax.analysis.statistics.bootstrap import sample
+from transfer_jax.analysis.statistics.bootstrap import Sampler, sample
 from transfer_jax.analysis.statistics.crossing import Arm, groups
 from transfer_jax.analysis.statistics.inference import (
     NO_PLACE,
@@ -159,3 +159,19 @@ def test_the_way_in_which_a_number_is_written():
     assert text(0.0, 0.0) == "+0.0±0.0"
     assert text(0.0012, 0.0013, digits=2) == "+0.12±0.13"
     assert Estimate(0.012, (), 1).points() == "+1.2" and Estimate(np.nan, (), 0).points() == ""
+
+
+@pytest.mark.parametrize(("images", "step"), [(None, 0.01), (50, 0.02)])
+def test_seeds_that_agree_by_rounding_have_the_interval_of_rounding(images, step):
+    """Of a difference of two: uniform between steps each, with Student's factor."""
+    rows = [row(arm, 0.7 + 0.02 * arm.n, seed) for arm in (BASE, MOVED) for seed in range(3)]
+    right = {
+        own: (np.arange(50), (np.arange(50) < round(50 * own.top1)).astype(np.float32))
+        for own in rows
+        if images
+    }
+    (group,) = groups(rows)
+    found = Sampler(group, right.get).estimate({MOVED: 1.0, BASE: -1.0})
+    assert found is not None and found.mean == pytest.approx(0.02)
+    alone = found.spreads[1]
+    assert alone.error == pytest.approx(np.sqrt(2 * step**2 / 12 / 3)) and alone.freedom == 2

@@ -212,7 +212,7 @@ def test_everything_but_base_networks_may_be_missing(tmp_path):
 def test_diverged_networks_are_named(tmp_path):
     found = rows()
     page = report(tmp_path, [replace(found[0], diverged=7, top1=0.1), *found[1:]])
-    assert "Diverged" in page and "seed 0 baseA at step 7" in page
+    assert "Failed, and counted nowhere" in page and "seed 0 baseA diverged at step 7" in page
 
 
 @pytest.mark.parametrize(
@@ -350,3 +350,15 @@ def test_networks_that_cannot_be_compared_leave_empty_cells(tmp_path):
     text = re.sub(r"<(svg|script).*?</\1>", "", page, flags=re.DOTALL)
     assert "nan" not in text.lower()
     assert "No advice" in page
+
+
+def test_a_damaged_file_of_single_images_is_named(tmp_path):
+    """Without them intervals are other ones: it is not passed over."""
+    folder = epath.Path(tmp_path)
+    found = rows()
+    write_rows(folder / "results.csv", found)
+    damaged = folder / "correct" / f"{found[0].column}.npz"
+    damaged.parent.mkdir()
+    damaged.write_bytes(b"PK, and no more")
+    (told,) = [line for line in read_evidence(folder).problems if "correct" in line]
+    assert damaged.name in told and told.endswith("; intervals are without single images")

@@ -122,7 +122,7 @@ def test_a_diverged_network_is_marked_in_results_and_report(tmp_path):
     flags = [*TINY, "--config.seeds=1", "--config.optimizer.learning_rate=1e30"]
     results = tj.run(load_config("fashion_mnist", flags), tmp_path / "d")
     assert all(1 <= row.diverged <= 5 for row in results.rows if row.treatment == "base")
-    assert "Diverged, and counted" in (tmp_path / "d" / "report.html").read_text()
+    assert "Failed, and counted nowhere" in (tmp_path / "d" / "report.html").read_text()
     assert tj.run(load_config("fashion_mnist", flags), tmp_path / "d").rows[0].diverged
 
 

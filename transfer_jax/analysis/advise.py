@@ -14,12 +14,13 @@ from transfer_jax.analysis.any_table import TableError, of_file, of_python
 from transfer_jax.analysis.evidence import Evidence, read_evidence
 from transfer_jax.analysis.networks_of_table import Network, check_compared, networks
 from transfer_jax.analysis.statistics import margins
-from transfer_jax.analysis.statistics.advice import Judged, advise_group
-from transfer_jax.analysis.statistics.crossing import RANDOM_HALVES, family_of, groups
+from transfer_jax.analysis.statistics.advice import Networks, advise_each
+from transfer_jax.analysis.statistics.crossing import RANDOM_HALVES, family_of
 from transfer_jax.analysis.statistics.images import Tested, TestOf
 from transfer_jax.analysis.statistics.telling import Advice
 from transfer_jax.folder.places import place
 from transfer_jax.folder.results import ResultRow, Results
+from transfer_jax.folder.whole_file import read_json
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -42,16 +43,18 @@ def advise(
     The networks may come from any framework. A row is one of them: the columns split, seed, target
     (what it was tested on), treatment, n (transferred layers) and top1 (share of test images that
     are classified right); and if at hand base, variant, examples (training images a class),
-    validation (share of validation images classified right) and diverged. A treatment is "scratch"
-    (or "base"), "frozen" ("AnB"), "tuned" ("AnB+") or any other name, which is a way by itself;
-    "BnB", "BnB+" and "random" are no ways. Splits whose names differ in a last number are draws of
-    one kind. Networks are compared with those of the same split, seed and target.
+    validation (share of validation images classified right) and diverged. A treatment is "scratch",
+    "frozen" ("AnB"), "tuned" ("AnB+") or any other name, which is a way by itself; "BnB", "BnB+"
+    and "random" are no ways. "base" is scratch, too; where both are there, "scratch" must have had
+    the whole budget, as many steps as base and transfer together. Splits whose names differ in a
+    last number are draws of one kind. Networks are compared with those of the same split, seed and
+    target.
 
     Args:
       table: results of a run, a table of pandas, a list of dicts, the path of a CSV file, or that
         of a run's folder.
-      margin: a difference that does not matter: 0.01 is one point; None for one point, or a tenth
-        of the error of training from scratch where that is less.
+      margin: a difference that does not matter: 0.01 is one point; None for that of the run's
+        config, else one point, or a tenth of the error of training from scratch where that is less.
       correct: which test images each row's network classifies right, the same images in the same
         order for all of a target: rows of 0 and 1 in the order of the table, by number of row (from
         0), or from a function of the row. A run's folder has its own.
@@ -79,13 +82,13 @@ def advise(
     """
     wanted = margins.checked(margin)
     if isinstance(table, Results):
-        return advise_run(_evidence(table), wanted)
+        return advise_run(_evidence(table), margin)
     if isinstance(table, str | os.PathLike):
         path = place(table, "table")
         if not path.exists():
             raise TableError(f"{path} is not there; give a CSV file, or the folder of a run")
         if path.is_dir():
-            return advise_run(_run(path), wanted)
+            return advise_run(_run(path), margin)
         found = networks(of_file(path))
     else:
         found = networks(of_python(table))
@@ -94,58 +97,47 @@ def advise(
     return advise_rows(rows, _tests(found, correct), wanted)
 
 
-def advise_run(evidence: Evidence, margin: float = 0.0) -> Advice:
-    """Advice on a run.
+def advise_run(evidence: Evidence, margin: float | None = None) -> Advice:
+    """Advice on a run: that of its report.
 
     Args:
       evidence: its folder.
-      margin: a difference that does not matter; 0 for the rule.
+      margin: a difference that does not matter; None for that of its config.
 
     Returns:
       The advice on all of it; its parts are on each kind of splits.
+
+    Raises:
+      TableError: all networks failed.
     """
-    judged = evidence.on_validation
-    return advise_rows(
-        evidence.rows, evidence.test_of, margin, judged and judged.rows, judged and judged.test_of
-    )
+    if margin is not None:
+        evidence = replace(evidence, config={**evidence.config, "margin": margin})
+    if not evidence.advice:
+        raise TableError("no advice: all networks failed")
+    return _together(evidence.advice)
 
 
-def advise_rows(
-    rows: Sequence[ResultRow],
-    test_of: TestOf,
-    margin: float = 0.0,
-    judged: Sequence[ResultRow] | None = None,
-    judged_test_of: TestOf | None = None,
-) -> Advice:
-    """Advice on networks.
+def advise_rows(rows: Sequence[ResultRow], test_of: TestOf, margin: float = 0.0) -> Advice:
+    """Advice on networks of anybody's table.
 
     Args:
       rows: the networks.
       test_of: the test of each; None where it was not kept.
       margin: a difference that does not matter; 0 for the rule.
-      judged: the same with accuracies on validation images; None to take them from the rows.
-      judged_test_of: the validation of each of these.
 
     Returns:
       The advice on all of them; its parts are on each kind of splits.
     """
-    if judged is None and rows and all(row.validation is not None for row in rows):
+    validated = None
+    if rows and all(row.validation is not None for row in rows):
         judged = [replace(row, top1=row.validation or 0.0) for row in rows]
-    tested = groups(rows, kind_of)
-    validated = groups(judged, kind_of) if judged else [None] * len(tested)
-    parts = [
-        advise_group(
-            Judged(own, test_of),
-            by and Judged(by, judged_test_of or (lambda _: None)),
-            margin=margin,
-        )
-        for own, by in zip(tested, validated, strict=True)
-    ]
-    return parts[0] if len(parts) == 1 else _together(parts)
+        validated = Networks(judged, lambda _: None)
+    tested = Networks(rows, test_of)
+    return _together(advise_each(tested, validated, margin=margin, kind_of=kind_of))
 
 
 def kind_of(split: str) -> str:
-    """What kind of split one is a draw of.
+    """What kind of split one is a draw of, in anybody's table.
 
     Args:
       split: its name.
@@ -164,6 +156,8 @@ def kind_of(split: str) -> str:
 
 def _together(parts: Sequence[Advice]) -> Advice:
     """One advice for several kinds of splits: only where all of them give it."""
+    if len(parts) == 1:
+        return parts[0]
     choices = {part.choice for part in parts}
     told = " ".join(f"{part.group}: {part.verdict}" for part in parts)
     known = [part.not_excluded for part in parts if part.not_excluded]
@@ -193,7 +187,8 @@ def _evidence(results: Results) -> Evidence:
     """Results with what their folder, if it is still there, tells of single images."""
     if not results.rows:
         raise TableError("the table holds no rows")
-    return Evidence(place(results.workdir, "workdir"), results.rows)
+    folder = place(results.workdir, "workdir")
+    return Evidence(folder, results.rows, read_json(folder / "config.json"))
 
 
 def _run(folder: epath.Path) -> Evidence:

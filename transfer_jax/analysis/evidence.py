@@ -1,6 +1,7 @@
 """What a run's folder holds, read as far as it can be: the rest is named, not refused."""
 
 import functools
+import itertools
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
@@ -9,9 +10,10 @@ from typing import Any, TypeVar
 import numpy as np
 from etils import epath
 
-from transfer_jax.analysis.statistics.advice import Judged, advise_group
-from transfer_jax.analysis.statistics.crossing import groups
+from transfer_jax.analysis.statistics.advice import Networks, advise_each
+from transfer_jax.analysis.statistics.crossing import kind
 from transfer_jax.analysis.statistics.effects import Effects, numbers_of
+from transfer_jax.analysis.statistics.failures import sound_rows
 from transfer_jax.analysis.statistics.images import Tested
 from transfer_jax.analysis.statistics.margins import checked
 from transfer_jax.analysis.statistics.telling import Advice
@@ -66,8 +68,16 @@ class Evidence:
         found = numbers_of(self.rows, self.test_of, margin=checked(self.config.get("margin")))
         if self.on_validation is None:
             return found
-        judged = self.on_validation.numbers
-        return [replace(own, validation=by) for own, by in zip(found, judged, strict=True)]
+        pairs = zip(self.rows, self.on_validation.rows, strict=True)
+        sound = set(self.sound)
+        rows = tuple(judged for row, judged in pairs if row in sound)
+        judged = {by.group.name: by for by in replace(self.on_validation, rows=rows).numbers}
+        return [replace(own, validation=judged.get(own.group.name)) for own in found]
+
+    @functools.cached_property
+    def sound(self) -> tuple[ResultRow, ...]:
+        """The networks that did not fail: those that numbers are of."""
+        return tuple(sound_rows(self.rows))
 
     @property
     def tested_on_the_way(self) -> str:
@@ -78,14 +88,16 @@ class Evidence:
     @functools.cached_property
     def advice(self) -> list[Advice]:
         """The advice on each group of networks, by the config's margin; when first asked for."""
-        margin = checked(self.config.get("margin"))
         judged = self.on_validation
-        tested = [Judged(group, self.test_of) for group in groups(self.rows)]
-        if judged is None:
-            return [advise_group(own, margin=margin) for own in tested]
-        by = [Judged(group, judged.test_of) for group in groups(judged.rows)]
-        pairs = zip(tested, by, strict=True)
-        return [advise_group(own, other, margin=margin) for own, other in pairs]
+        # The groups of `numbers`: where all networks of one failed, there is nothing to say.
+        alive = {(kind(row.split), row.examples) for row in self.sound}
+        here = [(kind(row.split), row.examples) in alive for row in self.rows]
+        by = judged and list(itertools.compress(judged.rows, here))
+        return advise_each(
+            Networks(list(itertools.compress(self.rows, here)), self.test_of),
+            judged and Networks(by or (), judged.test_of),
+            margin=checked(self.config.get("margin")),
+        )
 
     @functools.cached_property
     def on_validation(self) -> "Evidence | None":
@@ -199,9 +211,24 @@ def read_evidence(folder: epath.Path, whole: Sequence[ResultRow] = ()) -> Eviden
     rates, bad = _read([folder / "rates.csv"], read_rates)
     problems = (*problems, *odd, *bad, *_missing(rows))
     chosen = read_chosen(folder / "rates.json")
+    problems = (*problems, *_unread_tests(folder, rows))
     return Evidence(
         folder, rows, config, planned, finished, problems, tuple(controls), tuple(rates), chosen
     )
+
+
+def _unread_tests(folder: epath.Path, rows: Iterable[ResultRow]) -> list[str]:
+    """Files of single images that cannot be read; where there is none, none was kept."""
+    problems = []
+    for column in dict.fromkeys(row.column for row in rows):
+        for part in (TEST, VALIDATION):
+            path = folder / part / f"{column}.npz"
+            try:
+                if path.exists():
+                    read_correctness(path)
+            except ResultsError as error:
+                problems.append(f"{error}; intervals are without single images")
+    return problems
 
 
 def _read(

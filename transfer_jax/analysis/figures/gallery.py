@@ -158,9 +158,9 @@ def draw(
         made = {name: make() for name, make in makers.items()} if found else {}
         figures = {name: figure for name, figure in made.items() if figure is not None}
         if found:
-            figures |= control_figures(evidence.controls, evidence.rows)
+            figures |= control_figures(evidence.controls, evidence.sound)
     if evidence.config.get("reference"):
-        figures |= paper_figures(evidence.rows, theirs)
+        figures |= paper_figures(evidence.sound, theirs)
     return saved(figures)
 
 

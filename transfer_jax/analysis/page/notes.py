@@ -1,4 +1,4 @@
-"""What a report says in sentences: how numbers were made, what diverged, what is missing."""
+"""What a report says in sentences: how numbers were made, what failed, what is missing."""
 
 import json
 from collections.abc import Sequence
@@ -6,6 +6,7 @@ from typing import Any
 
 from transfer_jax.analysis.evidence import Evidence
 from transfer_jax.analysis.statistics.effects import Effects
+from transfer_jax.analysis.statistics.failures import failed_rows
 from transfer_jax.analysis.statistics.inference import ENOUGH_SPLITS, are_splits, in_points
 from transfer_jax.folder.results import ResultRow
 from transfer_jax.folder.whole_file import read_json
@@ -53,7 +54,7 @@ def method(found: Sequence[Effects]) -> list[str]:
             "rest is in the differences between units already; its degrees of freedom are "
             "Satterthwaite's. "
             if images
-            else "of nothing else: which test images each network gets right was not kept. "
+            else "of nothing else: which test images each network gets right is not known of all. "
         )
         + "One unit gives no interval. Every sentence, table and figure has its intervals from "
         "here.",
@@ -83,22 +84,20 @@ def _margins(found: Sequence[Effects]) -> str:
 
 
 def divergence_note(rows: Sequence[ResultRow]) -> str:
-    """Which networks diverged, and when.
+    """Which networks failed, and how.
 
     Returns:
       One sentence; empty where none did.
     """
     found = [
-        f"{row.setting} seed {row.seed} {row.label} at step {row.diverged}"
-        for row in rows
-        if row.diverged
+        f"{row.setting} seed {row.seed} {row.label} {why}" for row, why in failed_rows(rows).items()
     ]
     if not found:
         return ""
     more = f" and {len(found) - MANY} more" if len(found) > MANY else ""
     return (
-        f"Diverged, and counted with the accuracy that was left ({len(found)} of "
-        f"{len(rows)} networks): {'; '.join(found[:MANY])}{more}."
+        f"Failed, and counted nowhere ({len(found)} of {len(rows)} networks): "
+        f"{'; '.join(found[:MANY])}{more}."
     )
 
 

@@ -91,12 +91,12 @@ def write_report(evidence: Evidence, *, reload_seconds: int = 0) -> list[epath.P
     tables = result_tables(found)
     steps = [steps_table(own, ways) for own, ways in zip(found, reached, strict=True)]
     margin = float(evidence.config.get("margin") or 0)
-    controls = control_tables(evidence.controls, evidence.rows, margin)
+    controls = control_tables(evidence.controls, evidence.sound, margin)
     beside = [*steps, target_table(evidence), *controls]
     tables += shown(beside)
-    claims = shown([claims_table(found), table1(evidence.rows)])
+    claims = shown([claims_table(found), table1(evidence.sound)])
     if theirs:
-        claims.append(beside_the_authors(evidence.rows, evidence.config["reference"]))
+        claims.append(beside_the_authors(evidence.sound, evidence.config["reference"]))
     sections = [
         Section("Figures", pictures=pictures(drawn)),
         Section("Numbers", tables=tables),

@@ -28,7 +28,7 @@ WORDS = (
 def notices(evidence: Evidence, found: Sequence[Effects]) -> list[str]:
     """What a reader must know before anything else: what is unfinished, diverged or missing."""
     lines = [unfinished_note(evidence), divergence_note(evidence.rows)]
-    if not found:
+    if not evidence.rows:
         lines.append("There are no finished networks here yet: nothing can be said.")
     if evidence.problems:
         lines.append(f"What is missing: {len(evidence.problems)} lines at the end of the page.")

@@ -1,6 +1,6 @@
 """How many layers to transfer, and whether to freeze them: a choice, its reason, how sure it is."""
 
-from collections.abc import Sequence, Set
+from collections.abc import Callable, Sequence, Set
 from dataclasses import replace
 from typing import NamedTuple
 
@@ -12,8 +12,11 @@ from transfer_jax.analysis.statistics.crossing import (
     Arm,
     Group,
     family_of,
+    groups,
+    kind,
     of_targets,
 )
+from transfer_jax.analysis.statistics.failures import failures, without
 from transfer_jax.analysis.statistics.images import TestOf
 from transfer_jax.analysis.statistics.inference import Word
 from transfer_jax.analysis.statistics.telling import (
@@ -25,7 +28,8 @@ from transfer_jax.analysis.statistics.telling import (
     margin_told,
     one_seed,
 )
-from transfer_jax.analysis.statistics.ways import TRANSFERRED, contest
+from transfer_jax.analysis.statistics.ways import TRANSFERRED, contest, told_place
+from transfer_jax.folder.results import ResultRow
 from transfer_jax.grid.conditions import Treatment
 
 HALVES = ("A", "B")
@@ -37,6 +41,38 @@ class Judged(NamedTuple):
 
     group: Group
     test_of: TestOf
+
+
+class Networks(NamedTuple):
+    """Networks of any groups, and the images that they are judged by."""
+
+    rows: Sequence[ResultRow]
+    test_of: TestOf
+
+
+def advise_each(
+    tested: Networks,
+    validated: Networks | None = None,
+    *,
+    margin: float = 0.0,
+    kind_of: Callable[[str], str] = kind,
+) -> list[Advice]:
+    """Advice on each group of some networks.
+
+    Args:
+      tested: the networks, judged by test images.
+      validated: the same in the same order, judged by validation images.
+      margin: a difference that does not matter; 0 for the rule of `margins`.
+      kind_of: what kind of split one is a draw of.
+
+    Returns:
+      The advice, in the order of the groups.
+    """
+    own = [Judged(group, tested.test_of) for group in groups(tested.rows, kind_of)]
+    if validated is None:
+        return [advise_group(judged, margin=margin) for judged in own]
+    by = [Judged(group, validated.test_of) for group in groups(validated.rows, kind_of)]
+    return [advise_group(*both, margin=margin) for both in zip(own, by, strict=True)]
 
 
 def advise_group(
@@ -65,10 +101,10 @@ def advise_group(
     group = tested.group
     targets = sorted({place.target for place in group.places})
     whole = _advise(tested, validated, margin, 1, seed)
-    line = _not_converged(tested, whole.margin)
+    first = _not_converged(tested, whole.margin)
     halves = family_of(group.splits[0]) == RANDOM_HALVES and set(targets) <= set(HALVES)
     if halves or len(targets) < 2:
-        return _after(line, whole)
+        return _after(first, whole)
     # A way that failed on one target is out of the question for all.
     failed = contest(group).failed if group.control else frozenset[Arm]()
     parts = []
@@ -76,7 +112,7 @@ def advise_group(
         by = validated and _of_target(validated, target, failed)
         own = _of_target(tested, target, failed)
         parts.append(_advise(own, by, margin, len(targets), seed))
-    return _after(line, _unless_targets_disagree(whole, tuple(parts)))
+    return _after(first, _unless_targets_disagree(whole, tuple(parts)))
 
 
 def _of_target(judged: Judged, target: str, without: Set[Arm]) -> Judged:
@@ -143,19 +179,31 @@ def _advise(
     return found.advice(used, notes)
 
 
-def _not_converged(tested: Judged, margin: float) -> str:
-    """What stands before all else: whether scratch gains by training for twice as long."""
-    told = Sampler(*tested).estimate({SCRATCH_ARM: 1.0, BASE_ARM: -1.0})
+def _not_converged(tested: Judged, margin: float) -> tuple[str, tuple[str, ...]]:
+    """Whether scratch gains by the whole budget, and what cannot be asked for it."""
+    group = tested.group
+    if not {SCRATCH_ARM, BASE_ARM} <= set(group.rows):
+        return "", ()
+    failed = failures(group, [SCRATCH_ARM, BASE_ARM])
+    # A scratch network is a way's rival, and named as such.
+    named = tuple(
+        f"{told_place(place)}: its base network {why}."
+        for (arm, place), why in failed.items()
+        if arm == BASE_ARM
+    )
+    told = Sampler(without(group, failed), tested.test_of).estimate(
+        {SCRATCH_ARM: 1.0, BASE_ARM: -1.0}
+    )
     if told is None or told.word(margin) != Word.ABOVE or told.mean <= margin:
-        return ""
-    return f"Base networks are not converged: scratch twice as long gains {told.points()} points."
+        return "", named
+    gain = f"scratch with the whole budget gains {told.points()} points"
+    return f"Base networks are not converged: {gain}. ", named
 
 
-def _after(line: str, advice: Advice) -> Advice:
-    """The same with a line before it."""
-    if not line:
-        return advice
-    return replace(advice, verdict=f"{line} {advice.verdict}", reasons=(line, *advice.reasons))
+def _after(first: tuple[str, tuple[str, ...]], advice: Advice) -> Advice:
+    """The same with a line before its verdict, and more reasons."""
+    line, reasons = first
+    return replace(advice, verdict=line + advice.verdict, reasons=(*advice.reasons, *reasons))
 
 
 def _and(names: Sequence[str]) -> str:

@@ -15,6 +15,8 @@ WORK = 7e8
 # Standard deviations of a quantile of draws within which it may lie elsewhere with other draws.
 SURE = 4.0
 TINY = 1e-9
+# What draws are for: a choice and the interval of its gain do not share their luck.
+CHOICE, GAIN = 0, 1
 
 
 @dataclass(frozen=True)
@@ -92,7 +94,7 @@ def compare(
     Source: Hsu (1981), Simultaneous confidence intervals for all distances from the "best"; Dunnett
     (1955), for all ways against a control.
     """
-    error, random = ways.error, np.random.default_rng(seed)
+    error, random = ways.error, np.random.default_rng([seed, CHOICE])
     most = _maxima(ways, error, np.arange(len(ways.mean)), draws, random)
     levels = CONFIDENCE, 1 - (1 - CONFIDENCE) / among
     limits = [_limits(most, level) for level in levels]
@@ -122,7 +124,7 @@ def against_control(ways: Ways, *, seed: int = 0, draws: int = DRAWS) -> Float[n
     Source: Dunnett (1955), A multiple comparison procedure for comparing several treatments with a
     control.
     """
-    error, random = ways.error, np.random.default_rng(seed)
+    error, random = ways.error, np.random.default_rng([seed, GAIN])
     scale = _inverse(error[:, :1])
     most = [(np.abs(drawn - drawn[0]) * scale).max(axis=0) for drawn in _drawn(ways, draws, random)]
     return float(np.quantile(np.concatenate(most), CONFIDENCE)) * error[:, 0]

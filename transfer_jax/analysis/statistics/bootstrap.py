@@ -17,6 +17,7 @@ from transfer_jax.analysis.statistics.contrasts import Contrast
 from transfer_jax.analysis.statistics.crossing import Cell, Group
 from transfer_jax.analysis.statistics.images import Images, TestOf
 from transfer_jax.analysis.statistics.inference import Estimate, Spread, units
+from transfer_jax.analysis.statistics.rounding import step_of_group, variance_of
 
 REPLICATES = 2000
 
@@ -60,6 +61,7 @@ class Sampler:
         self._strata = np.array([unit.stratum for unit in order])
         self._of_units = np.array([[unit == own for own in found] for unit in order], bool)
         self._images = Images(group, self.places, self._of_units, test_of)
+        self._rounding = variance_of(step_of_group(group, test_of))
         self._top1 = np.array([[group.top1(arm, p) for p in self.places] for arm in self.arms])
 
     def estimate(self, contrast: Contrast) -> Estimate | None:
@@ -95,6 +97,9 @@ class Sampler:
         shares = _shares(self.places, there)
         mean = np.where(there.any(axis=1), np.nansum(shares * cells, axis=1), np.nan)
         own = self._unit_level(shares, cells, there)
+        # Units that agree by rounding are not certain.
+        rounding = self._rounding * np.square(weights).sum(axis=1) / np.maximum(own.units, 1)
+        own = own._replace(variance=np.maximum(own.variance, rounding))
         moved = self._moved(weights, shares, there)
         total = own.variance + np.square(moved).sum(axis=1, dtype=float)
         with np.errstate(invalid="ignore", divide="ignore"):
@@ -133,7 +138,8 @@ class Sampler:
         images = self._images.influence(shares[0]).covariance() if known else None
         means = (shares * self._top1).sum(axis=1)
         freedom = 0.0 if np.isnan(own.variance).any() else float(own.pooled[0])
-        return Apart(means, own.parts, freedom, images)
+        rounding = self._rounding / max(1, int(own.units[0]))
+        return Apart(means, own.parts, freedom, images, rounding)
 
     def _unit_level(self, shares: np.ndarray, cells: np.ndarray, there: np.ndarray) -> "_UnitLevel":
         """How units differ, within each stratum."""
@@ -178,12 +184,14 @@ class Apart(NamedTuple):
       parts: what each unit adds to it, less the mean of units; squares add up to its variance.
       freedom: degrees of freedom of such a sum; 0 where there is one unit.
       images: covariance of means over draws of the images; None where it is not known.
+      rounding: variance that each mean has by rounding of accuracies.
     """
 
     mean: Float[np.ndarray, " arm"]
     parts: Float[np.ndarray, "arm unit"]
     freedom: float
     images: Float[np.ndarray, "arm arm"] | None
+    rounding: float
 
 
 class _UnitLevel(NamedTuple):

@@ -10,6 +10,7 @@ import numpy as np
 from transfer_jax.analysis.statistics.bootstrap import REPLICATES, Sampled, Sampler
 from transfer_jax.analysis.statistics.contrasts import Contrast, less, level, mean
 from transfer_jax.analysis.statistics.crossing import Arm, Group, groups
+from transfer_jax.analysis.statistics.failures import sound_rows
 from transfer_jax.analysis.statistics.images import TestOf
 from transfer_jax.analysis.statistics.inference import Estimate
 from transfer_jax.analysis.statistics.margins import margin_of
@@ -138,7 +139,7 @@ class Effects:
 def numbers_of(
     rows: Sequence[ResultRow], test_of: TestOf = {}.get, *, margin: float = 0.0
 ) -> list[Effects]:
-    """All numbers of a table.
+    """All numbers of a table, without the networks that failed.
 
     Args:
       rows: networks.
@@ -146,13 +147,14 @@ def numbers_of(
       margin: a difference that does not matter; 0 for a point, or a tenth of the error.
 
     Returns:
-      Those of each group.
+      Those of each group that has networks which did not fail.
 
     Example:
       >>> numbers_of([])
       []
     """
-    return [replace(effects(group, test_of), asked=margin) for group in groups(rows)]
+    sound = groups(sound_rows(rows))
+    return [replace(effects(group, test_of), asked=margin) for group in sound]
 
 
 def effects(group: Group, test_of: TestOf, *, replicates: int = REPLICATES) -> Effects:

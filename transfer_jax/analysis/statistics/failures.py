@@ -1,11 +1,14 @@
 """Networks that diverged or learned nothing."""
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 
-from transfer_jax.analysis.statistics.crossing import Arm, Cell, Group
+from transfer_jax.analysis.statistics.crossing import Arm, Cell, Group, groups
+from transfer_jax.folder.results import ResultRow
+from transfer_jax.grid.conditions import Treatment
 
 # A network has failed whose accuracy is less than this share of its like's: the median of the
 # others of its way on the same target.
@@ -44,14 +47,70 @@ def failures(group: Group, arms: Sequence[Arm]) -> dict[tuple[Arm, Cell], str]:
         for place in group.rows[arm]
         if (arm, place) not in finite and (arm, place) not in found
     }
-    usual = _usual(finite)
-    lower = _lower(finite, usual)
+    # That networks on random layers learn nothing is a result, and no fault.
+    learning = {key: top1 for key, top1 in finite.items() if key[0].treatment != Treatment.RANDOM}
+    usual = _usual(learning)
+    lower = _lower(learning, usual)
     scale = ROBUST * float(np.median(np.abs(list(lower.values())))) if lower else 0.0
     for key, like in usual.items():
         far = lower[key] < -max(FAR, DEVIATIONS * scale)
         if key not in found and (far or finite[key] < SHARE * like):
             found[key] = f"failed: {finite[key]:.1%} where networks like it have {like:.1%}"
     return found
+
+
+def failed_rows(rows: Sequence[ResultRow]) -> dict[ResultRow, str]:
+    """The networks of a table that failed.
+
+    Args:
+      rows: networks.
+
+    Returns:
+      What is wrong with each, in the order of groups.
+
+    Example:
+      >>> failed_rows([])
+      {}
+    """
+    return {
+        row: why
+        for group in groups(rows)
+        for (arm, place), why in failures(group, group.arms).items()
+        for row in group.rows[arm][place]
+    }
+
+
+def without(group: Group, failed: Collection[tuple[Arm, Cell]]) -> Group:
+    """A group without some networks.
+
+    Args:
+      failed: arms and places, as of `failures`.
+
+    Returns:
+      The rest of it; an arm with no network left is gone.
+    """
+    rows = {
+        arm: {place: found for place, found in held.items() if (arm, place) not in failed}
+        for arm, held in group.rows.items()
+    }
+    return replace(group, rows={arm: held for arm, held in rows.items() if held})
+
+
+def sound_rows(rows: Sequence[ResultRow]) -> list[ResultRow]:
+    """The networks of a table that did not fail: those that numbers are of.
+
+    Args:
+      rows: networks.
+
+    Returns:
+      The others, in their order.
+
+    Example:
+      >>> sound_rows([])
+      []
+    """
+    failed = failed_rows(rows)
+    return [row for row in rows if row not in failed]
 
 
 def _usual(top1: Mapping[tuple[Arm, Cell], float]) -> dict[tuple[Arm, Cell], float]:

@@ -16,7 +16,7 @@ from scipy import special
 # Degrees of freedom that a belief is worth, at most: families' variances differ by a factor of two
 # to three, those within a family by less.
 FAMILIES_ALIKE, WAYS_ALIKE = 2.0, 16.0
-# A variance of 0 is luck, or the rounding of accuracies: it counts as this share of the mean.
+# A variance of 0 is luck: it counts as this share of the mean.
 LEAST = 1e-4
 
 
@@ -67,7 +67,10 @@ def _factors(random: np.random.Generator, count: int, freedom: np.ndarray) -> np
 
 
 def noise_of(
-    parts: Float[np.ndarray, "way unit"], freedom: float, families: Sequence[Hashable]
+    parts: Float[np.ndarray, "way unit"],
+    freedom: float,
+    families: Sequence[Hashable],
+    rounding: float = 0.0,
 ) -> Noise:
     """The noise of some ways.
 
@@ -75,6 +78,7 @@ def noise_of(
       parts: what each unit adds to each mean, less the mean of units; squares add up to variances.
       freedom: degrees of freedom of such a sum: units, less one a stratum.
       families: what kind of way each is.
+      rounding: variance that each mean has by rounding: units that agree are not certain.
 
     Returns:
       It. What units have in common in all ways is no noise: ways are compared within units.
@@ -84,6 +88,7 @@ def noise_of(
     """
     count = len(parts)
     own = np.square(parts - parts.mean(axis=0)).sum(axis=1) * count / (count - 1)
+    own = np.maximum(own, rounding)
     known = {family: i for i, family in enumerate(dict.fromkeys(families))}
     family = np.array([known[name] for name in families])
     sizes = np.bincount(family)

@@ -13,6 +13,7 @@ from transfer_jax.analysis.statistics.control_numbers import (
     frozen_accuracies,
 )
 from transfer_jax.analysis.statistics.inference import Estimate, Spread, over_units
+from transfer_jax.analysis.statistics.rounding import variance_of
 from transfer_jax.folder.control_results import LEEP, LOGME, ControlRow
 from transfer_jax.folder.results import ResultRow
 
@@ -98,14 +99,11 @@ def _ranked(
 
 
 def _in_steps(values: Iterable[Placed], step: float) -> Estimate:
-    """Of numbers that move in steps: units that are all alike are not sure to less than one.
-
-    Source: Sheppard (1898) for the variance of what is rounded.
-    """
+    """Of numbers that move in steps: units that are all alike are not sure to less than one."""
     found = over_units(values)
     if not found.spreads:
         return found
-    error = step / np.sqrt(12 * found.units)
+    error = np.sqrt(variance_of(step) / found.units)
     rounding = Spread(float(error), min(spread.freedom for spread in found.spreads))
     return replace(found, spreads=(*found.spreads, rounding))
 

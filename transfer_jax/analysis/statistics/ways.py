@@ -55,7 +55,8 @@ class Contest:
         images = np.zeros((len(order), len(order)))
         if apart.images is not None:
             images = apart.images[np.ix_(order, order)]
-        noise = noise_of(parts, apart.freedom, [_family(arm) for arm in self.arms])
+        families = [_family(arm) for arm in self.arms]
+        noise = noise_of(parts, apart.freedom, families, apart.rounding)
         return Ways(apart.mean[order], parts, noise, images), apart.images is not None
 
     def means(self) -> np.ndarray:
@@ -81,7 +82,7 @@ def contest(group: Group) -> Contest:
     assert control is not None
     ways = [arm for arm in group.arms if arm.treatment in TRANSFERRED]
     failed = {
-        (arm, place): f"{_told(place)}: {name_of(arm)} {why}."
+        (arm, place): f"{told_place(place)}: {name_of(arm)} {why}."
         for (arm, place), why in failures(group, [control, *ways]).items()
     }
     there = {
@@ -104,7 +105,7 @@ def contest(group: Group) -> Contest:
                 f"Left out of the comparison: {name_of(arm)}; {len(lost)} of its networks {why}."
             )
     if dropped := [place for place in group.places if place not in most and _asked(place, group)]:
-        told = ", ".join(map(_told, dropped[:SHOWN])) + (" and more" * (len(dropped) > SHOWN))
+        told = ", ".join(map(told_place, dropped[:SHOWN])) + (" and more" * (len(dropped) > SHOWN))
         left_out.append(f"Not compared, since the control or most ways are not there: {told}.")
     return Contest(
         _kept(group, [control, *kept], most), (control, *kept), tuple(left_out), lost_ways
@@ -125,7 +126,19 @@ def _kept(group: Group, arms: Sequence[Arm], places: Sequence[Cell]) -> Group:
     return Group(group.name, group.examples, rows)
 
 
-def _told(place: Cell) -> str:
+def told_place(place: Cell) -> str:
+    """A place in words.
+
+    Args:
+      place: the place.
+
+    Returns:
+      The words.
+
+    Example:
+      >>> told_place(Cell("distant", 0, "A"))
+      'distant, seed 0, target A'
+    """
     return f"{place.split}, seed {place.seed}, target {place.target}"
 
 
