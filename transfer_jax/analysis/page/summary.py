@@ -20,7 +20,7 @@ from transfer_jax.grid.conditions import Treatment
 
 # How cuts were picked; with numbers beside them, what their intervals are.
 TOGETHER = "(p adjusted for all cuts)"
-TOGETHER_BUT_INTERVALS = "(p adjusted for all cuts; each interval is of its cut alone)"
+WITH_INTERVALS = "(p adjusted for all cuts; each interval is of its cut alone)"
 WORDS = (
     "n layers are copied from a trained network: from one of the same task (BnB) or of the other "
     "task (AnB), and kept frozen or, with +, trained on. Base networks are trained from scratch."
@@ -69,7 +69,7 @@ def _costs(own: Effects) -> str:
         effects = [effect for effect in own.of(kind) if effect.estimate.spreads]
         if shown := [effect for effect in effects if _is_shown(effect)]:
             parts.append(f"{kind} costs at {_of_all(shown, effects)}")
-            said = TOGETHER_BUT_INTERVALS
+            said = WITH_INTERVALS
         elif effects and all(effect.estimate.is_within(own.margin) for effect in effects):
             parts.append(f"{kind} costs nothing that matters at any n")
         elif effects:
@@ -89,7 +89,7 @@ def _over_random(own: Effects) -> str:
         told = "are not shown to be better than random ones at any n"
         return f"Frozen, transferred layers {told} {TOGETHER}."
     told = f"are better than random ones at {_of_all(shown, effects)}"
-    return f"Frozen, transferred layers {told} {TOGETHER_BUT_INTERVALS}."
+    return f"Frozen, transferred layers {told} {WITH_INTERVALS}."
 
 
 def split_sentences(found: Sequence[Effects]) -> list[str]:
@@ -105,7 +105,7 @@ def split_sentences(found: Sequence[Effects]) -> list[str]:
             if (own := [effect for effect in effects if _is_shown(effect, sign)])
         ]
         if parts:
-            sentences.append(f"Frozen transfer costs {', and '.join(parts)} {TOGETHER_BUT_INTERVALS}.")
+            sentences.append(f"Frozen transfer costs {', and '.join(parts)} {WITH_INTERVALS}.")
         elif effects:
             told = f"is not shown to cost more or less on {other} than on {halves} at any n"
             sentences.append(f"Frozen transfer {told} {TOGETHER}.")
