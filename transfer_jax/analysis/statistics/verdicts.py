@@ -12,7 +12,7 @@ Source: Berger (1982), Multiparameter hypothesis testing and acceptance sampling
 intersection-union tests; Schuirmann (1987) for equivalence.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from transfer_jax.analysis.statistics.inference import Estimate, Word, in_points
@@ -45,6 +45,7 @@ class Question:
       digits: of the numbers in the evidence.
       right: what must be found at each cut, for the claim to hold.
       wrong: what makes it fail where it is found at some cut.
+      in_unit: writes the margin.
     """
 
     parts: Parts
@@ -53,6 +54,7 @@ class Question:
     digits: int
     right: frozenset[Word]
     wrong: frozenset[Word]
+    in_unit: Callable[[float], str] = in_points
 
     def verdict(self, among: int) -> Verdict:
         """The verdict, where a cut that fails is picked of so many."""
@@ -65,8 +67,8 @@ class Question:
         missed = {cut: word for cut, word in words.items() if word not in right}
         picked = {cut: _word(found[cut], margin, right, among=among) for cut in missed}
         if against := {cut: word for cut, word in picked.items() if word in self.wrong}:
-            return self._told(FAILS, _reasons(against, found, margin))
-        return self._told(UNDECIDED, _reasons(missed, found, margin))
+            return self._told(FAILS, _reasons(against, found, self.in_unit(margin)))
+        return self._told(UNDECIDED, _reasons(missed, found, self.in_unit(margin)))
 
     @property
     def _found(self) -> dict[str, Estimate]:
@@ -82,7 +84,14 @@ class Question:
         return Verdict(verdict, evidence, (self,))
 
 
-def above(parts: Parts, margin: float, name: str = "", *, digits: int = 1) -> Verdict:
+def above(
+    parts: Parts,
+    margin: float,
+    name: str = "",
+    *,
+    digits: int = 1,
+    in_unit: Callable[[float], str] = in_points,
+) -> Verdict:
     """Whether differences are above 0, all of them.
 
     Args:
@@ -90,6 +99,7 @@ def above(parts: Parts, margin: float, name: str = "", *, digits: int = 1) -> Ve
       margin: a difference that does not matter.
       name: of the difference.
       digits: of the numbers in the evidence.
+      in_unit: writes the margin, which has the unit of the differences.
 
     Returns:
       The verdict.
@@ -103,7 +113,7 @@ def above(parts: Parts, margin: float, name: str = "", *, digits: int = 1) -> Ve
       'undecided'
     """
     right, wrong = frozenset({Word.ABOVE}), frozenset({Word.BELOW, Word.SAME})
-    return Question(parts, margin, name, digits, right, wrong).verdict(among=len(parts))
+    return Question(parts, margin, name, digits, right, wrong, in_unit).verdict(among=len(parts))
 
 
 def same(parts: Parts, margin: float, name: str = "") -> Verdict:
@@ -161,14 +171,14 @@ def _word(estimate: Estimate, margin: float, right: frozenset[Word], among: int 
     return estimate.word(margin, among=among)
 
 
-def _reasons(words: Mapping[str, Word], found: Mapping[str, Estimate], margin: float) -> str:
+def _reasons(words: Mapping[str, Word], found: Mapping[str, Estimate], margin: str) -> str:
     """What is said of cuts, those of one word together."""
     told: dict[str, list[str]] = {}
     for cut, word in words.items():
         said = {
             Word.ABOVE: "above 0",
             Word.BELOW: "below 0",
-            Word.SAME: f"within {in_points(margin)} of 0",
+            Word.SAME: f"within {margin} of 0",
             Word.OPEN: found[cut].lacks or "not shown to differ",
         }[word]
         told.setdefault(said, []).append(cut)
