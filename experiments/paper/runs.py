@@ -11,7 +11,7 @@ from rich.console import Console
 import transfer_jax as tj
 from transfer_jax.analysis.figures.paper_figures import paper_figures
 from transfer_jax.analysis.page.report import write_page
-from transfer_jax.analysis.paper.original import original_rows
+from transfer_jax.analysis.paper.original import original_rows, statistic_of
 from transfer_jax.analysis.tables import Table, shown
 from transfer_jax.commands.machine import prepare_machine
 from transfer_jax.folder.results import ResultRow
@@ -53,7 +53,8 @@ def draw(
     figures = {n: figure for n, figure in paper_figures(rows, theirs).items() if n == name}
     folder = epath.Path(_folder(given) / "paper")
     page = title.lower().replace(" ", "_")
-    files = write_page(folder, page, title, [], figures, shown(tables))
+    statistic = statistic_of(rows, theirs)
+    files = write_page(folder, page, title, [], figures, shown(tables), statistic)
     CONSOLE.print("Written: " + ", ".join(map(str, files)), highlight=False, soft_wrap=True)
 
 

@@ -1,4 +1,5 @@
 import csv
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -77,6 +78,26 @@ def test_a_run_stands_beside_the_authors_with_its_difference():
     better = [replace(row, best10=row.best10 + 0.01) for row in RANDOM_SPLIT]
     for row in beside_the_authors(better, "random_split").rows:
         assert row[-1] == "+1.00"
+
+
+def test_of_a_run_with_one_test_no_best_ten_are_told(tmp_path):
+    """Where tests on the way are of a part of the images, the last one alone is of all."""
+    rows = [replace(row, best10=row.top1) for row in RANDOM_SPLIT]
+    rows[0] = replace(rows[0], top1=float("nan"), best10=float("nan"))
+    one = "the one test of all test images"
+    found = table1(rows)
+    assert found is not None and one in found.title and "ten" not in found.title
+    beside = beside_the_authors(rows, "random_split").title
+    assert f"here accuracies of {one}" in beside and "the authors' means of a run's ten" in beside
+    config = '{"name": "x", "reference": "random_split", "data": {"source": "imagenet2012"}}'
+    (tmp_path / "config.json").write_text(config)
+    write_rows(epath.Path(tmp_path) / "results.csv", rows[1:])
+    write_report(read_evidence(epath.Path(tmp_path)))
+    captions = re.findall(
+        "Accuracy against number of transferred layers: [^<]*",
+        (tmp_path / "report.html").read_text(),
+    )
+    assert captions and all(one in caption for caption in captions)
 
 
 @pytest.mark.parametrize("experiment", EXPERIMENTS)

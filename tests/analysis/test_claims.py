@@ -225,6 +225,20 @@ def test_shares_of_base_have_the_error_of_the_delta_method():
     assert text in judged([*rows, *whole])[14].evidence
 
 
+def test_shares_of_base_are_judged_by_a_margin_in_shares_of_base():
+    """Base has 20%: a point of accuracy is 5% of it. AnB and random filters have half of it."""
+    level, noise = {"base": 0.2, "AnB": 0.1, "random": 0.1}, np.random.default_rng(0)
+    rows = [
+        replace(row, split=split, top1=level[row.treatment] + 0.003 * noise.normal())
+        for split, treatment in (("far", "AnB"), ("whole", "random"))
+        for row in table({}, splits=("far",), seeds=4, treatments=(treatment,))
+    ]
+    found = judged(rows, margin=0.01)[14]
+    assert found.verdict == FAILS and found.evidence.startswith("in % of base, AnB − random, n = 1")
+    assert "; within 5% of base of 0 at n = 1, 2, 3, 4" in found.evidence
+    assert judged(rows, margin=0.002)[14].verdict == UNDECIDED
+
+
 def test_random_filters_must_fall_to_a_tenth_of_base():
     def rows(level):
         levels = {"random": lambda n: -0.1 * n if n < 3 else level - 0.76}

@@ -173,3 +173,17 @@ def test_what_costs_nothing_is_said_after_an_equivalence_test_only():
 
     assert "co-adaptation costs nothing that matters at any n" in told(0.001)
     assert "co-adaptation is not shown to cost anything at any n" in told(0.02)
+
+
+def test_no_cut_is_picked_as_the_one_that_costs_most():
+    """The interval of the largest of many is too short, and that it is the largest is untested."""
+    (own,) = found = numbers_of(table({"AnB": lambda n: -0.004 * n * n}, noise=0.006, seeds=4))
+    costs = own.of(SPECIALISATION)
+    shown = [e for e in costs if e.mean > 0 and e.p_some is not None and e.p_some < 0.05]
+    assert 1 < len(shown) < len(costs)
+    told = " ".join(answers(found, [advise_group(Judged(own.group, {}.get))])[0].paragraphs)
+    (sentence,) = re.findall(r"Of what frozen transfer loses, .*?\)\.", told)
+    assert "most" not in sentence
+    cuts = ", ".join(f"{e.quantity.first_n} ({e.estimate.points()} points)" for e in shown)
+    assert f"specialisation costs at n = {cuts}, which is not shown at other cuts" in sentence
+    assert sentence.endswith("(p adjusted for all cuts; each interval is of its cut alone).")

@@ -1,5 +1,6 @@
 """When a claim holds, fails or stays open: by tables of what each cut shows."""
 
+import numpy as np
 import pytest
 
 from transfer_jax.analysis.statistics.inference import ONE_UNIT, Estimate, Spread
@@ -99,3 +100,25 @@ def test_a_claim_of_several_parts(parts, whole):
     found = every(*(Verdict(name, name[0] * (name != UNDECIDED)) for name in parts))
     told = "; ".join(name[0] for name in parts if name != UNDECIDED)
     assert found == Verdict(whole, told)
+
+
+def test_a_cut_that_fails_is_picked_of_the_cuts_of_all_parts():
+    faint = above({"": FAINT_DOWN}, MARGIN)
+    assert faint.verdict == every(faint).verdict == FAILS
+    assert every(faint, above({"": UP}, MARGIN)).verdict == UNDECIDED
+    # As a claim about several kinds of split, each of which has parts of its own.
+    assert every(every(faint), every(above({"": UP}, MARGIN))).verdict == UNDECIDED
+    assert every(above({"": DOWN}, MARGIN), same({"": NEAR}, MARGIN)).verdict == FAILS
+    told = every(faint, above({"": UP}, MARGIN)).evidence
+    assert told == "-2.0±1.9; below 0; +3.0±1.0"
+
+
+@pytest.mark.parametrize("nested", [False, True])
+def test_a_claim_of_three_parts_that_is_true_fails_in_five_per_cent_at_most(nested):
+    """Differences are 0 as is claimed; of 2000 tables 5%, give or take 1.5. By parts it is 14%."""
+    random, failed = np.random.default_rng(0), 0
+    for means in random.standard_normal((2000, 3)):
+        parts = [same({"": Estimate(m, (Spread(1.0, 1e9),), 4)}, 0.0) for m in means]
+        whole = every(every(*parts[:2]), parts[2]) if nested else every(*parts)
+        failed += whole.verdict == FAILS
+    assert 0.035 <= failed / 2000 <= 0.065

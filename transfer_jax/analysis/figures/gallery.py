@@ -22,7 +22,7 @@ from transfer_jax.analysis.statistics.effects import Effects
 from transfer_jax.analysis.statistics.steps_to_reach import Reached
 from transfer_jax.folder.results import ResultRow
 
-# Name of the file to what the figure is and what it shows.
+# Name of the file to what the figure is and what it shows, {statistic} for what numbers are.
 TEXTS = {
     "figure": (
         "Accuracy against number of transferred layers",
@@ -90,19 +90,19 @@ TEXTS = {
     ),
     "figure2": (
         "The paper's figure 2",
-        f"Accuracy against number of transferred layers: {STATISTIC}.",
+        "Accuracy against number of transferred layers: {statistic}.",
     ),
     "figure3": (
         "The paper's figure 3",
-        f"Distant tasks, random filters, both relative to base: {STATISTIC}.",
+        "Distant tasks, random filters, both relative to base: {statistic}.",
     ),
     "reduced": (
         "Reduced data",
-        f"Accuracy against number of training images of each class: {STATISTIC}.",
+        "Accuracy against number of training images of each class: {statistic}.",
     ),
     "preserved": (
         "Preserved layers",
-        f"Accuracy where layers above the cut are copied and trained, too: {STATISTIC}.",
+        "Accuracy where layers above the cut are copied and trained, too: {statistic}.",
     ),
 }
 
@@ -183,14 +183,15 @@ def saved(figures: Mapping[str, Figure]) -> dict[str, bytes]:
     return files
 
 
-def pictures(files: Mapping[str, bytes]) -> list[Picture]:
+def pictures(files: Mapping[str, bytes], statistic: str = STATISTIC) -> list[Picture]:
     """The figures with their words.
 
     Args:
       files: name of the file to its content.
+      statistic: what the numbers of the paper's figures are.
     """
+    texts = {name: TEXTS[name.removesuffix(".svg")] for name in files if name.endswith(".svg")}
     return [
-        Picture(*TEXTS[name.removesuffix(".svg")], content.decode())
-        for name, content in files.items()
-        if name.endswith(".svg")
+        Picture(label, caption.format(statistic=statistic), files[name].decode())
+        for name, (label, caption) in texts.items()
     ]

@@ -20,7 +20,12 @@ from transfer_jax.analysis.paper.beside_authors import (
     claims_table,
     table1,
 )
-from transfer_jax.analysis.paper.original import STATISTIC, as_published, original_rows
+from transfer_jax.analysis.paper.original import (
+    STATISTIC,
+    as_published,
+    original_rows,
+    statistic_of,
+)
 from transfer_jax.analysis.statistics.advice import Advice
 from transfer_jax.analysis.statistics.effects import Effects, numbers_of
 from transfer_jax.analysis.statistics.steps_to_reach import (
@@ -98,7 +103,7 @@ def write_report(evidence: Evidence, *, reload_seconds: int = 0) -> list[epath.P
     if theirs:
         claims.append(beside_the_authors(evidence.sound, evidence.config["reference"]))
     sections = [
-        Section("Figures", pictures=pictures(drawn)),
+        Section("Figures", pictures=pictures(drawn, statistic_of(evidence.rows, theirs))),
         Section("Numbers", tables=tables),
         Section("Claims of the paper", tables=claims),
         Section("What is missing", items=evidence.problems),
@@ -161,6 +166,7 @@ def write_page(
     paragraphs: Sequence[str],
     figures: Mapping[str, Figure],
     tables: Sequence[Table],
+    statistic: str = STATISTIC,
 ) -> list[epath.Path]:
     """Write some figures and tables, and a page of them.
 
@@ -171,13 +177,14 @@ def write_page(
       paragraphs: what it begins with.
       figures: name of the file to figure.
       tables: what follows the figures.
+      statistic: what the numbers of the paper's figures are.
 
     Returns:
       The files; the page is the last one.
     """
     drawn = saved(figures)
     sections = [
-        Section("Figures", pictures=pictures(drawn)),
+        Section("Figures", pictures=pictures(drawn, statistic)),
         Section("Numbers", tables=tables),
     ]
     page = Page(title, sections, introduction=paragraphs)

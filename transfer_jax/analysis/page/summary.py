@@ -18,7 +18,9 @@ from transfer_jax.analysis.statistics.telling import Advice
 from transfer_jax.analysis.tables import points, title
 from transfer_jax.grid.conditions import Treatment
 
-TOGETHER = "(all cuts tested together)"
+# How cuts were picked; with numbers beside them, what their intervals are.
+TOGETHER = "(p adjusted for all cuts)"
+WITH_INTERVALS = "(p adjusted for all cuts; each interval is of its cut alone)"
 WORDS = (
     "n layers are copied from a trained network: from one of the same task (BnB) or of the other "
     "task (AnB), and kept frozen or, with +, trained on. Base networks are trained from scratch."
@@ -58,19 +60,23 @@ def introduction(evidence: Evidence, found: Sequence[Effects]) -> list[str]:
 
 
 def _costs(own: Effects) -> str:
-    """The largest cost of either kind."""
-    parts = []
+    """Where either kind of cost is shown; the largest is not picked, for that it is was not tested.
+
+    Of the largest of many numbers the interval of one is too short ("the winner's curse").
+    """
+    parts, said = [], ""
     for kind in (CO_ADAPTATION, SPECIALISATION):
         effects = [effect for effect in own.of(kind) if effect.estimate.spreads]
         if shown := [effect for effect in effects if _is_shown(effect)]:
-            worst = max(shown, key=lambda effect: effect.mean)
-            cuts = f"n = {worst.quantity.first_n}"
-            parts.append(f"{kind} costs most at {cuts}: {points(worst)} points")
+            parts.append(f"{kind} costs at {_of_all(shown, effects)}")
+            said = WITH_INTERVALS
         elif effects and all(effect.estimate.is_within(own.margin) for effect in effects):
             parts.append(f"{kind} costs nothing that matters at any n")
         elif effects:
             parts.append(f"{kind} is not shown to cost anything at any n")
-    return f"Of what frozen transfer loses, {'; '.join(parts)}." if parts else ""
+            said = said or TOGETHER
+    told = " ".join(filter(None, ["; ".join(parts), said]))
+    return f"Of what frozen transfer loses, {told}." if parts else ""
 
 
 def _over_random(own: Effects) -> str:
@@ -82,9 +88,8 @@ def _over_random(own: Effects) -> str:
     if not shown:
         told = "are not shown to be better than random ones at any n"
         return f"Frozen, transferred layers {told} {TOGETHER}."
-    rest = "" if len(shown) == len(effects) else ", which is not shown at other cuts"
-    told = f"are better than random ones at {_listed(shown)}{rest}"
-    return f"Frozen, transferred layers {told} {TOGETHER}."
+    told = f"are better than random ones at {_of_all(shown, effects)}"
+    return f"Frozen, transferred layers {told} {WITH_INTERVALS}."
 
 
 def split_sentences(found: Sequence[Effects]) -> list[str]:
@@ -100,11 +105,17 @@ def split_sentences(found: Sequence[Effects]) -> list[str]:
             if (own := [effect for effect in effects if _is_shown(effect, sign)])
         ]
         if parts:
-            sentences.append(f"Frozen transfer costs {', and '.join(parts)} {TOGETHER}.")
+            sentences.append(f"Frozen transfer costs {', and '.join(parts)} {WITH_INTERVALS}.")
         elif effects:
             told = f"is not shown to cost more or less on {other} than on {halves} at any n"
             sentences.append(f"Frozen transfer {told} {TOGETHER}.")
     return sentences
+
+
+def _of_all(shown: Sequence[Effect], effects: Sequence[Effect]) -> str:
+    """Cuts where something is shown, and that it is not at the others."""
+    rest = "" if len(shown) == len(effects) else ", which is not shown at other cuts"
+    return f"{_listed(shown)}{rest}"
 
 
 def _listed(effects: Sequence[Effect]) -> str:

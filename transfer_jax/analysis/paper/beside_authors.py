@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from transfer_jax.analysis.paper.claims import judge
-from transfer_jax.analysis.paper.original import STATISTIC, original_rows, published_table1
+from transfer_jax.analysis.paper.original import original_rows, published_table1, statistic_of
 from transfer_jax.analysis.statistics.crossing import RANDOM_HALVES, family_of
 from transfer_jax.analysis.statistics.effects import BOOST, Effects
 from transfer_jax.analysis.statistics.inference import Word
@@ -108,7 +108,7 @@ def table1(rows: Rows) -> Table | None:
         lines.append(tuple(line))
     header = ("n", "over base", "over BnB+", "own: over base", "own: over BnB+",
               "published: over base", "over BnB+")  # fmt: skip
-    return Table(f"Table 1: the boost of AnB+, points; {STATISTIC}", header, tuple(lines))
+    return Table(f"Table 1: the boost of AnB+, points; {statistic_of(rows)}", header, tuple(lines))
 
 
 def beside_the_authors(rows: Rows, reference: str) -> Table:
@@ -119,9 +119,11 @@ def beside_the_authors(rows: Rows, reference: str) -> Table:
 
     Returns:
       Percent, the paper's statistic: mean of the ten highest accuracies of a run, chosen on the
-      test images. Without a run, the authors' numbers alone.
+      test images; the title says where a run has but one test. Without a run, the authors' numbers
+      alone.
     """
-    ours, theirs = _means(rows), _means(original_rows(reference))
+    authors = original_rows(reference)
+    ours, theirs = _means(rows), _means(authors)
     lines = []
     for key in sorted(set(ours) | set(theirs), key=_place):
         split, treatment, variant, n, examples = key
@@ -132,8 +134,9 @@ def beside_the_authors(rows: Rows, reference: str) -> Table:
         numbers.append("" if a is None or b is None else f"{100 * (a - b):+.2f}")
         lines.append((split, arm, f"{n}", *(numbers if rows else numbers[:1])))
     header = ("task", "treatment", "n", "authors", *(("here", "difference") if rows else ()))
+    statistic = statistic_of(rows, authors)
     return Table(
-        f"Top-1 beside the authors' networks, %: {reference}; {STATISTIC}", header, tuple(lines)
+        f"Top-1 beside the authors' networks, %: {reference}; {statistic}", header, tuple(lines)
     )
 
 

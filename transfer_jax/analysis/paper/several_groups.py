@@ -103,7 +103,8 @@ def distant_beats_random(networks: Networks) -> Verdict:
                 )
                 for n in ns
             }
-            found.append(above(parts, own.margin, "in shares of base, AnB − random"))
+            name = "in % of base, AnB − random"
+            found.append(above(parts, _margin_of_shares(own), name, in_unit=_of_base))
     return every(*found) if found else ABSENT
 
 
@@ -136,8 +137,18 @@ def _both(first: Estimate | None, second: Estimate | None) -> Estimate | None:
 def _share_of_base(own: Effects, contrast: Contrast) -> Estimate | None:
     """A ratio, with the standard error of the line that touches it (the delta method)."""
     gained, base = own.estimate(less(contrast, level(BASE))), own.estimate(level(BASE))
-    if gained is None or base is None:
+    if gained is None or base is None or base.mean == 0:
         return None
     share = 1 + gained.mean / base.mean
     found = own.estimate(total((1 / base.mean, contrast), (-share / base.mean, level(BASE))))
     return None if found is None else replace(found, mean=share)
+
+
+def _margin_of_shares(own: Effects) -> float:
+    """The margin, which is of accuracies, as a share of base's accuracy."""
+    base = own.estimate(level(BASE))
+    return own.margin / base.mean if base and base.mean else own.margin
+
+
+def _of_base(margin: float) -> str:
+    return f"{100 * margin:.2g}% of base"

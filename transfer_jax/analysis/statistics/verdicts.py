@@ -3,17 +3,17 @@
 A claim that something is *above* something else at several cuts holds where its interval is above 0
 at every one of them: an intersection-union test, which needs no correction. It fails where, at some
 cut, the difference is shown to be below 0 or within the margin; since one cut is picked of several,
-with intervals that hold for all cuts at once (Bonferroni). A claim that two things are *the same*
-holds where they are shown to be within the margin of each other at every cut (two one-sided tests),
-and fails where they are shown to differ at some cut, again for all cuts at once. All else is
-undecided, with the reason.
+with intervals that hold at once for all cuts of all parts of the claim (Bonferroni). A claim that
+two things are *the same* holds where they are shown to be within the margin of each other at every
+cut (two one-sided tests), and fails where they are shown to differ at some cut, again for all cuts
+at once. All else is undecided, with the reason.
 
 Source: Berger (1982), Multiparameter hypothesis testing and acceptance sampling, for
 intersection-union tests; Schuirmann (1987) for equivalence.
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 
 from transfer_jax.analysis.statistics.inference import Estimate, Word, in_points
 
@@ -24,13 +24,74 @@ Parts = Mapping[str, Estimate | None]
 
 @dataclass(frozen=True)
 class Verdict:
-    """What a table says about a claim: `holds`, `fails`, `undecided` or `not run`, and why."""
+    """What a table says about a claim: `holds`, `fails`, `undecided` or `not run`, and why.
+
+    `questions` are what it came of: as a part of a larger claim it is judged again.
+    """
 
     verdict: str
     evidence: str
+    questions: tuple["Question", ...] = field(default=(), repr=False, compare=False)
 
 
-def above(parts: Parts, margin: float, name: str = "", *, digits: int = 1) -> Verdict:
+@dataclass(frozen=True)
+class Question:
+    """What is asked at each cut.
+
+    Attributes:
+      parts: the difference at each cut.
+      margin: a difference that does not matter.
+      name: of the difference.
+      digits: of the numbers in the evidence.
+      right: what must be found at each cut, for the claim to hold.
+      wrong: what makes it fail where it is found at some cut.
+      in_unit: writes the margin.
+    """
+
+    parts: Parts
+    margin: float
+    name: str
+    digits: int
+    right: frozenset[Word]
+    wrong: frozenset[Word]
+    in_unit: Callable[[float], str] = in_points
+
+    def verdict(self, among: int) -> Verdict:
+        """The verdict, where a cut that fails is picked of so many."""
+        found, margin, right = self._found, self.margin, self.right
+        if not found or len(found) < len(self.parts):
+            return Verdict(NOT_RUN, "", (self,))
+        words = {cut: _word(estimate, margin, right) for cut, estimate in found.items()}
+        if set(words.values()) <= right:
+            return self._told(HOLDS)
+        missed = {cut: word for cut, word in words.items() if word not in right}
+        picked = {cut: _word(found[cut], margin, right, among=among) for cut in missed}
+        if against := {cut: word for cut, word in picked.items() if word in self.wrong}:
+            return self._told(FAILS, _reasons(against, found, self.in_unit(margin)))
+        return self._told(UNDECIDED, _reasons(missed, found, self.in_unit(margin)))
+
+    @property
+    def _found(self) -> dict[str, Estimate]:
+        return {cut: estimate for cut, estimate in self.parts.items() if estimate is not None}
+
+    def _told(self, verdict: str, reasons: str = "") -> Verdict:
+        """With the numbers, and what they are of where there are numbers."""
+        found = self._found
+        numbers = _listed({cut: estimate.points(self.digits) for cut, estimate in found.items()})
+        evidence = "; ".join(filter(None, (numbers, reasons)))
+        if self.name and any(estimate.units for estimate in found.values()):
+            evidence = f"{self.name}{', ' if any(found) else ': '}{evidence}"
+        return Verdict(verdict, evidence, (self,))
+
+
+def above(
+    parts: Parts,
+    margin: float,
+    name: str = "",
+    *,
+    digits: int = 1,
+    in_unit: Callable[[float], str] = in_points,
+) -> Verdict:
     """Whether differences are above 0, all of them.
 
     Args:
@@ -38,6 +99,7 @@ def above(parts: Parts, margin: float, name: str = "", *, digits: int = 1) -> Ve
       margin: a difference that does not matter.
       name: of the difference.
       digits: of the numbers in the evidence.
+      in_unit: writes the margin, which has the unit of the differences.
 
     Returns:
       The verdict.
@@ -50,8 +112,8 @@ def above(parts: Parts, margin: float, name: str = "", *, digits: int = 1) -> Ve
       >>> above({"n = 1": sure, "n = 2": open}, 0.01).verdict
       'undecided'
     """
-    found = _judged(parts, margin, digits, {Word.ABOVE}, {Word.BELOW, Word.SAME})
-    return _named(found, name, parts)
+    right, wrong = frozenset({Word.ABOVE}), frozenset({Word.BELOW, Word.SAME})
+    return Question(parts, margin, name, digits, right, wrong, in_unit).verdict(among=len(parts))
 
 
 def same(parts: Parts, margin: float, name: str = "") -> Verdict:
@@ -71,8 +133,8 @@ def same(parts: Parts, margin: float, name: str = "") -> Verdict:
       >>> same({"": near}, 0.01).verdict, same({"": open}, 0.01).verdict
       ('holds', 'undecided')
     """
-    found = _judged(parts, margin, 1, {Word.SAME}, {Word.ABOVE, Word.BELOW})
-    return _named(found, name, parts)
+    right, wrong = frozenset({Word.SAME}), frozenset({Word.ABOVE, Word.BELOW})
+    return Question(parts, margin, name, 1, right, wrong).verdict(among=len(parts))
 
 
 def every(*verdicts: Verdict) -> Verdict:
@@ -82,57 +144,41 @@ def every(*verdicts: Verdict) -> Verdict:
       *verdicts: one a part.
 
     Returns:
-      It holds if all do, and fails if one does; it is not run if one is not.
+      It holds if all do, and fails if one does, at a cut picked of those of all parts; it is not
+      run if one is not.
 
     Example:
       >>> every(Verdict("holds", "+1"), Verdict("undecided", "+0"))
       Verdict(verdict='undecided', evidence='+1; +0')
     """
-    found = [verdict.verdict for verdict in verdicts]
+    questions = tuple(question for verdict in verdicts for question in verdict.questions)
+    among = sum(len(question.parts) for question in questions)
+    parts = [
+        part
+        for verdict in verdicts
+        for part in ([asked.verdict(among) for asked in verdict.questions] or [verdict])
+    ]
+    found = [part.verdict for part in parts]
     order = (NOT_RUN, FAILS, UNDECIDED, HOLDS)
-    evidence = "; ".join(verdict.evidence for verdict in verdicts if verdict.evidence)
-    return Verdict(next(name for name in order if name in found), evidence)
+    evidence = "; ".join(part.evidence for part in parts if part.evidence)
+    return Verdict(next(name for name in order if name in found), evidence, questions)
 
 
-def _judged(
-    parts: Parts, margin: float, digits: int, right: set[Word], wrong: set[Word]
-) -> Verdict:
-    found = {cut: estimate for cut, estimate in parts.items() if estimate is not None}
-    if not parts or len(found) < len(parts):
-        return Verdict(NOT_RUN, "")
-    numbers = _listed({cut: estimate.points(digits) for cut, estimate in found.items()})
-    words = {cut: _word(estimate, margin, right) for cut, estimate in found.items()}
-    if set(words.values()) <= right:
-        return Verdict(HOLDS, numbers)
-    picked = {cut: _word(e, margin, right, among=len(found)) for cut, e in found.items()}
-    missed = {cut: word for cut, word in words.items() if word not in right}
-    if against := {cut: picked[cut] for cut in missed if picked[cut] in wrong}:
-        return Verdict(FAILS, f"{numbers}; {_reasons(against, found, margin)}")
-    return Verdict(UNDECIDED, "; ".join(filter(None, (numbers, _reasons(missed, found, margin)))))
-
-
-def _named(verdict: Verdict, name: str, parts: Parts) -> Verdict:
-    """With what the numbers are, where there are numbers."""
-    if not name or not any(estimate and estimate.units for estimate in parts.values()):
-        return verdict
-    return replace(verdict, evidence=f"{name}{', ' if any(parts) else ': '}{verdict.evidence}")
-
-
-def _word(estimate: Estimate, margin: float, right: set[Word], among: int = 1) -> Word:
+def _word(estimate: Estimate, margin: float, right: frozenset[Word], among: int = 1) -> Word:
     """Of what is both within the margin and off 0, that which is claimed."""
     if Word.SAME in right and estimate.is_within(margin, among=among):
         return Word.SAME
     return estimate.word(margin, among=among)
 
 
-def _reasons(words: Mapping[str, Word], found: Mapping[str, Estimate], margin: float) -> str:
+def _reasons(words: Mapping[str, Word], found: Mapping[str, Estimate], margin: str) -> str:
     """What is said of cuts, those of one word together."""
     told: dict[str, list[str]] = {}
     for cut, word in words.items():
         said = {
             Word.ABOVE: "above 0",
             Word.BELOW: "below 0",
-            Word.SAME: f"within {in_points(margin)} of 0",
+            Word.SAME: f"within {margin} of 0",
             Word.OPEN: found[cut].lacks or "not shown to differ",
         }[word]
         told.setdefault(said, []).append(cut)
