@@ -16,7 +16,7 @@ OTHERS = ("Trouser", "Sandal", "Sneaker", "Bag", "Ankle boot")
 
 
 def get_config() -> ConfigDict:
-    """The default experiment: two splits, four seeds, every treatment at every cut."""
+    """The default experiment: two splits, six seeds, every treatment at every cut."""
     config = ConfigDict()
     config.name = "fashion_mnist"
     config.splits = ("random-0", "distant")
