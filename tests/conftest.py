@@ -19,6 +19,7 @@ TINY = [
     "--config.cuts=(1,3)",
     "--config.steps=5",
     "--config.optimizer.warmup_steps=1",
+    "--config.optimizer.rates=(1.0,)",
     "--config.batch_size=8",
     "--config.test_batch_size=30",
     "--config.data.train_per_class=10",

@@ -38,7 +38,8 @@ def test_a_run_says_what_it_made_and_what_to_do_next(finished):
     assert "distant split: test accuracy, %" in out
     assert "95% interval over 2 seeds" in out
     assert f"Next: open {workdir}/report.html" in out.replace("\n", "")
-    assert "conditions: step 80/80" in out
+    # Steps of 4 base networks, 12 columns of conditions, and 4 networks from scratch, twice as many.
+    assert f"scratch: step {5 * (4 + 12 + 2 * 4)}/120" in out
 
 
 def test_what_is_printed_fits_80_columns(finished):
@@ -71,7 +72,7 @@ def test_a_report_can_be_drawn_again(finished):
 def test_a_plan_trains_nothing(tmp_path):
     done = command("plan", *TINY, folder=tmp_path)
     assert done.returncode == 0, done.stderr
-    for word in ("base networks", "conditions", "44 networks", "MiB", "transfer-jax run"):
+    for word in ("base networks", "conditions", "48 networks", "MiB", "transfer-jax run"):
         assert word in done.stdout
     assert list(tmp_path.iterdir()) == []
 
@@ -86,7 +87,7 @@ def refused(done: subprocess.CompletedProcess[str], message: str) -> None:
 def test_another_configs_workdir_is_refused_and_left_as_it_is(finished):
     workdir, _ = finished
     before = sorted(path.name for path in workdir.iterdir())
-    refused(command("run", f"--workdir={workdir}", *TINY[1:]), "seeds is 2 there, 4 here")
+    refused(command("run", f"--workdir={workdir}", *TINY[1:]), "seeds is 2 there, 6 here")
     assert sorted(path.name for path in workdir.iterdir()) == before
 
 

@@ -10,16 +10,16 @@ from transfer_jax.plan.fields import ConfigError, plain
 from transfer_jax.plan.plan import Plan, by_program, make_plan
 
 
-def test_the_default_plan_is_the_papers_grid_twice_over_four_seeds():
+def test_the_default_plan_is_the_papers_grid_twice_over_six_seeds():
     plan = make_plan(load_config("fashion_mnist"))
-    assert len(plan.bases) == 2 * 4 * 2
-    assert len(plan.grid) == 2 * 4 * (8 * 5 + 2 * 5 + 2)
+    assert len(plan.bases) == 2 * 6 * 2
+    assert len(plan.grid) == 2 * 6 * (8 * 5 + 2 * 5 + 2)
     (_, bases), (_, conditions), (_, scratch) = plan.waves()
-    assert [len(group) for group in by_program(bases)] == [16]
-    assert sorted(len(group) for group in by_program(conditions)) == [16, 32]
-    assert [len(group) for group in by_program(scratch)] == [16]
+    assert [len(group) for group in by_program(bases)] == [24]
+    assert sorted(len(group) for group in by_program(conditions)) == [24, 48]
+    assert [len(group) for group in by_program(scratch)] == [24]
     # Of one structure, but their rates fall over other numbers of steps.
-    assert [len(group) for group in by_program([*bases, *scratch])] == [16, 16]
+    assert [len(group) for group in by_program([*bases, *scratch])] == [24, 24]
     programs = {plan.program_key(wave[0].cuts, wave[0].trainings) for wave in (bases, scratch)}
     assert len(programs) == 2
 
