@@ -21,7 +21,6 @@ import numpy as np
 from etils import epath
 from timing import arguments, show, write
 
-from transfer_jax.analysis.statistics.bootstrap import REPLICATES
 from transfer_jax.folder.correctness import read_correctness, write_correctness
 from transfer_jax.folder.results import ResultRow, read_rows, rows_of, write_rows
 from transfer_jax.grid.conditions import Column
@@ -29,6 +28,7 @@ from transfer_jax.grid.grid import PAPER, base_conditions, columns, condition_gr
 
 LAYERS, SPLITS = 8, ("random-0", "random-1", "random-2", "random-3", "man-natural")
 FEW = 10
+REPLICATES = 2000
 
 
 def grid(rows: int) -> list[Column]:

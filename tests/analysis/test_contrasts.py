@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from transfer_jax.analysis.statistics.bootstrap import sample
 from transfer_jax.analysis.statistics.contrasts import less, level, mean, slope, total
 from transfer_jax.analysis.statistics.crossing import (
     DISTANT,
@@ -19,6 +18,7 @@ from transfer_jax.analysis.statistics.crossing import (
     family_of,
     groups,
 )
+from transfer_jax.analysis.statistics.sampling import Sampler
 from transfer_jax.grid.conditions import Treatment
 
 from .simulated import table
@@ -36,13 +36,13 @@ def test_sums_differences_and_means():
     assert level(ANB, 2, "head") == {Arm(ANB, 2, "head"): 1.0}
 
 
-def test_a_slope_over_cuts_resamples_networks_and_not_cuts():
+def test_a_slope_over_cuts_samples_networks_and_not_cuts():
     """Seeds differ in their slopes; the interval is that of a mean of slopes."""
     ns, gains = (1, 2, 3, 4), {seed: 0.01 * seed for seed in range(4)}
     rows = table({}, seeds=4, noise=0.004)
     rows = [replace(r, top1=r.top1 + gains[r.seed] * r.n) for r in rows]
     (group,) = groups(rows)
-    found = sample(group, [slope({float(n): level(ANB, n) for n in ns})], {}.get)
+    found = Sampler(group, {}.get).sample([slope({float(n): level(ANB, n) for n in ns})])
     slopes = [
         np.mean([
             stats.linregress(ns, [

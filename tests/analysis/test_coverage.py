@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from transfer_jax.analysis.statistics.bootstrap import Sampler
 from transfer_jax.analysis.statistics.crossing import Arm, groups
 from transfer_jax.analysis.statistics.inference import Estimate, Spread
+from transfer_jax.analysis.statistics.sampling import Sampler
 from transfer_jax.grid.conditions import Treatment
 
 from .simulated import EFFECT, SPLIT, crossed, plain, true_effect

@@ -13,7 +13,6 @@ from transfer_jax.analysis.paper.one_group import (
     gain,
     transfer_beats_random,
 )
-from transfer_jax.analysis.statistics.bootstrap import Sampler
 from transfer_jax.analysis.statistics.contrasts import Contrast, less, level, mean, slope, total
 from transfer_jax.analysis.statistics.crossing import (
     DISTANT,
@@ -24,6 +23,7 @@ from transfer_jax.analysis.statistics.crossing import (
 )
 from transfer_jax.analysis.statistics.effects import Effects
 from transfer_jax.analysis.statistics.inference import Estimate, independent
+from transfer_jax.analysis.statistics.sampling import Sampler
 from transfer_jax.analysis.statistics.verdicts import Verdict, above, every
 
 NATURAL_SPLIT = "man-natural"

@@ -6,7 +6,6 @@ from typing import NamedTuple
 
 from transfer_jax.analysis.statistics import margins
 from transfer_jax.analysis.statistics.best import against_control, compare
-from transfer_jax.analysis.statistics.bootstrap import Sampler
 from transfer_jax.analysis.statistics.crossing import (
     RANDOM_HALVES,
     Arm,
@@ -19,6 +18,7 @@ from transfer_jax.analysis.statistics.crossing import (
 from transfer_jax.analysis.statistics.failures import failures, without
 from transfer_jax.analysis.statistics.images import TestOf
 from transfer_jax.analysis.statistics.inference import Word
+from transfer_jax.analysis.statistics.sampling import Sampler
 from transfer_jax.analysis.statistics.telling import (
     CLOSE,
     ON_THESE_EXAMPLES,

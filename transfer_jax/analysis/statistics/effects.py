@@ -7,13 +7,13 @@ from typing import NamedTuple
 
 import numpy as np
 
-from transfer_jax.analysis.statistics.bootstrap import REPLICATES, Sampled, Sampler
 from transfer_jax.analysis.statistics.contrasts import Contrast, less, level, mean
 from transfer_jax.analysis.statistics.crossing import Arm, Group, groups
 from transfer_jax.analysis.statistics.failures import sound_rows
 from transfer_jax.analysis.statistics.images import TestOf
 from transfer_jax.analysis.statistics.inference import Estimate
 from transfer_jax.analysis.statistics.margins import margin_of
+from transfer_jax.analysis.statistics.sampling import Sampled, Sampler
 from transfer_jax.folder.results import ResultRow
 from transfer_jax.grid.conditions import Treatment
 
@@ -98,7 +98,7 @@ class Effect:
 
 @dataclass(frozen=True)
 class Effects:
-    """The numbers of one group, and what was drawn for them.
+    """The numbers of one group, and what they came of.
 
     `validation` are the same numbers on validation images, which choices are made by; None where
     there are none. `asked` is a margin that somebody asked for; 0 for the rule.
@@ -157,12 +157,11 @@ def numbers_of(
     return [replace(effects(group, test_of), asked=margin) for group in sound]
 
 
-def effects(group: Group, test_of: TestOf, *, replicates: int = REPLICATES) -> Effects:
+def effects(group: Group, test_of: TestOf) -> Effects:
     """All numbers of a group.
 
     Args:
       test_of: the test of a network, example by example; None where it was not kept.
-      replicates: how many are drawn for the intervals.
 
     Returns:
       Accuracies; gains over base and over scratch; costs of co-adaptation and of specialisation;
@@ -174,7 +173,7 @@ def effects(group: Group, test_of: TestOf, *, replicates: int = REPLICATES) -> E
     wanted = list(_contrasts(group))
     contrasts = [contrast for _, contrast in wanted]
     sampler = Sampler(group, test_of)
-    sampled = sampler.sample(contrasts, replicates=replicates)
+    sampled = sampler.sample(contrasts)
     found = [
         _effect(group, quantity, contrast, sampled, j)
         for j, (quantity, contrast) in enumerate(wanted)

@@ -6,10 +6,11 @@ Source: He, Girshick and Dollár (2018), Rethinking ImageNet pre-training.
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from transfer_jax.analysis.statistics.bootstrap import Contrast, Sampler
+from transfer_jax.analysis.statistics.contrasts import Contrast
 from transfer_jax.analysis.statistics.crossing import Arm, Cell, Group
 from transfer_jax.analysis.statistics.effects import Effects
 from transfer_jax.analysis.statistics.inference import Estimate, in_points
+from transfer_jax.analysis.statistics.sampling import Sampler
 from transfer_jax.analysis.statistics.students import CONFIDENCE
 from transfer_jax.analysis.statistics.ways import TRANSFERRED, Choice, choice_of
 from transfer_jax.folder.curves import Curve
@@ -74,7 +75,7 @@ def by_step(
     contrasts = [{at[step]: 1.0, **subtracted} for step in steps]
     rows |= {} if less is None else {less: group.rows[less]}
     sampler = Sampler(Group(group.name, group.examples, rows), lambda _: None)
-    return dict(zip(steps, sampler.sample(contrasts, replicates=0).estimates, strict=True))
+    return dict(zip(steps, sampler.sample(contrasts).estimates, strict=True))
 
 
 def steps_to_reach(own: Effects, curve_of: CurveOf) -> list[Reached]:

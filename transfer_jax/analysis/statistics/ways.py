@@ -6,11 +6,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from transfer_jax.analysis.statistics.best import Ways
-from transfer_jax.analysis.statistics.bootstrap import Sampler
 from transfer_jax.analysis.statistics.crossing import Arm, Cell, Group
 from transfer_jax.analysis.statistics.failures import failures
 from transfer_jax.analysis.statistics.images import TestOf
 from transfer_jax.analysis.statistics.noise import noise_of
+from transfer_jax.analysis.statistics.sampling import Sampler
 from transfer_jax.grid.conditions import Treatment
 
 # "scratch"; ("frozen", n) and ("tuned", n); a variant's name, with n where it has one.

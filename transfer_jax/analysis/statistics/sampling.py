@@ -1,8 +1,10 @@
-"""Contrasts of arms with their standard errors, and joint replicates of them.
+"""Contrasts of arms with their standard errors.
 
 Splits, seeds and test images are all samples. What lies below a unit goes with it, so that nothing
-is counted twice. Standard errors are exact; replicates are drawn from the normal distribution that
-has them (a parametric bootstrap), for all contrasts at once.
+is counted twice.
+
+Source: Owen (2007), The pigeonhole bootstrap, for the variance of crossed samples, which is exact
+here and not drawn; Satterthwaite (1946) for the degrees of freedom.
 """
 
 from collections import Counter
@@ -11,7 +13,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
-from jaxtyping import Float, Int
+from jaxtyping import Float
 
 from transfer_jax.analysis.statistics.contrasts import Contrast
 from transfer_jax.analysis.statistics.crossing import Cell, Group
@@ -19,30 +21,18 @@ from transfer_jax.analysis.statistics.images import Images, TestOf
 from transfer_jax.analysis.statistics.inference import Estimate, Spread, units
 from transfer_jax.analysis.statistics.rounding import step_of_group, variance_of
 
-REPLICATES = 2000
-
 
 @dataclass(frozen=True)
 class Sampled:
-    """Several contrasts of one group, with what was drawn.
+    """Several contrasts of one group.
 
     Attributes:
       estimates: the contrasts, each with its interval.
-      mean: the contrasts.
-      error: their standard errors, of units and images together; nan where there is one unit.
-      freedom: Satterthwaite's degrees of freedom of these.
-      draws: deviations from the mean, a row a replicate, drawn for all contrasts at once.
-      units: number of units behind each contrast.
       values: of each contrast, its value for every seed of every split.
       examples: whether test images count.
     """
 
     estimates: tuple[Estimate, ...]
-    mean: Float[np.ndarray, " contrast"]
-    error: Float[np.ndarray, " contrast"]
-    freedom: Float[np.ndarray, " contrast"]
-    draws: Float[np.ndarray, "replicate contrast"]
-    units: Int[np.ndarray, " contrast"]
     values: tuple[tuple[float, ...], ...]
     examples: bool
 
@@ -75,17 +65,13 @@ class Sampler:
         """
         if not set(contrast) <= set(self.arms):
             return None
-        return self.sample([contrast], replicates=0).estimates[0]
+        return self.sample([contrast]).estimates[0]
 
-    def sample(
-        self, contrasts: Sequence[Contrast], *, replicates: int = REPLICATES, seed: int = 0
-    ) -> Sampled:
-        """Estimate contrasts, and draw replicates of them.
+    def sample(self, contrasts: Sequence[Contrast]) -> Sampled:
+        """Estimate contrasts.
 
         Args:
           contrasts: weight of each arm.
-          replicates: how many are drawn.
-          seed: of the draws.
 
         Returns:
           The contrasts, paired by split, seed and target.
@@ -119,11 +105,9 @@ class Sampler:
             Estimate(float(m), () if np.isnan(e) else s, int(u))
             for m, e, s, u in zip(mean, error, spreads, own.units, strict=True)
         )
-        draws = _drawn(np.random.default_rng(seed), own.parts, moved, replicates)
         seeds = [(place.split, place.seed) for place in self.places]
         values = tuple(_by_seed(seeds, row) for row in cells)
-        known = self._images.are_known
-        return Sampled(estimates, mean, error, freedom, draws, own.units, values, known)
+        return Sampled(estimates, values, self._images.are_known)
 
     def apart(self) -> "Apart":
         """All arms, which must have been run at the same places.
@@ -207,31 +191,6 @@ class _UnitLevel(NamedTuple):
     units: np.ndarray
 
 
-def sample(
-    group: Group,
-    contrasts: Sequence[Contrast],
-    test_of: TestOf,
-    *,
-    replicates: int = REPLICATES,
-    seed: int = 0,
-) -> Sampled:
-    """Estimate contrasts of arms, and draw replicates of them.
-
-    Args:
-      contrasts: weight of each arm.
-      test_of: the test of a network, image by image; None where it was not kept.
-      replicates: how many are drawn.
-      seed: of the draws.
-
-    Returns:
-      The contrasts, paired by split, seed and target.
-
-    Source: Owen (2007), The pigeonhole bootstrap, for crossed samples; Satterthwaite (1946) for the
-    degrees of freedom.
-    """
-    return Sampler(group, test_of).sample(contrasts, replicates=replicates, seed=seed)
-
-
 def _shares(places: Sequence[Cell], there: np.ndarray) -> np.ndarray:
     """How much each place counts: splits alike, in a split seeds alike, in a seed targets alike."""
     shares = np.zeros(there.shape)
@@ -246,16 +205,6 @@ def _shares(places: Sequence[Cell], there: np.ndarray) -> np.ndarray:
             for place, is_there in zip(places, pattern, strict=True)
         ]
     return shares
-
-
-def _drawn(
-    random: np.random.Generator, parts: np.ndarray, moved: np.ndarray, replicates: int
-) -> np.ndarray:
-    """Draws of units, with images on top of them."""
-    draws = random.standard_normal((replicates, parts.shape[1])) @ parts.T
-    values, vectors = np.linalg.eigh(moved.astype(float) @ moved.T.astype(float))
-    root = vectors * np.sqrt(np.clip(values, 0, None))
-    return draws + random.standard_normal((replicates, len(values))) @ root.T
 
 
 def _by_seed(seeds: Sequence[tuple[str, int]], cells: np.ndarray) -> tuple[float, ...]:
