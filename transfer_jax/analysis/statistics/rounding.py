@@ -8,7 +8,6 @@ import numpy as np
 from transfer_jax.analysis.statistics.crossing import Group
 from transfer_jax.analysis.statistics.images import TestOf
 
-
 # Beyond these, digits are those of the computer's sums.
 MOST_DIGITS = 9
 
