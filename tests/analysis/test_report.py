@@ -136,9 +136,10 @@ def test_tables_show_means_intervals_and_differences():
     ]
     assert tables[0].header == ("n", "base", "BnB", "BnB+", "AnB", "AnB+", "random, frozen")
     assert tables[0].rows[0][:2] == ("0", "89.0±2.5")
-    assert tables[1].rows[2] == ("3", *["-15.0±0.0", "+0.0±0.0"] * 2, "-15.0±0.0")
+    # Accuracies have two digits: 4.3 times the root of 2 of 1/12 point over three seeds.
+    assert tables[1].rows[2] == ("3", *["-15.0±1.0", "+0.0±1.0"] * 2, "-15.0±1.0")
     n, cost, p, pooled, *_ = tables[2].rows[2]
-    assert (n, cost, p, pooled) == ("3", "+15.0±0.0", "<0.001", "+15.0")
+    assert (n, cost, p, pooled) == ("3", "+15.0±1.0", "<0.001", "+15.0")
 
 
 def test_one_seed_gives_no_interval_and_the_page_says_why(tmp_path):
@@ -288,7 +289,7 @@ def test_runs_stand_side_by_side(tmp_path, capsys):
     checker = Checker()
     checker.feed(page)
     assert checker.open == [] and checker.loads == []
-    assert "+1.0±0.0" in page and "Where the configs differ" in page
+    assert "+1.0±0.9" in page and "Where the configs differ" in page
     assert "<td>steps</td><td>1</td><td>2</td>" in page
     assert (tmp_path / "comparison" / "comparison.svg").exists()
     assert "comparison.html" in capsys.readouterr().out

@@ -8,6 +8,9 @@ import numpy as np
 from transfer_jax.analysis.statistics.crossing import Group
 from transfer_jax.analysis.statistics.images import TestOf
 
+# Beyond these, digits are those of the computer's sums.
+MOST_DIGITS = 9
+
 
 def variance_of(step: float) -> float:
     """The variance of what rounding takes away.
@@ -37,7 +40,7 @@ def step_of(accuracies: Iterable[float]) -> float:
       One in the last digit of that with the most digits.
 
     Example:
-      >>> step_of([0.7, 0.71, 1.0]), step_of([])
+      >>> step_of([0.7, 0.7 + 0.01, 1.0]), step_of([])
       (0.01, 0.0)
     """
     digits = [_digits(value) for value in accuracies if np.isfinite(value)]
@@ -63,5 +66,5 @@ def step_of_group(group: Group, test_of: TestOf) -> float:
 
 
 def _digits(value: float) -> int:
-    exponent = Decimal(repr(float(value))).normalize().as_tuple().exponent
+    exponent = Decimal(repr(round(float(value), MOST_DIGITS))).normalize().as_tuple().exponent
     return max(0, -int(exponent))

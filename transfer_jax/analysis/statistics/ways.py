@@ -130,7 +130,7 @@ def told_place(place: Cell) -> str:
     """A place in words.
 
     Args:
-      place: the place.
+      place: a target of a seed of a split.
 
     Returns:
       The words.
