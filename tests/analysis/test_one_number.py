@@ -75,9 +75,11 @@ def of_the_advice(evidence: Evidence) -> set[str]:
     told = "\n".join(map(str, evidence.advice))
     lines = [line for line in told.splitlines() if "for all ways at once" in line]
     found = set(INTERVAL.findall("\n".join(lines)))
-    means = {f"{100 * e.mean:+.1f}" for own in evidence.numbers for e in own.effects}
-    whole = "\n".join(str(replace(a, parts=())) for a in evidence.advice)
-    assert {text.split("±")[0] for text in INTERVAL.findall(whole)} <= means
+    means = [100 * e.mean for own in evidence.numbers for e in own.effects]
+    for text in INTERVAL.findall("\n".join(str(replace(a, parts=())) for a in evidence.advice)):
+        mean = text.split("±")[0]
+        rounding = 0.51 * 10.0 ** -len(mean.split(".")[1])
+        assert min(abs(float(mean) - other) for other in means) < rounding, text
     assert set(INTERVAL.findall(told)) == found
     return found
 

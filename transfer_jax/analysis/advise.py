@@ -18,6 +18,7 @@ from transfer_jax.analysis.statistics.advice import Networks, advise_each
 from transfer_jax.analysis.statistics.crossing import RANDOM_HALVES, family_of
 from transfer_jax.analysis.statistics.images import Tested, TestOf
 from transfer_jax.analysis.statistics.telling import Advice
+from transfer_jax.analysis.statistics.wording import written
 from transfer_jax.folder.places import place
 from transfer_jax.folder.results import ResultRow, Results
 from transfer_jax.folder.whole_file import read_json
@@ -175,10 +176,11 @@ def _together(parts: Sequence[Advice]) -> Advice:
         )  # fmt: skip
     # The mean of the ends covers at least as often as each interval, however they hang together.
     ends = np.mean([part.interval or (np.nan, np.nan) for part in parts], axis=0)
-    reason = "All kinds of tasks give the same advice; the gain is their mean."
+    gain, half = float(np.mean(gains)), float(ends[1] - ends[0]) / 2
+    reason = f"The mean of their gains is {written(gain, half)} points."
     return Advice(
-        "all tasks", f"The same for all kinds of tasks: {parts[0].verdict}", (reason,),
-        parts[0].choice, float(np.mean(gains)), (float(ends[0]), float(ends[1])),
+        "all tasks", f"The same for all kinds of tasks. {told}", (reason,),
+        parts[0].choice, gain, (float(ends[0]), float(ends[1])),
         tuple(everywhere), margin, tuple(parts),
     )  # fmt: skip
 

@@ -13,8 +13,12 @@ from transfer_jax.grid.conditions import Treatment
 # What a treatment may be called, in small letters: in the paper's words, and in plain ones.
 WORDS = {
     **{treatment.value.lower(): treatment for treatment in Treatment},
-    "frozen": Treatment.TRANSFER,
-    "tuned": Treatment.TRANSFER_PLUS,
+    **dict.fromkeys(("frozen", "freeze"), Treatment.TRANSFER),
+    **dict.fromkeys(
+        ("tuned", "finetuned", "fine-tuned", "fine_tuned", "finetune", "fine-tune", "fine_tune"),
+        Treatment.TRANSFER_PLUS,
+    ),
+    "selffer": Treatment.SELFFER,
 }
 FROM_SCRATCH = (Treatment.BASE, Treatment.SCRATCH)
 EMPTY = ("", "nan", "na", "n/a", "none", "null", "<na>", "nat")

@@ -7,7 +7,8 @@ from typing import Any
 from transfer_jax.analysis.evidence import Evidence
 from transfer_jax.analysis.statistics.effects import Effects
 from transfer_jax.analysis.statistics.failures import failed_rows
-from transfer_jax.analysis.statistics.inference import ENOUGH_SPLITS, are_splits, in_points
+from transfer_jax.analysis.statistics.inference import ENOUGH_SPLITS, are_splits
+from transfer_jax.analysis.statistics.wording import in_points
 from transfer_jax.folder.results import ResultRow
 from transfer_jax.folder.whole_file import read_json
 

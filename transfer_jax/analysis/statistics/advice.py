@@ -137,10 +137,11 @@ def _unless_targets_disagree(whole: Advice, parts: tuple[Advice, ...]) -> Advice
     return replace(
         whole,
         verdict="No advice for all targets together: they disagree; see the advice for each.",
-        reasons=(f"Targets disagree. {why}", *whole.reasons),
+        reasons=(f"Targets disagree. {why}",),
         choice=None,
         gain=None,
         interval=None,
+        not_excluded=tuple(choice for choice in whole.not_excluded if choice in (common or ())),
         parts=parts,
     )
 

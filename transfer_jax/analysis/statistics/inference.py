@@ -16,6 +16,7 @@ import numpy as np
 
 from transfer_jax.analysis.statistics import students
 from transfer_jax.analysis.statistics.students import CONFIDENCE
+from transfer_jax.analysis.statistics.wording import written
 
 ENOUGH_SPLITS = 3
 NO_PLACE = "no networks of the same split, seed and target to compare"
@@ -183,14 +184,7 @@ class Estimate:
           >>> [Estimate(*own, 4).points() for own in ((0.012, one), (0.0034, two), (0.012, ()))]
           ['+1.2±0.3', '+0.34±0.30', '+1.2']
         """
-        if self.mean != self.mean:
-            return ""
-        half = self.half_width()
-        shown = [round(100 * abs(value or 0.0), digits) for value in (half, self.mean)]
-        if 0 < shown[0] == shown[1]:
-            digits += 1
-        number = f"{100 * self.mean:{'+' if signed else ''}.{digits}f}"
-        return number if half is None else f"{number}±{100 * half:.{digits}f}"
+        return written(self.mean, self.half_width(), digits, signed=signed)
 
 
 def independent(first: Estimate, second: Estimate) -> Estimate:
@@ -218,22 +212,6 @@ def independent(first: Estimate, second: Estimate) -> Estimate:
     total = Spread(float(np.hypot(a.error, b.error)), _welch(a, b))
     own = Spread(float(np.hypot(own_a.error, own_b.error)), own_a.freedom + own_b.freedom)
     return Estimate(mean, (total, own), first.units + second.units)
-
-
-def in_points(margin: float) -> str:
-    """A margin in words.
-
-    Args:
-      margin: a share.
-
-    Returns:
-      The words.
-
-    Example:
-      >>> in_points(0.01), in_points(0.0025)
-      ('a point', '0.25 points')
-    """
-    return "a point" if round(margin, 9) == 0.01 else f"{100 * margin:.2g} points"
 
 
 def over_units(values: Iterable[tuple[tuple[str, int], float]]) -> Estimate:

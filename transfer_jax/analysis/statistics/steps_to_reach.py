@@ -9,10 +9,11 @@ from dataclasses import dataclass, replace
 from transfer_jax.analysis.statistics.contrasts import Contrast
 from transfer_jax.analysis.statistics.crossing import Arm, Cell, Group
 from transfer_jax.analysis.statistics.effects import Effects
-from transfer_jax.analysis.statistics.inference import Estimate, in_points
+from transfer_jax.analysis.statistics.inference import Estimate
 from transfer_jax.analysis.statistics.sampling import Sampler
 from transfer_jax.analysis.statistics.students import CONFIDENCE
 from transfer_jax.analysis.statistics.ways import TRANSFERRED, Choice, choice_of
+from transfer_jax.analysis.statistics.wording import in_points
 from transfer_jax.folder.curves import Curve
 from transfer_jax.folder.results import ResultRow
 from transfer_jax.grid.conditions import Treatment

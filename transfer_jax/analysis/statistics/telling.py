@@ -7,7 +7,6 @@ import numpy as np
 
 from transfer_jax.analysis.statistics.best import Standing
 from transfer_jax.analysis.statistics.crossing import Arm
-from transfer_jax.analysis.statistics.inference import in_points
 from transfer_jax.analysis.statistics.ways import (
     SHOWN,
     TRANSFERRED,
@@ -17,6 +16,7 @@ from transfer_jax.analysis.statistics.ways import (
     cost_of,
     name_of,
 )
+from transfer_jax.analysis.statistics.wording import in_points, written
 
 CLOSE = "A verdict is within the Monte-Carlo error of its threshold: it is not taken for shown."
 # What tells an interval of the advice from that of the same number alone, which is narrower.
@@ -124,8 +124,10 @@ class Found:
         name = name_of(self.entered.arms[i])
         if i == 0:
             return name
-        gain, half = 100 * self.gains[i], 100 * self.half[i]
-        return f"{name} ({gain:+.1f}±{half:.1f} points against scratch{AT_ONCE})"
+        return f"{name} ({self._gain(i)} points against scratch{AT_ONCE})"
+
+    def _gain(self, i: int) -> str:
+        return written(float(self.gains[i]), float(self.half[i]))
 
     def losses(self) -> tuple[str, ...]:
         """From where on freezing costs, and whether fine-tuning gains, with 95% for all at once."""
@@ -152,7 +154,7 @@ class Found:
         """Cuts with their numbers; "from n on" only where it holds at every later cut."""
         ns = {i: self.entered.arms[i].n for i in own}
         first = min(shown, key=ns.__getitem__)
-        told = {i: f"{100 * self.gains[i]:+.1f}±{100 * self.half[i]:.1f}" for i in shown}
+        told = {i: self._gain(i) for i in shown}
         if len(shown) > 1 and all(i in shown for i in own if ns[i] >= ns[first]):
             return f"from n = {ns[first]} on: {told[first]} points there"
         ordered = sorted(shown, key=ns.__getitem__)

@@ -15,7 +15,8 @@ intersection-union tests; Schuirmann (1987) for equivalence.
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
-from transfer_jax.analysis.statistics.inference import Estimate, Word, in_points
+from transfer_jax.analysis.statistics.inference import Estimate, Word
+from transfer_jax.analysis.statistics.wording import in_points
 
 HOLDS, FAILS, UNDECIDED, NOT_RUN = "holds", "fails", "undecided", "not run"
 # What a claim is of: the cut in words, empty where there is one number; None where it was not run.
