@@ -269,7 +269,7 @@ def test_base_networks_of_an_unknown_rate_are_not_taken_over(finished, tmp_path)
         make_plan(load_config("fashion_mnist", [*ONE, RATES, f"--config.bases={other}"])),
         Workdir(epath.Path(finished)),
     )
-    with pytest.raises(ConfigError, match="rates.json does not say which its base networks have"):
+    with pytest.raises(ConfigError, match=r"rates.json does not say which its base networks have"):
         take_bases(here, print)
     (other / "rates.json").write_text("{")
     with pytest.raises(ResultsError, match=r"rates.json cannot be read"):
