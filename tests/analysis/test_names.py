@@ -131,6 +131,18 @@ def test_a_report_of_such_names_is_whole(tmp_path):
     assert "运行 🐱 $a$" in beside.read_text(encoding="utf-8")
 
 
+def test_runs_that_took_base_networks_over_are_said_to_share_them(tmp_path):
+    told = "these intervals are too wide"
+    first, second = (
+        read_evidence(epath.Path(run_with(tmp_path / n, "s", ["x", "y"]))) for n in "ab"
+    )
+    *_, page = write_comparison([first, second], epath.Path(tmp_path / "apart"))
+    assert told not in page.read_text()
+    second = replace(second, config=second.config | {"bases": str(first.folder)})
+    *_, page = write_comparison([first, second], epath.Path(tmp_path / "shared"))
+    assert told in page.read_text()
+
+
 @pytest.mark.parametrize("name", NAMES)
 def test_a_name_breaks_no_table(name):
     table = Table(name, ("n", name), (("1", name),))

@@ -15,10 +15,16 @@ from etils import epath
 from transfer_jax.analysis.evidence import Evidence, read_evidence
 from transfer_jax.analysis.figures.curve_figures import transfer_curves
 from transfer_jax.analysis.page.notes import interval_note
-from transfer_jax.analysis.page.report import result_tables, target_table, write_report
+from transfer_jax.analysis.page.report import (
+    rate_table,
+    result_tables,
+    target_table,
+    write_report,
+)
 from transfer_jax.analysis.statistics.crossing import groups
 from transfer_jax.analysis.statistics.effects import effects
 from transfer_jax.cli import main
+from transfer_jax.folder.rates import RateRow, write_chosen, write_rates
 from transfer_jax.folder.results import ResultRow, Results, rows_of, write_rows
 from transfer_jax.grid.grid import PAPER, base_conditions, columns, condition_grid
 
@@ -90,6 +96,27 @@ def test_the_page_is_whole_and_loads_nothing(tmp_path):
         assert words in page
     assert "<1>" not in page
     assert len(page) < 3_000_000
+
+
+def test_the_rates_that_a_pilot_chose_are_shown(tmp_path):
+    """Of 1 and 3 networks the mean accuracy is (0.5 + 3 * 0.9) / 4 = 80%."""
+    tried = [
+        RateRow("far", "A", 0, "frozen", 1.0, 0.25, 4, 0),
+        RateRow("far", "A", 0, "frozen", 3.0, 0.5, 1, 1),
+        RateRow("far", "B", 0, "frozen", 3.0, 0.9, 3, 0),
+    ]
+    plain = report(tmp_path, rows(1))
+    assert "Learning rates" not in plain
+    write_rates(epath.Path(tmp_path) / "rates.csv", tried)
+    write_chosen(epath.Path(tmp_path) / "rates.json", {"frozen": 3.0})
+    found = read_evidence(epath.Path(tmp_path))
+    assert rate_table(found).rows == (
+        ("frozen", "1", "25.0", "0", ""),
+        ("frozen", "3", "80.0", "1", "yes"),
+    )
+    page = report(tmp_path, rows(1))
+    assert "Learning rates, as multiples of learning_rate" in page
+    assert "Multiples of learning_rate: frozen 3." in page
 
 
 def test_the_advice_stands_above_the_contents(tmp_path):

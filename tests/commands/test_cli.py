@@ -38,7 +38,7 @@ def test_a_run_says_what_it_made_and_what_to_do_next(finished):
     assert "distant split: test accuracy, %" in out
     assert "95% interval over 2 seeds" in out
     assert f"Next: open {workdir}/report.html" in out.replace("\n", "")
-    # Steps of 4 base networks, 12 columns of conditions; 4 from scratch have twice as many.
+    # 4 base networks, 12 columns of conditions, and twice as many steps of 4 from scratch.
     assert f"scratch: step {5 * (4 + 12 + 2 * 4)}/120" in out
 
 

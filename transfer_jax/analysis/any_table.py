@@ -11,6 +11,8 @@ from typing import Any
 
 from etils import epath
 
+from transfer_jax.grid.registry import nearest
+
 NEEDED = ("split", "seed", "target", "treatment", "n", "top1")
 OPTIONAL = ("base", "variant", "examples", "validation", "diverged")
 SEPARATORS = (",", ";", "\t", "|")
@@ -34,24 +36,6 @@ class Cells:
     where: str
     held: Mapping[str, Any]
     given: Mapping[str, Any]
-
-
-def nearest(word: str, known: Iterable[str]) -> str:
-    """A hint at what may have been meant.
-
-    Args:
-      word: what was found.
-      known: what is allowed.
-
-    Returns:
-      The end of a sentence; empty where nothing is near.
-
-    Example:
-      >>> nearest("top", ["top1", "n"]), nearest("xyz", ["n"])
-      ('; nearest: top1', '')
-    """
-    near = difflib.get_close_matches(word, list(known), n=1)
-    return f"; nearest: {near[0]}" if near else ""
 
 
 def of_file(path: epath.Path) -> list[Cells]:

@@ -209,8 +209,11 @@ def read_evidence(folder: epath.Path, whole: Sequence[ResultRow] = ()) -> Eviden
         problems.append(f"{missing} of {planned} networks are missing from results.csv")
     controls, odd = _read(sorted(folder.glob("controls/*.csv")), read_controls)
     rates, bad = _read([folder / "rates.csv"], read_rates)
+    try:
+        chosen = read_chosen(folder / "rates.json")
+    except ResultsError as error:
+        chosen, bad = {}, [*bad, str(error)]
     problems = (*problems, *odd, *bad, *_missing(rows))
-    chosen = read_chosen(folder / "rates.json")
     problems = (*problems, *_unread_tests(folder, rows))
     return Evidence(
         folder, rows, config, planned, finished, problems, tuple(controls), tuple(rates), chosen

@@ -1,11 +1,11 @@
 """Command lines that are wrong in themselves, whatever they ask for: status 2, one line."""
 
 import argparse
-import difflib
 import re
 import sys
-from collections.abc import Iterable
 from typing import Any, NoReturn
+
+from transfer_jax.grid.registry import nearest
 
 STATUS = 2
 MARGIN = (
@@ -53,20 +53,6 @@ class Parser(argparse.ArgumentParser):
         allowed = list(map(str, action.choices))
         told = f"is '{value}'; allowed: {', '.join(allowed)}{nearest(str(value), allowed)}"
         raise argparse.ArgumentError(action, told)
-
-
-def nearest(word: str, known: Iterable[str]) -> str:
-    """A hint at what may have been meant.
-
-    Returns:
-      The end of a sentence; empty where nothing is near.
-
-    Example:
-      >>> nearest("rnu", ["run", "plan"]), nearest("xyz", ["run", "plan"])
-      ('; nearest: run', '')
-    """
-    near = difflib.get_close_matches(word, list(known), n=1)
-    return f"; nearest: {near[0]}" if near else ""
 
 
 def given(text: str) -> str:

@@ -2,13 +2,15 @@
 
 import csv
 import io
+import json
+import math
 from collections.abc import Iterable, Mapping
 from dataclasses import astuple, dataclass, fields
 
 from etils import epath
 
 from transfer_jax.folder.results import ResultsError
-from transfer_jax.folder.whole_file import read_json, write_json, write_table
+from transfer_jax.folder.whole_file import write_json, write_table
 
 
 @dataclass(frozen=True)
@@ -92,7 +94,28 @@ def read_chosen(path: epath.Path) -> dict[str, float]:
       path: the file.
 
     Returns:
-      Family to rate; none where there is no such file, or it is damaged.
+      Family to rate; none where there is no such file: nothing was chosen.
+
+    Raises:
+      ResultsError: it is damaged.
+
+    Example:
+      >>> path = epath.Path(__import__("tempfile").mkdtemp()) / "rates.json"
+      >>> read_chosen(path)
+      {}
+      >>> write_chosen(path, {"frozen": 3.0})
+      >>> read_chosen(path)
+      {'frozen': 3.0}
     """
-    found = read_json(path).items()
-    return {name: float(rate) for name, rate in found if isinstance(rate, int | float)}
+    if not path.exists():
+        return {}
+    try:
+        found = json.loads(path.read_text())
+    except (OSError, ValueError, RecursionError) as error:
+        raise ResultsError(f"{path} cannot be read: {error}") from None
+    if not isinstance(found, dict):
+        raise ResultsError(f"{path} holds a {type(found).__name__}; allowed: families with rates")
+    for family, rate in found.items():
+        if isinstance(rate, bool) or not isinstance(rate, int | float) or not 0 < rate < math.inf:
+            raise ResultsError(f"{path}: '{family}' is {rate!r}; allowed: numbers above 0")
+    return {family: float(rate) for family, rate in found.items()}

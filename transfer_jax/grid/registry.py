@@ -59,14 +59,14 @@ caffenet, PACKAGE.MODULE:FUNCTION; nearest: convnet
     lead = f"{field} is '{name}'"
     if not is_own(name):
         allowed = ", ".join([*built_in, "PACKAGE.MODULE:FUNCTION"])
-        raise RegistryError(f"{lead}; allowed: {allowed}{_nearest(name, built_in)}")
+        raise RegistryError(f"{lead}; allowed: {allowed}{nearest(name, built_in)}")
     path, function = name.split(":")
     module = _module(lead, path)
     found = getattr(module, function, None)
     if not callable(found):
         what = f"has no {function}" if found is None else f"has {function}, which is no function"
         own = [key for key, value in vars(module).items() if callable(value)]
-        raise RegistryError(f"{lead}, but {path} {what}{_nearest(function, own)}")
+        raise RegistryError(f"{lead}, but {path} {what}{nearest(function, own)}")
     return found
 
 
@@ -148,6 +148,19 @@ def _this_folder_last() -> Iterator[None]:
         sys.path.remove(here)
 
 
-def _nearest(name: str, known: Iterable[str]) -> str:
+def nearest(name: str, known: Iterable[str]) -> str:
+    """A hint at what may have been meant.
+
+    Args:
+      name: what was found.
+      known: what is allowed.
+
+    Returns:
+      The end of a sentence; empty where nothing is near.
+
+    Example:
+      >>> nearest("top", ["top1", "n"]), nearest("xyz", ["n"])
+      ('; nearest: top1', '')
+    """
     near = difflib.get_close_matches(name, list(known), 1)
     return f"; nearest: {near[0]}" if near else ""

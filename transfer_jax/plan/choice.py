@@ -67,13 +67,31 @@ def chosen_rate(tried: Mapping[float, Tried]) -> float:
     Source: the rule of one standard error, Breiman et al. (1984), Classification and regression
     trees, section 3.4.3.
     """
+    best = best_rate(tried)
+    if tried[best].diverged:
+        return best
+    scores = {rate: own.scores for rate, own in tried.items() if not own.diverged}
+    near = [rate for rate, own in scores.items() if _within_noise(scores[best] - own)]
+    return min(near, key=lambda rate: (round(abs(math.log(rate)), 9), rate))
+
+
+def best_rate(tried: Mapping[float, Tried]) -> float:
+    """The rate at which a family did best, were there no noise.
+
+    Args:
+      tried: rate to how the networks did at it.
+
+    Returns:
+      Of the rates at which no network diverged, the most accurate, of two that are as accurate the
+      one that comes first; where networks diverged at all, the smallest of those with the fewest.
+
+    Example:
+      >>> best_rate({1.0: Tried(np.array([0.2, 0.3]), 0), 3.0: Tried(np.array([0.3, 0.3]), 0)})
+      3.0
+    """
     fewest = min(own.diverged for own in tried.values())
     left = {rate: own for rate, own in tried.items() if own.diverged == fewest}
-    if fewest:
-        return min(left)
-    best = max(left.values(), key=lambda own: own.scores.sum())
-    near = [rate for rate, own in left.items() if _within_noise(best.scores - own.scores)]
-    return min(near, key=lambda rate: (round(abs(math.log(rate)), 9), rate))
+    return min(left) if fewest else max(left, key=lambda rate: left[rate].scores.sum())
 
 
 def _within_noise(behind: Float[np.ndarray, " image"]) -> bool:

@@ -13,7 +13,7 @@ from transfer_jax.folder.workdir import Workdir
 from transfer_jax.grid.conditions import Column, Condition
 from transfer_jax.grid.families import Family, family_of
 from transfer_jax.grid.grid import columns
-from transfer_jax.plan.choice import Tried, chosen_rate, mean_accuracy
+from transfer_jax.plan.choice import Tried, best_rate, chosen_rate, mean_accuracy
 from transfer_jax.plan.pilot import pilot_plans
 
 if TYPE_CHECKING:
@@ -48,11 +48,14 @@ class Pilot:
         """The rate of each family that was tried; its networks are all trained."""
         return {str(family): self.rate(family) for family in Family if self._networks(family)}
 
+    def best(self) -> dict[str, float]:
+        """The rate at which each family did best, of which noise may make another the chosen."""
+        return {family: best_rate(self._all_tried(Family(family))) for family in self.chosen()}
+
     def rate(self, family: Family) -> float:
         """The rate of a family that was tried."""
         if family not in self.rates:
-            tried = {rate: self._tried(rate, family) for rate in self.runs}
-            self.rates[family] = chosen_rate(tried)
+            self.rates[family] = chosen_rate(self._all_tried(family))
         return self.rates[family]
 
     def rows(self) -> list[RateRow]:
@@ -86,6 +89,9 @@ class Pilot:
             place = (column.split, column.target, column.examples)
             places.setdefault(place, []).append((column, condition))
         return list(places.values())
+
+    def _all_tried(self, family: Family) -> dict[float, Tried]:
+        return {rate: self._tried(rate, family) for rate in self.runs}
 
     def _tried(self, rate: float, family: Family) -> Tried:
         networks = self._networks(family)

@@ -20,15 +20,18 @@ def keep_rates(run: Run, say: Callable[[str], None]) -> None:
     chosen = run.pilot.chosen()
     write_rates(run.folder.rates, run.pilot.rows())
     write_chosen(run.folder.chosen_rates, chosen)
-    for line in rate_lines(chosen, rates):
+    for line in rate_lines(chosen, run.pilot.best(), rates):
         say(line)
 
 
-def rate_lines(chosen: Mapping[str, float], rates: tuple[float, ...]) -> Iterator[str]:
-    """What was chosen, in words.
+def rate_lines(
+    chosen: Mapping[str, float], best: Mapping[str, float], rates: tuple[float, ...]
+) -> Iterator[str]:
+    """What was chosen, in words; where it is the best and ends the range, a better may lie outside.
 
     Args:
       chosen: family to rate.
+      best: family to the rate at which it did best, noise or not.
       rates: those that were tried, ascending.
 
     Yields:
@@ -38,7 +41,7 @@ def rate_lines(chosen: Mapping[str, float], rates: tuple[float, ...]) -> Iterato
       An iterator over lines.
 
     Example:
-      >>> print(*rate_lines({"frozen": 3.0}, (1.0, 3.0)))
+      >>> print(*rate_lines({"frozen": 3.0}, {"frozen": 3.0}, (1.0, 3.0)))
       learning rate of frozen networks: 3 x learning_rate; the best rate is the largest tried: \
 widen optimizer.rates
     """
@@ -46,4 +49,4 @@ widen optimizer.rates
     for family, rate in chosen.items():
         line = f"learning rate of {family} networks: {rate:g} x learning_rate"
         hint = f"; the best rate is the {ends.get(rate)} tried: widen optimizer.rates"
-        yield line + (hint if rate in ends else "")
+        yield line + (hint if rate in ends and rate == best[family] else "")

@@ -12,6 +12,7 @@ from transfer_jax.grid.conditions import Column
 from transfer_jax.grid.families import Family
 from transfer_jax.plan.differences import differences
 from transfer_jax.plan.fields import Affects, ConfigError
+from transfer_jax.plan.optimizer_fields import rates_of
 from transfer_jax.running.bases import restore_base, save_base
 from transfer_jax.running.claim import held_config
 from transfer_jax.running.run import Run
@@ -45,18 +46,30 @@ def take_bases(run: Run, say: Callable[[str], None]) -> None:
         raise ConfigError(f"the base networks of {other.path} are others: {'; '.join(odd)}")
     if odd := identity_differences(read_json(other.data), identity(plan.recipe.images)):
         raise ConfigError(f"the base networks of {other.path} saw other images: {'; '.join(odd)}")
-    own, theirs = run.rate(Family.SCRATCH), read_chosen(other.chosen_rates)
-    if theirs.get(Family.SCRATCH, own) != own:
-        raise ConfigError(
-            f"the base networks of {other.path} are others: their rate of optimizer.rates is "
-            f"{theirs[Family.SCRATCH]:g}, that chosen here {own:g}"
-        )
+    _check_rate(run, other)
     wave = next(columns for _, columns in plan.waves())
     wanted = [column for column in wave if not run.has_finished(column)]
     taken = [column for column in wanted if other.column(column).exists()]
     for column in taken:
         _take(run, column, other)
     say(f"{len(taken)} of {len(wave)} base networks are those of {other.path}")
+
+
+def _check_rate(run: Run, other: Workdir) -> None:
+    """Whether both chose one rate for base networks; both tried the same ones."""
+    if len(rates_of(run.plan.config.optimizer)) == 1:
+        return
+    own, theirs = run.rate(Family.SCRATCH), read_chosen(other.chosen_rates).get(Family.SCRATCH)
+    if theirs is None:
+        raise ConfigError(
+            f"bases is {other.path}, which tried several optimizer.rates, but "
+            f"{other.chosen_rates.name} does not say which its base networks have; run it again"
+        )
+    if theirs != own:
+        raise ConfigError(
+            f"the base networks of {other.path} are others: their rate of optimizer.rates is "
+            f"{theirs:g}, that chosen here {own:g}"
+        )
 
 
 def _take(run: Run, column: Column, other: Workdir) -> None:

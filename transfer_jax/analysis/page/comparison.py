@@ -30,6 +30,10 @@ from transfer_jax.grid.conditions import Treatment
 
 SHOWN = (Treatment.TRANSFER, Treatment.TRANSFER_PLUS)
 ABSENT = "absent"
+SHARED = (
+    "A run took base networks over from another (bases): where the runs here have them in common, "
+    "their differences vary less than it is reckoned, and these intervals are too wide."
+)
 
 
 class Compared(NamedTuple):
@@ -61,6 +65,7 @@ def write_comparison(runs: Sequence[Evidence], folder: epath.Path) -> list[epath
     notes = [
         "Accuracy of transfer less that of the target's own base network, run by run. Differences "
         "between runs are of unpaired means, with Welch's 95% interval.",
+        *([SHARED] if any(run.config.get("bases") for run in runs) else []),
         *(f"{run.name}: {unfinished_note(run.evidence)}" for run in compared
           if not run.evidence.finished),
         *(f"{run.name}: {interval_note(run.found)}" for run in compared),
@@ -138,7 +143,7 @@ def _gain_table(name: str, compared: Sequence[Compared]) -> Table:
 
 
 def _difference(a: Effect, b: Effect) -> str:
-    """Of two runs, which have no network in common."""
+    """Of two runs as of independent samples; too wide where they share base networks."""
     return independent(a.estimate, b.estimate).points()
 
 

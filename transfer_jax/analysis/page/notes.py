@@ -80,6 +80,22 @@ def method(found: Sequence[Effects]) -> list[str]:
     ]
 
 
+def rates_method(evidence: Evidence) -> list[str]:
+    """How learning rates were chosen.
+
+    Returns:
+      A paragraph; none where they were not.
+    """
+    if not evidence.chosen_rates:
+        return []
+    found = ", ".join(f"{family} {rate:g}" for family, rate in evidence.chosen_rates.items())
+    return [
+        "Learning rates were chosen for each family of networks by validation images, on a seed "
+        "that is none of those compared: of the best rate and those within one standard error of "
+        f"it, the nearest to 1. Multiples of learning_rate: {found}."
+    ]
+
+
 def _margins(found: Sequence[Effects]) -> str:
     return " and ".join(dict.fromkeys(in_points(own.margin) for own in found))
 

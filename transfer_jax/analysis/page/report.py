@@ -11,7 +11,7 @@ from transfer_jax.analysis.evidence import Evidence
 from transfer_jax.analysis.figures.gallery import draw, pictures, saved
 from transfer_jax.analysis.figures.paper_figures import paper_figures
 from transfer_jax.analysis.page.exports import export
-from transfer_jax.analysis.page.notes import config_text, method, repeat_text
+from transfer_jax.analysis.page.notes import config_text, method, rates_method, repeat_text
 from transfer_jax.analysis.page.page import Answer, Page, Section, render_page
 from transfer_jax.analysis.page.summary import answers, introduction, notices
 from transfer_jax.analysis.paper.beside_authors import (
@@ -80,6 +80,27 @@ def target_table(evidence: Evidence) -> Table:
     return Table("Advice for each target", ("tasks", "target", "advice"), tuple(lines))
 
 
+def rate_table(evidence: Evidence) -> Table:
+    """How each family of networks did in the pilot at each learning rate, and which it got.
+
+    Args:
+      evidence: the run's folder.
+
+    Returns:
+      The table, means over the pilot's networks in percent; empty where nothing was chosen.
+    """
+    lines = []
+    for family, rate in dict.fromkeys((row.family, row.rate) for row in evidence.rates):
+        own = [row for row in evidence.rates if (row.family, row.rate) == (family, rate)]
+        networks = sum(row.networks for row in own)
+        accuracy = sum(row.validation * row.networks for row in own) / networks
+        diverged = sum(row.diverged for row in own)
+        chosen = "yes" if evidence.chosen_rates.get(family) == rate else ""
+        lines.append((family, f"{rate:g}", f"{100 * accuracy:.1f}", str(diverged), chosen))
+    header = ("networks", "rate", "validation accuracy, %", "diverged", "chosen")
+    return Table("Learning rates, as multiples of learning_rate", header, tuple(lines))
+
+
 def write_report(evidence: Evidence, *, reload_seconds: int = 0) -> list[epath.Path]:
     """Write figures, tables and `report.html` into the run's folder.
 
@@ -97,7 +118,7 @@ def write_report(evidence: Evidence, *, reload_seconds: int = 0) -> list[epath.P
     steps = [steps_table(own, ways) for own, ways in zip(found, reached, strict=True)]
     margin = float(evidence.config.get("margin") or 0)
     controls = control_tables(evidence.controls, evidence.sound, margin)
-    beside = [*steps, target_table(evidence), *controls]
+    beside = [*steps, target_table(evidence), *controls, rate_table(evidence)]
     tables += shown(beside)
     claims = shown([claims_table(found), table1(evidence.sound)])
     if theirs:
@@ -107,7 +128,7 @@ def write_report(evidence: Evidence, *, reload_seconds: int = 0) -> list[epath.P
         Section("Numbers", tables=tables),
         Section("Claims of the paper", tables=claims),
         Section("What is missing", items=evidence.problems),
-        Section("Method", paragraphs=method(found) if found else ()),
+        Section("Method", paragraphs=[*method(found), *rates_method(evidence)] if found else ()),
         Section("How to repeat it", code=repeat_text(evidence)),
         Section("Config", code=config_text(evidence)),
     ]

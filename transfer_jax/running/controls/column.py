@@ -16,9 +16,9 @@ from transfer_jax.folder.control_results import (
     ControlRow,
 )
 from transfer_jax.grid.conditions import RANDOM_BASE, Column, Task
+from transfer_jax.grid.families import Family
 from transfer_jax.models.layered import Variables
 from transfer_jax.plan.optimizer_fields import in_state
-from transfer_jax.plan.plan import Plan
 from transfer_jax.running.controls.measure import (
     Finished,
     robustness,
@@ -73,7 +73,7 @@ class ColumnControls:
         source = run.bases(column.split)[column.base].classes
         target = run.plan.splits[column.split].task(column.target).classes
         if STITCHING in asked and source not in (None, target):
-            yield from self._stitching(run.plan, start, done)
+            yield from self._stitching(run, start, done)
         if BARRIER in asked and column.base not in (column.target, RANDOM_BASE) and done.tuned:
             yield from self.second_runs.barriers(run, start, done)
 
@@ -100,11 +100,15 @@ class ColumnControls:
             probe(own, test=True),
         )
 
-    def _stitching(self, plan: Plan, start: ColumnStart, done: Finished) -> Iterator[ControlRow]:
+    def _stitching(self, run: Run, start: ColumnStart, done: Finished) -> Iterator[ControlRow]:
         """Accuracy of the base's first layers under the target's own last ones: at first, trained.
+
+        All that is copied is frozen, so a stitch has the learning rate of frozen networks.
 
         Source: Lenc and Vedaldi (2015); Bansal et al. (2021), Revisiting model stitching.
         """
+        plan = run.plan
+        rate = in_state(plan.config.optimizer, run.rate(Family.FROZEN))
         mesh, x = column_mesh(1), jnp.zeros((1, *plan.recipe.network_shape))
         for n in dict.fromkeys(cut.n for cut in done.column.cuts if cut.variant is None):
             key = (n, plan.program_key(()))
@@ -116,7 +120,7 @@ class ColumnControls:
             networks = stitched_networks(compiled.program, done.base, done.target, x)
             (whole,) = networks.values()
             yield done.row(STITCHING, n, evaluator.accuracy(whole, done.target_test))
-            settings = dict.fromkeys(networks, in_state(plan.config.optimizer))
+            settings = dict.fromkeys(networks, rate)
             begun = start._replace(
                 networks=dict(networks), base=whole, resume_point=None, settings=settings
             )
