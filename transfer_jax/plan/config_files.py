@@ -74,7 +74,7 @@ def stated_in(path: Path) -> ConfigDict | dict[str, Any]:
 
     Example:
       >>> stated_in(find_config("fashion_mnist")).seeds
-      4
+      6
     """
     try:
         if path.suffix == ".json":
