@@ -74,7 +74,7 @@ FIELDS = [
     ("seeds", "many", "seeds is 'many'", "whole numbers from 1"),
     ("seeds", (1, 2), "seeds is ", "1, 2", "whole numbers from 1"),
     ("steps", HUGE, "steps is 10000000000", "to 100000000"),
-    ("steps", 10**8, "steps is 100000000, twice as many from scratch, and batch_size 32", "data.stream=True"),
+    ("steps", 10**8, "steps is 100000000, twice as many from scratch", "data.stream=True"),
     ("batch_size", HUGE, "batch_size is 10000000000", "to 1000000"),
     ("data.enlarge", 10**6, "data.enlarge is 1000000", "to 16"),
     ("data.form.size", 0, "data.form.size is 0", "whole numbers from 1 to 4096"),
