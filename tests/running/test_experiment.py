@@ -114,7 +114,7 @@ def test_little_target_data_is_crossed_with_n(tmp_path):
         ("base", 3): 2, ("base", 0): 2, ("AnB", 3): 4, ("AnB", 0): 4,
     }  # fmt: skip
     page = (tmp_path / "r" / "report.html").read_text()
-    assert "distant, first 3 split" in page
+    assert "distant split, first 3" in page
     curve = (tmp_path / "r" / "curves" / "distant.seed0.A-B.first3.csv").read_text().splitlines()
     assert [line.split(",")[0] for line in curve] == ["step", "2", "4", "5"]
 
