@@ -72,7 +72,9 @@ class Evidence:
         pairs = zip(self.rows, self.on_validation.rows, strict=True)
         sound = set(self.sound)
         rows = tuple(judged for row, judged in pairs if row in sound)
-        judged = {by.group.name: by for by in replace(self.on_validation, rows=rows).numbers}
+        margin = checked(self.config.get("margin"))
+        by_validation = numbers_of(rows, self.on_validation.test_of, margin=margin)
+        judged = {by.group.name: by for by in by_validation}
         return [replace(own, validation=judged.get(own.group.name)) for own in found]
 
     @functools.cached_property
