@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from etils import epath
 
-from transfer_jax.analysis.evidence import read_evidence
+from transfer_jax.analysis.reading import read_evidence
 from transfer_jax.analysis.statistics.effects import GAIN, Effect
 from transfer_jax.grid.conditions import Treatment
 

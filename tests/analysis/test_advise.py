@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import transfer_jax as tj
-from transfer_jax.analysis.evidence import read_evidence
+from transfer_jax.analysis.reading import read_evidence
 
 from .simulated import table as simulated
 

@@ -6,11 +6,11 @@ from pathlib import Path
 import pytest
 from etils import epath
 
-from transfer_jax.analysis.evidence import read_evidence
 from transfer_jax.analysis.figures.paper_figures import paper_figures
 from transfer_jax.analysis.page.report import write_report
 from transfer_jax.analysis.paper.beside_authors import beside_the_authors, boost_note, table1
 from transfer_jax.analysis.paper.original import EXPERIMENTS, as_published, original_rows
+from transfer_jax.analysis.reading import read_evidence
 from transfer_jax.analysis.statistics.effects import BOOST, numbers_of
 from transfer_jax.analysis.statistics.inference import ONE_UNIT
 from transfer_jax.cli import main

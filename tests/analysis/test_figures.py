@@ -11,7 +11,6 @@ from etils import epath
 from matplotlib.figure import Figure
 from matplotlib.text import Text
 
-from transfer_jax.analysis.evidence import read_evidence
 from transfer_jax.analysis.figures.bars import bars_note
 from transfer_jax.analysis.figures.cost_figures import decomposition, distances
 from transfer_jax.analysis.figures.curve_figures import points_of_networks, transfer_curves
@@ -22,6 +21,7 @@ from transfer_jax.analysis.figures.letters import make_legible
 from transfer_jax.analysis.figures.paper_figures import paper_figures
 from transfer_jax.analysis.figures.pictures import filters, split_images
 from transfer_jax.analysis.page.comparison import write_comparison
+from transfer_jax.analysis.reading import read_evidence
 from transfer_jax.analysis.statistics.crossing import groups
 from transfer_jax.analysis.statistics.effects import SPECIALISATION, Effects, effects
 from transfer_jax.analysis.statistics.steps_to_reach import steps_to_reach

@@ -15,13 +15,13 @@ import pytest
 from etils import epath
 from matplotlib.figure import Figure
 
-from transfer_jax.analysis.evidence import read_evidence
 from transfer_jax.analysis.figures import letters
 from transfer_jax.analysis.figures.gallery import saved
 from transfer_jax.analysis.figures.letters import legible
 from transfer_jax.analysis.page.comparison import write_comparison
 from transfer_jax.analysis.page.exports import latex, markdown
 from transfer_jax.analysis.page.report import write_report
+from transfer_jax.analysis.reading import read_evidence
 from transfer_jax.analysis.tables import Table
 from transfer_jax.folder.results import write_rows
 from transfer_jax.folder.whole_file import write_arrays

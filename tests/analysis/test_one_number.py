@@ -8,10 +8,11 @@ from dataclasses import replace
 import pytest
 from etils import epath
 
-from transfer_jax.analysis.evidence import Evidence, read_evidence
+from transfer_jax.analysis.evidence import Evidence
 from transfer_jax.analysis.page.report import write_report
 from transfer_jax.analysis.page.summary import answers, introduction, split_sentences
 from transfer_jax.analysis.paper.beside_authors import boost_note, claims_table
+from transfer_jax.analysis.reading import read_evidence
 from transfer_jax.analysis.statistics.advice import Judged, advise_group
 from transfer_jax.analysis.statistics.crossing import of_targets
 from transfer_jax.analysis.statistics.effects import (

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 from etils import epath
 
-from transfer_jax.analysis.evidence import read_evidence
 from transfer_jax.analysis.page.report import write_report
+from transfer_jax.analysis.reading import read_evidence
 from transfer_jax.folder.results import write_rows
 
 from .test_report import rows

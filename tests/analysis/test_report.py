@@ -12,7 +12,7 @@ import pandas as pd
 import pytest
 from etils import epath
 
-from transfer_jax.analysis.evidence import Evidence, read_evidence
+from transfer_jax.analysis.evidence import Evidence
 from transfer_jax.analysis.figures.curve_figures import transfer_curves
 from transfer_jax.analysis.page.notes import interval_note
 from transfer_jax.analysis.page.report import (
@@ -21,6 +21,7 @@ from transfer_jax.analysis.page.report import (
     target_table,
     write_report,
 )
+from transfer_jax.analysis.reading import read_evidence
 from transfer_jax.analysis.statistics.crossing import groups
 from transfer_jax.analysis.statistics.effects import effects
 from transfer_jax.cli import main

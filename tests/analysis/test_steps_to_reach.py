@@ -7,8 +7,8 @@ import pandas as pd
 import pytest
 from etils import epath
 
-from transfer_jax.analysis.evidence import read_evidence
 from transfer_jax.analysis.page.report import write_report
+from transfer_jax.analysis.reading import read_evidence
 from transfer_jax.analysis.statistics.crossing import Arm, groups
 from transfer_jax.analysis.statistics.effects import Effects, effects
 from transfer_jax.analysis.statistics.steps_to_reach import by_step, steps_sentence, steps_to_reach

@@ -16,7 +16,7 @@ from rich.console import Console
 
 import transfer_jax as tj
 from tests.conftest import TINY
-from transfer_jax.analysis.evidence import read_evidence
+from transfer_jax.analysis.reading import read_evidence
 from transfer_jax.folder.rates import read_chosen, read_rates
 from transfer_jax.folder.results import ResultsError
 from transfer_jax.folder.workdir import Workdir

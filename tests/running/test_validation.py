@@ -8,7 +8,7 @@ from etils import epath
 import transfer_jax as tj
 from tests.analysis.simulated import table
 from tests.conftest import TINY
-from transfer_jax.analysis.evidence import read_evidence
+from transfer_jax.analysis.reading import read_evidence
 from transfer_jax.analysis.statistics.advice import Judged, advise_group
 from transfer_jax.analysis.statistics.crossing import groups
 from transfer_jax.folder.correctness import read_correctness

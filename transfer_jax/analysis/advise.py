@@ -4,18 +4,18 @@ import os
 import re
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from etils import epath
 
 from transfer_jax.analysis.any_table import TableError, of_file, of_python
-from transfer_jax.analysis.evidence import Evidence, read_evidence
+from transfer_jax.analysis.evidence import Evidence
 from transfer_jax.analysis.networks_of_table import Network, check_compared, networks
+from transfer_jax.analysis.reading import read_evidence
 from transfer_jax.analysis.statistics import margins
 from transfer_jax.analysis.statistics.advice import Networks, advise_each
-from transfer_jax.analysis.statistics.crossing import RANDOM_HALVES, family_of
+from transfer_jax.analysis.statistics.crossing import RANDOM_HALVES, by_validation, family_of
 from transfer_jax.analysis.statistics.images import Tested, TestOf
 from transfer_jax.analysis.statistics.telling import Advice
 from transfer_jax.analysis.statistics.wording import written
@@ -111,11 +111,10 @@ def advise_run(evidence: Evidence, margin: float | None = None) -> Advice:
     Raises:
       TableError: all networks failed.
     """
-    if margin is not None:
-        evidence = replace(evidence, config={**evidence.config, "margin": margin})
-    if not evidence.advice:
+    found = evidence.with_margin(margin).advice
+    if not found:
         raise TableError("no advice: all networks failed")
-    return _together(evidence.advice)
+    return _together(found)
 
 
 def advise_rows(rows: Sequence[ResultRow], test_of: TestOf, margin: float = 0.0) -> Advice:
@@ -129,11 +128,8 @@ def advise_rows(rows: Sequence[ResultRow], test_of: TestOf, margin: float = 0.0)
     Returns:
       The advice on all of them; its parts are on each kind of splits.
     """
-    validated = None
-    if rows and all(row.validation is not None for row in rows):
-        judged = [replace(row, top1=row.validation or 0.0) for row in rows]
-        validated = Networks(judged, lambda _: None)
-    tested = Networks(rows, test_of)
+    tested, judged = Networks(rows, test_of), by_validation(rows)
+    validated = Networks(judged, lambda _: None) if judged else None
     return _together(advise_each(tested, validated, margin=margin, kind_of=kind_of))
 
 

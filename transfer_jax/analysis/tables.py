@@ -37,9 +37,7 @@ def accuracy_table(found: Effects) -> Table:
       The table, in percent; empty where a treatment was not run at that n.
     """
     name = f"{title(found)}: test accuracy, %"
-    return _by_treatment(
-        name, [e for e in found.effects if e.quantity.kind == ACCURACY], signed=False
-    )
+    return _by_treatment(name, found.at_cuts(ACCURACY), signed=False)
 
 
 def gain_table(found: Effects) -> Table:
@@ -49,7 +47,7 @@ def gain_table(found: Effects) -> Table:
       The table, in percentage points.
     """
     name = f"{title(found)}: points above the target's own base network"
-    return _by_treatment(name, _at_cuts(found, GAIN), signed=True)
+    return _by_treatment(name, found.at_cuts(GAIN), signed=True)
 
 
 def control_table(found: Effects) -> Table:
@@ -59,13 +57,7 @@ def control_table(found: Effects) -> Table:
       The table, in percentage points; no rows where there is no such control.
     """
     name = f"{title(found)}: points above scratch with the whole budget"
-    return _by_treatment(name, _at_cuts(found, GAIN_OVER_CONTROL), signed=True)
-
-
-def _at_cuts(found: Effects, kind: str) -> list[Effect]:
-    """Effects at single cuts, variants too; those over ranges of cuts have a table of their own."""
-    own = [e for e in found.effects if e.quantity.kind == kind]
-    return [e for e in own if e.quantity.first_n == e.quantity.last_n]
+    return _by_treatment(name, found.at_cuts(GAIN_OVER_CONTROL), signed=True)
 
 
 def steps_table(found: Effects, reached: Sequence[Reached]) -> Table:

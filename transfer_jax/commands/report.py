@@ -2,7 +2,6 @@
 
 import argparse
 import time
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from transfer_jax.commands.usage import MARGIN, Parser, UsageError, given, share, whole
@@ -105,12 +104,9 @@ def _runs(folder: "epath.Path") -> "list[epath.Path]":
 
 def _read(folder: "epath.Path", margin: float | None) -> "Evidence":
     """A run, with another margin than its config's where one is given."""
-    from transfer_jax.analysis.evidence import read_evidence
+    from transfer_jax.analysis.reading import read_evidence
 
-    evidence = read_evidence(folder)
-    if margin is None:
-        return evidence
-    return replace(evidence, config={**evidence.config, "margin": margin})
+    return read_evidence(folder).with_margin(margin)
 
 
 def _write(

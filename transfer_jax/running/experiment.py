@@ -183,8 +183,8 @@ def _begin(own: Run, say: Callable[[str], None]) -> None:
 
 def _write_results(own: Run) -> "Evidence":
     # Statistics and figures take a second to import, and are made last.
-    from transfer_jax.analysis.evidence import read_evidence
     from transfer_jax.analysis.page.report import write_report
+    from transfer_jax.analysis.reading import read_evidence
 
     rows = own.rows()
     evidence = read_evidence(own.folder.path, rows)

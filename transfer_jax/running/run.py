@@ -133,7 +133,7 @@ class Run:
         Raises:
           ResultsError: the results are damaged or not what the plan asks for.
         """
-        from transfer_jax.analysis.evidence import read_evidence
+        from transfer_jax.analysis.reading import read_evidence
 
         rows = read_rows(self.folder.results)
         check_complete(self.folder.results, rows, self.plan.networks)

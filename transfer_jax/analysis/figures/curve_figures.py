@@ -54,7 +54,7 @@ def transfer_curves(found: Sequence[Effects]) -> Figure:
         right.set_ylabel("test accuracy, %")
         left.axhline(0, color="black", lw=0.9, zorder=0)
         ends = _draw(left, own, _over_control(own), seeds=True)
-        _draw(right, own, [e for e in own.effects if e.quantity.kind == ACCURACY], seeds=False)
+        _draw(right, own, own.at_cuts(ACCURACY), seeds=False)
         label_ends(left, {_control(own): (0.0, "black"), **ends})
     for axis in rows[-1]:
         axis.set_xlabel(XLABEL)
@@ -162,11 +162,7 @@ def _names(own: Effects) -> list[str]:
 def _over_control(own: Effects) -> list[Effect]:
     """What each way gains over the fair base; the base networks, too, where that is another."""
     kind = GAIN if own.group.control == own.group.base else GAIN_OVER_CONTROL
-    return [
-        *map(_turned, own.of(CONVERGENCE)),
-        *(e for e in own.effects if e.quantity.kind == kind
-          and e.quantity.first_n == e.quantity.last_n),
-    ]  # fmt: skip
+    return [*map(_turned, own.of(CONVERGENCE)), *own.at_cuts(kind)]
 
 
 def _turned(gain: Effect) -> Effect:

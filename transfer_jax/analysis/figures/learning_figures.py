@@ -55,11 +55,7 @@ def _curves(own: Effects, curve_of: CurveOf) -> Curves:
 def _shown(own: Effects) -> list[Arm]:
     """Training from scratch, and of each way the cut that is best on validation images."""
     judged = own.validation or own
-    levels = {
-        Arm(e.quantity.treatment, e.quantity.first_n): e.mean
-        for e in judged.effects
-        if e.quantity.kind == ACCURACY and not e.quantity.variant
-    }
+    levels = {Arm(e.quantity.treatment, e.quantity.first_n): e.mean for e in judged.of(ACCURACY)}
     kept = [arm for arm in levels if arm.treatment in (Treatment.BASE, Treatment.SCRATCH)]
     for treatment in TRANSFERRED:
         mine = [arm for arm in levels if arm.treatment == treatment]

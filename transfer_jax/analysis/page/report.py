@@ -116,8 +116,7 @@ def write_report(evidence: Evidence, *, reload_seconds: int = 0) -> list[epath.P
     drawn = draw(evidence, found, reached, theirs)
     tables = result_tables(found)
     steps = [steps_table(own, ways) for own, ways in zip(found, reached, strict=True)]
-    margin = float(evidence.config.get("margin") or 0)
-    controls = control_tables(evidence.controls, evidence.sound, margin)
+    controls = control_tables(evidence.controls, evidence.sound, evidence.margin)
     beside = [*steps, target_table(evidence), *controls, rate_table(evidence)]
     tables += shown(beside)
     claims = shown([claims_table(found), table1(evidence.sound)])

@@ -4,7 +4,7 @@ import functools
 import re
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import numpy as np
@@ -144,6 +144,23 @@ def groups(rows: Sequence[ResultRow], kind_of: Callable[[str], str] = kind) -> l
     for row in rows:
         found[kind_of(row.split), row.examples].append(row)
     return [_group(family, examples, held) for (family, examples), held in found.items()]
+
+
+def by_validation(rows: Sequence[ResultRow]) -> tuple[ResultRow, ...] | None:
+    """The same networks judged by validation images: their `top1` is that on these.
+
+    Args:
+      rows: networks.
+
+    Returns:
+      Them, in their order; None where there are none, or some has none.
+
+    Example:
+      >>> by_validation([]) is None
+      True
+    """
+    judged = tuple(replace(r, top1=r.validation) for r in rows if r.validation is not None)
+    return judged if rows and len(judged) == len(rows) else None
 
 
 def of_targets(group: Group, targets: Iterable[str]) -> Group:

@@ -121,12 +121,16 @@ class Effects:
         control = self.estimate({self.group.control: 1.0}) if self.group.control else None
         return self.asked or margin_of(1.0 if control is None else 1 - control.mean)
 
+    def at_cuts(self, kind: str) -> list[Effect]:
+        """The effects of one kind at single cuts, variants too."""
+        found = [e for e in self.effects if e.quantity.kind == kind]
+        return [effect for effect in found if effect.quantity.first_n == effect.quantity.last_n]
+
     def of(self, kind: str, treatment: Treatment | None = None) -> list[Effect]:
         """The effects of one kind at single cuts, the paper's choice of layers."""
         return [
             effect
-            for effect in self.effects
-            if effect.quantity.kind == kind and effect.quantity.first_n == effect.quantity.last_n
+            for effect in self.at_cuts(kind)
             if treatment in (None, effect.quantity.treatment) and not effect.quantity.variant
         ]
 
