@@ -1,14 +1,11 @@
 """The table of controls: what was measured of networks beside their accuracy."""
 
-import csv
-import io
 from collections.abc import Iterable
-from dataclasses import astuple, dataclass, fields
+from dataclasses import dataclass
 
 from etils import epath
 
-from transfer_jax.folder.results import ResultsError
-from transfer_jax.folder.whole_file import write_table
+from transfer_jax.folder.typed_rows import read_typed, write_typed
 
 CKA, STITCHING, BARRIER = "cka", "stitching", "barrier"
 REINITIALISATION, SCORES = "reinitialisation", "scores"
@@ -51,9 +48,6 @@ class ControlRow:
     value: float
 
 
-_PARSERS = {str: str, int: int, float: float}
-
-
 def write_controls(path: epath.Path, rows: Iterable[ControlRow]) -> None:
     """Write controls as CSV, all of them or nothing.
 
@@ -61,7 +55,7 @@ def write_controls(path: epath.Path, rows: Iterable[ControlRow]) -> None:
       path: the file; its folder is made.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    write_table(path, [field.name for field in fields(ControlRow)], (astuple(row) for row in rows))
+    write_typed(path, ControlRow, rows)
 
 
 def read_controls(path: epath.Path) -> list[ControlRow]:
@@ -82,16 +76,4 @@ def read_controls(path: epath.Path) -> list[ControlRow]:
       >>> read_controls(path)[0].value
       0.5
     """
-    try:
-        lines = list(csv.reader(io.StringIO(path.read_text())))
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise ResultsError(f"{path} cannot be read: {error}") from None
-    columns = fields(ControlRow)
-    found = []
-    for number, line in enumerate(lines[1:], start=2):
-        try:
-            pairs = zip(columns, line, strict=True)
-            found.append(ControlRow(*(_PARSERS[c.type](text) for c, text in pairs)))  # pyright: ignore
-        except ValueError:
-            raise ResultsError(f"{path} is damaged: line {number}") from None
-    return found
+    return read_typed(path, ControlRow)

@@ -1,16 +1,15 @@
 """Learning rates: how networks did at each that was tried, and which were chosen."""
 
-import csv
-import io
 import json
 import math
 from collections.abc import Iterable, Mapping
-from dataclasses import astuple, dataclass, fields
+from dataclasses import dataclass
 
 from etils import epath
 
 from transfer_jax.folder.results import ResultsError
-from transfer_jax.folder.whole_file import write_json, write_table
+from transfer_jax.folder.typed_rows import read_typed, write_typed
+from transfer_jax.folder.whole_file import write_json
 
 
 @dataclass(frozen=True)
@@ -43,7 +42,7 @@ def write_rates(path: epath.Path, rows: Iterable[RateRow]) -> None:
     Args:
       path: the file.
     """
-    write_table(path, [f.name for f in fields(RateRow)], (astuple(row) for row in rows))
+    write_typed(path, RateRow, rows)
 
 
 def read_rates(path: epath.Path) -> list[RateRow]:
@@ -64,17 +63,7 @@ def read_rates(path: epath.Path) -> list[RateRow]:
       >>> read_rates(path)[0].rate
       3.0
     """
-    if not path.exists():
-        return []
-    kinds = {f.name: f.type for f in fields(RateRow)}
-    try:
-        lines = list(csv.DictReader(io.StringIO(path.read_text())))
-        return [
-            RateRow(**{name: kind(line[name]) for name, kind in kinds.items()})  # pyright: ignore
-            for line in lines
-        ]
-    except (OSError, KeyError, TypeError, ValueError, csv.Error) as error:
-        raise ResultsError(f"{path} cannot be read: {error}") from None
+    return read_typed(path, RateRow, "cannot be read") if path.exists() else []
 
 
 def write_chosen(path: epath.Path, chosen: Mapping[str, float]) -> None:
