@@ -32,7 +32,9 @@ class Pilot:
 
     def __init__(self, run: "Run") -> None:
         self.folder, self.images = run.folder, run.plan.recipe.images
-        self.rates: dict[Family, float] = {}
+        # Of columns that are finished; what is on disk of these does not change any more.
+        self.tried: dict[Family, dict[float, Tried]] = {}
+        self.results: dict[tuple[float, Column], dict[str, ResultRow]] = {}
         self.runs = {
             rate: replace(run, plan=plan, folder=self._folder(rate), tests=False, donors=None)
             for rate, plan in pilot_plans(run.plan).items()
@@ -46,17 +48,15 @@ class Pilot:
 
     def chosen(self) -> dict[str, float]:
         """The rate of each family that was tried; its networks are all trained."""
-        return {str(family): self.rate(family) for family in Family if self._networks(family)}
+        return {str(family): chosen_rate(tried) for family, tried in self._all_tried().items()}
 
     def best(self) -> dict[str, float]:
         """The rate at which each family did best, of which noise may make another the chosen."""
-        return {family: best_rate(self._all_tried(Family(family))) for family in self.chosen()}
+        return {str(family): best_rate(tried) for family, tried in self._all_tried().items()}
 
     def rate(self, family: Family) -> float:
         """The rate of a family that was tried."""
-        if family not in self.rates:
-            self.rates[family] = chosen_rate(self._all_tried(family))
-        return self.rates[family]
+        return chosen_rate(self._tried(family))
 
     def rows(self) -> list[RateRow]:
         """How each family did at each rate, by split, target and number of examples."""
@@ -90,10 +90,15 @@ class Pilot:
             places.setdefault(place, []).append((column, condition))
         return list(places.values())
 
-    def _all_tried(self, family: Family) -> dict[float, Tried]:
-        return {rate: self._tried(rate, family) for rate in self.runs}
+    def _all_tried(self) -> dict[Family, dict[float, Tried]]:
+        return {family: self._tried(family) for family in Family if self._networks(family)}
 
-    def _tried(self, rate: float, family: Family) -> Tried:
+    def _tried(self, family: Family) -> dict[float, Tried]:
+        if family not in self.tried:
+            self.tried[family] = {rate: self._at(rate, family) for rate in self.runs}
+        return self.tried[family]
+
+    def _at(self, rate: float, family: Family) -> Tried:
         networks = self._networks(family)
         held = {
             column: read_correctness(self._folder(rate).validated(column)) for column, _ in networks
@@ -104,8 +109,10 @@ class Pilot:
         return Tried(mean_accuracy(judged, images), diverged)
 
     def _result(self, rate: float, column: Column, condition: Condition) -> ResultRow:
-        rows = read_rows(self._folder(rate).column(column))
-        return next(row for row in rows if row.label == condition.label)
+        if (rate, column) not in self.results:
+            rows = read_rows(self._folder(rate).column(column))
+            self.results[rate, column] = {row.label: row for row in rows}
+        return self.results[rate, column][condition.label]
 
     def _row(
         self, rate: float, family: Family, networks: list[tuple[Column, Condition]]

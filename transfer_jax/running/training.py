@@ -136,14 +136,14 @@ def _session(
     still_ours: Callable[[], None],
     writers: dict[Run, Writers],
 ) -> Session:
-    feeds, first = Feeds(), runs[0]
+    feeds, programs, first = Feeds(), Programs(), runs[0]
     return Session(
         progress,
         stop,
         still_ours,
         feeds,
-        Programs(),
-        ColumnControls(feeds, lambda _: stop_measuring_if_asked(stop)),
+        programs,
+        ColumnControls(feeds, programs, lambda _: stop_measuring_if_asked(stop)),
         Profiled(first.folder.path / "profile", first.plan.config.profile_steps),
         writers,
     )

@@ -177,9 +177,9 @@ def test_networks_from_scratch_are_trained_once_for_all_columns_of_a_target(tmp_
     trained = []
     real = second_run.SecondRuns._trained
 
-    def count(self, plan, start, cuts):
-        trained.append([cut.label for cut in cuts])
-        return real(self, plan, start, cuts)
+    def count(self, plan, start, column):
+        trained.append([cut.label for cut in column.cuts])
+        return real(self, plan, start, column)
 
     monkeypatch.setattr(second_run.SecondRuns, "_trained", count)
     flags = [f for f in FLAGS if "networks=all" not in f and "controls=" not in f]

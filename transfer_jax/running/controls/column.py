@@ -29,6 +29,7 @@ from transfer_jax.running.controls.probe import Evaluator, Probe, probe_of
 from transfer_jax.running.controls.second_run import SecondRuns
 from transfer_jax.running.controls.stitching import stitched_networks, stitched_program
 from transfer_jax.running.feeds import Feeds
+from transfer_jax.running.programs import Programs
 from transfer_jax.running.run import Run
 
 MEASURES = {
@@ -43,14 +44,15 @@ class ColumnControls:
 
     Args:
       feeds: where the training images of stitches and second runs come from.
+      programs: those of training, which second runs share.
       on_pause: called as one is trained.
     """
 
-    def __init__(self, feeds: Feeds, on_pause: Callable[[Pause], None]) -> None:
+    def __init__(self, feeds: Feeds, programs: Programs, on_pause: Callable[[Pause], None]) -> None:
         self.feeds, self.on_pause = feeds, on_pause
         self.evaluators: dict[Hashable, Evaluator] = {}
         self.stitches: dict[Hashable, tuple[CompiledProgram, Evaluator]] = {}
-        self.second_runs = SecondRuns(feeds, on_pause)
+        self.second_runs = SecondRuns(feeds, programs, on_pause)
 
     def measure(
         self, run: Run, column: Column, start: ColumnStart, trained: dict[str, Variables]

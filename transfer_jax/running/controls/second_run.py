@@ -1,16 +1,16 @@
 """Two runs from one start, and the straight line between where they end."""
 
-from collections.abc import Callable, Hashable, Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 
 import jax
 import numpy as np
 
 from transfer_jax.engine.columns import ColumnStart
-from transfer_jax.engine.loop import CompiledProgram, Pause
+from transfer_jax.engine.loop import Pause
 from transfer_jax.engine.mesh import column_mesh
 from transfer_jax.folder.control_results import TWO_RUNS, ControlRow
-from transfer_jax.grid.conditions import Column, Cut
+from transfer_jax.grid.conditions import Column
 from transfer_jax.grid.grid import base_condition, columns
 from transfer_jax.grid.keys import fold_in_name
 from transfer_jax.models.layered import Variables
@@ -19,6 +19,7 @@ from transfer_jax.running.bases import restore_base
 from transfer_jax.running.controls.measure import Finished
 from transfer_jax.running.controls.probe import Evaluator, Probe, probe_of
 from transfer_jax.running.feeds import Feeds
+from transfer_jax.running.programs import Programs
 from transfer_jax.running.run import Run
 
 # 0 is the first run, 1 the second.
@@ -28,16 +29,16 @@ AGAIN = 1
 
 
 class SecondRuns:
-    """Trains networks of a column once more; what is compiled is kept from column to column.
+    """Trains networks of a column once more.
 
     Args:
       feeds: where training images come from.
+      programs: those of training, so that what is compiled already is not compiled again.
       on_pause: called as they are trained.
     """
 
-    def __init__(self, feeds: Feeds, on_pause: Callable[[Pause], None]) -> None:
-        self.feeds, self.on_pause = feeds, on_pause
-        self.programs: dict[Hashable, CompiledProgram] = {}
+    def __init__(self, feeds: Feeds, programs: Programs, on_pause: Callable[[Pause], None]) -> None:
+        self.feeds, self.programs, self.on_pause = feeds, programs, on_pause
         # Columns with one target have the same networks from scratch.
         self.scratch: dict[tuple[Run, Column], list[tuple[float, float]]] = {}
 
@@ -66,7 +67,7 @@ class SecondRuns:
             self.scratch[run, alone] = list(self._from_scratch(run, alone, done.evaluator))
         for place, accuracy in self.scratch[run, alone]:
             yield done.row(TWO_RUNS, 0, accuracy, at=place)
-        again = self._trained(run.plan, start, tuple(done.tuned))
+        again = self._trained(run.plan, start, replace(c, cuts=tuple(done.tuned)))
         for cut in done.tuned:
             ends = done.trained[cut.label], again[cut.label]
             for place, accuracy in on_the_line(*ends, done.evaluator, done.target_test):
@@ -78,21 +79,17 @@ class SecondRuns:
         """Of a base network, in whose own column it is trained once more."""
         start, (cut,), (condition,) = run.start(alone), alone.cuts, alone.conditions
         first = restore_base(run.folder, condition, run.init)
-        again = self._trained(run.plan, start, alone.cuts)
+        again = self._trained(run.plan, start, alone)
         task = run.plan.splits[alone.split].task(alone.target)
         probe = probe_of(run.plan, task, start.inputs, test=True)
         yield from on_the_line(first, again[cut.label], evaluator, probe)
 
-    def _trained(
-        self, plan: Plan, start: ColumnStart, cuts: tuple[Cut, ...]
-    ) -> dict[str, Variables]:
-        """What some conditions become on the same images in another order."""
-        key, mesh = plan.program_key(cuts), column_mesh(1)
-        if key not in self.programs:
-            self.programs[key] = CompiledProgram(plan.program(cuts), mesh)
-        begun = begun_again(start)
+    def _trained(self, plan: Plan, start: ColumnStart, column: Column) -> dict[str, Variables]:
+        """What a column's conditions become on the same images in another order."""
+        mesh, begun = column_mesh(1), begun_again(start)
+        compiled = self.programs.of(plan, column, mesh)
         feed = self.feeds.of(plan, [begun], mesh)
-        (outcome,) = self.programs[key].run([begun], feed, plan.recipe.steps, self.on_pause)
+        (outcome,) = compiled.run([begun], feed, plan.recipe.steps, self.on_pause)
         assert outcome.networks is not None
         return outcome.networks
 
