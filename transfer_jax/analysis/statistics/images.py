@@ -88,9 +88,11 @@ class Images:
         self._found: dict[bytes, Influence] = {}
         held = (row for places in group.rows.values() for rows in places.values() for row in rows)
         tests = [test_of(row) for row in held]
-        known = [int(test[0].max(initial=-1)) + 1 for test in tests if test is not None]
+        known = [test[0] for test in tests if test is not None]
         self.are_known = 0 < len(known) == len(tests)
-        self.size = max(known, default=0)
+        self.size = max((int(numbers.max(initial=-1)) + 1 for numbers in known), default=0)
+        # Images of the smallest test.
+        self.fewest = min(map(len, known), default=0)
 
     def influence(self, shares: Float[np.ndarray, " place"]) -> Influence:
         """What each image moves each arm's mean by.

@@ -6,7 +6,7 @@ from decimal import Decimal
 import numpy as np
 
 from transfer_jax.analysis.statistics.crossing import Group
-from transfer_jax.analysis.statistics.images import TestOf
+from transfer_jax.analysis.statistics.images import Images
 
 # Beyond these, digits are those of the computer's sums.
 MOST_DIGITS = 9
@@ -47,21 +47,19 @@ def step_of(accuracies: Iterable[float]) -> float:
     return 10.0 ** -max(digits) if digits else 0.0
 
 
-def step_of_group(group: Group, test_of: TestOf) -> float:
+def step_of_group(group: Group, images: Images) -> float:
     """The step of a group's accuracies: an image, where single images are known.
 
     Args:
       group: the networks.
-      test_of: the test of each; None where it was not kept.
+      images: their tests.
 
     Returns:
       The step: of the smallest test, else of the last digit.
     """
-    rows = [row for held in group.rows.values() for found in held.values() for row in found]
-    tests = [test_of(row) for row in rows]
-    sizes = [len(test[0]) for test in tests if test is not None]
-    if sizes and len(sizes) == len(tests):
-        return 1 / max(1, min(sizes))
+    if images.are_known:
+        return 1 / max(1, images.fewest)
+    rows = (row for held in group.rows.values() for found in held.values() for row in found)
     return step_of(row.top1 for row in rows)
 
 

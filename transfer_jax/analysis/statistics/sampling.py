@@ -51,7 +51,7 @@ class Sampler:
         self._strata = np.array([unit.stratum for unit in order])
         self._of_units = np.array([[unit == own for own in found] for unit in order], bool)
         self._images = Images(group, self.places, self._of_units, test_of)
-        self._rounding = variance_of(step_of_group(group, test_of))
+        self._rounding = variance_of(step_of_group(group, self._images))
         self._top1 = np.array([[group.top1(arm, p) for p in self.places] for arm in self.arms])
 
     def estimate(self, contrast: Contrast) -> Estimate | None:
