@@ -8,9 +8,8 @@ import pytest
 from transfer_jax.analysis.statistics.advice import Judged, advise_group
 from transfer_jax.analysis.statistics.crossing import groups
 from transfer_jax.folder.results import ResultRow
-from transfer_jax.grid.conditions import Treatment
 
-from .simulated import table
+from .simulated import table, with_scratch
 
 HALVES = ("random-0", "random-1", "random-2", "random-3")
 FREE_TO_TWO = {"AnB": lambda n: 0.0 if n <= 2 else -0.05 * (n - 2)}
@@ -26,24 +25,6 @@ def asked(rows, margin=0.01):
 
 def advice(gains, margin=0.01, **options):
     return asked(table(gains, **options), margin)
-
-
-def with_scratch(rows, gain, noise=0.001):
-    """The same with scratch for as long as base and transfer together."""
-    random = np.random.default_rng(1)
-    return [
-        *rows,
-        *(
-            replace(
-                row,
-                treatment=Treatment.SCRATCH.value,
-                base="scratch",
-                top1=row.top1 + gain + noise * random.normal(),
-            )
-            for row in rows
-            if row.treatment == "base"
-        ),
-    ]
 
 
 @pytest.mark.parametrize(
@@ -310,7 +291,7 @@ def test_halves_of_random_splits_are_not_asked_one_by_one():
 
 def test_ways_are_compared_with_scratch_that_had_as_many_steps():
     """Tuned transfer gains two points over base, and loses one and a half to scratch."""
-    rows = with_scratch(table({"AnB": lambda _: -0.1, "AnB+": lambda _: 0.02}), 0.035)
+    rows = with_scratch(table({"AnB": lambda _: -0.1, "AnB+": lambda _: 0.02}), 0.035, noise=0.001)
     found = asked(rows)
     assert found.choice == "scratch"
     assert found.verdict.startswith(
@@ -323,7 +304,7 @@ def test_ways_are_compared_with_scratch_that_had_as_many_steps():
 
 @pytest.mark.parametrize("treatment", ["base", "scratch"])
 def test_one_failed_network_does_not_hide_that_base_networks_are_not_converged(treatment):
-    rows = with_scratch(table({"AnB": lambda _: -0.1, "AnB+": lambda _: 0.02}), 0.035)
+    rows = with_scratch(table({"AnB": lambda _: -0.1, "AnB+": lambda _: 0.02}), 0.035, noise=0.001)
     rows = spoiled(rows, lambda row: row.treatment == treatment, top1=0.1, diverged=3)
     found = asked(rows)
     assert found.verdict.startswith(
@@ -334,7 +315,7 @@ def test_one_failed_network_does_not_hide_that_base_networks_are_not_converged(t
 
 
 def test_where_base_networks_are_converged_nothing_is_said_of_it():
-    found = asked(with_scratch(table(FREE_TO_TWO), 0.0))
+    found = asked(with_scratch(table(FREE_TO_TWO), 0.0, noise=0.001))
     assert "converged" not in found.verdict and found.choice == ("frozen", 2)
 
 
