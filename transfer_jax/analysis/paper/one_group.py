@@ -68,19 +68,20 @@ def gain(treatment: Treatment) -> Difference:
     Returns:
       The difference at each cut.
     """
-    name = f"{treatment.value} − base"
-    return Difference(name, lambda n: less(level(treatment, n), level(BASE)))
+    return _over(treatment, BASE)
 
 
 def _loss(treatment: Treatment) -> Difference:
-    name = f"base − {treatment.value}"
-    return Difference(name, lambda n: less(level(BASE), level(treatment, n)))
+    return _over(BASE, treatment)
 
 
 def _over(first: Treatment, second: Treatment) -> Difference:
-    """What one treatment gains over another."""
-    name = f"{first.value} − {second.value}"
-    return Difference(name, lambda n: less(level(first, n), level(second, n)))
+    """What one treatment gains over another; base networks have no cut."""
+
+    def at(n: int) -> Contrast:
+        return less(*(level(arm, 0 if arm == BASE else n) for arm in (first, second)))
+
+    return Difference(f"{first.value} − {second.value}", at)
 
 
 def _means(treatment: Treatment, first: Sequence[int], second: Sequence[int]) -> Contrast:
