@@ -1,7 +1,7 @@
 """Layers in depth order, run one after the other; what a layer is, a kind of module says."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -9,6 +9,7 @@ from jaxtyping import Array, Float, Key
 
 from transfer_jax.grid.keys import fold_in_name
 from transfer_jax.models.layered import INFERENCE, Mode, Modes, Rngs, Statistics, Variables, mode_of
+from transfer_jax.models.preprocessing import Preprocessing
 
 
 class Stack(ABC):
@@ -16,10 +17,20 @@ class Stack(ABC):
 
     Args:
       layers: layer name to layer, in depth order.
+      stages: the layers that end a stage, by name, the last layer left out; none: every one does.
+      preprocessing: what it wants to see, where it is known.
     """
 
-    def __init__(self, layers: Mapping[str, Any]) -> None:
+    def __init__(
+        self,
+        layers: Mapping[str, Any],
+        *,
+        stages: Sequence[str] = (),
+        preprocessing: Preprocessing | None = None,
+    ) -> None:
         self.layers = dict(layers)
+        self.stages = tuple(stages) or tuple(self.layers)[:-1]
+        self.preprocessing = preprocessing
 
     @property
     def layer_names(self) -> tuple[str, ...]:

@@ -1,0 +1,41 @@
+"""What a pretrained network wants to see: it travels with it, and is no matter of taste."""
+
+from dataclasses import dataclass
+
+INTERPOLATIONS = ("bilinear", "bicubic")
+
+
+@dataclass(frozen=True)
+class Preprocessing:
+    """How images were prepared for a network when it was trained.
+
+    Attributes:
+      mean: of each channel, as a share of white: 0.5 is the grey level 127.5.
+      deviation: of each channel, likewise; what is left is divided by it.
+      size: height and width of what it sees, in pixels.
+      crop_fraction: share of a prepared image's side that `size` is cut out of.
+      interpolation: how images are resized.
+      any_size: whether it takes images of other sizes, too.
+    """
+
+    mean: tuple[float, ...]
+    deviation: tuple[float, ...]
+    size: int = 224
+    crop_fraction: float = 0.875
+    interpolation: str = "bilinear"
+    any_size: bool = True
+
+    @property
+    def channels(self) -> int:
+        """Channels of what it sees; grey images are repeated."""
+        return len(self.mean)
+
+    @property
+    def prepared_size(self) -> int:
+        """Height and width of images that `size` is cut out of, in pixels.
+
+        Example:
+          >>> Preprocessing((0.5,) * 3, (0.5,) * 3).prepared_size
+          256
+        """
+        return round(self.size / self.crop_fraction)
