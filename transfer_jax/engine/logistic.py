@@ -95,22 +95,22 @@ def _solved(features: Array, labels: Array, strength: Array, outputs: int) -> Li
         )
         largest = jnp.maximum(jnp.abs(grad.kernel).max(), jnp.abs(grad.bias).max())
         linear: Any = optax.apply_updates(held.linear, updates)  # pyright: ignore
-        return _Held(linear, state, largest, held.count + 1)
+        return _Held(linear, state, largest, held.done + 1)
 
     def goes_on(held: _Held) -> Array:
-        return (held.largest > TOLERANCE) & (held.count < MOST_ITERATIONS)
+        return (held.largest > TOLERANCE) & (held.done < MOST_ITERATIONS)
 
     begin = _Held(zeros, tx.init(zeros), jnp.array(jnp.inf), jnp.array(0))  # pyright: ignore
     return jax.lax.while_loop(goes_on, step, begin).linear
 
 
 class _Held(NamedTuple):
-    """Where the solver stands; `largest` is the largest derivative before the last step."""
+    """Where the solver stands; `largest` is the largest derivative before the last step, `done` the number of steps."""
 
     linear: Linear
     state: optax.OptState
     largest: Array
-    count: Array
+    done: Array
 
 
 class Standard(NamedTuple):
