@@ -1,0 +1,97 @@
+"""Whose names a file has, and the shapes that it must have by them."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from os.path import commonprefix
+
+import jax.numpy as jnp
+
+from transfer_jax.models.layered import PARAMS, Variables
+from transfer_jax.models.weights.leaf_names import Foreign, Keys, Shape, foreign_shapes, leaves_of
+from transfer_jax.models.weights.styles import Style, names_in, styles_of
+
+Shapes = Mapping[str, Shape]
+
+
+def detect(network: str, like: Variables, found: Shapes) -> tuple[Style, dict[Keys, Foreign]] | None:
+    """Whose names a file has.
+
+    Args:
+      network: the name of a network.
+      like: its variables, or their shapes.
+      found: the shapes of a file's arrays, by name.
+
+    Returns:
+      The style that names most of them, and how the network's leaves lie in it; None where no style
+      names one.
+
+    Example:
+      >>> like = {"stem": {"params": {"conv1": {"kernel": jnp.zeros((1, 2))}}}}
+      >>> style, _ = detect("resnet18", like, {"module.conv1.weight": (2, 1)})
+      >>> style.name, style.wrapper
+      ('timm', 'module.')
+    """
+    best, most = None, 0
+    for style in _candidates(network, found):
+        try:
+            names = names_in(style, like)
+        except ValueError:  # It has no name for a leaf of this network.
+            continue
+        count = sum(name in found for foreign in names.values() for name in foreign.names)
+        if count > most:
+            best, most = (style, names), count
+    return best
+
+
+def _candidates(network: str, found: Shapes) -> Iterator[Style]:
+    """All styles, of bodies alone too, and as wrappers of modules lengthen names."""
+    wrapper = commonprefix(list(found)).rpartition(".")
+    for style in styles_of(network):
+        for bare in (False, True) if style.body else (False,):
+            for front in dict.fromkeys(["", wrapper[0] + wrapper[1]]):
+                yield replace(style, bare=bare, wrapper=front)
+
+
+def head_keys(like: Variables) -> list[Keys]:
+    """Where the leaves of the last dense layer stand.
+
+    Args:
+      like: a network's variables, or their shapes.
+
+    Returns:
+      Their keys; none where the last layer has several dense layers, or none.
+
+    Example:
+      >>> dense = {"kernel": jnp.zeros((2, 3)), "bias": jnp.zeros(3)}
+      >>> head_keys({"head": {"params": {"norm": {"bias": jnp.zeros(2)}, "fc": dense}}})
+      [('head', 'params', 'fc', 'kernel'), ('head', 'params', 'fc', 'bias')]
+    """
+    last = list(like)[-1]
+    leaves = {keys: leaf for keys, leaf in leaves_of(like).items() if keys[:2] == (last, PARAMS)}
+    dense = [k[:-1] for k, leaf in leaves.items() if k[-1] == "kernel" and len(leaf.shape) == 2]
+    return [keys for keys in leaves if keys[:-1] == dense[0]] if len(dense) == 1 else []
+
+
+def asked_shapes(
+    like: Variables, names: Mapping[Keys, Foreign], found: Shapes
+) -> dict[str, Shape]:
+    """The shapes that a file must have.
+
+    Args:
+      like: the network's variables, or their shapes.
+      names: how the leaves that are read lie there.
+      found: the shapes that it has: where they differ in the number of classes, theirs is right.
+
+    Returns:
+      Name to shape.
+    """
+    leaves, head = leaves_of(like), set(head_keys(like))
+    bias = [found.get(names[keys].names[0]) for keys in head if keys[-1] == "bias" and keys in names]
+    classes = bias[0] if bias and bias[0] and len(bias[0]) == 1 else ()
+    asked: dict[str, Shape] = {}
+    for keys, foreign in names.items():
+        shape = tuple(leaves[keys].shape)
+        if keys in head and classes:
+            shape = (*shape[:-1], *classes)
+        asked |= foreign_shapes(keys, shape, foreign)
+    return asked
