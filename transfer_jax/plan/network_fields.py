@@ -12,10 +12,11 @@ from transfer_jax.models.caffenet import CaffeNet
 from transfer_jax.models.convnet import ConvNet
 from transfer_jax.models.layered import Layered
 from transfer_jax.models.linen_layers import from_linen
+from transfer_jax.models.zoo import ZOO
 from transfer_jax.plan.fields import setting
 from transfer_jax.plan.own_fields import fields_of
 
-NETWORKS = {"convnet": ConvNet, "caffenet": CaffeNet}
+NETWORKS = {"convnet": ConvNet, "caffenet": CaffeNet, **ZOO}
 DEFAULT = "convnet"
 
 
