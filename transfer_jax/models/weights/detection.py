@@ -1,6 +1,6 @@
 """Whose names a file has, and the shapes that it must have by them."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import replace
 from os.path import commonprefix
 
@@ -13,7 +13,9 @@ from transfer_jax.models.weights.styles import Style, names_in, styles_of
 Shapes = Mapping[str, Shape]
 
 
-def detect(network: str, like: Variables, found: Shapes) -> tuple[Style, dict[Keys, Foreign]] | None:
+def detect(
+    network: str, like: Variables, found: Shapes
+) -> tuple[Style, dict[Keys, Foreign]] | None:
     """Whose names a file has.
 
     Args:
@@ -52,46 +54,46 @@ def _candidates(network: str, found: Shapes) -> Iterator[Style]:
                 yield replace(style, bare=bare, wrapper=front)
 
 
-def head_keys(like: Variables) -> list[Keys]:
+def head_keys(like: Variables, head: str) -> list[Keys]:
     """Where the leaves of the last dense layer stand.
 
     Args:
       like: a network's variables, or their shapes.
+      head: the name of its last layer.
 
     Returns:
-      Their keys; none where the last layer has several dense layers, or none.
+      Their keys; none where that layer has several dense layers, or none.
 
     Example:
       >>> dense = {"kernel": jnp.zeros((2, 3)), "bias": jnp.zeros(3)}
-      >>> head_keys({"head": {"params": {"norm": {"bias": jnp.zeros(2)}, "fc": dense}}})
+      >>> head_keys({"head": {"params": {"norm": {"bias": jnp.zeros(2)}, "fc": dense}}}, "head")
       [('head', 'params', 'fc', 'kernel'), ('head', 'params', 'fc', 'bias')]
     """
-    last = list(like)[-1]
-    leaves = {keys: leaf for keys, leaf in leaves_of(like).items() if keys[:2] == (last, PARAMS)}
+    leaves = {keys: leaf for keys, leaf in leaves_of(like).items() if keys[:2] == (head, PARAMS)}
     dense = [k[:-1] for k, leaf in leaves.items() if k[-1] == "kernel" and len(leaf.shape) == 2]
     return [keys for keys in leaves if keys[:-1] == dense[0]] if len(dense) == 1 else []
 
 
 def asked_shapes(
-    like: Variables, names: Mapping[Keys, Foreign], found: Shapes
+    like: Variables, names: Mapping[Keys, Foreign], found: Shapes, head: Collection[Keys]
 ) -> dict[str, Shape]:
     """The shapes that a file must have.
 
     Args:
       like: the network's variables, or their shapes.
       names: how the leaves that are read lie there.
-      found: the shapes that it has: where they differ in the number of classes, theirs is right.
+      found: the shapes that it has: its number of classes is its own.
+      head: where the leaves of the last dense layer stand.
 
     Returns:
       Name to shape.
     """
-    leaves, head = leaves_of(like), set(head_keys(like))
-    bias = [found.get(names[keys].names[0]) for keys in head if keys[-1] == "bias" and keys in names]
-    classes = bias[0] if bias and bias[0] and len(bias[0]) == 1 else ()
-    asked: dict[str, Shape] = {}
+    leaves, asked = leaves_of(like), {}
+    biases = [names[keys].names[0] for keys in head if keys[-1] == "bias" and keys in names]
+    classes = found.get(biases[0], ()) if biases else ()
     for keys, foreign in names.items():
         shape = tuple(leaves[keys].shape)
-        if keys in head and classes:
+        if keys in head and len(classes) == 1:
             shape = (*shape[:-1], *classes)
         asked |= foreign_shapes(keys, shape, foreign)
     return asked

@@ -7,8 +7,11 @@ import jax.numpy as jnp
 
 from transfer_jax.models.layered import Variables
 from transfer_jax.models.linen_layers import LayerStack
-from transfer_jax.models.weights.detection import Shapes, asked_shapes, detect
+from transfer_jax.models.weights.detection import Shapes, asked_shapes, detect, head_keys
 from transfer_jax.models.weights.fit import share
+
+# The last layer of each.
+HEAD = "head"
 
 
 def nearest_network(network: str, found: Shapes, least: float) -> str | None:
@@ -28,7 +31,10 @@ def nearest_network(network: str, found: Shapes, least: float) -> str | None:
     for other, make in ZOO.items():
         like = _shapes(other) if other != network else {}
         known = detect(other, like, found) if like else None
-        if known and (own := share(asked_shapes(like, known[1], found), found)) > most:
+        if known is None:
+            continue
+        asked = asked_shapes(like, known[1], found, head_keys(like, HEAD))
+        if (own := share(asked, found)) > most:
             best, most = other, own
     return best
 

@@ -12,7 +12,7 @@ from transfer_jax.models.layered import PARAMS, Variables
 from transfer_jax.models.weights.detection import Shapes, asked_shapes, detect, head_keys
 from transfer_jax.models.weights.fit import Misfit, few, misfit, share
 from transfer_jax.models.weights.leaf_names import from_foreign, leaves_of, variables_of
-from transfer_jax.models.weights.nearest_network import nearest_network
+from transfer_jax.models.weights.nearest_network import HEAD, nearest_network
 from transfer_jax.models.weights.styles import Style, styles_of
 from transfer_jax.models.weights.weight_files import WeightsError, read_arrays
 
@@ -32,7 +32,7 @@ class Weights(NamedTuple):
 
 
 def read_weights(
-    path: Path, network: str, like: Variables, *, own_head: bool = True
+    path: Path, network: str, like: Variables, *, own_head: bool = True, head: str = HEAD
 ) -> Variables:
     """The variables of a network from a file of weights.
 
@@ -44,6 +44,7 @@ def read_weights(
       like: its variables, or their shapes.
       own_head: whether the file's own head is read, which may have another number of classes;
         else whatever head it has is left, and the last dense layer is zero, in the shape of `like`.
+      head: the name of the network's last layer.
 
     Returns:
       The variables, in the dtypes of `like`, in host memory.
@@ -60,10 +61,12 @@ def read_weights(
       transfer_jax.models.weights.weight_files.WeightsError: weights of resnet18: no_such.pth does \
 not exist
     """
-    return read_styled(path, network, like, own_head=own_head).variables
+    return read_styled(path, network, like, own_head=own_head, head=head).variables
 
 
-def read_styled(path: Path, network: str, like: Variables, *, own_head: bool = True) -> Weights:
+def read_styled(
+    path: Path, network: str, like: Variables, *, own_head: bool = True, head: str = HEAD
+) -> Weights:
     """As `read_weights`, with the style of the file.
 
     Args:
@@ -71,6 +74,7 @@ def read_styled(path: Path, network: str, like: Variables, *, own_head: bool = T
       network: the network's name.
       like: its variables, or their shapes.
       own_head: whether the file's own head is read.
+      head: the name of the network's last layer.
 
     Returns:
       Variables and style.
@@ -85,14 +89,14 @@ def read_styled(path: Path, network: str, like: Variables, *, own_head: bool = T
     if known is None:
         raise WeightsError(f"{lead} holds no name of it{_unknown(network, found)}")
     style, names = known
-    head = set() if own_head else set(head_keys(like))
+    last = head_keys(like, head)
     if not own_head:
-        heads = {name for keys in head for name in names[keys].names}
+        heads = {name for keys in last for name in names[keys].names}
         found = {n: s for n, s in found.items() if n not in heads and not style.is_head(n)}
-    read = {keys: foreign for keys, foreign in names.items() if keys not in head}
-    asked = asked_shapes(like, read, found)
+    read = {keys: foreign for keys, foreign in names.items() if own_head or keys not in last}
+    asked = asked_shapes(like, read, found, last)
     if odd := misfit(asked, found):
-        raise WeightsError(f"{lead} does not fit: {_told(network, style, odd, asked, found)}")
+        raise WeightsError(f"{lead} does not fit {_told(network, style, odd, asked, found)}")
     _check_numbers(lead, {name: arrays[name] for name in asked})
     leaves = {
         keys: from_foreign(keys, [arrays[name] for name in read[keys].names], read[keys])
@@ -110,7 +114,7 @@ def _check_numbers(lead: str, arrays: Mapping[str, Shaped[np.ndarray, "..."]]) -
     whole = {n: a.dtype for n, a in arrays.items() if not jnp.issubdtype(a.dtype, jnp.floating)}
     if whole:
         name = next(iter(whole))
-        raise WeightsError(f"{lead} does not fit: {few([name])} holds {whole[name]}, no weights")
+        raise WeightsError(f"{lead} does not fit; {few([name])} holds {whole[name]}, no weights")
     odd = [n for n, array in arrays.items() if not np.isfinite(array.astype(np.float32)).all()]
     if odd:
         raise WeightsError(f"{lead} holds numbers that are not finite: {few(odd)}")
@@ -123,12 +127,10 @@ def _unknown(network: str, found: Shapes) -> str:
 
 def _told(network: str, style: Style, odd: Misfit, asked: Shapes, found: Shapes) -> str:
     """All that does not fit, by whose names, and what would."""
-    if odd.misshapen and not odd.missing and not odd.left_over:
-        hint = f"; the names are those of {network}"
-    else:
-        hint = ""
+    alike = odd.misshapen and not odd.missing and not odd.left_over
     near = _nearest(network, found, share(asked, found))
-    return f"by the names of {style.name}, {odd}{near or hint}"
+    hint = f"; the names are those of {network}, the sizes are not" if alike else ""
+    return f"by the names of {style.name}; {odd}{near or hint}"
 
 
 def _nearest(network: str, found: Shapes, least: float) -> str:

@@ -19,9 +19,7 @@ class WeightsError(ValueError):
     """A file of weights that cannot be read, or is not of the network that it is read for."""
 
 
-def read_arrays(
-    path: str | os.PathLike[str], network: str
-) -> dict[str, Shaped[np.ndarray, "..."]]:
+def read_arrays(path: str | os.PathLike[str], network: str) -> dict[str, Shaped[np.ndarray, "..."]]:
     """The arrays of a file of weights.
 
     Args:
