@@ -2,15 +2,15 @@
 
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import replace
-from os.path import commonprefix
-
-import jax.numpy as jnp
+from itertools import takewhile
 
 from transfer_jax.models.layered import PARAMS, Variables
 from transfer_jax.models.weights.leaf_names import Foreign, Keys, Shape, foreign_shapes, leaves_of
 from transfer_jax.models.weights.styles import Style, names_in, styles_of
 
 Shapes = Mapping[str, Shape]
+# A style, and how a network's leaves lie in it.
+Named = tuple[Style, dict[Keys, Foreign]]
 
 
 def detect(
@@ -28,7 +28,8 @@ def detect(
       names one.
 
     Example:
-      >>> like = {"stem": {"params": {"conv1": {"kernel": jnp.zeros((1, 2))}}}}
+      >>> import numpy as np
+      >>> like = {"stem": {"params": {"conv1": {"kernel": np.zeros((1, 2))}}}}
       >>> style, _ = detect("resnet18", like, {"module.conv1.weight": (2, 1)})
       >>> style.name, style.wrapper
       ('timm', 'module.')
@@ -47,10 +48,13 @@ def detect(
 
 def _candidates(network: str, found: Shapes) -> Iterator[Style]:
     """All styles, of bodies alone too, and as wrappers of modules lengthen names."""
-    wrapper = commonprefix(list(found)).rpartition(".")
+    parts = takewhile(
+        lambda own: len(set(own)) == 1, zip(*(n.split(".") for n in found), strict=False)
+    )
+    wrapper = "".join(f"{own[0]}." for own in parts)
     for style in styles_of(network):
         for bare in (False, True) if style.body else (False,):
-            for front in dict.fromkeys(["", wrapper[0] + wrapper[1]]):
+            for front in dict.fromkeys(["", wrapper]):
                 yield replace(style, bare=bare, wrapper=front)
 
 
@@ -65,8 +69,9 @@ def head_keys(like: Variables, head: str) -> list[Keys]:
       Their keys; none where that layer has several dense layers, or none.
 
     Example:
-      >>> dense = {"kernel": jnp.zeros((2, 3)), "bias": jnp.zeros(3)}
-      >>> head_keys({"head": {"params": {"norm": {"bias": jnp.zeros(2)}, "fc": dense}}}, "head")
+      >>> import numpy as np
+      >>> dense = {"kernel": np.zeros((2, 3)), "bias": np.zeros(3)}
+      >>> head_keys({"head": {"params": {"norm": {"bias": np.zeros(2)}, "fc": dense}}}, "head")
       [('head', 'params', 'fc', 'kernel'), ('head', 'params', 'fc', 'bias')]
     """
     leaves = {keys: leaf for keys, leaf in leaves_of(like).items() if keys[:2] == (head, PARAMS)}

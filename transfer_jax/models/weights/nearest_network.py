@@ -28,9 +28,9 @@ def nearest_network(network: str, found: Shapes, least: float) -> str | None:
     from transfer_jax.models.zoo import ZOO
 
     best, most = None, least
-    for other, make in ZOO.items():
-        like = _shapes(other) if other != network else {}
-        known = detect(other, like, found) if like else None
+    for other in ZOO:
+        like = _shapes(other)
+        known = detect(other, like, found) if other != network else None
         if known is None:
             continue
         asked = asked_shapes(like, known[1], found, head_keys(like, HEAD))
