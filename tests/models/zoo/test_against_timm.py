@@ -64,5 +64,3 @@ def test_gradients_and_statistics_are_those_of_timm(name, size, mode):
     worst = jax.tree.map(relative, gradients, params_of(expected))
     print(name, max(jax.tree.leaves(worst)))
     assert set(changed) == (set(statistics) if mode is LEARNS else set())
-
-
