@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from tests.models.zoo.of_timm import as_torch, as_variables, both, images, timm, torch
+from tests.models.zoo.of_timm import as_torch, as_variables, both, images, torch
 from transfer_jax.models.layered import INFERENCE, Mode, join, params_of, statistics_of
 from transfer_jax.models.zoo import ZOO
 
