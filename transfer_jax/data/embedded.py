@@ -39,7 +39,7 @@ EMBEDDED = {
             "animals", "food", "office", "people", "plants", "recreation", "tools",
             "transportation",
         ),
-        339,
+        338,
     ),
 }  # fmt: skip
 
