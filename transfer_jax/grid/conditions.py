@@ -9,6 +9,8 @@ from itertools import pairwise
 RANDOM_BASE = "random"
 # What they call none: trained from scratch, for as many steps as base and transfer together.
 SCRATCH_BASE = "scratch"
+# What they call a network that is not trained here: its weights are a file.
+PRETRAINED_BASE = "pretrained"
 
 
 class Treatment(StrEnum):

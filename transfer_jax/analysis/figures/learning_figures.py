@@ -18,11 +18,11 @@ from transfer_jax.analysis.figures.drawing import (
     room_for,
     tidy,
 )
+from transfer_jax.analysis.statistics.choices import TRANSFERRED
 from transfer_jax.analysis.statistics.crossing import Arm
 from transfer_jax.analysis.statistics.effects import ACCURACY, Effects
 from transfer_jax.analysis.statistics.inference import Estimate
 from transfer_jax.analysis.statistics.steps_to_reach import CurveOf, Reached, by_step
-from transfer_jax.analysis.statistics.ways import TRANSFERRED
 from transfer_jax.analysis.tables import heading, title
 from transfer_jax.grid.conditions import Treatment
 

@@ -6,13 +6,13 @@ Source: He, Girshick and Dollár (2018), Rethinking ImageNet pre-training.
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from transfer_jax.analysis.statistics.choices import TRANSFERRED, Choice, choice_of
 from transfer_jax.analysis.statistics.contrasts import Contrast
 from transfer_jax.analysis.statistics.crossing import Arm, Cell, Group
 from transfer_jax.analysis.statistics.effects import Effects
 from transfer_jax.analysis.statistics.inference import Estimate
 from transfer_jax.analysis.statistics.sampling import Sampler
 from transfer_jax.analysis.statistics.students import CONFIDENCE
-from transfer_jax.analysis.statistics.ways import TRANSFERRED, Choice, choice_of
 from transfer_jax.analysis.statistics.wording import in_points
 from transfer_jax.folder.curves import Curve
 from transfer_jax.folder.results import ResultRow
