@@ -37,6 +37,23 @@ class Stack(ABC):
         """Names of the layers, in depth order."""
         return tuple(self.layers)
 
+    def check_size(self, x: Float[Array, "batch ..."]) -> None:
+        """Check that images have a pixel left at the end.
+
+        Args:
+          x: images of the shape that is to enter the first layer.
+
+        Raises:
+          ValueError: they are smaller than the network's stride, where that is known.
+        """
+        least = self.preprocessing.least_size if self.preprocessing else 1
+        if min(x.shape[1:3], default=least) < least:
+            sides = "x".join(map(str, x.shape[1:3]))
+            raise ValueError(
+                f"the images have {sides} pixels, and the network's stride is {least}; allowed: "
+                f"images of at least {least}x{least}"
+            )
+
     @abstractmethod
     def init(self, key: Key[Array, ""], x: Float[Array, "batch ..."]) -> Variables:
         """Fresh variables, each layer's from a key of its own."""
