@@ -7,16 +7,9 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from transfer_jax.analysis.any_table import Cells, TableError
-from transfer_jax.analysis.statistics.choices import (
-    FREEZE,
-    FULL,
-    GRADUAL,
-    LP_FT,
-    PROBE,
-    SURGICAL,
-)
 from transfer_jax.folder.results import ResultRow
 from transfer_jax.grid.conditions import Treatment
+from transfer_jax.grid.pretrained import FREEZE, FULL, GRADUAL, LP_FT, PROBE, SURGICAL
 from transfer_jax.grid.registry import nearest
 
 # What a treatment may be called, in small letters: in the paper's words, and in plain ones.

@@ -27,11 +27,14 @@ def interval_note(found: Sequence[Effects]) -> str:
 def _of_group(own: Effects) -> str:
     group = own.group
     splits, seeds = len(group.splits), len({(p.split, p.seed) for p in group.places})
+    many = len({place.target for place in group.places}) > 1
+    means = "Means of both targets; " if many else ""
     if all(not effect.estimate.spreads for effect in own.effects):
-        return "Means of both targets; one seed gives no interval: run with two seeds or more."
+        told = f"{means}one seed gives no interval: run with two seeds or more."
+        return told[0].upper() + told[1:]
     over = f"{splits} splits" if are_splits(group.splits) else f"{seeds // splits} seeds"
     examples = " and test examples" if own.sampled.examples else ""
-    return f"Means of both targets; ± is a 95% interval over {over}{examples}."
+    return f"{means}± is a 95% interval over {over}{examples}."
 
 
 def method(found: Sequence[Effects]) -> list[str]:

@@ -7,12 +7,6 @@ import numpy as np
 
 from transfer_jax.analysis.statistics.best import TINY, Standing, Ways
 from transfer_jax.analysis.statistics.choices import (
-    FREEZE,
-    FULL,
-    GRADUAL,
-    LP_FT,
-    PROBE,
-    SURGICAL,
     Choice,
     choice_of,
     cost_of,
@@ -25,6 +19,7 @@ from transfer_jax.analysis.statistics.telling import Advice
 from transfer_jax.analysis.statistics.ways import SHOWN, Contest
 from transfer_jax.analysis.statistics.wording import capital, in_points, written
 from transfer_jax.grid.conditions import Treatment
+from transfer_jax.grid.pretrained import FREEZE, FULL, GRADUAL, LP_FT, PROBE, SURGICAL
 
 MORE = "{} would decide: intervals shrink with the root of their number."
 # What tells an interval of the advice from that of the same number alone, which is narrower.

@@ -4,13 +4,12 @@ from collections.abc import Callable, Iterable, Sequence
 
 from transfer_jax.analysis.statistics.crossing import Arm, Group
 from transfer_jax.grid.conditions import PRETRAINED_BASE, Treatment
+from transfer_jax.grid.pretrained import FREEZE, FULL, GRADUAL, LP_FT, PROBE, SURGICAL
 
 # "scratch"; ("frozen", n) and ("tuned", n); a variant's name, with n where it has one.
 Choice = str | tuple[str, int]
 SCRATCH, FROZEN, TUNED = "scratch", "frozen", "tuned"
 TRANSFERRED = (Treatment.TRANSFER, Treatment.TRANSFER_PLUS)
-PROBE, FREEZE, FULL = "probe", "freeze", "full"
-LP_FT, SURGICAL, GRADUAL = "lp-ft", "surgical", "gradual"
 # Names of layers, in order; none where they are not known.
 Layers = Sequence[str]
 

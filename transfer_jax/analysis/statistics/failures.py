@@ -6,10 +6,10 @@ from dataclasses import replace
 
 import numpy as np
 
-from transfer_jax.analysis.statistics.choices import PROBE
 from transfer_jax.analysis.statistics.crossing import Arm, Cell, Group, groups
 from transfer_jax.folder.results import ResultRow
 from transfer_jax.grid.conditions import Treatment
+from transfer_jax.grid.pretrained import PROBE
 
 # A network has failed whose accuracy is less than this share of its like's: the median of the
 # others of its way on the same target.

@@ -6,13 +6,14 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from transfer_jax.analysis.statistics.best import Ways
-from transfer_jax.analysis.statistics.choices import PROBE, TRANSFERRED, name_of
+from transfer_jax.analysis.statistics.choices import TRANSFERRED, name_of
 from transfer_jax.analysis.statistics.crossing import Arm, Cell, Group
 from transfer_jax.analysis.statistics.failures import failures
 from transfer_jax.analysis.statistics.images import TestOf
 from transfer_jax.analysis.statistics.noise import noise_of
 from transfer_jax.analysis.statistics.sampling import Sampler
 from transfer_jax.grid.conditions import Treatment
+from transfer_jax.grid.pretrained import PROBE
 
 SHOWN = 4
 
