@@ -6,7 +6,13 @@ Source: He, Girshick and Dollár (2018), Rethinking ImageNet pre-training.
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from transfer_jax.analysis.statistics.choices import TRANSFERRED, Choice, choice_of, name_of
+from transfer_jax.analysis.statistics.choices import (
+    TRANSFERRED,
+    Choice,
+    choice_of,
+    is_pretrained,
+    name_of,
+)
 from transfer_jax.analysis.statistics.contrasts import Contrast
 from transfer_jax.analysis.statistics.crossing import Arm, Cell, Group
 from transfer_jax.analysis.statistics.effects import Effects
@@ -121,19 +127,14 @@ def _first(curve: Mapping[int, Estimate], margin: float, among: int) -> int | No
 
 
 def steps_sentence(
-    found: Sequence[Reached],
-    choice: Choice | None,
-    layers: Sequence[str] = (),
-    *,
-    pretrained: bool = False,
+    found: Sequence[Reached], choice: Choice | None, group: Group | None = None
 ) -> str:
     """How soon the chosen way, else the fastest, is as accurate as its control is in the end.
 
     Args:
       found: the steps of all ways.
       choice: the way that is advised; None, or "scratch", for the fastest of all.
-      layers: names of the network's layers, where they are known.
-      pretrained: whether the layers come from given weights.
+      group: the networks; None where their layers come from base networks.
 
     Returns:
       A sentence; empty where it is not shown, or takes as many steps.
@@ -147,8 +148,8 @@ def steps_sentence(
         return ""
     own, step = ways[0][0], ways[0][1]
     reaches = _reaches(own, step, found[0])
-    if pretrained:
-        way = f"To {name_of(own.arm, layers)} reaches"
+    if group is not None and is_pretrained(group):
+        way = f"To {name_of(own.arm, group.layers)} reaches"
         return f"{way} {reaches}. The pretraining is not counted."
     way = f"Transferring {_how(own.arm)}, reaches"
     return f"{way} {reaches}. The steps of the network that layers come from are not counted."
