@@ -11,11 +11,12 @@ from transfer_jax.analysis.statistics.effects import (
     Effect,
     Effects,
 )
+from transfer_jax.analysis.statistics.inference import independent
 from transfer_jax.analysis.tables import Table, heading, shown, title
 from transfer_jax.grid.conditions import Treatment
 from transfer_jax.grid.pretrained import FREEZE, FULL, GRADUAL, LP_FT, PROBE, SURGICAL
 
-HEAD = "head"
+FROZEN = (Treatment.TRANSFER, Treatment.RANDOM)
 FAMILY_COLUMNS = (
     "group", "family", "treatment", "variant", "n", "layer", "accuracy", "low", "high", "gain",
     "gain_low", "gain_high", "parameters_trained", "networks",
@@ -23,31 +24,35 @@ FAMILY_COLUMNS = (
 # What each family is: in words, in the paper's, and where it comes from.
 MEANINGS = {
     "scratch": (
-        "nothing is copied: a random start, as many steps as the others",
+        "a random start and nothing copied, for as many steps as the others",
         "base",
         "Yosinski et al. (2014)",
     ),
     PROBE: (
-        "all layers frozen; a linear head, solved and not trained, on the mean of what leaves "
-        "layer n",
+        "all layers frozen, and a linear head on the mean of what leaves layer n, which is solved "
+        "and not trained",
         "AnB with a linear top",
         "Alain and Bengio (2016)",
     ),
     FREEZE: (
-        "the first n layers frozen, all others tuned from pretrained; the head is new",
-        "none; AnB where only the head is left",
+        "the first n layers frozen, all others tuned from pretrained, under a new head",
+        "not there; AnB where only the head is left",
         "",
     ),
-    FULL: ("everything tuned; the head is new", "AnB+ where n is all but the head", ""),
-    LP_FT: ("everything tuned, the head begins as the last probe", "none", "Kumar et al. (2022)"),
+    FULL: ("everything tuned, under a new head", "AnB+ where n is all but the head", ""),
+    LP_FT: (
+        "everything tuned, from the last probe's head on",
+        "not there",
+        "Kumar et al. (2022)",
+    ),
     SURGICAL: (
-        "only the layers between the cut before n and n are tuned, and the head",
-        "none",
+        "only the layers from the cut before n to n tuned, and the head",
+        "not there",
         "Lee et al. (2022)",
     ),
     GRADUAL: (
         "all frozen but the head at first, then set free from the top, cut by cut",
-        "none",
+        "not there",
         "Howard and Ruder (2018)",
     ),
     Treatment.TRANSFER.value: (
@@ -65,7 +70,7 @@ MEANINGS = {
         "random, frozen",
         "Yosinski et al. (2014)",
     ),
-}  # fmt: skip
+}
 
 
 def family_name(arm: Arm) -> str:
@@ -122,6 +127,36 @@ def family_table(found: Effects, parameters: Sequence[int] = ()) -> Table:
     return Table(f"{title(found)}: test accuracy by family and n", tuple(header), tuple(lines))
 
 
+def family_comparison(group: str, runs: Sequence[tuple[str, Effects | None]]) -> Table:
+    """Accuracy of each family at each n in several runs, and the others less the first.
+
+    Args:
+      group: what the networks are called.
+      runs: the name of each run, and its numbers of the group; None where it has none.
+
+    Returns:
+      The table, in percent and points.
+    """
+    held = [(name, _by_arm(own, ACCURACY) if own else {}) for name, own in runs]
+    arms = sorted({arm for _, own in held for arm in own}, key=_place)
+    header, first = ["family", "n"], held[0]
+    columns: list[dict[Arm, str]] = []
+    for number, (name, own) in enumerate(held):
+        header.append(f"{name}, %")
+        columns.append({arm: e.estimate.points(signed=False) for arm, e in own.items()})
+        if number:
+            header.append(f"less {first[0]}, points")
+            both = own.keys() & first[1].keys()
+            columns.append(
+                {a: independent(own[a].estimate, first[1][a].estimate).points() for a in both}
+            )
+    lines = [
+        (family_name(arm), f"{arm.n}" if arm.n else "", *(own.get(arm, "") for own in columns))
+        for arm in arms
+    ]
+    return Table(f"{group}: test accuracy by family and n", tuple(header), tuple(lines))
+
+
 def meanings_table(found: Sequence[Effects]) -> Table:
     """What the families of a run are, in plain words and in the paper's.
 
@@ -135,6 +170,19 @@ def meanings_table(found: Sequence[Effects]) -> Table:
     lines = [(name, *MEANINGS[name]) for name in names if name in MEANINGS]
     header = ("family", "is", "in the paper", "source")
     return Table("What is what", header, tuple(lines))
+
+
+def meanings_lines(found: Sequence[Effects]) -> list[str]:
+    """The same for a terminal.
+
+    Args:
+      found: the numbers of each group.
+
+    Returns:
+      A line a family.
+    """
+    rows = meanings_table(found).rows
+    return [f"{name}: {told} (in the paper: {theirs})." for name, told, theirs, _ in rows]
 
 
 def family_lines(found: Sequence[Effects], parameters: Sequence[int]) -> list[list[object]]:
@@ -186,16 +234,17 @@ def share_trained(found: Effects, arm: Arm, parameters: Sequence[int]) -> float 
     return 1.0 if known else None
 
 
-FROZEN = (Treatment.TRANSFER, Treatment.RANDOM)
-
-
 def _by_arm(found: Effects, kind: str) -> dict[Arm, Effect]:
     """The numbers of a kind of all ways, the cheapest way first."""
     held = {
         Arm(e.quantity.treatment, e.quantity.first_n, e.quantity.variant): e
         for e in found.at_cuts(kind)
     }
-    return dict(sorted(held.items(), key=lambda item: (cost_of(item[0]), item[0][0], item[0][1])))
+    return {arm: held[arm] for arm in sorted(held, key=_place)}
+
+
+def _place(arm: Arm) -> tuple[object, ...]:
+    return (*cost_of(arm), arm.treatment, arm.n)
 
 
 def _layer(arm: Arm, layers: Sequence[str]) -> str:
@@ -205,7 +254,7 @@ def _layer(arm: Arm, layers: Sequence[str]) -> str:
 def _share_text(found: Effects, arm: Arm, parameters: Sequence[int]) -> str:
     share = share_trained(found, arm, parameters)
     if share is None:
-        return f"a {HEAD}" if arm.variant == PROBE else ""
+        return "a head" if arm.variant == PROBE else ""
     return f"{100 * share:.3g}%"
 
 

@@ -76,7 +76,7 @@ def show_results(evidence: "Evidence", console: "Console") -> None:
     from transfer_jax.analysis.best_network import best_network
     from transfer_jax.analysis.page.notes import divergence_note, interval_note, unfinished_note
     from transfer_jax.analysis.paper.beside_authors import boost_note
-    from transfer_jax.analysis.pretrained_tables import pretrained_tables
+    from transfer_jax.analysis.pretrained_tables import meanings_lines, pretrained_tables
     from transfer_jax.analysis.tables import accuracy_table, gain_table, shown, title
     from transfer_jax.commands.terminal import print_table
 
@@ -90,7 +90,8 @@ def show_results(evidence: "Evidence", console: "Console") -> None:
     pairs = zip(found, evidence.advice, strict=True)
     advice = [f"{title(own)}: {told.verdict}" for own, told in pairs]
     best = best_network(evidence)
-    lines = [interval_note(found) if found else "", boost_note(found), *advice]
+    words = meanings_lines(found) if evidence.is_pretrained else []
+    lines = [*words, interval_note(found) if found else "", boost_note(found), *advice]
     lines += [best.told, best.command and f"Next: {best.command}"] if best else []
     for line in filter(None, lines):
         console.print(line, highlight=False, soft_wrap=line.startswith("Next: "))

@@ -81,10 +81,11 @@ def points_of_networks(found: Sequence[Effects]) -> Figure:
     for axes, own in zip(rows, found, strict=True):
         axes[0].set_ylabel("test accuracy, %")
         for axis, target in zip(axes, targets, strict=True):
-            name_panel(axis, f"{title(own)}, target {target}", room=room - 0.1)
+            of = f", target {target}" if len(targets) > 1 or own.group.base else ""
+            name_panel(axis, f"{title(own)}{of}", room=room - 0.1)
             label_ends(axis, _draw_networks(axis, own, target, many))
     for axis in rows[-1]:
-        axis.set_xlabel(XLABEL)
+        axis.set_xlabel("n, number of layers" if is_pretrained(found[0].group) else XLABEL)
     return figure
 
 
@@ -99,7 +100,7 @@ def _draw(axis: Axes, own: Effects, effects: Sequence[Effect], *, seeds: bool) -
     plain = is_pretrained(own.group)
     for curve in shown:
         style = style_of(*curve, plain=plain)
-        shift = 0.11 * (cuts.index(curve) - (len(cuts) - 1) / 2) if curve in cuts else 0.0
+        shift = _shift(0.11, cuts, curve) if curve in cuts else 0.0
         if curve not in cuts:
             # A level to compare with, though it has but one n.
             axis.axhline(100 * held[curve][0].mean, color=style[0], lw=0.9, ls=style[2], zorder=0)
@@ -128,7 +129,7 @@ def _draw_networks(axis: Axes, own: Effects, target: str, many: bool) -> Ends:
         colour, marker, line = style_of(*curve, plain=plain)
         shift = -0.2 * (arm.treatment == Treatment.SCRATCH)
         if curve in cuts:
-            shift = 0.12 * (cuts.index(curve) - (len(cuts) - 1) / 2)
+            shift = _shift(0.12, cuts, curve)
         x = np.full(len(values), arm.n + shift)
         faces = (
             "none" if arm.treatment in (Treatment.SELFFER_PLUS, Treatment.TRANSFER_PLUS) else None
@@ -141,6 +142,12 @@ def _draw_networks(axis: Axes, own: Effects, target: str, many: bool) -> Ends:
             ends[_name(*curve, plain=plain)] = (float(np.mean(values)), colour)
     _layers_below(axis, own)
     return ends
+
+
+def _shift(apart: float, curves: Sequence[object], curve: object) -> float:
+    """Where a curve's points stand beside their n: all between two numbers."""
+    apart = min(apart, 0.7 / len(curves))
+    return apart * (curves.index(curve) - (len(curves) - 1) / 2)
 
 
 def _layers_below(axis: Axes, own: Effects) -> None:

@@ -33,12 +33,12 @@ def family_curves(found: Sequence[Effects]) -> Figure:
       found: the numbers of each group.
 
     Returns:
-      The figure: families that have an n as lines with bars; those that have none as levels with
-      bands; both are 95% intervals.
+      The figure: families that have an n as lines, those that have none as levels; bars are 95%
+      intervals, those of levels to the left.
     """
     names = [heading(*kind, plain=True) for own in found for kind in own.group.curves()]
     below = max(_height(own) for own in found)
-    note = f"Levels are of ways that have no n. {bars_note(found, 'Bars and bands')}"
+    note = f"Ways that have no n are levels, with their bars to the left. {bars_note(found)}"
     sizes = {"across": ACROSS, "high": 3.4, "below": below}
     figure, rows = grid(len(found), (room_for(names),), note=note, **sizes)
     for (axis,), own in zip(rows, found, strict=True):
@@ -54,14 +54,17 @@ def _draw(axis: Axes, own: Effects) -> Ends:
     """Draw all families; where each ends, and its colour."""
     kinds = {kind: _of_kind(own, *kind) for kind in own.group.curves()}
     lines = [kind for kind, held in kinds.items() if held[-1].quantity.first_n]
+    levels, depths = [kind for kind in kinds if kind not in lines], _depths(own.group.arms)
+    apart = _apart(depths)
     ends: Ends = {}
     for kind, held in kinds.items():
-        style = style_of(*kind, plain=True)
-        if kind in lines:
-            shift = 0.09 * (lines.index(kind) - (len(lines) - 1) / 2)
-            draw_points(axis, held, style, shift=shift, size=5)
-        else:
-            _draw_level(axis, held[0], style)
+        style, own_kind = style_of(*kind, plain=True), lines if kind in lines else levels
+        shift = apart * (own_kind.index(kind) - (len(own_kind) - 1) / 2)
+        if kind in levels:
+            shift += _left_of(depths)
+            colour, _, line = style
+            axis.axhline(100 * held[0].mean, color=colour, lw=1.6, ls=line, zorder=1)  # pyright: ignore
+        draw_points(axis, held, style, shift=shift, size=5)
         ends[heading(*kind, plain=True)] = (100 * held[-1].mean, style[0])
     fit(axis, also=[100 * held[0].mean for held in kinds.values()])
     _layers_below(axis, own)
@@ -73,12 +76,14 @@ def _of_kind(own: Effects, treatment: object, variant: str) -> list[Effect]:
     return sorted(held, key=lambda effect: effect.quantity.first_n)
 
 
-def _draw_level(axis: Axes, effect: Effect, style: tuple[str, str, object]) -> None:
-    colour, _, line = style
-    axis.axhline(100 * effect.mean, color=colour, lw=1.6, ls=line, zorder=1)  # pyright: ignore
-    if effect.low is not None and effect.high is not None:
-        band = (100 * effect.low, 100 * effect.high)
-        axis.axhspan(*band, color=colour, alpha=0.1, lw=0, zorder=0)
+def _apart(depths: Sequence[int]) -> float:
+    """How far apart bars of one n stand: the more layers, the wider in these."""
+    return 0.02 * (depths[-1] - depths[0] + 1) if depths else 0.1
+
+
+def _left_of(depths: Sequence[int]) -> float:
+    """Where ways stand that have no n."""
+    return depths[0] - 8 * _apart(depths) if depths else 0.0
 
 
 def _layers_below(axis: Axes, own: Effects) -> None:
@@ -87,10 +92,10 @@ def _layers_below(axis: Axes, own: Effects) -> None:
     shown = depths[:: max(1, -(-len(depths) // MOST_NAMES))]
     layers = own.group.layers
     slanted = {"rotation": 45, "ha": "right", "rotation_mode": "anchor"} if layers else {}
-    axis.set_xticks(shown, [_tick(n, layers) for n in shown], fontsize=LETTERS, **slanted)
-    low, high = (depths[0], depths[-1]) if depths else (0, 1)
-    room = 0.03 * (high - low) + 0.3
-    axis.set_xlim(low - room, high + room)
+    places, names = [_left_of(depths), *shown], ["no n", *(_tick(n, layers) for n in shown)]
+    axis.set_xticks(places, names, fontsize=LETTERS, **slanted)
+    room = 4 * _apart(depths)
+    axis.set_xlim(places[0] - room, max(places) + room)
     tidy(axis)
 
 
@@ -106,4 +111,4 @@ def _depths(arms: Iterable[Arm]) -> list[int]:
 def _height(own: Effects) -> float:
     """How high the slanted names are, in inches."""
     names = [_tick(n, own.group.layers) for n in _depths(own.group.arms)]
-    return 0.35 + 0.75 * room_for(names, LETTERS) if own.group.layers else 0.0
+    return 0.6 * room_for(names, LETTERS) - 0.1 if own.group.layers else 0.0

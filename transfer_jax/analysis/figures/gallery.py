@@ -125,10 +125,6 @@ PRETRAINED_TEXTS = {
         "From which step on each way is shown to be as accurate as training from scratch is in the "
         "end. The pretraining is not counted.",
     ),
-    "comparison": (
-        "The runs side by side",
-        "Test accuracy of each family in each run, less that of its networks from scratch.",
-    ),
 }
 
 # A figure so wide, in points, is scrolled on a phone, not shrunk.

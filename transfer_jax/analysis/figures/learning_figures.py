@@ -72,9 +72,10 @@ def _shown(own: Effects) -> list[Arm]:
 
 def _draw(drawn: Sequence[tuple[Effects, Curves]], what: str) -> Figure:
     room = room_for([_name(arm, own) for own, curves in drawn for arm in curves])
+    way = "family" if is_pretrained(drawn[0][0].group) else "way of transfer"
     judged = all(own.validation for own, _ in drawn)
     note = (
-        f"{bars_note([own for own, _ in drawn], 'Bands', images=False)} Of each way of transfer, "
+        f"{bars_note([own for own, _ in drawn], 'Bands', images=False)} Of each {way}, "
         f"the n with the highest final accuracy on {'validation' if judged else 'test'} images."
     )
     figure, axes = pairs(len(drawn), room + 0.7, last=room, note=note)

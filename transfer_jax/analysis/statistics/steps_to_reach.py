@@ -19,7 +19,7 @@ from transfer_jax.analysis.statistics.effects import Effects
 from transfer_jax.analysis.statistics.inference import Estimate
 from transfer_jax.analysis.statistics.sampling import Sampler
 from transfer_jax.analysis.statistics.students import CONFIDENCE
-from transfer_jax.analysis.statistics.wording import in_points
+from transfer_jax.analysis.statistics.wording import capital, in_points
 from transfer_jax.folder.curves import Curve
 from transfer_jax.folder.results import ResultRow
 from transfer_jax.grid.conditions import Treatment
@@ -149,8 +149,8 @@ def steps_sentence(
     own, step = ways[0][0], ways[0][1]
     reaches = _reaches(own, step, found[0])
     if group is not None and is_pretrained(group):
-        way = f"To {name_of(own.arm, group.layers)} reaches"
-        return f"{way} {reaches}. The pretraining is not counted."
+        way = capital(name_of(own.arm, group.layers))
+        return f"“{way}” reaches {reaches}. The pretraining is not counted."
     way = f"Transferring {_how(own.arm)}, reaches"
     return f"{way} {reaches}. The steps of the network that layers come from are not counted."
 
