@@ -17,6 +17,7 @@ from transfer_jax.folder.whole_file import read_json
 from transfer_jax.grid.conditions import Treatment
 
 Row = TypeVar("Row", ResultRow, ControlRow, RateRow)
+Kept = TypeVar("Kept", str, int)
 # Controls that a run may well do without.
 NOT_MISSED = {Treatment.RANDOM, Treatment.SCRATCH}
 # What tells one network from another.
@@ -76,12 +77,17 @@ def with_layers(evidence: Evidence) -> Evidence:
       It; without them where the layers did not come from weights of a file.
     """
     plan = read_json(evidence.folder / "plan.json") if evidence.is_pretrained else {}
-    layers, counts = plan.get("layers"), plan.get("parameters")
-    if not (isinstance(layers, list) and all(isinstance(name, str) for name in layers)):
-        return evidence
-    known = isinstance(counts, list) and len(counts) == len(layers)
-    known = known and all(type(count) is int and count >= 0 for count in counts)
-    return replace(evidence, layers=tuple(layers), parameters=tuple(counts if known else ()))
+    layers = _all_of(str, plan.get("layers"))
+    counts = _all_of(int, plan.get("parameters"))
+    known = len(counts) == len(layers) and min(counts, default=0) >= 0
+    return replace(evidence, layers=layers, parameters=counts if known else ())
+
+
+def _all_of(kind: type[Kept], value: object) -> tuple[Kept, ...]:
+    """A list of one kind of things; nothing where it is not one."""
+    held = value if isinstance(value, list) else []
+    found = tuple(item for item in held if type(item) is kind)
+    return found if len(found) == len(held) else ()
 
 
 def _read(

@@ -39,8 +39,8 @@ def family_curves(found: Sequence[Effects]) -> Figure:
     names = [heading(*kind, plain=True) for own in found for kind in own.group.curves()]
     below = max(_height(own) for own in found)
     note = f"Ways that have no n are levels, with their bars to the left. {bars_note(found)}"
-    sizes = {"across": ACROSS, "high": 3.4, "below": below}
-    figure, rows = grid(len(found), (room_for(names),), note=note, **sizes)
+    room = (room_for(names),)
+    figure, rows = grid(len(found), room, across=ACROSS, high=3.4, below=below, note=note)
     for (axis,), own in zip(rows, found, strict=True):
         name_panel(axis, title(own))
         axis.set_ylabel("test accuracy, %")
