@@ -1,5 +1,6 @@
 """Variables of a network of one's own, as `transfer_jax.save_tree` writes them."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,12 +14,13 @@ from transfer_jax.surgery.tree_files import load_tree
 SHOWN = 3
 
 
-def read_own_weights(path: Path, like: Variables) -> Variables:
+def read_own_weights(path: Path, names: Sequence[str], like: Variables) -> Variables:
     """The variables of a network from a file that `save_tree` wrote.
 
     Args:
       path: whatever `load_tree` reads; the name of a layer leads to its `params`, `batch_stats`.
-      like: arrays, or shapes, of the network; its last layer may have other numbers of outputs.
+      names: the layers, in depth order; of the last one numbers of outputs may be others.
+      like: arrays, or shapes, of the network.
 
     Returns:
       Layer name to variables, in depth order, in host memory.
@@ -30,8 +32,8 @@ def read_own_weights(path: Path, like: Variables) -> Variables:
     if not isinstance(found, dict):
         raise ValueError(f"{path} holds no layers by name")
     # A layer without parameters leaves nothing in a file.
-    stored = {name: found.get(name, {PARAMS: {}}) for name in dict.fromkeys([*like, *found])}
-    held, wanted, head = _shapes(stored), _shapes(like), list(like)[-1]
+    stored = {name: found.get(name, {PARAMS: {}}) for name in dict.fromkeys([*names, *found])}
+    held, wanted, head = _shapes(stored), _shapes(like), names[-1]
     odd = [f"{name} is missing" for name in wanted if name not in held]
     odd += [f"{name} is left over" for name in held if name not in wanted]
     odd += [
@@ -43,7 +45,7 @@ def read_own_weights(path: Path, like: Variables) -> Variables:
         more = f"; and {len(odd) - SHOWN} more" if len(odd) > SHOWN else ""
         raise ValueError(f"{path} is another network's: {'; '.join(odd[:SHOWN])}{more}")
     read = jax.tree.map(lambda leaf: np.asarray(leaf, np.float32), stored)
-    return {name: read[name] for name in like}
+    return {name: read[name] for name in names}
 
 
 def _shapes(tree: Any) -> dict[str, tuple[int, ...]]:
