@@ -105,7 +105,7 @@ def _solved(features: Array, labels: Array, strength: Array, outputs: int) -> Li
 
 
 class _Held(NamedTuple):
-    """Where the solver stands; `largest` is the largest derivative before the last step, `done` the number of steps."""
+    """Where the solver stands: steps done, and the largest derivative before the last of them."""
 
     linear: Linear
     state: optax.OptState

@@ -125,39 +125,6 @@ def with_head(
     return {**variables, name: {**own, "params": params}}
 
 
-def with_new_logits(
-    network: Layered, variables: Variables, like: Variables, path: tuple[str, ...] | None
-) -> Variables:
-    """A network whose logits are of other classes, and zeros: random ones must be unlearned first.
-
-    Args:
-      network: the layered network.
-      variables: those of all layers, whatever the number of its logits.
-      like: arrays or shapes of a network with as many logits as are wanted.
-      path: where the dense layer lies; None where it is not known: then all of the last layer is
-        zeros.
-
-    Returns:
-      New variables; they hold the same arrays but for the logits.
-
-    Example:
-      >>> from transfer_jax.models.linen_layers import from_linen
-      >>> one, two = (from_linen([("head", nn.Dense(width))]) for width in (1, 2))
-      >>> held, like = (net.init(jax.random.key(0), jnp.ones((1, 3))) for net in (one, two))
-      >>> with_new_logits(one, held, like, ())["head"]["params"]["bias"].tolist()
-      [0.0, 0.0]
-    """
-    name = network.layer_names[-1]
-    zeros = jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), like[name])
-    if path is None:
-        return {**variables, name: zeros}
-    dense = zeros["params"]
-    for key in path:
-        dense = dense[key]
-    params = _replaced(variables[name]["params"], path, dense)
-    return {**variables, name: {**variables[name], "params": params}}
-
-
 def _replaced(tree: Any, path: tuple[str, ...], leaves: dict[str, Any]) -> Any:
     if path:
         key, *rest = path

@@ -12,10 +12,10 @@ import jax.numpy as jnp
 from transfer_jax.engine.columns import Normalisation, Recipe
 from transfer_jax.folder.places import local
 from transfer_jax.grid.pretrained import LP_FT
-from transfer_jax.models.heads import head_path, with_new_logits
+from transfer_jax.models.heads import head_path
 from transfer_jax.models.layered import Layered, Variables
+from transfer_jax.models.weights.reading import read_weights
 from transfer_jax.plan.fields import ConfigError
-from transfer_jax.plan.own_weights import read_own_weights
 from transfer_jax.plan.schema import Config
 from transfer_jax.surgery.sharded_files import INDEX
 
@@ -29,7 +29,7 @@ class PretrainedBase:
     Attributes:
       network: all of its variables; the logits are new ones, zeros.
       head: the keys that lead to the dense layer of the logits in the last layer's parameters;
-        None where it ends in none, and then all of the last layer is zeros.
+        None where it ends in none.
     """
 
     network: Variables
@@ -62,12 +62,12 @@ def pretrained_base(config: Config, network: Layered, recipe: Recipe) -> Pretrai
     """
     path, x = local(config.network.weights, FIELD), jnp.zeros((1, *recipe.network_shape))
     like = jax.eval_shape(lambda: network.init(jax.random.key(0), x))
+    last = network.layer_names[-1]
     try:
-        found = read_own_weights(path, network.layer_names, like)
+        found = read_weights(path, config.network.name, like, own_head=False, head=last)
     except ValueError as error:
         raise ConfigError(f"{FIELD}: {error}") from None
-    head = _head(config, network, like, recipe)
-    return PretrainedBase(with_new_logits(network, found, like, head), head)
+    return PretrainedBase(found, _head(config, network, like, recipe))
 
 
 def _head(
