@@ -150,6 +150,8 @@ def folder_of(
                 write_correctness(path_of, column_of(own), right, every, every >= 0)
         (folder / "networks" / name).mkdir()
         trained = [row for row in own if row.step]
+        if not trained:
+            continue
         at = np.arange(20, STEPS + 1, 20)
         rises = [row.top1 * (1 - np.exp(-at / 20)) / (1 - np.exp(-STEPS / 20)) for row in trained]
         write_curves(

@@ -8,8 +8,6 @@ from typing import TypeVar
 from etils import epath
 
 from transfer_jax.analysis.evidence import Evidence
-from transfer_jax.analysis.statistics.choices import is_pretrained
-from transfer_jax.analysis.statistics.crossing import groups
 from transfer_jax.folder.control_results import ControlRow, read_controls
 from transfer_jax.folder.rates import RateRow, read_chosen, read_rates
 from transfer_jax.folder.results import ResultRow, ResultsError, read_rows
@@ -63,11 +61,11 @@ def read_evidence(folder: epath.Path, whole: Sequence[ResultRow] = ()) -> Eviden
         chosen = read_chosen(folder / "rates.json")
     except ResultsError as error:
         chosen, bad = {}, [*bad, str(error)]
-    problems = (*problems, *odd, *bad, *_missing(rows))
+    problems = (*problems, *odd, *bad)
     made = Evidence(
         folder, rows, config, planned, finished, problems, tuple(controls), tuple(rates), chosen
     )
-    return with_layers(made)
+    return with_layers(replace(made, odd=(*made.odd, *_missing(rows, made.is_pretrained))))
 
 
 def with_layers(evidence: Evidence) -> Evidence:
@@ -123,13 +121,12 @@ def _sound(rows: Iterable[ResultRow]) -> tuple[tuple[ResultRow, ...], list[str]]
     return tuple(kept.values()), problems
 
 
-def _missing(rows: tuple[ResultRow, ...]) -> list[str]:
+def _missing(rows: tuple[ResultRow, ...], pretrained: bool) -> list[str]:
     """Treatments that were not run, and cuts that lack networks that others have."""
     if not rows:
         return []
     lines = []
     present = {row.treatment for row in rows}
-    pretrained = any(map(is_pretrained, groups(rows)))
     wanted = [] if pretrained else [t for t in Treatment if t not in NOT_MISSED]
     if absent := [t.value for t in wanted if t not in present]:
         lines.append(f"not run: {', '.join(absent)}; what needs them is left out")
