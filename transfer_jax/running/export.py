@@ -68,11 +68,14 @@ def export(
             f"{folder} holds a run whose {FIELD} is empty: its networks came under no names; "
             f"transfer_jax.load_tree reads those that lie in {folder / 'bases'}"
         )
+    weights = local(config.network.weights, FIELD)
+    if path.resolve() == weights.resolve():
+        raise WorkdirError(f"{to} is the file of weights that the run began with; give another --to")
     check_weights(run, config)
     asked = asked_network(evidence, way, seed, task)
     plan = make_plan(config)
     found = kept_network(plan, run, asked.row)
-    name, weights = config.network.name, local(config.network.weights, FIELD)
+    name = config.network.name
     base = plan.given[PRETRAINED_BASE]
     assert isinstance(base, PretrainedBase)
     style = style_of(weights, name, base.network)
