@@ -222,4 +222,6 @@ def test_what_a_field_affects_decides_what_is_compared():
     state = {f.name for f in flat(config) if f.affects is Affects.STATE}
     assert state == {f"optimizer.{name}" for name in ("learning_rate", "rates", "weight_decay")}
     running = {f.name.split(".")[0] for f in flat(config) if f.affects is Affects.RUNNING}
-    assert running == {"bases", "checkpoint", "logs", "margin", "profile_steps", "reading"}
+    assert running == {
+        "bases", "checkpoint", "logs", "margin", "network", "profile_steps", "reading",
+    }  # fmt: skip

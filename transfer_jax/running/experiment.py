@@ -20,7 +20,7 @@ from transfer_jax.plan.config import read_config
 from transfer_jax.plan.own_folder import with_prepared_folder
 from transfer_jax.plan.plan import Plan, check_devices, make_plan
 from transfer_jax.plan.plan_notes import plan_notes
-from transfer_jax.plan.same_run import check_same_images
+from transfer_jax.plan.same_run import check_same_inputs
 from transfer_jax.plan.schema import Config
 from transfer_jax.running.claim import began_with, claim
 from transfer_jax.running.report_images import keep_split_images
@@ -131,7 +131,7 @@ def checked_plan(config: Config | ConfigDict, say: Callable[[str], None]) -> Pla
     # On a disk that processes share, nothing is left to do.
     plan = make_plan(with_prepared_folder(config, lambda _: None))
     check_prepared(plan.recipe.images, plan.config.data.source, plan.config.data.folder)
-    check_same_images(plan.recipe.images)
+    check_same_inputs(plan.recipe.images, plan.config)
     check_devices(plan)
     return plan
 
@@ -191,7 +191,8 @@ def _begin(own: Run, say: Callable[[str], None]) -> None:
     claim(folder, plan.config, plan.recipe.images)
     for trial in own.pilot.runs.values():
         trial.folder.make()
-    write_json(folder.plan, {"networks": len(plan.networks)})
+    layers = list(plan.network.layer_names)
+    write_json(folder.plan, {"networks": len(plan.networks), "layers": layers})
     if begun := began_with(folder, plan.config):
         say(f"{folder.path} was begun with {begun}")
     keep_split_images(folder.split_images, plan.splits, plan.recipe.images)
