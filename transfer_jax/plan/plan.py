@@ -22,8 +22,8 @@ from transfer_jax.plan.fields import Affects, ConfigError, flat
 from transfer_jax.plan.grids import check_grid, grid_of
 from transfer_jax.plan.network_checks import check_network, check_optimizer
 from transfer_jax.plan.optimizer_fields import make_optimizer
-from transfer_jax.plan.pretrained import pretrained_base
 from transfer_jax.plan.own_sizes import with_own_sizes
+from transfer_jax.plan.pretrained import pretrained_base
 from transfer_jax.plan.recipes import images_and_splits, largest_task, make_recipe
 from transfer_jax.plan.schema import Config
 

@@ -67,8 +67,8 @@ class Data:
         "fashion_mnist, openclipart, imagenet2012, folder, tfds:NAME, or PACKAGE.MODULE:FUNCTION",
     )
     folder: str = setting(
-        "", "where it is prepared, or a folder of class folders, which the run prepares; empty: data/ "
-        "and the source's name",
+        "", "where it is prepared, or a folder of class folders, which the run prepares; empty: "
+        "data/ and the source's name",
     )  # fmt: skip
     form: Form = setting(Form(), "what images become when they are prepared")
     stream: bool = setting(False, "True: batches are read from disk as training goes on")
