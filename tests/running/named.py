@@ -3,11 +3,13 @@
 from collections.abc import Sequence
 from pathlib import Path
 
+import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jaxtyping import Array
 
-from tests.running.pretrained import FLAGS, Block, Head
+from tests.running.pretrained import FLAGS, Block
 from transfer_jax.models.layered import Variables
 from transfer_jax.models.linen_layers import LayerStack
 from transfer_jax.models.preprocessing import Preprocessing
@@ -17,6 +19,19 @@ from transfer_jax.plan.schema import Config
 from transfer_jax.surgery.safetensors_files import write_safetensors
 
 NAME = "tests.running.named:network"
+
+
+class Head(nn.Module):
+    """A norm that is pretrained, too, the mean over pixels, and logits."""
+
+    outputs: int
+
+    @nn.compact
+    def __call__(self, x: Array) -> Array:
+        x = nn.LayerNorm(name="head.norm")(x.mean((1, 2)))
+        return nn.Dense(self.outputs, name="head.fc")(x)
+
+
 LAYERS = {"stem": Block(6, 2), "blocks.0": Block(8), "blocks.1": Block(8, 2)}
 SEES = Preprocessing((0.3,), (0.4,), size=28)
 
@@ -50,9 +65,9 @@ def as_pytorch_names_them(outputs: int = 7) -> dict[str, np.ndarray]:
             f"{front}norm.running_var": statistics["var"],
             f"{front}norm.num_batches_tracked": np.int64(5),
         }
-    head = held["head"]["params"]
-    found |= {"head_norm.weight": head["norm"]["scale"], "head_norm.bias": head["norm"]["bias"]}
-    found |= {"dense.weight": head["dense"]["kernel"].T, "dense.bias": head["dense"]["bias"]}
+    norm, dense = (held["head"]["params"][name] for name in ("head.norm", "head.fc"))
+    found |= {"head.norm.weight": norm["scale"], "head.norm.bias": norm["bias"]}
+    found |= {"head.fc.weight": dense["kernel"].T, "head.fc.bias": dense["bias"]}
     return {f"module.{name}": np.ascontiguousarray(leaf) for name, leaf in found.items()}
 
 

@@ -15,6 +15,7 @@ from transfer_jax.folder.results import ResultRow
 from transfer_jax.folder.workdir import Workdir, WorkdirError
 from transfer_jax.grid.conditions import PRETRAINED_BASE
 from transfer_jax.models.weights.origins import style_of
+from transfer_jax.models.weights.packages import in_package
 from transfer_jax.models.weights.writing import check_ending, write_weights
 from transfer_jax.plan.plan import Plan, make_plan
 from transfer_jax.plan.pretrained import FIELD, PretrainedBase
@@ -68,10 +69,10 @@ def export(
             f"{folder} holds a run whose {FIELD} is empty: its networks came under no names; "
             f"transfer_jax.load_tree reads those that lie in {folder / 'bases'}"
         )
-    weights = local(config.network.weights, FIELD)
-    if path.resolve() == weights.resolve():
-        raise WorkdirError(f"{to} is the file of weights that the run began with; give another --to")
     check_weights(run, config)
+    weights = in_package(local(config.network.weights, FIELD))
+    if path.exists() and path.samefile(weights):
+        raise WorkdirError(f"{to} is the file that the run began with; give another --to")
     asked = asked_network(evidence, way, seed, task)
     plan = make_plan(config)
     found = kept_network(plan, run, asked.row)
