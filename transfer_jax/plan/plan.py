@@ -106,7 +106,7 @@ class Plan:
         held = [(f.name, f.value) for f in flat(self.config) if f.affects in PROGRAMS]
         sizes = (self.recipe.validation_examples, self.recipe.test_examples)
         # What a network sees has other channels where it is pretrained on colours.
-        sizes = (*sizes, *self.recipe.network_shape)
+        sizes = (*sizes, *self.recipe.network_shape, self.recipe.preprocessing)
         return (cuts, trainings, largest_task(self.splits), *sizes, *held)
 
     def program(self, cuts: tuple[Cut, ...], trainings: int = 1) -> ColumnProgram:
@@ -203,7 +203,7 @@ def _plan(config: Config) -> Plan:
     images, splits = images_and_splits(config)
     largest = largest_task(splits)
     network = build_network(config, largest)
-    recipe = make_recipe(config, images, splits)
+    recipe = make_recipe(config, images, splits, network)
     check_network(network, recipe.network_shape, num_outputs(config, largest))
     check_optimizer(config, network, recipe.network_shape)
     bases, grid = grid_of(config, network, splits)
