@@ -7,6 +7,7 @@ from pathlib import Path
 from transfer_jax.models.layered import Variables
 from transfer_jax.models.weights.detection import detect
 from transfer_jax.models.weights.nearest_network import zoo_shapes
+from transfer_jax.models.weights.packages import in_package
 from transfer_jax.models.weights.styles import TIMM, Style
 from transfer_jax.models.weights.weight_files import WeightsError, read_arrays
 
@@ -25,7 +26,7 @@ def origin_of(path: str | os.PathLike[str], network: str) -> str | None:
     Raises:
       WeightsError: the file cannot be read.
     """
-    return _origin(path, network, _written(Path(path)))
+    return _origin(path, network, _written(in_package(path)))
 
 
 def style_of(path: str | os.PathLike[str], network: str, like: Variables) -> Style:
