@@ -15,6 +15,7 @@ from transfer_jax.folder.results import ResultRow
 from transfer_jax.folder.workdir import Workdir, WorkdirError
 from transfer_jax.grid.conditions import PRETRAINED_BASE
 from transfer_jax.models.weights.origins import style_of
+from transfer_jax.models.weights.packages import in_package
 from transfer_jax.models.weights.writing import check_ending, write_weights
 from transfer_jax.plan.plan import Plan, make_plan
 from transfer_jax.plan.pretrained import FIELD, PretrainedBase
@@ -69,10 +70,13 @@ def export(
             f"transfer_jax.load_tree reads those that lie in {folder / 'bases'}"
         )
     check_weights(run, config)
+    weights = in_package(local(config.network.weights, FIELD))
+    if path.exists() and path.samefile(weights):
+        raise WorkdirError(f"{to} is the file that the run began with; give another --to")
     asked = asked_network(evidence, way, seed, task)
     plan = make_plan(config)
     found = kept_network(plan, run, asked.row)
-    name, weights = config.network.name, local(config.network.weights, FIELD)
+    name = config.network.name
     base = plan.given[PRETRAINED_BASE]
     assert isinstance(base, PretrainedBase)
     style = style_of(weights, name, base.network)

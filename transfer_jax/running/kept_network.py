@@ -92,10 +92,9 @@ def _check_shapes(where: epath.Path, found: Variables, own: Variables) -> None:
     held, asked = (
         {keys: np.shape(leaf) for keys, leaf in leaves_of(tree).items()} for tree in (found, own)
     )
-    if odd := [
-        keys for keys in dict.fromkeys([*held, *asked]) if held.get(keys) != asked.get(keys)
-    ]:
-        raise CheckpointError(
-            f"{where} holds another network: {'/'.join(odd[0])} is {held.get(odd[0], 'missing')} "
-            f"there, {asked.get(odd[0], 'missing')} here"
-        )
+    for keys in dict.fromkeys([*held, *asked]):
+        if held.get(keys) != asked.get(keys):
+            raise CheckpointError(
+                f"{where} holds another network: {'/'.join(keys)} is {held.get(keys, 'missing')} "
+                f"there, {asked.get(keys, 'missing')} here"
+            )

@@ -44,7 +44,7 @@ def write_weights(
       Traceback (most recent call last):
       ...
       transfer_jax.models.weights.weight_files.WeightsError: style is 'tim'; allowed: timm, \
-transformers, flax; nearest: timm
+transformers, transfer_jax; nearest: timm
     """
     check_ending(path)
     own = written(style) if isinstance(style, Style) else _style(network, style)
