@@ -66,8 +66,8 @@ class ResultRow:
         """The name of the column that the network was trained in."""
         base = None if self.treatment == Treatment.BASE else self.base
         place = (self.split, self.seed, base, self.target, (), self.examples or None)
-        solved = self.base == PRETRAINED_BASE and self.variant == PROBE
-        return Column(*place, trainings=int(not solved)).name
+        is_solved = self.variant == PROBE and self.base == PRETRAINED_BASE
+        return Column(*place, trainings=0 if is_solved else 1).name
 
     @property
     def label(self) -> str:
