@@ -4,9 +4,9 @@
 
 ResNet-18 and EfficientNet-Lite0 on small images: everything tuned, and the first layers frozen up
 to each stage. The rivals train the same conditions one after the other: timm's networks in PyTorch
-(default layout, channels last, and with what leaves the frozen layers computed before), and `nn.Conv`
-in Flax with one jitted step a condition. They are timed in turn within one run; the ratio is the
-rival's time over ours.
+(default layout, channels last, and with what leaves the frozen layers computed before), and
+`nn.Conv` in Flax with one jitted step a condition. They are timed in turn within one run; the
+ratio is the rival's time over ours.
 """
 
 import statistics

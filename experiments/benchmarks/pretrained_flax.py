@@ -1,5 +1,7 @@
 """Tuning a pretrained network in idiomatic Flax: one jitted step a condition, nothing shared."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 from unittest.mock import patch
 
@@ -68,19 +70,8 @@ def alone(grid: PretrainedGrid) -> Step:
     return advance
 
 
-def plain() -> Any:
-    """The zoo's networks of `nn.Conv` while they are traced."""
-    return _Both(patch.object(resnet, "Conv", PlainConv), patch.object(mobile, "Conv", PlainConv))
-
-
-class _Both:
-    def __init__(self, *patches: Any) -> None:
-        self.patches = patches
-
-    def __enter__(self) -> None:
-        for one in self.patches:
-            one.start()
-
-    def __exit__(self, *_: object) -> None:
-        for one in self.patches:
-            one.stop()
+@contextmanager
+def plain() -> Iterator[None]:
+    """The zoo's networks of `nn.Conv`, while they are traced."""
+    with patch.object(resnet, "Conv", PlainConv), patch.object(mobile, "Conv", PlainConv):
+        yield
