@@ -1,5 +1,7 @@
 """Tuning timm's networks in PyTorch, condition by condition; statistics are held."""
 
+from typing import Any
+
 import timm  # pyright: ignore[reportMissingImports]
 import torch  # pyright: ignore[reportMissingImports]
 from grids import Step
@@ -9,7 +11,7 @@ from torch import nn  # pyright: ignore[reportMissingImports]
 
 def layers_of(name: str) -> list[nn.Module]:
     """timm's modules, cut where ours are."""
-    model = timm.create_model(name, num_classes=5)
+    model: Any = timm.create_model(name, num_classes=5)
     if name.startswith("resnet"):
         stem = nn.Sequential(model.conv1, model.bn1, model.act1, model.maxpool)
         blocks = [b for s in (model.layer1, model.layer2, model.layer3, model.layer4) for b in s]
