@@ -215,12 +215,12 @@ def check_name(name: str, others: Iterable[str]) -> None:
 
 
 @contextmanager
-def takes(layer: str, x: Float[Array, "batch ..."]) -> Iterator[None]:
+def takes(layer: str, x: Float[Array, "batch ..."] | jax.ShapeDtypeStruct) -> Iterator[None]:
     """Whatever a layer raises at what enters it becomes one line that names both.
 
     Args:
       layer: its name.
-      x: what enters it.
+      x: what enters it, or its shape.
 
     Returns:
       A context.
