@@ -51,7 +51,7 @@ def check_optimizer(config: Config, network: Layered, shape: tuple[int, int, int
     name = config.optimizer.name
     if not is_own(name):
         return
-    tx = make_optimizer(config.optimizer, config.steps)
+    tx = make_optimizer(config.optimizer, config.steps, layers=network.layer_names)
 
     def update() -> object:
         params = params_of(network.init(jax.random.key(0), jnp.zeros((1, *shape))))

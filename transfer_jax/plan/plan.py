@@ -20,7 +20,7 @@ from transfer_jax.plan.components import build_network, build_variants, num_outp
 from transfer_jax.plan.config import read_config
 from transfer_jax.plan.fields import Affects, ConfigError, flat
 from transfer_jax.plan.network_checks import check_network, check_optimizer
-from transfer_jax.plan.optimizer_fields import make_optimizer
+from transfer_jax.plan.optimizer_fields import in_state, make_optimizer
 from transfer_jax.plan.recipes import images_and_splits, largest_task, make_recipe
 from transfer_jax.plan.schema import Config
 
@@ -79,7 +79,8 @@ class Plan:
         """
         held = [(f.name, f.value) for f in flat(self.config) if f.affects in PROGRAMS]
         sizes = (self.recipe.validation_examples, self.recipe.test_examples)
-        return (cuts, trainings, largest_task(self.splits), *sizes, *held)
+        settings = tuple(in_state(self.config.optimizer))
+        return (cuts, trainings, largest_task(self.splits), *sizes, settings, *held)
 
     def program(self, cuts: tuple[Cut, ...], trainings: int = 1) -> ColumnProgram:
         """The computation that columns with these cuts share, and as many trainings' steps."""
@@ -89,7 +90,9 @@ class Plan:
         return ColumnProgram(
             network,
             cuts,
-            make_optimizer(config.optimizer, config.steps, trainings),
+            make_optimizer(
+                config.optimizer, config.steps, trainings, layers=self.network.layer_names
+            ),
             mirror=config.data.mirror,
             shift=config.data.shift,
             crop=config.data.crop,
