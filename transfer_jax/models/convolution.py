@@ -1,12 +1,16 @@
 """Convolution, lowered in the way that is fastest for its shape on the backend at hand."""
 
+from typing import Literal
+
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
+from transfer_jax.models.depthwise import shifted
 from transfer_jax.models.winograd import winograd
 
-LOWERINGS = ("xla", "patches", "winograd")
+LOWERINGS = ("xla", "patches", "winograd", "shifted")
+Padding = int | Literal["same"] | None
 
 
 def convolve(
@@ -14,7 +18,7 @@ def convolve(
     kernel: Float[Array, "rows cols in_of_group out"],
     stride: int = 1,
     *,
-    padding: int | None = None,
+    padding: Padding = None,
     groups: int = 1,
     lowering: str | None = None,
 ) -> Float[Array, "batch out_height out_width out"]:
@@ -23,46 +27,62 @@ def convolve(
     Args:
       x: images, channels last.
       stride: step in both directions.
-      padding: zeros on each side; None pads by half the kernel ("same").
+      padding: zeros on each side; None pads by half the kernel. "same" has as many outputs, and
+        where its zeros are odd in number one more of them is below and on the right: TensorFlow's.
       groups: number of groups that the channels are divided into.
       lowering: one of `LOWERINGS`; None takes the one that is fastest here.
 
     Returns:
-      The convolved images; with "same" padding ceil(height / stride) rows.
+      The convolved images; with half the kernel ceil(height / stride) rows.
 
     Example:
       >>> convolve(jnp.ones((1, 4, 4, 1)), jnp.ones((3, 3, 1, 2)), stride=2).shape
       (1, 2, 2, 2)
     """
-    if groups > 1:
+    if padding == "same":
+        x = _pad_as_tensorflow(x, kernel.shape[0], stride)
+        padding = 0
+    if 1 < groups < x.shape[-1]:
         # One after the other: XLA's grouped convolution is slower on CPU.
         parts = zip(jnp.split(x, groups, -1), jnp.split(kernel, groups, -1), strict=True)
         return jnp.concatenate(
             [convolve(a, b, stride, padding=padding, lowering=lowering) for a, b in parts], -1
         )
     pad = kernel.shape[0] // 2 if padding is None else padding
-    lowering = lowering or choose_lowering(kernel.shape, stride, pad, x.dtype.name)
+    lowering = lowering or choose_lowering(kernel.shape, stride, pad, x.dtype.name, groups=groups)
     if lowering == "winograd":
         return winograd(x, kernel)
     if lowering == "patches":
         return _by_patches(x, kernel, stride, pad)
-    sides = ((pad, pad), (pad, pad))
+    if lowering == "shifted":
+        return shifted(x, kernel, stride, pad)
     return jax.lax.conv_general_dilated(
-        x, kernel, (stride, stride), sides, dimension_numbers=("NHWC", "HWIO", "NHWC")
+        x,
+        kernel,
+        (stride, stride),
+        ((pad, pad), (pad, pad)),
+        dimension_numbers=("NHWC", "HWIO", "NHWC"),
+        feature_group_count=groups,
     )
 
 
 def choose_lowering(
-    kernel_shape: tuple[int, ...], stride: int, padding: int, dtype: str, backend: str | None = None
+    kernel_shape: tuple[int, ...],
+    stride: int,
+    padding: int,
+    dtype: str,
+    backend: str | None = None,
+    groups: int = 1,
 ) -> str:
     """The lowering that trains fastest, as `experiments/benchmarks/layers.py` measured.
 
     Args:
-      kernel_shape: rows, columns, channels in, channels out.
+      kernel_shape: rows, columns, channels in of a group, channels out.
       stride: step in both directions.
       padding: zeros on each side.
       dtype: name of the images' dtype.
       backend: name of the backend; None for the one in use.
+      groups: number of groups; more than one where each channel is one.
 
     Returns:
       One of `LOWERINGS`.
@@ -76,11 +96,18 @@ def choose_lowering(
     rows, cols, channels, _ = kernel_shape
     if (backend or jax.default_backend()) != "cpu" or dtype != "float32":
         return "xla"
+    if groups > 1:
+        return "shifted"
     if channels <= 4:
         return "patches"
     if (rows, cols, stride, padding) == (3, 3, 1, 1) and channels >= 32:
         return "winograd"
     return "xla"
+
+
+def _pad_as_tensorflow(x: Array, size: int, stride: int) -> Array:
+    zeros = [max((-(-side // stride) - 1) * stride + size - side, 0) for side in x.shape[1:3]]
+    return jnp.pad(x, ((0, 0), *((n // 2, n - n // 2) for n in zeros), (0, 0)))
 
 
 def _by_patches(x: Array, kernel: Array, stride: int, pad: int) -> Array:

@@ -39,8 +39,10 @@ class LayerStack(Stack):
           Layer name to that layer's variables, in depth order.
 
         Raises:
-          ValueError: a layer cannot take what enters it, or leaves no pixel.
+          ValueError: a layer cannot take what enters it, or leaves no pixel; or the images are
+            smaller than the network's stride.
         """
+        self.check_size(x)
         variables: Variables = {}
         for name, layer in self.layers.items():
             variables[name] = {PARAMS: {}}

@@ -16,6 +16,7 @@ class Preprocessing:
       crop_fraction: share of a prepared image's side that `size` is cut out of.
       interpolation: how images are resized.
       any_size: whether it takes images of other sizes, too.
+      least_size: height and width of the smallest images that it takes: its stride.
     """
 
     mean: tuple[float, ...]
@@ -24,6 +25,7 @@ class Preprocessing:
     crop_fraction: float = 0.875
     interpolation: str = "bilinear"
     any_size: bool = True
+    least_size: int = 1
 
     @property
     def channels(self) -> int:

@@ -1,10 +1,14 @@
 """Layers in depth order, run one after the other; what a layer is, a kind of module says."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import cached_property
 from typing import Any
 
+import jax
+import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Float, Key
 
 from transfer_jax.grid.keys import fold_in_name
@@ -36,6 +40,23 @@ class Stack(ABC):
     def layer_names(self) -> tuple[str, ...]:
         """Names of the layers, in depth order."""
         return tuple(self.layers)
+
+    def check_size(self, x: Float[Array, "batch ..."]) -> None:
+        """Check that images have a pixel left at the end.
+
+        Args:
+          x: images of the shape that is to enter the first layer.
+
+        Raises:
+          ValueError: they are smaller than the network's stride, where that is known.
+        """
+        least = self.preprocessing.least_size if self.preprocessing else 1
+        if min(x.shape[1:3], default=least) < least:
+            sides = "x".join(map(str, x.shape[1:3]))
+            raise ValueError(
+                f"the images have {sides} pixels, and the network's stride is {least}; allowed: "
+                f"images of at least {least}x{least}"
+            )
 
     @abstractmethod
     def init(self, key: Key[Array, ""], x: Float[Array, "batch ..."]) -> Variables:
@@ -78,6 +99,43 @@ class Stack(ABC):
             x, statistics = self.call(name, variables[name], x, mode_of(mode, name), keys)
             changed |= {name: statistics} if statistics else {}
         return x, changed
+
+    def logits(
+        self, variables: Variables, images: Float[Array | np.ndarray, "batch height width channels"]
+    ) -> Float[Array, "batch classes"]:
+        """What the whole network gives for images, in inference.
+
+        Args:
+          variables: its variables.
+          images: normalised as the network was trained: see `preprocessing`.
+
+        Returns:
+          The logits.
+
+        Raises:
+          ValueError: the images are bytes, lie channels first, or are too small.
+        """
+        self._check_images(images)
+        return self._inference(variables, images)
+
+    @cached_property
+    def _inference(self) -> Callable[..., Array]:
+        return jax.jit(lambda variables, images: self.apply(variables, images)[0])
+
+    def _check_images(self, images: Array | np.ndarray) -> None:
+        shape = "x".join(map(str, images.shape))
+        if not jnp.issubdtype(images.dtype, jnp.floating):
+            raise ValueError(
+                f"the images are {images.dtype}; allowed: floats, normalised: shares of white "
+                "less the mean, by the deviation"
+            )
+        channels = self.preprocessing.channels if self.preprocessing else images.shape[-1]
+        if images.ndim != 4 or images.shape[-1] != channels:
+            raise ValueError(
+                f"the images have the shape {shape}; allowed: batch, height, width, channels, "
+                f"with {channels} channels"
+            )
+        self.check_size(jnp.asarray(images))
 
 
 def check_name(name: str, others: Iterable[str]) -> None:

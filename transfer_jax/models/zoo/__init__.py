@@ -1,0 +1,24 @@
+"""Networks that people have pretrained, under the names that timm gives them."""
+
+from collections.abc import Callable
+
+from transfer_jax.models.linen_layers import LayerStack
+from transfer_jax.models.zoo.mobile import (
+    efficientnet_lite0,
+    mobilenetv2_100,
+    tf_efficientnet_lite0,
+)
+from transfer_jax.models.zoo.resnet import resnet18, resnet34, resnet50
+
+Make = Callable[..., LayerStack]
+ZOO: dict[str, Make] = {
+    make.__name__: make
+    for make in (
+        resnet18,
+        resnet34,
+        resnet50,
+        efficientnet_lite0,
+        tf_efficientnet_lite0,
+        mobilenetv2_100,
+    )
+}
