@@ -10,7 +10,7 @@ from jaxtyping import Array, Float, Key
 
 from transfer_jax.grid.keys import fold_in_name
 from transfer_jax.models.layered import INFERENCE, PARAMS, Mode, Rngs, Variables
-from transfer_jax.models.stack import Stack, check_name, takes
+from transfer_jax.models.stack import Stack, check_left, check_name, takes
 
 Layer = nn.Module | Callable[[Array], Array]
 
@@ -52,8 +52,7 @@ class LayerStack(Stack):
                         fold_in_name(key, name), x, **_flags(layer, INFERENCE)
                     )
                 x, _ = _call(layer, variables[name], x, INFERENCE, {})
-            if x.size == 0:
-                raise ValueError(f"layer {name} leaves no pixel: the images are too small for it")
+            check_left(name, x)
         return variables
 
     def call(

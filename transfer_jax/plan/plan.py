@@ -20,7 +20,7 @@ from transfer_jax.plan.components import build_network, num_outputs
 from transfer_jax.plan.config import read_config
 from transfer_jax.plan.fields import Affects, ConfigError, flat
 from transfer_jax.plan.grids import check_grid, grid_of
-from transfer_jax.plan.network_checks import check_network, check_optimizer
+from transfer_jax.plan.network_checks import check_network, check_optimizer, check_own_network
 from transfer_jax.plan.optimizer_fields import in_state, make_optimizer
 from transfer_jax.plan.pretrained import pretrained_base
 from transfer_jax.plan.recipes import images_and_splits, largest_task, make_recipe
@@ -208,6 +208,7 @@ def _plan(config: Config) -> Plan:
     network = build_network(config, largest)
     recipe = make_recipe(config, images, splits)
     check_network(network, recipe.network_shape, num_outputs(config, largest))
+    check_own_network(config, network, recipe.network_shape)
     check_optimizer(config, network, recipe.network_shape)
     bases, grid = grid_of(config, network, splits)
     plan = Plan(config, splits, network, recipe, bases, grid)
