@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from transfer_jax.data.embedded import embedded_fashion_mnist
+from transfer_jax.data.embedded import embedded
 from transfer_jax.data.sources import SourceError, load_images
 
 ORIGINALS = Path("/usr/share/datasets/fashion-mnist")
@@ -15,7 +15,7 @@ FOLDER = resources.files("transfer_jax.data") / "fashion_mnist"
 
 
 def test_the_embedded_subset_is_stratified():
-    images = embedded_fashion_mnist()
+    images = embedded("fashion_mnist")
     assert images.images.shape == (20_000, 28, 28, 1)
     assert images.images.dtype == np.uint8
     for part in (images.is_test, images.is_train):
@@ -38,10 +38,10 @@ def test_a_damaged_file_is_refused(monkeypatch, tmp_path):
     content[-1] ^= 1
     labels.write_bytes(lzma.compress(bytes(content)))
     with pytest.raises(ValueError, match=r"labels.npy is not the one recorded"):
-        embedded_fashion_mnist()
+        embedded("fashion_mnist")
     labels.write_bytes(good[: len(good) // 2])
     with pytest.raises(ValueError, match=r"labels.npy.xz is damaged"):
-        embedded_fashion_mnist()
+        embedded("fashion_mnist")
 
 
 @pytest.mark.skipif(not ORIGINALS.is_dir(), reason="needs Debian's dataset-fashion-mnist")

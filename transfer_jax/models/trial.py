@@ -1,19 +1,28 @@
 """A network of one's own, tried once: what would go wrong in silence is told, layer by layer."""
 
 from collections.abc import Iterator
+from functools import partial
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
+from jax.core import Tracer
 from jax.errors import UnexpectedTracerError
 from jaxtyping import Array, Float
 
-from transfer_jax.models.layered import Layered, Variables, params_of
+from transfer_jax.models.layered import PARAMS, Layered, Variables, params_of
 from transfer_jax.models.stack import Stack
 
 # Of the largest number, by which two ways to compute an activation may differ.
 ROUNDING = 1e-3
+# Each program is run once or twice: what is compiled in less time is faster.
+_program = partial(
+    jax.jit,
+    compiler_options={
+        "xla_backend_optimization_level": 0,
+        "xla_llvm_disable_expensive_passes": True,
+    },
+)
 
 
 def try_network(network: Layered, shape: tuple[int, int, int]) -> None:
@@ -39,17 +48,25 @@ def try_network(network: Layered, shape: tuple[int, int, int]) -> None:
       ...
       ValueError: layer dead gives the same numbers for different images
     """
-    init = jax.jit(lambda key, x: network.init(key, x))
-    images = jax.random.normal(jax.random.key(2), (3, *shape))
-    variables = init(jax.random.key(0), images[:2])
-    _check_fresh(variables, init(jax.random.key(1), images[:2]))
+    # Elsewhere than on a CPU, products of few bits would be told for differences.
+    with jax.default_matmul_precision("highest"):
+        _try(network, shape)
+
+
+def _try(network: Layered, shape: tuple[int, int, int]) -> None:
+    images = np.random.default_rng(0).normal(size=(3, *shape)).astype(np.float32)
+    two, others = images[:2], images[::2]
+    init = _program(lambda key, x: network.init(key, x))
+    _check_apart(network, jax.eval_shape(init, jax.random.key(0), two), two)
+    variables = jax.device_get(init(jax.random.key(0), two))
+    _check_fresh(variables, jax.device_get(init(jax.random.key(1), two)))
     variables = _without_zeros(variables)
-    pieces = [images[:2], *_by_layers(network, variables, images[:2])]
-    whole = jax.jit(lambda variables, x: _activations(network, variables, x))
-    found = whole(variables, images[:2])
-    beside = whole(variables, images[jnp.array([0, 2])])
+    pieces = [two, *_by_layers(network, variables, two)]
+    whole = _program(lambda variables, x: _activations(network, variables, x))
+    found = jax.device_get(whole(variables, two))
+    beside = jax.device_get(whole(variables, others))
     for i, name in enumerate(network.layer_names):
-        _check_activation(name, pieces[i + 1], is_last=i == len(network.layer_names) - 1)
+        _check_activation(name, pieces[i + 1])
         if not _close(beside[i][0], found[i][0]):
             raise ValueError(
                 f"layer {name} gives an image other numbers when other images stand beside it; "
@@ -70,75 +87,84 @@ def _activations(network: Layered, variables: Variables, x: Array) -> list[Array
     return left
 
 
-def _by_layers(network: Layered, variables: Variables, x: Array) -> Iterator[Array]:
-    """What leaves each layer, each of a program of its own, so that none sees another's arrays."""
-    entering = []
+def _by_layers(network: Layered, variables: Variables, x: np.ndarray) -> Iterator[np.ndarray]:
+    """What leaves each layer, each of a program of its own."""
     for i, name in enumerate(network.layer_names):
-        entering.append(x)
-        run = jax.jit(lambda own, x, i=i: network.apply(own, x, i, i + 1)[0])
-        try:
-            x = run({name: variables[name]}, x)
-        except (UnexpectedTracerError, ValueError) as error:
-            if not _is_of_elsewhere(error):
-                raise
-            raise ValueError(_crossing(network, variables, entering)) from None
+        x = jax.device_get(_piece(network, i, i + 1)({name: variables[name]}, x))
         yield x
 
 
-def _is_of_elsewhere(error: BaseException) -> bool:
-    return UnexpectedTracerError in (type(error), type(error.__cause__))
+def _piece(network: Layered, start: int, stop: int) -> Any:
+    return _program(lambda variables, x: network.apply(variables, x, start, stop)[0])
 
 
-def _crossing(network: Layered, variables: Variables, entering: list[Array]) -> str:
-    """Which layer left behind what the last of these reads: the nearest one that mends it."""
+def _check_apart(network: Layered, shapes: Variables, x: Any) -> None:
+    """No layer reads an array of another, or of nobody: each is a program by itself."""
+    entering = [x]
+    for i, name in enumerate(network.layer_names):
+        if _reads_of_elsewhere(network, i, i + 1, shapes, x):
+            raise ValueError(_crossing(network, shapes, entering))
+        x = jax.eval_shape(_piece(network, i, i + 1), {name: shapes[name]}, x)
+        entering.append(x)
+
+
+def _reads_of_elsewhere(network: Layered, start: int, stop: int, shapes: Variables, x: Any) -> bool:
+    """Whether these layers read an array of another program, or, without parameters, kernels."""
+    own = {name: shapes[name] for name in network.layer_names[start:stop]}
+    try:
+        read = jax.make_jaxpr(_piece(network, start, stop))(own, x).consts
+    except UnexpectedTracerError:
+        return True
+    made = [array for array in read if isinstance(array, jax.Array)]
+    kernels = [] if jax.tree.leaves(params_of(own)) else [a for a in made if a.ndim > 1]
+    return bool(kernels) or any(isinstance(array, Tracer) for array in made)
+
+
+def _crossing(network: Layered, shapes: Variables, entering: list[Any]) -> str:
+    """Which layer left behind what the last of these reads: from there on it is a program."""
     names, last = network.layer_names, len(entering) - 1
     for first in reversed(range(last)):
-        try:
-            own = {name: variables[name] for name in names[first : last + 1]}
-            jax.eval_shape(lambda v, x, i=first: network.apply(v, x, i, last + 1), own,
-                           entering[first])  # fmt: skip
-        except (UnexpectedTracerError, ValueError):
-            continue
-        return (
-            f"layer {names[last]} reads what layer {names[first]} left behind; allowed: a "
-            "connection that skips layers within one layer: join these and what lies between"
-        )
+        if not _reads_of_elsewhere(network, first, last + 1, shapes, entering[first]):
+            return (
+                f"layer {names[last]} reads what layer {names[first]} left behind; allowed: a "
+                "connection that skips layers within one layer: join these and what lies between"
+            )
     return (
-        f"layer {names[last]} reads an array that is not its own; allowed: its variables, what "
-        "enters it, constants of NumPy"
+        f"layer {names[last]} reads an array that is not its own, and would not be trained; "
+        "allowed: its variables, what enters it, constants of NumPy"
     )
 
 
 def _without_zeros(variables: Variables) -> Variables:
     """A head that begins as zeros would hide what lies below it."""
 
-    def filled(path: Any, leaf: Array) -> Array:
-        if not jnp.issubdtype(leaf.dtype, jnp.floating):
-            return leaf
-        key = jax.random.fold_in(jax.random.key(3), len(jax.tree_util.keystr(path)))
-        return jnp.where((leaf == 0).all(), 0.1 * jax.random.normal(key, leaf.shape), leaf)
+    generator = np.random.default_rng(1)
 
-    params = jax.jit(lambda tree: jax.tree_util.tree_map_with_path(filled, tree))(
-        params_of(variables)
-    )
-    return {name: {**own, "params": params[name]} for name, own in variables.items()}
+    def filled(leaf: np.ndarray) -> np.ndarray:
+        is_zero = np.issubdtype(leaf.dtype, np.floating) and not leaf.any()
+        noise = 0.1 * generator.normal(size=leaf.shape) if is_zero else 0.0
+        return (leaf + noise).astype(leaf.dtype)
+
+    return {
+        name: {**own, PARAMS: jax.tree.map(filled, own[PARAMS])} for name, own in variables.items()
+    }
 
 
 def _check_fresh(variables: Variables, others: Variables) -> None:
     """Kernels that no key changes hold numbers from elsewhere: scratch would not be scratch."""
     for name, own in params_of(variables).items():
-        leaves = zip(jax.tree.leaves(own), jax.tree.leaves(others[name]["params"]), strict=True)
-        kernels = [(a, b) for a, b in leaves if a.ndim > 1 and jnp.unique(a.ravel()[:64]).size > 1]
-        if kernels and all((a == b).all() for a, b in kernels):
+        leaves = zip(jax.tree.leaves(own), jax.tree.leaves(others[name][PARAMS]), strict=True)
+        kernels = [(a, b) for a, b in leaves if a.ndim > 1 and (a != a.flat[0]).any()]
+        if kernels and all(np.array_equal(a, b) for a, b in kernels):
             raise ValueError(
                 f"layer {name} begins with the same numbers for every seed; allowed: fresh ones, "
                 "and pretrained ones in the file that network.weights names"
             )
 
 
-def _check_activation(name: str, left: Any, is_last: bool) -> None:
-    if jnp.shape(left)[:1] != (2,):
-        shape = "x".join(map(str, jnp.shape(left))) or "a number"
+def _check_activation(name: str, left: np.ndarray) -> None:
+    if left.shape[:1] != (2,):
+        shape = "x".join(map(str, left.shape)) or "a number"
         raise ValueError(f"layer {name} makes {shape} of 2 images; allowed: 2 of whatever it makes")
     if not np.isfinite(left).all():
         raise ValueError(f"layer {name} gives numbers that are not finite for images of noise")
@@ -146,16 +172,16 @@ def _check_activation(name: str, left: Any, is_last: bool) -> None:
         raise ValueError(f"layer {name} gives the same numbers for different images")
 
 
-def _check_cuts(network: Layered, variables: Variables, pieces: list[Array]) -> None:
+def _check_cuts(network: Layered, variables: Variables, pieces: list[np.ndarray]) -> None:
     """A network of one's own kind says itself what its parts are: each cut is run."""
     for cut in range(len(network.layer_names)):
-        run = jax.jit(lambda variables, x, cut=cut: network.apply(variables, x, cut)[0])
+        run = _program(lambda variables, x, cut=cut: network.apply(variables, x, cut)[0])
         if not _close(run(variables, pieces[cut]), pieces[-1]):
             raise ValueError(
                 f"cut after {cut} layers, the network gives other logits than as a whole"
             )
 
 
-def _close(a: Float[Array, "..."], b: Float[Array, "..."]) -> bool:
+def _close(a: Float[np.ndarray, "..."], b: Float[np.ndarray, "..."]) -> bool:
     apart, most = (np.abs(np.asarray(x, np.float32)).max(initial=0) for x in (a - b, b))
     return bool(apart <= ROUNDING * max(1e-6, most))

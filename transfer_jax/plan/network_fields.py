@@ -11,6 +11,7 @@ from transfer_jax.models.caffenet import CaffeNet
 from transfer_jax.models.convnet import ConvNet
 from transfer_jax.models.layered import Layered
 from transfer_jax.models.own_layers import from_layers, from_made
+from transfer_jax.models.weights.origins import origin_of
 from transfer_jax.models.zoo import ZOO
 from transfer_jax.plan.fields import Affects, setting
 from transfer_jax.plan.own_fields import fields_of
@@ -83,9 +84,11 @@ def make_network(fields: NetworkFields, num_outputs: int) -> Layered:
     """
     arguments = {**vars(fields), "num_outputs": num_outputs}
     name = arguments.pop("name")
-    arguments.pop("weights")
+    weights = arguments.pop("weights")
     if is_own(name):
         return _own(name, arguments)
+    if weights and name in ZOO and (origin := origin_of(weights, name)):
+        arguments["origin"] = origin
     return made("network.name", name, NETWORKS, arguments)
 
 

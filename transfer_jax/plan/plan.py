@@ -106,7 +106,7 @@ class Plan:
         held = [(f.name, f.value) for f in flat(self.config) if f.affects in PROGRAMS]
         sizes = (self.recipe.validation_examples, self.recipe.test_examples)
         # What a network sees has other channels where it is pretrained on colours.
-        sizes = (*sizes, *self.recipe.network_shape)
+        sizes = (*sizes, *self.recipe.network_shape, self.recipe.preprocessing)
         settings = tuple(in_state(self.config.optimizer))
         return (cuts, trainings, largest_task(self.splits), *sizes, settings, *held)
 
@@ -206,7 +206,7 @@ def _plan(config: Config) -> Plan:
     images, splits = images_and_splits(config)
     largest = largest_task(splits)
     network = build_network(config, largest)
-    recipe = make_recipe(config, images, splits)
+    recipe = make_recipe(config, images, splits, network)
     check_network(network, recipe.network_shape, num_outputs(config, largest))
     check_own_network(config, network, recipe.network_shape)
     check_optimizer(config, network, recipe.network_shape)

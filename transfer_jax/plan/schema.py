@@ -59,7 +59,7 @@ class Data:
 
     source: str = setting(
         "fashion_mnist",
-        "fashion_mnist, imagenet2012, folder, tfds:NAME, or PACKAGE.MODULE:FUNCTION",
+        "fashion_mnist, openclipart, imagenet2012, folder, tfds:NAME, or PACKAGE.MODULE:FUNCTION",
     )
     folder: str = setting("", "where it is prepared; empty: data/ and the source's name")
     form: Form = setting(Form(), "what images become when they are prepared")

@@ -18,7 +18,7 @@ from transfer_jax.folder.whole_file import write_json
 from transfer_jax.folder.workdir import Workdir, workdir_at
 from transfer_jax.plan.plan import Plan, check_devices, make_plan
 from transfer_jax.plan.plan_notes import plan_notes
-from transfer_jax.plan.same_run import check_same_images
+from transfer_jax.plan.same_run import check_same_inputs
 from transfer_jax.plan.schema import Config
 from transfer_jax.running.claim import began_with, claim
 from transfer_jax.running.report_images import keep_split_images
@@ -115,7 +115,7 @@ def checked_plan(config: Config | ConfigDict) -> Plan:
     """
     plan = make_plan(config)
     check_prepared(plan.recipe.images, plan.config.data.source, plan.config.data.folder)
-    check_same_images(plan.recipe.images)
+    check_same_inputs(plan.recipe.images, plan.config)
     check_devices(plan)
     return plan
 
@@ -175,7 +175,8 @@ def _begin(own: Run, say: Callable[[str], None]) -> None:
     claim(folder, plan.config, plan.recipe.images)
     for trial in own.pilot.runs.values():
         trial.folder.make()
-    write_json(folder.plan, {"networks": len(plan.networks)})
+    layers = list(plan.network.layer_names)
+    write_json(folder.plan, {"networks": len(plan.networks), "layers": layers})
     if begun := began_with(folder, plan.config):
         say(f"{folder.path} was begun with {begun}")
     keep_split_images(folder.split_images, plan.splits, plan.recipe.images)

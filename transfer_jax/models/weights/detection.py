@@ -102,3 +102,22 @@ def asked_shapes(
             shape = (*shape[:-1], *classes)
         asked |= foreign_shapes(keys, shape, foreign)
     return asked
+
+
+def classes_of(variables: Variables, head: str) -> int | None:
+    """How many classes a network tells apart.
+
+    Args:
+      variables: its own.
+      head: the name of its last layer.
+
+    Returns:
+      The outputs of its last dense layer; None where that layer has several, or none.
+
+    Example:
+      >>> import numpy as np
+      >>> classes_of({"fc8": {"params": {"kernel": np.zeros((2, 3)), "bias": np.zeros(3)}}}, "fc8")
+      3
+    """
+    leaves, keys = leaves_of(variables), head_keys(variables, head)
+    return next((leaves[own].shape[-1] for own in keys if own[-1] == "kernel"), None)

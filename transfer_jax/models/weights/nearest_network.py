@@ -6,7 +6,6 @@ import jax
 import jax.numpy as jnp
 
 from transfer_jax.models.layered import Variables
-from transfer_jax.models.linen_layers import LayerStack
 from transfer_jax.models.weights.detection import Shapes, asked_shapes, detect, head_keys
 from transfer_jax.models.weights.fit import share
 
@@ -29,7 +28,7 @@ def nearest_network(network: str, found: Shapes, least: float) -> str | None:
 
     best, most = None, least
     for other in ZOO:
-        like = _shapes(other)
+        like = zoo_shapes(other)
         known = detect(other, like, found) if other != network else None
         if known is None:
             continue
@@ -40,23 +39,24 @@ def nearest_network(network: str, found: Shapes, least: float) -> str | None:
 
 
 @functools.cache
-def _shapes(name: str) -> Variables:
-    from transfer_jax.models.zoo import ZOO
-
-    return shapes_of(ZOO[name](1))
-
-
-def shapes_of(network: LayerStack) -> Variables:
+def zoo_shapes(network: str) -> Variables:
     """The shapes of a network's variables at the size that it was pretrained with.
 
     Args:
-      network: one that says what it wants to see.
+      network: one of the zoo, which gets one logit.
 
     Returns:
       The variables, without numbers.
+
+    Example:
+      >>> zoo_shapes("resnet18")["head"]["params"]["fc"]["kernel"].shape
+      (512, 1)
     """
-    seen = network.preprocessing
+    from transfer_jax.models.zoo import ZOO
+
+    made = ZOO[network](1)
+    seen = made.preprocessing
     assert seen is not None
     x = jnp.zeros((1, seen.size, seen.size, seen.channels))
-    found: Variables = jax.eval_shape(lambda: network.init(jax.random.key(0), x))
+    found: Variables = jax.eval_shape(lambda: made.init(jax.random.key(0), x))
     return found

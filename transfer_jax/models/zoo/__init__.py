@@ -3,12 +3,18 @@
 from collections.abc import Callable
 
 from transfer_jax.models.linen_layers import LayerStack
+from transfer_jax.models.zoo.convnext import convnext_tiny
 from transfer_jax.models.zoo.mobile import (
     efficientnet_lite0,
     mobilenetv2_100,
     tf_efficientnet_lite0,
 )
 from transfer_jax.models.zoo.resnet import resnet18, resnet34, resnet50
+from transfer_jax.models.zoo.vit import (
+    vit_base_patch16_224,
+    vit_small_patch16_224,
+    vit_tiny_patch16_224,
+)
 
 Make = Callable[..., LayerStack]
 ZOO: dict[str, Make] = {
@@ -17,6 +23,10 @@ ZOO: dict[str, Make] = {
         resnet18,
         resnet34,
         resnet50,
+        vit_tiny_patch16_224,
+        vit_small_patch16_224,
+        vit_base_patch16_224,
+        convnext_tiny,
         efficientnet_lite0,
         tf_efficientnet_lite0,
         mobilenetv2_100,

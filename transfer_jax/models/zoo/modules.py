@@ -1,7 +1,5 @@
 """What the networks of the zoo are built of: convolution, normalisation, pooling, logits."""
 
-from functools import partial
-
 import flax.linen as nn
 import jax.numpy as jnp
 from jaxtyping import Array, Float
@@ -10,9 +8,8 @@ from transfer_jax.models.convolution import Padding, convolve
 
 # PyTorch's momentum of 0.1; that of TensorFlow's networks, 0.99, does not move in a short run.
 MOMENTUM = 0.9
-# Deviations of sums of squares, as PyTorch has them: E[x^2] - E[x]^2 loses digits.
-LayerNorm = partial(nn.LayerNorm, epsilon=1e-6, use_fast_variance=False)
-exact_gelu = partial(nn.gelu, approximate=False)
+# What transformers start from.
+small = nn.initializers.truncated_normal(0.02)
 
 
 class Conv(nn.Module):
@@ -63,6 +60,7 @@ def batch_norm(train: bool, name: str, epsilon: float = 1e-5) -> nn.BatchNorm:
       >>> batch_norm(False, "bn1").momentum
       0.9
     """
+    # E[x^2] - E[x]^2, Flax's default, is faster and loses digits.
     return nn.BatchNorm(
         use_running_average=not train,
         momentum=MOMENTUM,
@@ -70,6 +68,34 @@ def batch_norm(train: bool, name: str, epsilon: float = 1e-5) -> nn.BatchNorm:
         use_fast_variance=False,
         name=name,
     )
+
+
+def layer_norm(name: str, epsilon: float = 1e-6) -> nn.LayerNorm:
+    """Normalisation of each vector of channels.
+
+    Args:
+      name: its own.
+
+    Returns:
+      The module.
+
+    Example:
+      >>> layer_norm("norm").epsilon
+      1e-06
+    """
+    return nn.LayerNorm(epsilon, use_fast_variance=False, name=name)
+
+
+class Perceptron(nn.Module):
+    """Each vector by two dense layers, GELU between them, where it is four times as long."""
+
+    @nn.compact
+    def __call__(self, x: Float[Array, "... features"]) -> Float[Array, "... features"]:
+        """The vectors."""
+        features = x.shape[-1]
+        x = nn.Dense(4 * features, kernel_init=small, name="fc1")(x)
+        x = nn.gelu(x, approximate=False)
+        return nn.Dense(features, kernel_init=small, name="fc2")(x)
 
 
 def logits(features: int, name: str) -> nn.Dense:
