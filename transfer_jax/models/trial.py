@@ -15,6 +15,10 @@ from transfer_jax.models.stack import Stack
 
 # Of the largest number, by which two ways to compute an activation may differ.
 ROUNDING = 1e-3
+NOT_ITS_OWN = (
+    "layer {} reads an array that is not its own, and would not be trained; allowed: its "
+    "variables, what enters it, constants of NumPy"
+)
 # Each program is run once or twice: what is compiled in less time is faster.
 _program = partial(
     jax.jit,
@@ -56,8 +60,8 @@ def try_network(network: Layered, shape: tuple[int, int, int]) -> None:
 def _try(network: Layered, shape: tuple[int, int, int]) -> None:
     images = np.random.default_rng(0).normal(size=(3, *shape)).astype(np.float32)
     two, others = images[:2], images[::2]
-    init = _program(lambda key, x: network.init(key, x))
-    _check_apart(network, jax.eval_shape(init, jax.random.key(0), two), two)
+    _check_apart(network, jax.eval_shape(network.init, jax.random.key(0), two), two)
+    init = _program(network.init)
     variables = jax.device_get(init(jax.random.key(0), two))
     _check_fresh(variables, jax.device_get(init(jax.random.key(1), two)))
     variables = _without_zeros(variables)
@@ -90,49 +94,51 @@ def _activations(network: Layered, variables: Variables, x: Array) -> list[Array
 def _by_layers(network: Layered, variables: Variables, x: np.ndarray) -> Iterator[np.ndarray]:
     """What leaves each layer, each of a program of its own."""
     for i, name in enumerate(network.layer_names):
-        x = jax.device_get(_piece(network, i, i + 1)({name: variables[name]}, x))
+        x = jax.device_get(_program(_piece(network, i, i + 1))({name: variables[name]}, x))
         yield x
 
 
 def _piece(network: Layered, start: int, stop: int) -> Any:
-    return _program(lambda variables, x: network.apply(variables, x, start, stop)[0])
+    return lambda variables, x: network.apply(variables, x, start, stop)[0]
 
 
 def _check_apart(network: Layered, shapes: Variables, x: Any) -> None:
     """No layer reads an array of another, or of nobody: each is a program by itself."""
     entering = [x]
     for i, name in enumerate(network.layer_names):
-        if _reads_of_elsewhere(network, i, i + 1, shapes, x):
+        if _reads_another(network, i, i + 1, shapes, x):
             raise ValueError(_crossing(network, shapes, entering))
-        x = jax.eval_shape(_piece(network, i, i + 1), {name: shapes[name]}, x)
+        own = {name: shapes[name]}
+        if not jax.tree.leaves(own) and any(a.ndim > 1 for a in _read(network, i, i + 1, own, x)):
+            raise ValueError(NOT_ITS_OWN.format(name))
+        x = jax.eval_shape(_piece(network, i, i + 1), own, x)
         entering.append(x)
 
 
-def _reads_of_elsewhere(network: Layered, start: int, stop: int, shapes: Variables, x: Any) -> bool:
-    """Whether these layers read an array of another program, or, without parameters, kernels."""
+def _read(network: Layered, start: int, stop: int, shapes: Variables, x: Any) -> list[Array]:
+    """The arrays of JAX that layers read beside their variables and what enters them."""
+    read = jax.make_jaxpr(_piece(network, start, stop))(shapes, x).consts
+    return [array for array in read if isinstance(array, jax.Array)]
+
+
+def _reads_another(network: Layered, start: int, stop: int, shapes: Variables, x: Any) -> bool:
     own = {name: shapes[name] for name in network.layer_names[start:stop]}
     try:
-        read = jax.make_jaxpr(_piece(network, start, stop))(own, x).consts
+        return any(isinstance(array, Tracer) for array in _read(network, start, stop, own, x))
     except UnexpectedTracerError:
         return True
-    made = [array for array in read if isinstance(array, jax.Array)]
-    kernels = [] if jax.tree.leaves(params_of(own)) else [a for a in made if a.ndim > 1]
-    return bool(kernels) or any(isinstance(array, Tracer) for array in made)
 
 
 def _crossing(network: Layered, shapes: Variables, entering: list[Any]) -> str:
     """Which layer left behind what the last of these reads: from there on it is a program."""
     names, last = network.layer_names, len(entering) - 1
     for first in reversed(range(last)):
-        if not _reads_of_elsewhere(network, first, last + 1, shapes, entering[first]):
+        if not _reads_another(network, first, last + 1, shapes, entering[first]):
             return (
                 f"layer {names[last]} reads what layer {names[first]} left behind; allowed: a "
                 "connection that skips layers within one layer: join these and what lies between"
             )
-    return (
-        f"layer {names[last]} reads an array that is not its own, and would not be trained; "
-        "allowed: its variables, what enters it, constants of NumPy"
-    )
+    return NOT_ITS_OWN.format(names[last])
 
 
 def _without_zeros(variables: Variables) -> Variables:
