@@ -4,10 +4,11 @@
     python experiments/openclipart/embed.py unpacked/usr/share/openclipart/png
 
 takes up to 150 pictures from each of eight folders, lays them on white, cuts off what is white
-around them, pads them to squares and scales these to 96x96. Left out are a picture that stands in two of the eight folders, and one that
-is like a picture already taken: clip art has many copies in other colours, and one in the test of
-a picture that was trained on would be no test. Of each class a third, rounded down, is for the
-test. Expect: three minutes, images.npy.xz of about 3 MB. `--check` writes nothing and compares.
+around them, pads them to squares and scales these to 96x96. Left out are a picture that stands in
+two of the eight folders, and one that is like a picture already taken: clip art has many copies in
+other colours, and one in the test of a picture that was trained on would be no test. Of each class
+a third, rounded down, is for the test. Expect: two minutes, images.npy.xz of about 4 MB. `--check`
+writes nothing and compares.
 """
 
 import hashlib
@@ -43,7 +44,7 @@ def pictures(root: Path) -> dict[str, int]:
 
 
 def square(path: Path) -> Image.Image | None:
-    """A picture on white, as a square; None where it is too large to be read, or nothing but white."""
+    """A picture on white, as a square; None where it is too large to read, or white alone."""
     with Image.open(path) as image:
         if image.width * image.height > MOST_PIXELS:
             return None

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 import jax
 import numpy as np
-from jaxtyping import Array, Float, Int, Key
+from jaxtyping import Array, Int, Key
 
 from transfer_jax.data.image_set import ImageSet
 from transfer_jax.data.order import (
@@ -20,6 +20,7 @@ from transfer_jax.data.order import (
 from transfer_jax.data.records import StoredImages
 from transfer_jax.data.tasks import by_turns, first_examples, ranks
 from transfer_jax.engine.counts import Evaluation
+from transfer_jax.engine.normalisation import Normalisation, wanted_normalisation
 from transfer_jax.engine.step import ColumnState
 from transfer_jax.grid.conditions import Column, Split, Task
 from transfer_jax.grid.keys import key_for
@@ -27,15 +28,7 @@ from transfer_jax.models.layered import Variables
 from transfer_jax.models.preprocessing import Preprocessing
 from transfer_jax.surgery.graft import graft
 
-WHITE = 255
 Init = Callable[[Key[Array, ""]], Variables]
-
-
-class Normalisation(NamedTuple):
-    """What is subtracted from pixels, and what they are multiplied by then."""
-
-    mean: Float[np.ndarray, "height width channels"]
-    scale: Float[np.ndarray, "*channels"]
 
 
 class ResumePoint(NamedTuple):
@@ -268,28 +261,6 @@ def task_normalisation(recipe: Recipe, task: Task) -> Normalisation:
     else:
         mean, scale = normalisation(images.in_memory[seen])
     return Normalisation(mean, scale if recipe.scale == "deviation" else np.ones((), np.float32))
-
-
-def wanted_normalisation(
-    preprocessing: Preprocessing, shape: tuple[int, int, int]
-) -> Normalisation:
-    """What a pretrained network wants, in grey levels.
-
-    Args:
-      preprocessing: its mean and deviation of each channel, as shares of white.
-      shape: (height, width, channels) of images less their mean.
-
-    Returns:
-      A mean image of as many channels as the network wants, which makes grey images coloured, and
-      a scale of each channel.
-
-    Example:
-      >>> mean, scale = wanted_normalisation(Preprocessing((0.5,) * 3, (0.5,) * 3), (1, 1, 3))
-      >>> ((np.full((1, 1, 1), 255) - mean) * scale).tolist()
-      [[[1.0, 1.0, 1.0]]]
-    """
-    mean = np.broadcast_to(np.array(preprocessing.mean) * WHITE, shape).astype(np.float32)
-    return Normalisation(mean, (1 / (WHITE * np.array(preprocessing.deviation))).astype(np.float32))
 
 
 def initial_networks(

@@ -6,6 +6,7 @@ from contextlib import nullcontext
 from typing import Any, cast
 
 import flax.linen as nn
+import jax
 from jaxtyping import Array, Float, Key
 
 from transfer_jax.grid.keys import fold_in_name
@@ -44,15 +45,21 @@ class LayerStack(Stack):
         """
         self.check_size(x)
         variables: Variables = {}
+        # Only shapes go through the layers: deep networks would take minutes, op by op.
+        shape = jax.ShapeDtypeStruct(x.shape, x.dtype)
         for name, layer in self.layers.items():
             variables[name] = {PARAMS: {}}
-            with takes(name, x):
+            with takes(name, shape):
                 if isinstance(layer, nn.Module):
-                    variables[name] |= layer.init(
-                        fold_in_name(key, name), x, **_flags(layer, INFERENCE)
+                    variables[name] |= layer.lazy_init(
+                        fold_in_name(key, name), shape, **_flags(layer, INFERENCE)
                     )
-                x, _ = _call(layer, variables[name], x, INFERENCE, {})
-            check_left(name, x)
+                shape = jax.eval_shape(
+                    lambda own, x, layer=layer: _call(layer, own, x, INFERENCE, {})[0],
+                    variables[name],
+                    shape,
+                )
+            check_left(name, shape)
         return variables
 
     def call(

@@ -57,9 +57,10 @@ class MixedStack(Stack):
         self.check_size(x)
         made = self.made(fold_in_name(key, MADE)) if self.made else {}
         variables: Variables = {}
+        shape: Any = jax.ShapeDtypeStruct(x.shape, x.dtype)
         for name, part in self.layers.items():
-            variables[name] = made[name] if name in made else part.init(key, x)[name]
-            x, _ = part.apply(variables, x)
+            variables[name] = made[name] if name in made else part.init(key, shape)[name]
+            shape, _ = jax.eval_shape(part.apply, variables, shape)
         return variables
 
     def call(

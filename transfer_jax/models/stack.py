@@ -160,12 +160,12 @@ def check_left(layer: str, x: Any) -> None:
 
     Args:
       layer: its name.
-      x: what leaves it.
+      x: what leaves it, or its shape.
 
     Raises:
       ValueError: it is none, or empty.
     """
-    if not isinstance(x, jax.Array):
+    if not isinstance(x, jax.Array | jax.ShapeDtypeStruct):
         raise ValueError(f"layer {layer} gives {kind_of(x)}; allowed: one array")
     if x.size == 0:
         raise ValueError(f"layer {layer} leaves no pixel: the images are too small for it")

@@ -22,6 +22,7 @@ from transfer_jax.plan.fields import Affects, ConfigError, flat
 from transfer_jax.plan.grids import check_grid, grid_of
 from transfer_jax.plan.network_checks import check_network, check_optimizer, check_own_network
 from transfer_jax.plan.optimizer_fields import in_state, make_optimizer
+from transfer_jax.plan.own_sizes import with_own_sizes
 from transfer_jax.plan.pretrained import pretrained_base
 from transfer_jax.plan.recipes import images_and_splits, largest_task, make_recipe
 from transfer_jax.plan.schema import Config
@@ -202,6 +203,7 @@ def make_plan(config: Config | ConfigDict) -> Plan:
 
 
 def _plan(config: Config) -> Plan:
+    config = with_own_sizes(config)
     check_grid(config, build_network(config, 1))
     images, splits = images_and_splits(config)
     largest = largest_task(splits)

@@ -14,6 +14,7 @@ from transfer_jax.folder.places import local
 from transfer_jax.grid.pretrained import LP_FT
 from transfer_jax.models.heads import head_path
 from transfer_jax.models.layered import Layered, Variables
+from transfer_jax.models.weights.packages import in_package
 from transfer_jax.models.weights.reading import read_weights
 from transfer_jax.plan.fields import ConfigError
 from transfer_jax.plan.schema import Config
@@ -94,7 +95,7 @@ def weights_digest(config: Config) -> str:
     if not config.network.weights:
         return ""
     try:
-        files = _files(local(config.network.weights, FIELD))
+        files = _files(in_package(local(config.network.weights, FIELD)))
         if len(files) == 1:
             return _digest(files[0], files[0].stat().st_mtime_ns)
         lines = [f"{_digest(file, file.stat().st_mtime_ns)}  {file.name}\n" for file in files]

@@ -35,7 +35,7 @@ def claim(folder: Workdir, config: Config, images: ImageSet) -> None:
                 f"{folder.path} holds a run on other images: {'; '.join(odd)}; choose another "
                 "--workdir"
             )
-        _check_weights(folder, config)
+        check_weights(folder, config)
         return
     try:
         folder.make()
@@ -48,8 +48,15 @@ def claim(folder: Workdir, config: Config, images: ImageSet) -> None:
         raise WorkdirError(f"{folder.path} cannot be written: {error.strerror}") from None
 
 
-def _check_weights(folder: Workdir, config: Config) -> None:
-    """A file may have been moved; another one under the same name makes another run."""
+def check_weights(folder: Workdir, config: Config) -> None:
+    """A file may have been moved; another one under the same name makes another run.
+
+    Args:
+      config: that of the run, which names the file.
+
+    Raises:
+      WorkdirError: it is another one than the run's.
+    """
     there, here = read_json(folder.versions).get(FIELD, ""), weights_digest(config)
     if there != here:
         told = [str(found)[:12] or "none" for found in (there, here)]

@@ -4,11 +4,11 @@ The names follow one rule: a layer's name, if it has a dot, then the modules' na
 leaf's, each as PyTorch calls it.
 """
 
-import flax.traverse_util
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from flax.traverse_util import path_aware_map
 
 from transfer_jax.models.zoo import ZOO
 
@@ -52,31 +52,33 @@ def ours(value: np.ndarray) -> np.ndarray:
     return value.transpose({2: (1, 0), 4: (2, 3, 1, 0)}.get(value.ndim, range(value.ndim)))
 
 
-def as_variables(shapes, tensors):
-    """What `tensors` holds in the places of `shapes`, and which of them were taken."""
-    taken, variables = set(), {}
-    for layer, kinds in shapes.items():
-        variables[layer] = {}
-        for kind, own in kinds.items():
-            leaves = {}
-            for path, like in flax.traverse_util.flatten_dict(own).items():
-                key = foreign_name(layer, path)
-                value = tensors[key].detach().numpy()
-                leaves[path] = jnp.asarray(ours(value))
-                assert leaves[path].shape == like.shape, key
-                taken.add(key)
-            variables[layer][kind] = flax.traverse_util.unflatten_dict(leaves)
-    return variables, taken
+def names_of(shapes):
+    """The tensor that each leaf comes from."""
+
+    def of_layer(layer: str, own):
+        return path_aware_map(lambda path, _: foreign_name(layer, path), own)
+
+    return {
+        layer: {kind: of_layer(layer, own) for kind, own in kinds.items()}
+        for layer, kinds in shapes.items()
+    }
+
+
+def as_variables(names, tensors):
+    """Tensors by name, in the places of their names."""
+    return jax.tree.map(lambda key: jnp.asarray(ours(tensors[key].detach().numpy())), names)
 
 
 def both(name: str, size: int):
-    """timm's network, ours, and the variables that make them one."""
+    """timm's network, ours, and the names of timm's tensors in the places of our variables."""
     model, net = drawn(name), ZOO[name](OUTPUTS)
     shapes = jax.eval_shape(net.init, jax.random.key(0), jnp.zeros((1, size, size, 3)))
-    variables, taken = as_variables(shapes, model.state_dict())
-    left = {key for key in model.state_dict() if "num_batches_tracked" not in key} - taken
-    assert not left
-    return model, net, variables
+    names = names_of(shapes)
+    variables = as_variables(names, model.state_dict())
+    assert jax.tree.map(jnp.shape, variables) == jax.tree.map(jnp.shape, shapes)
+    theirs = {key for key in model.state_dict() if "num_batches_tracked" not in key}
+    assert set(jax.tree.leaves(names)) == theirs
+    return model, net, names
 
 
 def images(size: int, batch: int = 4) -> np.ndarray:

@@ -1,13 +1,15 @@
-"""Who trained the weights of a file, by their names: that decides what a network wants to see."""
+"""Whose names a file of weights has: they tell who trained it, and what it wants to see so."""
 
 import functools
 import os
 from pathlib import Path
 
+from transfer_jax.models.layered import Variables
 from transfer_jax.models.weights.detection import detect
 from transfer_jax.models.weights.nearest_network import zoo_shapes
-from transfer_jax.models.weights.styles import TIMM
-from transfer_jax.models.weights.weight_files import read_arrays
+from transfer_jax.models.weights.packages import in_package
+from transfer_jax.models.weights.styles import TIMM, Style
+from transfer_jax.models.weights.weight_files import WeightsError, read_arrays
 
 
 def origin_of(path: str | os.PathLike[str], network: str) -> str | None:
@@ -24,7 +26,28 @@ def origin_of(path: str | os.PathLike[str], network: str) -> str | None:
     Raises:
       WeightsError: the file cannot be read.
     """
-    return _origin(path, network, _written(Path(path)))
+    return _origin(path, network, _written(in_package(path)))
+
+
+def style_of(path: str | os.PathLike[str], network: str, like: Variables) -> Style:
+    """Whose names and layouts a file of weights has.
+
+    Args:
+      path: the file.
+      network: the network that it is of.
+      like: that network's variables, or their shapes.
+
+    Returns:
+      The style.
+
+    Raises:
+      WeightsError: the file cannot be read, or names nothing of the network.
+    """
+    arrays = read_arrays(path, network)
+    known = detect(network, like, {name: array.shape for name, array in arrays.items()})
+    if known is None:
+        raise WeightsError(f"weights of {network}: {path} holds no name of it")
+    return known[0]
 
 
 @functools.lru_cache(maxsize=16)

@@ -37,8 +37,8 @@ class Style:
         return name.removeprefix(self.wrapper).startswith(f"{body}pooler.")
 
 
-TIMM, FLAX = Style("timm", "timm"), Style("flax", "timm", flax=True)
-# By the beginning of a network's name; timm's own come first, and those of Flax last.
+TIMM, FLAX = Style("timm", "timm"), Style("transfer_jax", "timm", flax=True)
+# By the beginning of a network's name; timm's own come first, and those of `save_tree` last.
 TABLES = {
     "resnet": [Style("transformers", "hf", transformers_names.resnet, "resnet.")],
     "vit": [
@@ -71,7 +71,7 @@ def styles_of(network: str) -> list[Style]:
 
     Example:
       >>> [style.name for style in styles_of("convnext_tiny")]
-      ['timm', 'torchvision', 'transformers', 'flax']
+      ['timm', 'torchvision', 'transformers', 'transfer_jax']
     """
     own = [style for start, known in TABLES.items() if network.startswith(start) for style in known]
     return [TIMM, *own, FLAX]

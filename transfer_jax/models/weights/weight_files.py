@@ -7,6 +7,7 @@ import numpy as np
 from jaxtyping import Shaped
 
 from transfer_jax.models.weights.leaf_names import COUNTER
+from transfer_jax.models.weights.packages import in_package
 from transfer_jax.surgery.paths import flatten_paths
 from transfer_jax.surgery.tree_file_error import brief
 from transfer_jax.surgery.tree_files import load_tree
@@ -41,7 +42,7 @@ def read_arrays(path: str | os.PathLike[str], network: str) -> dict[str, Shaped[
 not exist
     """
     try:
-        tree = _network_in(load_tree(path), path)
+        tree = _network_in(load_tree(in_package(path)), path)
         paths, leaves, _ = flatten_paths(tree)
     except (ValueError, OSError, RecursionError) as error:
         raise WeightsError(f"weights of {network}: {' '.join(str(error).split())}") from None

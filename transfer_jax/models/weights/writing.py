@@ -21,16 +21,19 @@ def write_weights(
     network: str,
     style: Style | str,
     path: str | os.PathLike[str],
+    *,
     about: Mapping[str, str] | None = None,
+    beside: Mapping[str, np.ndarray] | None = None,
 ) -> None:
     """Write a network as others write it, all of it or nothing.
 
     Args:
-      variables: the network's.
+      variables: the network's, or those of its first layers.
       network: its name.
       style: whose names and layouts; those of a file, as `read_styled` gives them, or a name.
       path: the file; its name ends in `.safetensors`.
-      about: words to write beside.
+      about: words to write with it.
+      beside: further arrays, by name.
 
     Raises:
       WeightsError: the style is unknown, or has no name for a leaf.
@@ -41,7 +44,7 @@ def write_weights(
       Traceback (most recent call last):
       ...
       transfer_jax.models.weights.weight_files.WeightsError: style is 'tim'; allowed: timm, \
-transformers, flax; nearest: timm
+transformers, transfer_jax; nearest: timm
     """
     check_ending(path)
     own = written(style) if isinstance(style, Style) else _style(network, style)
@@ -49,7 +52,7 @@ transformers, flax; nearest: timm
         names = names_in(own, variables)
     except ValueError as error:
         raise WeightsError(f"{path} cannot hold {network}: {error}") from None
-    arrays: dict[str, np.ndarray] = {}
+    arrays = dict(beside or {})
     for keys, leaf in leaves_of(variables).items():
         arrays |= to_foreign(keys, np.asarray(leaf), names[keys])
         if keys[-1] == "mean" and not own.flax:

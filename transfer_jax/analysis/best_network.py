@@ -1,0 +1,83 @@
+"""Which of a run's networks is the one to take, where it lies, and what to type to have it."""
+
+from dataclasses import dataclass
+
+from transfer_jax.analysis.evidence import Evidence
+from transfer_jax.analysis.statistics.choices import Choice, choice_of, typed
+from transfer_jax.analysis.statistics.crossing import Arm
+from transfer_jax.folder.results import ResultRow
+from transfer_jax.grid.conditions import Treatment
+
+FILE = "best.safetensors"
+
+
+@dataclass(frozen=True)
+class BestNetwork:
+    """The network to take, in words.
+
+    Attributes:
+      row: it.
+      way: what its way is called on a command line.
+      told: which it is, how accurate, and where it lies.
+      command: what to type.
+    """
+
+    row: ResultRow
+    way: str
+    told: str
+    command: str
+
+
+def network_of(evidence: Evidence, choice: Choice) -> ResultRow | None:
+    """Of the networks of a way, the one that is most accurate on validation images.
+
+    Args:
+      evidence: a run's folder.
+      choice: the way.
+
+    Returns:
+      It, on test images where there are no others, of alike ones that of the lowest seed; None
+      where there is none that did not fail.
+    """
+    rows = [row for row in evidence.sound if _is_of(row, choice)]
+    return max(
+        sorted(rows, key=lambda row: row.seed),
+        key=lambda row: row.top1 if row.validation is None else row.validation,
+        default=None,
+    )
+
+
+def best_network(evidence: Evidence) -> BestNetwork | None:
+    """The network to take of a run that began with given weights.
+
+    Args:
+      evidence: the run's folder.
+
+    Returns:
+      That of the first group of networks whose advice takes a way; None where there is none.
+    """
+    taken = next((own.taken for own in evidence.advice if own.taken is not None), None)
+    row = None if taken is None else network_of(evidence, taken)
+    if row is None or not evidence.is_pretrained:
+        return None
+    judged = f"{100 * row.top1:.1f}% on test images"
+    if row.validation is not None:
+        judged = f"{100 * row.validation:.1f}% on validation images, {judged}"
+    place = evidence.folder / "networks" / row.column
+    kept = place.exists()
+    lies = f"What it trained lies in {place}." if kept else "Its layers were not kept."
+    told = (
+        f"The network to take: {row.label}, seed {row.seed}, the most accurate of its way "
+        f"({judged}). {lies}"
+    )
+    command = f"transfer-jax export {evidence.folder} --way=best --to={FILE}"
+    return BestNetwork(row, typed(_arm(row)), told, command if kept else "")
+
+
+def _is_of(row: ResultRow, choice: Choice) -> bool:
+    control = Arm(Treatment.SCRATCH, 0)
+    return choice_of(_arm(row)) == choice and (choice != "scratch" or _arm(row) == control)
+
+
+def _arm(row: ResultRow) -> Arm:
+    return Arm(Treatment(row.treatment), row.n, row.variant)
