@@ -20,7 +20,7 @@ from transfer_jax.models.nnx_layers import (
     module_variables,
 )
 from transfer_jax.models.preprocessing import Preprocessing
-from transfer_jax.models.stack import Stack, check_name
+from transfer_jax.models.stack import DenseCall, Stack, check_name
 
 ALLOWED = "a list of (name, layer) in depth order, or a mapping, and beside it a Preprocessing"
 Layers = Mapping[str, Any] | Sequence[tuple[str, Any]]
@@ -68,6 +68,12 @@ class MixedStack(Stack):
     ) -> tuple[Array, dict[str, Any]]:
         """The activation that leaves a layer, and its statistics where it learns them."""
         return self.layers[name].call(name, variables, x, mode, keys)
+
+    def dense_calls(
+        self, name: str, variables: dict[str, Any], x: Array
+    ) -> tuple[Array, list[DenseCall]]:
+        """The activation that leaves a layer in inference, and the dense layers called for it."""
+        return self.layers[name].dense_calls(name, variables, x)
 
 
 def from_layers(layers: Layers | Stack | tuple[Layers | Stack, Preprocessing]) -> Stack:
