@@ -9,8 +9,8 @@ from transfer_jax.models.convolution import choose_lowering, convolve
 
 # Side of the images, of the kernel, stride, padding.
 SHAPES = [
-    (8, 3, 1, 1), (7, 3, 2, 1), (8, 3, 2, 1), (8, 3, 2, 0), (9, 5, 2, 2), (6, 5, 1, 2), (8, 7, 1, 3),
-    (1, 3, 2, 1), (2, 7, 1, 3), (11, 3, 3, 0),
+    (8, 3, 1, 1), (7, 3, 2, 1), (8, 3, 2, 1), (8, 3, 2, 0), (9, 5, 2, 2), (6, 5, 1, 2),
+    (8, 7, 1, 3), (1, 3, 2, 1), (2, 7, 1, 3), (11, 3, 3, 0),
 ]  # fmt: skip
 
 

@@ -24,7 +24,8 @@ class OwnHead(nn.Module):
     @nn.compact
     def __call__(self, x):
         x = nn.BatchNorm(use_running_average=True, name="norm")(nn.Dense(6, name="first")(x))
-        return self.factor * (out := nn.Dense(3, name="last")(x)) if self.factor != 1 else out
+        x = nn.Dense(3, name="last")(x)
+        return x if self.factor == 1 else self.factor * x
 
 
 class NnxHead(nnx.Module):
