@@ -38,7 +38,7 @@ def try_network(network: Layered, shape: tuple[int, int, int]) -> None:
     own; parameters that begin as zeros are numbers here.
 
     Args:
-      network: the network.
+      network: any layered network; its function is a reader's own, mostly.
       shape: (height, width, channels) of what it sees.
 
     Raises:
