@@ -52,7 +52,7 @@ def _backward(
     """
     x, kernel = residuals
     images, kernels = jax.lax.map(
-        lambda one: _backward_of_one(*one, kernel, stride, padding), (x, gradient)
+        lambda own: _backward_of_one(own[0], own[1], kernel, stride, padding), (x, gradient)
     )
     return images, jnp.sum(kernels, 0)
 

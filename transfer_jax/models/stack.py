@@ -233,12 +233,12 @@ def check_left(layer: str, x: Any) -> None:
 
 
 @contextmanager
-def takes(layer: str, x: Float[Array, "batch ..."]) -> Iterator[None]:
+def takes(layer: str, x: Float[Array, "batch ..."] | jax.ShapeDtypeStruct) -> Iterator[None]:
     """Whatever a layer raises at what enters it becomes one line that names both.
 
     Args:
       layer: its name.
-      x: what enters it.
+      x: what enters it, or its shape.
 
     Returns:
       A context.

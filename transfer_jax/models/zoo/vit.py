@@ -78,7 +78,8 @@ class Block(nn.Module):
         y = layer_norm("norm1", self.epsilon)(x)
         y = nn.Dense(3 * features, kernel_init=small, name="attn.qkv")(y)
         parts = y.reshape(*x.shape[:2], 3, self.heads, features // self.heads)
-        y = nn.dot_product_attention(*(parts[:, :, part] for part in range(3)))
+        query, key, value = (parts[:, :, part] for part in range(3))
+        y = nn.dot_product_attention(query, key, value)
         y = nn.Dense(features, kernel_init=small, name="attn.proj")(y.reshape(x.shape))
         x = x + y
         return x + Perceptron(name="mlp")(layer_norm("norm2", self.epsilon)(x))
