@@ -11,7 +11,7 @@ from jaxtyping import Array, Float, Key
 
 from transfer_jax.grid.keys import fold_in_name
 from transfer_jax.models.layered import INFERENCE, PARAMS, Mode, Rngs, Variables
-from transfer_jax.models.stack import Stack, check_name, takes
+from transfer_jax.models.stack import DenseCall, Stack, check_name, takes
 
 Layer = nn.Module | Callable[[Array], Array]
 
@@ -68,6 +68,22 @@ class LayerStack(Stack):
     ) -> tuple[Array, dict[str, Any]]:
         """The activation that leaves a layer, and its statistics where it learns them."""
         return _call(self.layers[name], variables, x, mode, keys)
+
+    def dense_calls(
+        self, name: str, variables: dict[str, Any], x: Array
+    ) -> tuple[Array, list[DenseCall]]:
+        """The activation that leaves a layer in inference, and the dense layers called for it."""
+        calls: list[DenseCall] = []
+
+        def note(run: Callable[..., Any], args: Any, kwargs: dict[str, Any], context: Any) -> Any:
+            out = run(*args, **kwargs)
+            if isinstance(context.module, nn.Dense) and context.method_name == "__call__":
+                calls.append(DenseCall(context.module.path, args[0], out))
+            return out
+
+        with nn.intercept_methods(note):
+            out, _ = _call(self.layers[name], variables, x, INFERENCE, {})
+        return out, calls
 
 
 def from_linen(blocks: Iterable[tuple[str, Layer]]) -> LayerStack:
