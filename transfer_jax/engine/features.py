@@ -10,7 +10,7 @@ from jaxtyping import Array, Float, Int
 
 from transfer_jax.data.order import ColumnInputs, Images
 from transfer_jax.engine.trunk import View
-from transfer_jax.models.heads import head_of
+from transfer_jax.models.heads import features_of_logits
 from transfer_jax.models.layered import Layered, Variables
 
 # Number of layers to what leaves them, an example a row.
@@ -64,10 +64,9 @@ class FeatureProgram:
 
     def _pooled(self, network: Variables, x: Array, n: int) -> Array:
         if n == len(self.network.layer_names) - 1:
-            try:
-                return head_of(self.network, network, x).features
-            except ValueError:
-                pass  # Its logits are not a linear map of one vector an image.
+            features = features_of_logits(self.network, network, x)
+            if features is not None:
+                return features
         return jnp.mean(x, tuple(range(1, x.ndim - 1))) if x.ndim > 2 else x
 
     def all(

@@ -11,10 +11,9 @@ from transfer_jax.engine.logistic import (
     FIXED_STRENGTH,
     STRENGTHS,
     Linear,
-    folded,
+    axes_of,
     logits_of,
     solve,
-    standard_of,
 )
 from transfer_jax.engine.objective import cross_entropy, right
 
@@ -53,7 +52,7 @@ def probe(
       validation: what the strength is chosen by; may be empty.
       test: what it is judged by.
       outputs: number of logits.
-      width: number of features that the program is made for; 0 for as many as there are.
+      width: number of features that the program is made for, at least.
 
     Returns:
       The head.
@@ -63,13 +62,10 @@ def probe(
       >>> probe(some, some, some, 2).right.tolist()
       [1.0, 1.0]
     """
-    standard, features = standard_of(train.features), train.features.shape[1]
-    width = width or features
-    each = [
-        (own.features.astype(float) - standard.mean) * standard.scale
-        for own in (train, validation, test)
-    ]
-    x, x_validation, x_test = widened(each, width)
+    axes = axes_of(train.features)
+    each = [axes.of(own.features) for own in (train, validation, test)]
+    count = each[0].shape[1]
+    x, x_validation, x_test = widened(each, max(width, count))
     strengths = STRENGTHS if len(validation.labels) else (FIXED_STRENGTH,)
     several = solve(
         jnp.asarray(x), jnp.asarray(train.labels), jnp.asarray(strengths, jnp.float32), outputs
@@ -80,9 +76,9 @@ def probe(
     linear = solved[best]
     logits = logits_of(linear, jnp.asarray(x_test))
     loss = np.asarray(cross_entropy(logits, jnp.asarray(test.labels)))
-    narrow = Linear(linear.kernel[:features], linear.bias)
+    narrow = Linear(linear.kernel[:count], linear.bias)
     of_test = _right(linear, x_test, test.labels)
-    return Probed(folded(narrow, standard), strengths[best], of_test, loss, rights[best])
+    return Probed(axes.folded(narrow), strengths[best], of_test, loss, rights[best])
 
 
 def _right(linear: Linear, features: np.ndarray, labels: np.ndarray) -> np.ndarray:

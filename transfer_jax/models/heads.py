@@ -1,30 +1,20 @@
-"""The dense layer that a network's last layer ends in: what enters it, and where it lies."""
+"""The dense layer of a network's logits, and another in its place."""
 
-from typing import Any, NamedTuple
+from typing import Any
 
-import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
 from transfer_jax.models.layered import Layered, Variables
+from transfer_jax.models.stack import Stack
 
 
-class Head(NamedTuple):
-    """The dense layer of some logits.
-
-    Attributes:
-      path: the keys that lead to its kernel and bias in the last layer's parameters.
-      features: what enters it.
-    """
-
-    path: tuple[str, ...]
-    features: Float[Array, "batch features"]
-
-
-def head_of(network: Layered, variables: Variables, x: Float[Array, "batch ..."]) -> Head:
-    """The dense layer that the logits leave.
+def features_of_logits(
+    network: Layered, variables: Variables, x: Float[Array, "batch ..."]
+) -> Float[Array, "batch feature"] | None:
+    """What the logits are a linear map of.
 
     Args:
       network: the layered network.
@@ -32,36 +22,22 @@ def head_of(network: Layered, variables: Variables, x: Float[Array, "batch ..."]
       x: the activation that enters the last layer.
 
     Returns:
-      The head.
-
-    Raises:
-      ValueError: the last layer does not end in a dense layer of Flax Linen.
+      What enters the dense layer that the last layer ends in; None where it ends in none.
 
     Example:
+      >>> import flax.linen as nn
       >>> from transfer_jax.models.linen_layers import from_linen
-      >>> net = from_linen([("stem", nn.Dense(3)), ("head", nn.Sequential([nn.relu, nn.Dense(2)]))])
-      >>> variables = net.init(jax.random.key(0), jnp.ones((1, 4)))
-      >>> head_of(net, variables, -jnp.ones((1, 3)))
-      Head(path=('layers_1',), features=Array([[0., 0., 0.]], dtype=float32))
+      >>> net = from_linen([("head", nn.Sequential([nn.relu, nn.Dense(2)]))])
+      >>> variables = net.init(jax.random.key(0), jnp.ones((1, 2)))
+      >>> features_of_logits(net, variables, jnp.array([[-1.0, 1.0]])).tolist()
+      [[0.0, 1.0]]
     """
-    calls: list[tuple[tuple[str, ...], Any, Any]] = []
-
-    def note(run: Any, args: Any, kwargs: Any, context: Any) -> Any:
-        left = run(*args, **kwargs)
-        if isinstance(context.module, nn.Dense) and context.method_name == "__call__":
-            calls.append((context.module.path, args[0], left))
-        return left
-
-    last = len(network.layer_names) - 1
-    with nn.intercept_methods(note):
-        logits, _ = network.apply(variables, x, last)
-    found = [Head(path, entered) for path, entered, left in calls if left is logits]
-    if not found or found[-1].features.ndim != 2:
-        raise ValueError(
-            f"the last layer, {network.layer_names[-1]}, does not end in flax.linen.Dense: no "
-            "linear head can be put there"
-        )
-    return found[-1]
+    if not isinstance(network, Stack):
+        return None
+    try:
+        return network.head_input(variables, x)
+    except ValueError:
+        return None
 
 
 def head_path(
@@ -78,18 +54,13 @@ def head_path(
       The keys that lead to it.
 
     Raises:
-      ValueError: the last layer does not end in a dense layer of Flax Linen.
+      ValueError: the last layer does not end in a dense layer.
     """
-    found: list[tuple[str, ...]] = []
-
-    def look(variables: Variables) -> Array:
-        x, _ = network.apply(variables, jnp.zeros((1, *shape)), 0, len(network.layer_names) - 1)
-        head = head_of(network, variables, x)
-        found.append(head.path)
-        return head.features
-
-    jax.eval_shape(look, variables)
-    return found[0]
+    if not isinstance(network, Stack):
+        raise ValueError("the network does not say where its logits come from")
+    images, last = jnp.zeros((1, *shape)), len(network.layer_names) - 1
+    entered = jax.eval_shape(lambda own: network.apply(own, images, 0, last)[0], variables)
+    return network.head_leaves(variables, entered)
 
 
 def with_head(
@@ -112,6 +83,7 @@ def with_head(
       New variables; they hold the same arrays but for that layer's.
 
     Example:
+      >>> import flax.linen as nn
       >>> from transfer_jax.models.linen_layers import from_linen
       >>> net = from_linen([("head", nn.Dense(2))])
       >>> fresh = net.init(jax.random.key(0), jnp.ones((1, 3)))

@@ -31,7 +31,7 @@ class NetworkFields:
         0, "logits; 0: as many as the largest task has classes", low=0, high=100_000
     )
     weights: str = setting(
-        "", "file of pretrained weights, or package:NAME, which networks then begin as; empty: base "
+        "", "file of pretrained weights, or package:NAME, that networks begin as; empty: base "
         "networks are trained",
         affects=Affects.RUNNING,
     )  # fmt: skip

@@ -170,7 +170,8 @@ def _probed(
     of_class = ranks(task, len(plan.recipe.images.class_names))
     labels = [of_class[plan.recipe.images.labels[own]] for own in images]
     ends = np.cumsum([len(own) for own in images])[:-1]
-    width = max(own.shape[1] for own in features.values())
+    # There are no more axes than images: one program serves all numbers of features.
+    width = max(min(own.shape[1], len(images[0])) for own in features.values())
     found = {}
     for n, own in features.items():
         train, validation, test = map(Examples, np.split(own, ends), labels)
