@@ -69,7 +69,7 @@ def _prepare(config: Config, originals: Path, into: Path, say: Callable[[str], N
     settings = Preparation(FOLDER, form_of(form, found.channels), form.encoding)
     told = time.monotonic()
     try:
-        for done in prepare(found, settings, into):
+        for done in prepare(found, settings, into, workers=0):
             if time.monotonic() - told > SECONDS:
                 say(f"{done.images:,} images prepared, {done.parts} of {done.all_parts} parts")
                 told = time.monotonic()
