@@ -138,6 +138,9 @@ def folder_of(
     plan = {"networks": len(rows), "layers": LAYERS, "parameters": PARAMETERS}
     (folder / "plan.json").write_text(json.dumps(plan))
     (folder / "config.json").write_text(json.dumps(CONFIG))
+    colours = random.integers(0, 255, (4, 32, 32, 3), dtype=np.uint8)
+    words = {"split": ["whole"] * 4, "task": ["A"] * 4, "name": ["cat", "dog", "fox", "owl"]}
+    np.savez(folder / "split_images.npz", images=colours, **words)
     for name in ("curves", "networks", "correct", "validated"):
         (folder / name).mkdir()
     for name in dict.fromkeys(row.column for row in rows):

@@ -147,5 +147,5 @@ def test_the_page_of_a_run_that_starts_from_weights(width, tmp_path):
     assert found["width"] <= found["room"] <= width
     assert [label.split(".")[0] for label in found["pictures"]] == [
         "Accuracy by family and n", "Every network", "Learning curves",
-        "Steps until scratch's final accuracy is reached",
+        "Steps until scratch's final accuracy is reached", "The classes",
     ]  # fmt: skip

@@ -150,6 +150,17 @@ def test_it_is_chosen_on_validation_images():
     assert "(+3" in found.verdict or "(+2" in found.verdict
 
 
+def test_without_scratch_gains_are_told_against_what_trains_the_most():
+    """Who starts from good weights may leave scratch out, and is advised all the same."""
+    found = advice({arm: top1 for arm, top1 in CLEAR.items() if arm != SCRATCH}, margin=0.05)
+    assert found.choice == ("freeze", 5)
+    assert found.gain == pytest.approx(0.3, abs=0.05)
+    assert "points against full, for all ways at once)" in found.verdict
+    assert "scratch" not in str(found)
+    alone = advice({tuned("full"): 0.6})
+    assert alone.verdict.startswith("No advice: no way of transfer has the networks")
+
+
 def test_one_seed_takes_what_is_highest_on_validation_images():
     found = advice(CLEAR, seeds=1, validation=400)
     assert found.choice is None and found.taken == ("freeze", 5)

@@ -4,6 +4,7 @@ import csv
 import json
 import re
 import shutil
+from dataclasses import replace
 
 import pytest
 from etils import epath
@@ -98,7 +99,7 @@ def test_without_networks_that_were_kept_nothing_is_promised(tmp_path):
     shutil.rmtree(folder / "networks")
     write_report(read_evidence(folder))
     text = text_of((folder / "report.html").read_text())
-    assert "Its layers were not kept." in text and "transfer-jax export" not in text
+    assert "What it trained was not kept" in text and "transfer-jax export" not in text
 
 
 def test_the_terminal_has_the_table_the_words_and_what_comes_next(run, capsys, monkeypatch):
@@ -165,7 +166,7 @@ def test_names_of_layers_stand_in_the_table_where_they_are_known(run, tmp_path):
     )  # fmt: skip
     assert [row[:3] for row in table.rows[:5]] == [
         ("probe", "1", "stem"), ("probe", "3", "layer1.1"), ("probe", "5", "layer2.1"),
-        ("probe", "7", "layer3.1"), ("freeze", "7", "layer3.1"),
+        ("probe", "7", "layer3.1"), ("freeze", "1", "stem"),
     ]  # fmt: skip
     folder = folder_of(tmp_path / "run", TRUTH)
     for plan in ({}, {"layers": 3}, {"layers": ["a", 2]}, {"layers": ["a"], "parameters": ["x"]}):
@@ -174,6 +175,29 @@ def test_names_of_layers_stand_in_the_table_where_they_are_known(run, tmp_path):
         assert found.parameters == () and len(found.layers) == (plan.get("parameters") == ["x"])
     plain = family_table(found.numbers[0])
     assert plain.header[2] == "up to layer" and plain.rows[1][2] == ""
+
+
+@pytest.mark.parametrize("kept", [True, False])
+def test_of_a_probe_the_head_is_what_is_kept(kept, tmp_path):
+    folder = folder_of(tmp_path / "a run", {SCRATCH: 0.3, probe(3): 0.9})
+    if kept:
+        (folder / "heads").mkdir()
+        (folder / "heads" / "whole.A.npz").write_bytes(b"")
+    best = best_network(read_evidence(folder))
+    assert best is not None and best.way == "probe:3"
+    asked = f"transfer-jax export '{folder}' --way=best --to=best.safetensors"
+    assert best.command == (asked if kept else "")
+    assert ("heads/whole.A.npz" in best.told) == kept
+
+
+def test_of_several_targets_the_command_names_the_way_and_the_task(tmp_path):
+    folder = folder_of(tmp_path / "run", {SCRATCH: 0.3, tuned("full"): 0.9})
+    rows = read_rows(folder / "results.csv")
+    rows += [replace(row, target="B") for row in rows]
+    write_rows(folder / "results.csv", rows)
+    best = best_network(read_evidence(folder))
+    assert best is not None
+    assert f" --way=full --task=whole.{best.row.target} --to=" in best.command
 
 
 ONLY = {
@@ -215,8 +239,7 @@ def test_a_run_that_is_not_finished_has_a_page(tmp_path):
         write_rows(folder / "columns" / f"{column}.csv", own)
     write_report(read_evidence(folder))
     text = text_of((folder / "report.html").read_text())
-    assert "This run is not finished" in text and "No advice: scratch networks are missing" in text
-    assert "base networks" not in text
+    assert "This run is not finished" in text and "base networks" not in text
 
 
 def test_what_is_missing_is_named_by_family(tmp_path):

@@ -1,14 +1,19 @@
 """Which of a run's networks is the one to take, where it lies, and what to type to have it."""
 
+import shlex
 from dataclasses import dataclass
+
+from etils import epath
 
 from transfer_jax.analysis.evidence import Evidence
 from transfer_jax.analysis.statistics.choices import Choice, choice_of, typed
 from transfer_jax.analysis.statistics.crossing import Arm
 from transfer_jax.folder.results import ResultRow
 from transfer_jax.grid.conditions import Treatment
+from transfer_jax.grid.pretrained import PROBE
 
 FILE = "best.safetensors"
+NOT_KEPT = "What it trained was not kept (--config.checkpoint.networks=all keeps it)."
 
 
 @dataclass(frozen=True)
@@ -63,15 +68,25 @@ def best_network(evidence: Evidence) -> BestNetwork | None:
     judged = f"{100 * row.top1:.1f}% on test images"
     if row.validation is not None:
         judged = f"{100 * row.validation:.1f}% on validation images, {judged}"
-    place = evidence.folder / "networks" / row.column
-    kept = place.exists()
-    lies = f"What it trained lies in {place}." if kept else "Its layers were not kept."
+    place = _place(evidence, row)
+    lies = f"What it trained lies in {place}." if place.exists() else NOT_KEPT
     told = (
         f"The network to take: {row.label}, seed {row.seed}, the most accurate of its way "
         f"({judged}). {lies}"
     )
-    command = f"transfer-jax export {evidence.folder} --way=best --to={FILE}"
-    return BestNetwork(row, typed(_arm(row)), told, command if kept else "")
+    way = typed(_arm(row))
+    tasks = {(other.split, other.target) for other in evidence.rows}
+    asked = "best" if len(tasks) == 1 else f"{way} --task={row.split}.{row.target}"
+    command = f"transfer-jax export {shlex.quote(str(evidence.folder))} --way={asked} --to={FILE}"
+    return BestNetwork(row, way, told, command if place.exists() else "")
+
+
+def _place(evidence: Evidence, row: ResultRow) -> epath.Path:
+    """Where what it trained lies: of a head that is solved, where all of its target lie."""
+    if row.variant == PROBE:
+        first = f".first{row.examples}" if row.examples else ""
+        return evidence.folder / "heads" / f"{row.split}.{row.target}{first}.npz"
+    return evidence.folder / "networks" / row.column
 
 
 def _is_of(row: ResultRow, choice: Choice) -> bool:

@@ -75,7 +75,7 @@ class Evidence:
         """The same with another margin than its config's; None leaves that."""
         return self if margin is None else replace(self, config={**self.config, "margin": margin})
 
-    @property
+    @functools.cached_property
     def is_pretrained(self) -> bool:
         """Whether the layers come from weights of a file: there are no base networks."""
         network = self.config.get("network")

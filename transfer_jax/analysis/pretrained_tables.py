@@ -111,7 +111,7 @@ def family_table(found: Effects, parameters: Sequence[int] = ()) -> Table:
       parameters: how many each layer has; none where it is not known.
 
     Returns:
-      The table, in percent and points; the cheapest way first.
+      The table, in percent and points; the cheapest family first.
     """
     layers, lines = found.group.layers, []
     gains = _by_arm(found, GAIN_OVER_CONTROL)
@@ -119,11 +119,12 @@ def family_table(found: Effects, parameters: Sequence[int] = ()) -> Table:
         line = [family_name(arm), f"{arm.n}" if arm.n else ""]
         line += [_layer(arm, layers)] if layers else []
         line.append(effect.estimate.points(signed=False))
-        line.append(gains[arm].estimate.points() if arm in gains else "")
+        line += [gains[arm].estimate.points() if arm in gains else ""] if gains else []
         line += [_share_text(found, arm, parameters)] if parameters else []
         lines.append(tuple(line))
     header = ["family", "n", *(["up to layer"] if layers else []), "accuracy, %"]
-    header += ["points above scratch", *(["parameters trained"] if parameters else [])]
+    header += ["points above scratch"] if gains else []
+    header += ["parameters trained"] if parameters else []
     return Table(f"{title(found)}: test accuracy by family and n", tuple(header), tuple(lines))
 
 
@@ -169,7 +170,7 @@ def meanings_table(found: Sequence[Effects]) -> Table:
     names = dict.fromkeys(family_name(arm) for own in found for arm in _by_arm(own, ACCURACY))
     lines = [(name, *MEANINGS[name]) for name in names if name in MEANINGS]
     header = ("family", "is", "in the paper", "source")
-    return Table("What is what", header, tuple(lines))
+    return Table("Families", header, tuple(lines))
 
 
 def meanings_lines(found: Sequence[Effects]) -> list[str]:
@@ -235,7 +236,7 @@ def share_trained(found: Effects, arm: Arm, parameters: Sequence[int]) -> float 
 
 
 def _by_arm(found: Effects, kind: str) -> dict[Arm, Effect]:
-    """The numbers of a kind of all ways, the cheapest way first."""
+    """The numbers of a kind of all ways, the cheapest family first."""
     held = {
         Arm(e.quantity.treatment, e.quantity.first_n, e.quantity.variant): e
         for e in found.at_cuts(kind)
@@ -244,7 +245,9 @@ def _by_arm(found: Effects, kind: str) -> dict[Arm, Effect]:
 
 
 def _place(arm: Arm) -> tuple[object, ...]:
-    return (*cost_of(arm), arm.treatment, arm.n)
+    """Families from the cheapest on, each from its first n on."""
+    kind, _, name = cost_of(arm)
+    return kind, name, arm.treatment, arm.n
 
 
 def _layer(arm: Arm, layers: Sequence[str]) -> str:

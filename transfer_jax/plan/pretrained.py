@@ -38,6 +38,14 @@ class PretrainedBase:
 
     classes = None
 
+    @property
+    def parameters(self) -> list[int]:
+        """How many numbers each layer has that training may change."""
+        return [
+            sum(leaf.size for leaf in jax.tree.leaves(layer.get("params", {})))
+            for layer in self.network.values()
+        ]
+
     def variables(self, seed: int) -> Variables:
         """The whole network."""
         return self.network

@@ -16,10 +16,12 @@ from transfer_jax.folder.lock import Lock
 from transfer_jax.folder.results import Results, write_rows
 from transfer_jax.folder.whole_file import write_json
 from transfer_jax.folder.workdir import Workdir, workdir_at
+from transfer_jax.grid.conditions import PRETRAINED_BASE
 from transfer_jax.plan.config import read_config
 from transfer_jax.plan.own_folder import with_prepared_folder
 from transfer_jax.plan.plan import Plan, check_devices, make_plan
 from transfer_jax.plan.plan_notes import plan_notes
+from transfer_jax.plan.pretrained import PretrainedBase
 from transfer_jax.plan.same_run import check_same_inputs
 from transfer_jax.plan.schema import Config
 from transfer_jax.running.claim import began_with, claim
@@ -191,8 +193,11 @@ def _begin(own: Run, say: Callable[[str], None]) -> None:
     claim(folder, plan.config, plan.recipe.images)
     for trial in own.pilot.runs.values():
         trial.folder.make()
-    layers = list(plan.network.layer_names)
-    write_json(folder.plan, {"networks": len(plan.networks), "layers": layers})
+    kept = {"networks": len(plan.networks), "layers": list(plan.network.layer_names)}
+    given = plan.given.get(PRETRAINED_BASE)
+    if isinstance(given, PretrainedBase):
+        kept["parameters"] = given.parameters
+    write_json(folder.plan, kept)
     if begun := began_with(folder, plan.config):
         say(f"{folder.path} was begun with {begun}")
     keep_split_images(folder.split_images, plan.splits, plan.recipe.images)

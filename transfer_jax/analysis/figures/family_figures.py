@@ -67,6 +67,9 @@ def _draw(axis: Axes, own: Effects) -> Ends:
         draw_points(axis, held, style, shift=shift, size=5)
         ends[heading(*kind, plain=True)] = (100 * held[-1].mean, style[0])
     fit(axis, also=[100 * held[0].mean for held in kinds.values()])
+    # Intervals of few seeds reach beyond what a share can be.
+    low, high = axis.get_ylim()
+    axis.set_ylim(max(low, 0.0), min(high, 100.0))
     _layers_below(axis, own)
     return ends
 

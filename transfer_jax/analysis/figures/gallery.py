@@ -116,6 +116,11 @@ PRETRAINED_TEXTS = {
         "rest tuned (freeze), and others; ways without an n are levels.",
     ),
     "networks": ("Every network", "A point a network; a panel for each target."),
+    "filters": (
+        "First-layer filters",
+        "Of networks tuned under a fresh top, first seed.",
+    ),
+    "splits": ("The classes", "An image of each of the first classes."),
     "learning": (
         "Learning curves",
         "Accuracy on the way: from scratch, and of each family that is trained the best cut.",

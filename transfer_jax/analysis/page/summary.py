@@ -30,7 +30,7 @@ WORDS = (
 
 PRETRAINED = (
     "All but scratch begin with the weights of {weights} and a new head; n counts layers from the "
-    "input. What each family is stands in the table “What is what”."
+    "input. What each family is stands under “What is what”."
 )
 
 

@@ -29,7 +29,7 @@ from transfer_jax.analysis.statistics.telling import (
     margin_told,
     one_seed,
 )
-from transfer_jax.analysis.statistics.ways import contest, told_place
+from transfer_jax.analysis.statistics.ways import contest, reference, told_place
 from transfer_jax.folder.results import ResultRow
 from transfer_jax.grid.conditions import Treatment
 
@@ -110,7 +110,7 @@ def advise_group(
     if halves or len(targets) < 2:
         return _after(first, whole)
     # A way that failed on one target is out of the question for all.
-    failed = contest(group).failed if group.control else frozenset[Arm]()
+    failed = contest(group).failed if reference(group) else frozenset[Arm]()
     parts = []
     for target in targets:
         by = validated and _of_target(validated, target, failed)
@@ -155,9 +155,9 @@ def _advise(
     tested: Judged, validated: Judged | None, margin: float, among: int, seed: int
 ) -> Advice:
     group = tested.group
-    if group.control is None or not any(arm.treatment in TRANSFERRED for arm in group.arms):
-        none = "scratch" if is_pretrained(group) else "base"
-        missing = "transferred" if group.control else none
+    compared = reference(group)
+    if compared is None or not any(arm.treatment in TRANSFERRED for arm in group.arms):
+        missing = "transferred" if compared else "base"
         told = f"No advice: {missing} networks are missing."
         return Advice(group.name, told, (told,), margin=margin)
     entered = contest(group)

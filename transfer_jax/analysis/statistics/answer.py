@@ -152,7 +152,12 @@ class Found:
         name = name_of(self.entered.arms[i], self.entered.group.layers)
         if i == 0:
             return name
-        return f"{name} ({self._gain(i)} points against scratch{AT_ONCE})"
+        return f"{name} ({self._gain(i)} points against {self._control}{AT_ONCE})"
+
+    @property
+    def _control(self) -> str:
+        """What gains are told against, in short."""
+        return told_by_family(self.entered.arms[:1])
 
     def _gain(self, i: int) -> str:
         return written(float(self.gains[i]), float(self.half[i]))
@@ -162,10 +167,11 @@ class Found:
         kinds = PRETRAINED_KINDS if is_pretrained(self.entered.group) else KINDS
         sentences = []
         for kind, name in kinds.items():
-            own = [i for i, arm in enumerate(self.entered.arms) if kind == (arm[0], arm.variant)]
+            arms = list(enumerate(self.entered.arms))[1:]
+            own = [i for i, arm in arms if kind == (arm.treatment, arm.variant)]
             worse = [i for i in own if self.gains[i] + self.half[i] < 0]
             better = [i for i in own if self.gains[i] - self.half[i] > 0]
-            against = " against scratch" * (kinds is PRETRAINED_KINDS)
+            against = f" against {self._control}" * (kinds is PRETRAINED_KINDS)
             for shown, word in ((worse, "cost"), (better, "gain")):
                 if shown:
                     cuts = self._cuts(shown, own)

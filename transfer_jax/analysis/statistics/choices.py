@@ -46,8 +46,8 @@ def is_pretrained(group: Group) -> bool:
     # Names of layers are given for no others; until its columns end, a run may have scratch alone.
     if group.layers or any(map(is_family, group.rows)):
         return True
-    held = (rows for places in group.rows.values() for rows in places.values())
-    return any(row.base == PRETRAINED_BASE for rows in held for row in rows)
+    first = (next(iter(places.values()), ()) for places in group.rows.values())
+    return any(row.base == PRETRAINED_BASE for rows in first for row in rows)
 
 
 def choice_of(arm: Arm) -> Choice:

@@ -26,7 +26,8 @@ class Advice:
       reasons: sentences.
       choice: "scratch", ("frozen", n), ("tuned", n) or a variant's name, with n where it has one;
         None where the evidence does not decide.
-      gain: test accuracy of the choice less that of training from scratch; None without a choice.
+      gain: test accuracy of the choice less that of training from scratch (of the way that trains
+        the most, where nothing is from scratch and weights were given); None without a choice.
       interval: its 95% interval, which holds for all ways at once, so also for the one that was
         chosen; None where there is none.
       not_excluded: choices that are not shown to be worse than the best by more than the margin.

@@ -6,7 +6,12 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from transfer_jax.analysis.statistics.best import Ways
-from transfer_jax.analysis.statistics.choices import TRANSFERRED, name_of
+from transfer_jax.analysis.statistics.choices import (
+    TRANSFERRED,
+    cost_of,
+    is_pretrained,
+    name_of,
+)
 from transfer_jax.analysis.statistics.crossing import Arm, Cell, Group
 from transfer_jax.analysis.statistics.failures import failures
 from transfer_jax.analysis.statistics.images import TestOf
@@ -80,14 +85,14 @@ def contest(group: Group) -> Contest:
     have; of ways, those that have them all. A network that failed is as one that is not there.
 
     Args:
-      group: networks with their accuracies on test images, and a control among them.
+      group: networks with their accuracies on test images, and one to compare with among them.
 
     Returns:
       The ways; the control alone where no way has what it has.
     """
-    control = group.control
+    control = reference(group)
     assert control is not None
-    ways = [arm for arm in group.arms if arm.treatment in TRANSFERRED]
+    ways = [arm for arm in group.arms if arm.treatment in TRANSFERRED and arm != control]
     failed = {
         (arm, place): f"{told_place(place)}: {name_of(arm, group.layers)} {why}."
         for (arm, place), why in failures(group, [control, *ways]).items()
@@ -120,9 +125,26 @@ def contest(group: Group) -> Contest:
     )
 
 
+def reference(group: Group) -> Arm | None:
+    """What gains are told against: the control; without one, where layers come from given weights,
+    the way that trains the most.
+
+    Args:
+      group: networks.
+
+    Returns:
+      It; None where there is nothing to compare with.
+    """
+    if group.control or not is_pretrained(group):
+        return group.control
+    ways = [arm for arm in group.arms if arm.treatment in TRANSFERRED]
+    return max(ways, key=cost_of, default=None)
+
+
 def _asked(place: Cell, group: Group) -> bool:
     """Whether some way or the control is at a place; other treatments do not count here."""
-    arms = (arm for arm in group.rows if arm == group.control or arm.treatment in TRANSFERRED)
+    control = group.control
+    arms = (arm for arm in group.rows if arm == control or arm.treatment in TRANSFERRED)
     return any(place in group.rows[arm] for arm in arms)
 
 
