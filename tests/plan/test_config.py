@@ -19,7 +19,7 @@ from transfer_jax.plan.config_text import as_json
 from transfer_jax.plan.differences import differences, fingerprint
 from transfer_jax.plan.fields import Affects, ConfigError, flat, setting_of
 from transfer_jax.plan.network_fields import NETWORKS, network_kind
-from transfer_jax.plan.optimizer_fields import Caffe, Sgd
+from transfer_jax.plan.optimizer_fields import OPTIMIZERS
 from transfer_jax.plan.plan import make_plan
 from transfer_jax.plan.schema import Config
 from transfer_jax.running.claim import claim, held_config
@@ -138,7 +138,7 @@ def test_a_scale_with_groups_and_variants_is_printed_too(tmp_path, capsys):
 
 
 def parts():
-    yield from (Config, Sgd, Caffe, *map(network_kind, NETWORKS))
+    yield from (Config, *OPTIMIZERS.values(), *map(network_kind, NETWORKS))
     yield from (type(v) for v in vars(Config()).values() if dataclasses.is_dataclass(v))
 
 

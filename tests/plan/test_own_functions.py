@@ -173,7 +173,7 @@ def test_a_changed_function_is_told_of_when_a_run_goes_on(own, capsys, tmp_path)
         ("network.name=own_parts:no_type", "argument width has no type; allowed: bool"),
         (
             "network.name=own_parts:list_of",
-            "which made list; allowed: name of a layer",
+            "layer 1 is int; allowed: a list of (name, layer) in depth order, or a mapping",
         ),
         (
             "network.name=own_parts:raises",
@@ -186,8 +186,8 @@ def test_a_changed_function_is_told_of_when_a_run_goes_on(own, capsys, tmp_path)
         ),
         ("network.name=own_parts:needs_width", "network has name; it needs width"),
         ("network.name=own_parts:too_wide", "gives 6 outputs for an image; allowed: 5"),
-        ("network.name=own_parts:no_layers", "which made no layer"),
-        ("network.name=own_parts:nnx_made", "transfer_jax.models.nnx_layers.from_nnx"),
+        ("network.name=own_parts:no_layers", "there is no layer; allowed: a list of (name"),
+        ("network.name=own_parts:nnx_made", "layer low is a module of NNX that is made, so every"),
         ("network.name=own_parts:nnx_narrow", "layer low cannot take an input of 784: TypeError"),
         ("network.name=own_parts:odd_layer", "layer top cannot take an input of 28x28x3: TypeErr"),
         ("optimizer.name=own_parts:by_lines", "which cannot train: TypeError"),

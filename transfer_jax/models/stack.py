@@ -12,6 +12,7 @@ import numpy as np
 from jaxtyping import Array, Float, Key
 
 from transfer_jax.grid.keys import fold_in_name
+from transfer_jax.grid.registry import kind_of
 from transfer_jax.models.layered import INFERENCE, Mode, Modes, Rngs, Statistics, Variables, mode_of
 from transfer_jax.models.preprocessing import Preprocessing
 
@@ -158,6 +159,7 @@ class Stack(ABC):
         for name in self.layer_names[start:stop]:
             keys = {kind: fold_in_name(key, name) for kind, key in (rngs or {}).items()}
             x, statistics = self.call(name, variables[name], x, mode_of(mode, name), keys)
+            check_left(name, x)
             changed |= {name: statistics} if statistics else {}
         return x, changed
 
@@ -212,6 +214,22 @@ def check_name(name: str, others: Iterable[str]) -> None:
         raise ValueError(f"a layer is called {name!r}; allowed: names without / * ? [")
     if name in others:
         raise ValueError(f"two layers are called {name!r}; allowed: each name once")
+
+
+def check_left(layer: str, x: Any) -> None:
+    """Check that a layer gives one array, with something in it.
+
+    Args:
+      layer: its name.
+      x: what leaves it, or its shape.
+
+    Raises:
+      ValueError: it is none, or empty.
+    """
+    if not isinstance(x, jax.Array | jax.ShapeDtypeStruct):
+        raise ValueError(f"layer {layer} gives {kind_of(x)}; allowed: one array")
+    if x.size == 0:
+        raise ValueError(f"layer {layer} leaves no pixel: the images are too small for it")
 
 
 @contextmanager

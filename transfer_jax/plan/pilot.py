@@ -4,7 +4,7 @@ from dataclasses import replace
 
 from transfer_jax.grid.conditions import RANDOM_BASE, Column
 from transfer_jax.grid.families import family_of
-from transfer_jax.plan.optimizer_fields import Caffe, Sgd, rates_of
+from transfer_jax.plan.optimizer_fields import WithRates, rates_of
 from transfer_jax.plan.plan import Plan
 
 # Above all seeds that a run may have: no network that is compared takes part in the choice.
@@ -55,6 +55,6 @@ def _tried(every: list[Column]) -> list[Column]:
 def _at(plan: Plan, rate: float) -> Plan:
     """The plan at one rate; nothing is measured beside accuracy."""
     optimizer = plan.config.optimizer
-    assert isinstance(optimizer, Sgd | Caffe)
+    assert isinstance(optimizer, WithRates)
     config = replace(plan.config, optimizer=replace(optimizer, rates=(rate,)), controls=())
     return replace(plan, config=config)

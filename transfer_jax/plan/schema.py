@@ -17,7 +17,7 @@ from transfer_jax.models.precision import PRECISIONS
 from transfer_jax.models.preprocessing import INTERPOLATIONS
 from transfer_jax.plan.fields import Affects, ConfigError, Words, setting
 from transfer_jax.plan.network_fields import NetworkFields, network_kind
-from transfer_jax.plan.optimizer_fields import OptimizerFields, Sgd, optimizer_kind
+from transfer_jax.plan.optimizer_fields import AdamW, OptimizerFields, Sgd, optimizer_kind
 from transfer_jax.plan.running_fields import Checkpoint, Logs, Reading
 
 RUNNING, COLUMNS, INPUTS = Affects.RUNNING, Affects.COLUMNS, Affects.INPUTS
@@ -255,7 +255,7 @@ def check_together(config: Config) -> None:
                 f"named_splits.{name} has the name of a split by rule; allowed: any other"
             )
     steps, optimizer = config.steps, config.optimizer
-    if isinstance(optimizer, Sgd) and optimizer.warmup_steps >= steps:
+    if isinstance(optimizer, Sgd | AdamW) and optimizer.warmup_steps >= steps:
         raise ConfigError(
             f"optimizer.warmup_steps is {optimizer.warmup_steps}; allowed: 0 to {steps - 1}, "
             "less than steps"
