@@ -169,7 +169,7 @@ class Stack(ABC):
         """What the whole network gives for images, in inference.
 
         Args:
-          variables: its variables.
+          variables: those of all layers.
           images: normalised as the network was trained: see `preprocessing`.
 
         Returns:
