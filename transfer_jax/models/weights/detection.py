@@ -12,6 +12,9 @@ Shapes = Mapping[str, Shape]
 # A style, and how a network's leaves lie in it.
 Named = tuple[Style, dict[Keys, Foreign]]
 
+# Names of a hostile file may have any number of dots.
+MOST_WRAPPERS = 8
+
 
 def detect(
     network: str, like: Variables, found: Shapes
@@ -50,7 +53,7 @@ def _candidates(network: str, found: Shapes) -> Iterator[Style]:
     """All styles, of bodies alone too, and as wrappers of modules lengthen names."""
     parts = zip(*(name.split(".") for name in found), strict=False)
     shared = [f"{own[0]}." for own in takewhile(lambda own: len(set(own)) == 1, parts)]
-    wrappers = ["", *accumulate(shared)]
+    wrappers = ["", *accumulate(shared[:MOST_WRAPPERS])]
     for style in styles_of(network):
         for bare in (False, True) if style.body else (False,):
             for front in wrappers:
