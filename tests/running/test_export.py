@@ -38,8 +38,7 @@ def row(folder, **asked):
 
 def seen(folder, asked):
     """The test images of a network, as the network wants them, and which it classifies right."""
-    name = asked.column + (".probes" if asked.variant == "probe" else "")
-    held = read_correctness(epath.Path(folder / "run" / "correct" / f"{name}.npz"))
+    held = read_correctness(epath.Path(folder / "run" / "correct" / f"{asked.column}.npz"))
     images = load_images("fashion_mnist", "", validation_share=0.002)
     numbers = np.flatnonzero(images.is_test)[held.images]
     pixels = np.asarray(images.images[numbers], np.float32)

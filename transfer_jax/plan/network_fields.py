@@ -11,7 +11,7 @@ from transfer_jax.models.caffenet import CaffeNet
 from transfer_jax.models.convnet import ConvNet
 from transfer_jax.models.layered import Layered
 from transfer_jax.models.own_layers import from_layers, from_made
-from transfer_jax.models.weights.origins import origin_of
+from transfer_jax.models.weights.provenance import origin_of
 from transfer_jax.models.zoo import ZOO
 from transfer_jax.plan.fields import Affects, setting
 from transfer_jax.plan.own_fields import fields_of

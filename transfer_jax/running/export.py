@@ -14,8 +14,8 @@ from transfer_jax.folder.places import local
 from transfer_jax.folder.results import ResultRow
 from transfer_jax.folder.workdir import Workdir, WorkdirError
 from transfer_jax.grid.conditions import PRETRAINED_BASE
-from transfer_jax.models.weights.origins import style_of
 from transfer_jax.models.weights.packages import in_package
+from transfer_jax.models.weights.provenance import style_of
 from transfer_jax.models.weights.writing import check_ending, write_weights
 from transfer_jax.plan.plan import Plan, make_plan
 from transfer_jax.plan.pretrained import FIELD, PretrainedBase

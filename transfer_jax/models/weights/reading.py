@@ -90,13 +90,15 @@ def read_styled(
         raise WeightsError(f"{lead} holds no name of it{_unknown(network, found)}")
     style, names = known
     last = head_keys(like, head)
+    heads = {name for keys in last for name in names[keys].names}
     if not own_head:
-        heads = {name for keys in last for name in names[keys].names}
         found = {n: s for n, s in found.items() if n not in heads and not style.is_head(n)}
     read = {keys: foreign for keys, foreign in names.items() if own_head or keys not in last}
     asked = asked_shapes(like, read, found, last)
     if odd := misfit(asked, found):
-        raise WeightsError(f"{lead} does not fit {_told(network, style, odd, asked, found)}")
+        hint = _hint(network, odd, heads)
+        near = _nearest(network, found, share(asked, found))
+        raise WeightsError(f"{lead} does not fit by the names of {style.name}; {odd}{near or hint}")
     _check_numbers(lead, {name: arrays[name] for name in asked})
     leaves = {
         keys: from_foreign(keys, [arrays[name] for name in read[keys].names], read[keys])
@@ -115,7 +117,8 @@ def _check_numbers(lead: str, arrays: Mapping[str, Shaped[np.ndarray, "..."]]) -
     if whole:
         name = next(iter(whole))
         raise WeightsError(f"{lead} does not fit; {few([name])} holds {whole[name]}, no weights")
-    odd = [n for n, array in arrays.items() if not np.isfinite(array.astype(np.float32)).all()]
+    with np.errstate(over="ignore"):
+        odd = [n for n, a in arrays.items() if not np.isfinite(a.astype(np.float32)).all()]
     if odd:
         raise WeightsError(f"{lead} holds numbers that are not finite: {few(odd)}")
 
@@ -125,12 +128,13 @@ def _unknown(network: str, found: Shapes) -> str:
     return f", but {few(list(found))}; allowed: names of {styles}{_nearest(network, found, 0)}"
 
 
-def _told(network: str, style: Style, odd: Misfit, asked: Shapes, found: Shapes) -> str:
-    """All that does not fit, by whose names, and what would."""
-    alike = odd.misshapen and not odd.missing and not odd.left_over
-    near = _nearest(network, found, share(asked, found))
-    hint = f"; the names are those of {network}, the sizes are not" if alike else ""
-    return f"by the names of {style.name}; {odd}{near or hint}"
+def _hint(network: str, odd: Misfit, heads: set[str]) -> str:
+    """What may be meant, where names are those of the network."""
+    if odd.left_over or not set(odd.missing) <= heads:
+        return ""
+    if not odd.misshapen:
+        return "; it has no head: give the number of outputs of a new one"
+    return f"; the names are those of {network}, the sizes are not"
 
 
 def _nearest(network: str, found: Shapes, least: float) -> str:
