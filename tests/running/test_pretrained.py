@@ -19,8 +19,11 @@ from transfer_jax.folder.workdir import Workdir, WorkdirError
 from transfer_jax.grid.pretrained import FAMILIES
 from transfer_jax.models.layered import from_stored
 from transfer_jax.plan.components import build_images
+from transfer_jax.plan.costs import Rate
 from transfer_jax.plan.differences import fingerprint
+from transfer_jax.plan.estimate import estimate
 from transfer_jax.plan.fields import ConfigError
+from transfer_jax.plan.pilot import pilot_plans
 from transfer_jax.plan.plan import make_plan
 from transfer_jax.running import column_files, probes, watch
 from transfer_jax.running.claim import claim
@@ -303,3 +306,31 @@ def test_heads_that_are_gone_are_told(tmp_path):
     run = Run(make_plan(config), Workdir(epath.Path(tmp_path / "run")))
     with pytest.raises(CheckpointError, match=r"heads/whole\.A\.npz cannot be read"):
         run.start(columns_of(run)["pretrained-A"])
+
+
+def test_learning_rates_are_chosen_for_families(tmp_path):
+    """Scratch, frozen and fine-tuned networks on a seed of its own; heads are those of the run."""
+    flags = ["--config.optimizer.rates=(0.3,1.0)", "--config.cuts=('block3',)", "--config.steps=2"]
+    config = pretrained_config(tmp_path, flags)
+    plan = make_plan(config)
+    tried = pilot_plans(plan)[1.0]
+    assert {c.label for c in tried.grid} == {
+        "pretrained4A+ freeze", "pretrained0A+ full", "pretrained0A+ lp-ft", "scratchA",
+    }  # fmt: skip
+    assert tried.bases == ()
+    tj.run(config, tmp_path / "run")
+    chosen = json.loads((tmp_path / "run" / "rates.json").read_text())
+    assert set(chosen) == {"scratch", "frozen", "fine-tuned"}
+
+
+def test_what_a_plan_costs(tmp_path):
+    """Probes cost one forward pass, whatever the number of seeds; scratch as much as the others."""
+    plans = [make_plan(pretrained_config(tmp_path, [f"--config.seeds={n}"])) for n in (1, 3)]
+    one, three = ({cost.wave: cost for cost in estimate(plan, Rate(1e9, 1.0))} for plan in plans)
+    assert list(one) == ["probes", "conditions", "scratch"]
+    assert (one["probes"].networks, three["probes"].networks) == (3, 9)
+    assert one["probes"].multiply_adds == three["probes"].multiply_adds
+    # Ten classes; stem, block2 and what enters the logits have 6, 8 and 10 features.
+    assert one["probes"].parameters == 10 * (7 + 9 + 11)
+    assert one["scratch"].steps == one["conditions"].steps == STEPS
+    assert three["conditions"].multiply_adds == 3 * one["conditions"].multiply_adds
