@@ -10,7 +10,7 @@ import numpy as np
 import optax
 from jaxtyping import Array, Float, Int
 
-# Of the squares of weights, beside the mean cross-entropy; features have variance 1.
+# Of the squares of weights, beside the mean cross-entropy; the mean variance of features is 1.
 STRENGTHS = tuple(10.0**power for power in range(-5, 2))
 # Where there are no validation images to choose by.
 FIXED_STRENGTH = 1e-2
@@ -131,10 +131,10 @@ def _least(loss: Callable[[Linear], Array], begin: Linear) -> Linear:
 
 
 class Axes(NamedTuple):
-    """What makes features uncorrelated: less their means, and along other axes.
+    """What makes features uncorrelated: less their means, in one unit, along other axes.
 
-    Each feature is of variance 1 before it is turned, so that the squares of all weights are those
-    of features of variance 1.
+    The unit makes the mean variance of features 1. It is one for all, so that what hardly differs
+    is not blown up, neither by the head nor in what is trained below it.
     """
 
     mean: Float[np.ndarray, " feature"]
@@ -152,25 +152,23 @@ class Axes(NamedTuple):
 
 
 def axes_of(features: Float[np.ndarray, "example feature"]) -> Axes:
-    """The principal axes of features of variance 1; one that is always the same has no part.
+    """The principal axes of features.
 
     Args:
       features: of the examples that a map is solved on.
 
     Returns:
-      The axes along which the features differ at all.
+      The axes along which the features differ at all; one at least.
 
     Example:
-      >>> axes = axes_of(np.array([[1.0, 5.0, 0.0], [3.0, 5.0, 4.0]]))
-      >>> np.abs(axes.of(np.array([[1.0, 5.0, 0.0]]))).round(6).tolist()
+      >>> axes = axes_of(np.array([[1.0, 5.0], [3.0, 5.0]]))
+      >>> np.abs(axes.of(np.array([[1.0, 5.0]]))).round(6).tolist()
       [[1.414214]]
     """
     features = features.astype(float)
-    mean, deviation = features.mean(axis=0), features.std(axis=0)
-    # What differs by rounding alone would be blown up.
-    varies = deviation > 1e-4 * np.maximum(np.abs(mean), 1e-6)
-    scale = np.divide(1.0, deviation, out=np.zeros_like(mean), where=varies)
-    standard = (features - mean) * scale
-    variances, axes = np.linalg.eigh(standard.T @ standard / len(features))
-    kept = variances > 1e-9 * max(variances.max(), 1e-9)
-    return Axes(mean, scale[:, None] * axes[:, kept])
+    mean, unit = features.mean(axis=0), np.sqrt(features.var(axis=0).mean())
+    centred = (features - mean) / (unit or 1.0)
+    variances, axes = np.linalg.eigh(centred.T @ centred / len(features))
+    kept = variances > 1e-9 * variances.max()
+    kept[-1] = True  # Where all examples are the same, there is still a map to be found.
+    return Axes(mean, axes[:, kept] / (unit or 1.0))
