@@ -45,7 +45,7 @@ from transfer_jax.engine.loop import CompiledProgram
 from transfer_jax.engine.mesh import column_mesh
 from transfer_jax.engine.step import ColumnProgram
 from transfer_jax.grid.conditions import Split, Task
-from transfer_jax.plan.schema import Reading
+from transfer_jax.plan.running_fields import Reading
 
 IMAGES, BATCH = 512, 256
 

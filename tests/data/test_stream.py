@@ -29,7 +29,7 @@ from transfer_jax.engine.loop import CompiledProgram
 from transfer_jax.engine.mesh import column_mesh, replicate
 from transfer_jax.engine.step import ColumnProgram
 from transfer_jax.grid.conditions import Column, Cut
-from transfer_jax.plan.schema import Reading
+from transfer_jax.plan.running_fields import Reading
 
 FORM = ImageForm(12, channels=1)
 

@@ -15,8 +15,9 @@ from transfer_jax.engine.feeds import ResidentFeed
 from transfer_jax.engine.loop import CompiledProgram
 from transfer_jax.engine.mesh import column_mesh, replicate
 from transfer_jax.engine.step import ColumnProgram
-from transfer_jax.grid.conditions import Cut, Phase, Variant
+from transfer_jax.grid.conditions import Cut
 from transfer_jax.grid.schedules import gradual, lp_ft
+from transfer_jax.grid.variants import Phase, Variant
 from transfer_jax.models.layered import TRAINING
 
 STEPS, DECAY, MOMENTUM = 8, 1e-3, 0.9

@@ -5,9 +5,10 @@ import sys
 import pytest
 
 from transfer_jax import condition_grid
-from transfer_jax.grid.conditions import Cut, Phase, Variant
+from transfer_jax.grid.conditions import Cut
 from transfer_jax.grid.registry import RegistryError
 from transfer_jax.grid.schedules import SCHEDULES, gradual, lp_ft, scheduled
+from transfer_jax.grid.variants import Phase, Variant
 
 
 def test_linear_probing_holds_the_copied_layers_for_half_of_the_steps():
@@ -66,7 +67,7 @@ def test_schedules_are_for_every_base_target_and_cut():
 
 
 MODULE = """
-from transfer_jax.grid.conditions import Phase, Variant
+from transfer_jax.grid.variants import Phase, Variant
 def late(n, num_layers):
     layers = tuple(range(n))
     return Variant("late", layers, layers, (Phase(0.9, layers[:-1]),))

@@ -162,7 +162,8 @@ def test_every_number_has_bounds():
 def test_a_networks_fields_are_the_arguments_that_it_is_made_from():
     found = network_kind("caffenet")()
     arguments = inspect.signature(CaffeNet).parameters.values()
-    expected = {a.name: a.default for a in arguments} | {"name": "caffenet", "num_outputs": 0}
+    of_every_network = {"name": "caffenet", "num_outputs": 0, "weights": ""}
+    expected = {a.name: a.default for a in arguments} | of_every_network
     assert vars(found) == expected
     docs = {f.name: setting_of(f).doc for f in dataclasses.fields(found)}
     assert docs["width"] == "factor for the number of features of every layer but the last"

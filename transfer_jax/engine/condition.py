@@ -27,7 +27,7 @@ from transfer_jax.models.layered import (
 from transfer_jax.surgery.freeze import freeze
 from transfer_jax.surgery.thaw import thaw
 
-HELD, MOVES = "held", "moves"
+STATISTICS = HELD, MOVES = "held", "moves"
 
 
 class ConditionState(NamedTuple):

@@ -1,14 +1,18 @@
 """What is trained: tasks, treatments, conditions and columns. Names only, no arrays."""
 
-from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from itertools import pairwise
 
+from transfer_jax.grid.variants import Variant
+
 # What conditions call the base network that was never trained.
 RANDOM_BASE = "random"
-# What they call none: trained from scratch, for as many steps as base and transfer together.
+# What they call none: trained from scratch, for as many steps as base and transfer together, or
+# as many as the others where the base network is pretrained.
 SCRATCH_BASE = "scratch"
+# What they call a base network whose weights lie in a file.
+PRETRAINED_BASE = "pretrained"
 
 
 class Treatment(StrEnum):
@@ -55,65 +59,6 @@ class Split:
           (2, 3)
         """
         return {task.name: task for task in self.tasks}[name]
-
-
-@dataclass(frozen=True)
-class Phase:
-    """A part of training: the share of the steps after which it begins, and what is frozen then."""
-
-    start: float
-    frozen: tuple[int, ...]
-
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "frozen", _layers("a phase", self.frozen))
-
-
-def _layers(name: str, layers: Iterable[int]) -> tuple[int, ...]:
-    """Numbers of layers, whatever holds them."""
-    found = tuple(layers)
-    if odd := [layer for layer in found if type(layer) is not int or layer < 0]:
-        raise ValueError(f"{name} names layer {odd[0]!r}; allowed: whole numbers from 0")
-    return found
-
-
-@dataclass(frozen=True)
-class Variant:
-    """A choice of layers beside the paper's: which are copied, which of all stay frozen.
-
-    Layers are counted from 0. A frozen layer that is not copied stays as it was initialised.
-
-    Attributes:
-      name: its name, in results.
-      copied: the layers that come from the base network.
-      frozen: the layers that are frozen at first.
-      later: the phases that follow; each sets free some of what was frozen.
-
-    Raises:
-      ValueError: a phase does not begin after the one before it, or freezes what was free.
-    """
-
-    name: str
-    copied: tuple[int, ...]
-    frozen: tuple[int, ...]
-    later: tuple[Phase, ...] = ()
-
-    def __post_init__(self) -> None:
-        for name in ("copied", "frozen"):
-            object.__setattr__(self, name, _layers(self.name, getattr(self, name)))
-        object.__setattr__(self, "later", tuple(self.later))
-        for before, after in pairwise(self.phases):
-            if not before.start < after.start < 1:
-                raise ValueError(
-                    f"{self.name}: a phase begins after {after.start} of the steps; allowed: "
-                    f"above {before.start} and below 1"
-                )
-            if not set(after.frozen) < set(before.frozen):
-                raise ValueError(f"{self.name}: the phase from {after.start} on sets nothing free")
-
-    @property
-    def phases(self) -> tuple[Phase, ...]:
-        """All phases, in order."""
-        return (Phase(0.0, self.frozen), *self.later)
 
 
 @dataclass(frozen=True)
@@ -178,6 +123,7 @@ class Cut:
           The cut of that phase.
 
         Example:
+          >>> from transfer_jax.grid.variants import Phase
           >>> half = Variant("half", (0, 1), (0, 1), (Phase(0.5, ()),))
           >>> [Cut(2, True, half).at(done, 10).frozen for done in (4, 5)]
           [(0, 1), ()]
@@ -234,6 +180,11 @@ class Condition:
         return f"{self.base}{self.n}{self.target}{'+' if self.fine_tuned else ''}{name}"
 
     @property
+    def solved(self) -> bool:
+        """Whether it is a linear head that is solved, and nothing is trained step by step."""
+        return self.variant is not None and self.variant.solved
+
+    @property
     def begins_as(self) -> str:
         """What its fresh network is drawn as: scratch begins as the base network of its task."""
         return f"base{self.target}" if self.base == SCRATCH_BASE else self.label
@@ -254,7 +205,11 @@ class Condition:
 
 @dataclass(frozen=True)
 class Column:
-    """All conditions that share split, seed, base, target and its examples, hence batches."""
+    """All conditions that share split, seed, base, target and its examples, hence batches.
+
+    `trainings` says how many trainings' steps it has: scratch as many as base and transfer
+    together, where a base network is trained; probes, which are solved, none.
+    """
 
     split: str
     seed: int
@@ -262,28 +217,25 @@ class Column:
     target: str
     cuts: tuple[Cut, ...]
     examples: int | None = None
+    trainings: int = 1
 
     @property
     def name(self) -> str:
         """A name fit for a file: `distant.seed0.A-B`, `distant.seed0.A-B.first100`."""
         first = "" if self.examples is None else f".first{self.examples}"
-        return f"{self.split}.seed{self.seed}.{self.base or 'base'}-{self.target}{first}"
+        probes = "" if self.trainings else ".probes"
+        return f"{self.split}.seed{self.seed}.{self.base or 'base'}-{self.target}{first}{probes}"
 
     @property
     def copies(self) -> bool:
         """Whether its conditions copy layers: not those of networks trained from scratch."""
         return self.base not in (None, SCRATCH_BASE)
 
-    @property
-    def trainings(self) -> int:
-        """How many trainings' steps it has: scratch those of base and transfer together."""
-        return 2 if self.base == SCRATCH_BASE else 1
-
     def steps(self, training: int) -> int:
         """Its training steps, of one training's: of a base network, or of a condition.
 
         Example:
-          >>> Column("halves", 0, SCRATCH_BASE, "A", ()).steps(300)
+          >>> Column("halves", 0, SCRATCH_BASE, "A", (), trainings=2).steps(300)
           600
         """
         return training * self.trainings

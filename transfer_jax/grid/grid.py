@@ -9,9 +9,9 @@ from transfer_jax.grid.conditions import (
     Condition,
     Cut,
     Treatment,
-    Variant,
 )
 from transfer_jax.grid.schedules import scheduled
+from transfer_jax.grid.variants import Variant
 
 PAPER = (
     Treatment.SELFFER,
@@ -161,21 +161,25 @@ def base_conditions(
     return list(wanted)
 
 
-def columns(grid: Iterable[Condition]) -> list[Column]:
+def columns(grid: Iterable[Condition], scratch_trainings: int = 2) -> list[Column]:
     """The columns of a grid, in order of first appearance.
 
     Args:
       grid: the conditions.
+      scratch_trainings: how many trainings' steps networks from scratch have: those of base and
+        transfer together, or of transfer alone where no base network is trained.
 
     Returns:
-      One column for each split, seed, base, target and number of examples.
+      One column for each split, seed, base, target and number of examples; probes, which are
+      solved, have columns of their own.
 
     Example:
       >>> [(c.name, len(c.cuts)) for c in columns(condition_grid(3))][:2]
       [('split.seed0.A-A', 4), ('split.seed0.A-B', 4)]
     """
-    cuts: dict[tuple[str, int, str | None, str, int | None], list[Cut]] = {}
+    cuts: dict[tuple[str, int, str | None, str, int | None, int], list[Cut]] = {}
     for c in grid:
-        place = (c.split, c.seed, c.base, c.target, c.examples)
+        trainings = scratch_trainings if c.base == SCRATCH_BASE else int(not c.solved)
+        place = (c.split, c.seed, c.base, c.target, c.examples, trainings)
         cuts.setdefault(place, []).append(Cut(c.n, c.fine_tuned, c.variant))
-    return [Column(*place[:4], tuple(found), place[4]) for place, found in cuts.items()]
+    return [Column(*place[:4], tuple(found), *place[4:]) for place, found in cuts.items()]

@@ -2,8 +2,8 @@
 
 from collections.abc import Callable
 
-from transfer_jax.grid.conditions import Phase, Variant
 from transfer_jax.grid.registry import kind_of, made
+from transfer_jax.grid.variants import Phase, Variant
 
 # From the number of transferred layers, and of all, to what is copied and when it is frozen.
 Schedule = Callable[[int, int], Variant]
@@ -79,7 +79,7 @@ def scheduled(name: str, n: int, num_layers: int) -> Variant:
     if not isinstance(found, Variant):
         raise ValueError(
             f"schedules is '{name}', which made {kind_of(found)}; allowed: a Variant of "
-            "transfer_jax.grid.conditions"
+            "transfer_jax.grid.variants"
         )
     layers = {*found.copied, *found.frozen}
     if layers - set(range(num_layers)):

@@ -6,8 +6,9 @@ import re
 from transfer_jax.data.image_set import ImageSet
 from transfer_jax.data.sources import load_images
 from transfer_jax.data.tasks import named_split, random_halves, whole
-from transfer_jax.grid.conditions import Split, Variant
+from transfer_jax.grid.conditions import Split
 from transfer_jax.grid.registry import RegistryError
+from transfer_jax.grid.variants import Variant
 from transfer_jax.models.layered import Layered
 from transfer_jax.plan.fields import ConfigError
 from transfer_jax.plan.network_fields import make_network

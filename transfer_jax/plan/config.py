@@ -145,6 +145,7 @@ def _merged(stated: Stated, more: Stated) -> Stated:
 
 def _whole(stated: Stated, asked: Stated) -> Config:
     from transfer_jax.data.sources import needs_preparing
+    from transfer_jax.plan.pretrained_checks import check_pretrained
     from transfer_jax.plan.schema import check_together
 
     own = _without_the_other_kinds(_without_the_other_data(stated, asked), asked)
@@ -154,6 +155,7 @@ def _whole(stated: Stated, asked: Stated) -> Config:
         folder = "data/" + re.sub(r"[^\w.+-]", "_", data.source.removeprefix(TFDS))
         config = dataclasses.replace(config, data=dataclasses.replace(data, folder=folder))
     check_together(config)
+    check_pretrained(config)
     return config
 
 

@@ -15,9 +15,15 @@ from transfer_jax.plan.fields import ConfigError, Setting, setting_of
 MOST_VALUES = 2000
 LONGEST_TEXT = 4096
 BOOLS = {"true": True, "t": True, "1": True, "false": False, "f": False, "0": False}
-KINDS = {int: "whole numbers", float: "numbers", str: "texts", bool: "True or False"}
-EXAMPLES = {int: ("(1,)", "(1, 3)"), float: ("(0.1,)", "(0.1, 0.3)"), str: ("('a',)", "('a', 'b')")}
-
+EITHER = int | str
+KINDS: dict[Any, str] = {
+    int: "whole numbers", float: "numbers", str: "texts", bool: "True or False",
+    EITHER: "whole numbers or names",
+}  # fmt: skip
+EXAMPLES: dict[Any, tuple[str, str]] = {
+    int: ("(1,)", "(1, 3)"), float: ("(0.1,)", "(0.1, 0.3)"), str: ("('a',)", "('a', 'b')"),
+    EITHER: ("(1,)", "('stem', 3)"),
+}  # fmt: skip
 
 SHORT = reprlib.Repr()
 SHORT.maxstring = SHORT.maxother = 80
@@ -163,6 +169,8 @@ def _free_form(hint: Any, known: Setting, value: Any, name: str) -> dict[str, An
 
 def _tuple(hint: Any, known: Setting, value: Any, name: str) -> tuple[Any, ...]:
     own, *rest = get_args(hint)
+    if own == EITHER and isinstance(value, str) and re.fullmatch(r"[\w.-]+", value):
+        value = (value,)  # One name may stand alone.
     if not isinstance(value, tuple | list):
         one, two = EXAMPLES[own]
         example = two if rest != [...] else f"{one} or {two}"
@@ -182,7 +190,10 @@ def _tuple(hint: Any, known: Setting, value: Any, name: str) -> tuple[Any, ...]:
     return found
 
 
-def _scalar(hint: type, known: Setting, value: Any, lead: str) -> Any:
+def _scalar(hint: Any, known: Setting, value: Any, lead: str) -> Any:
+    if hint == EITHER:
+        hint = str if isinstance(value, str) else int
+        known = known if hint is int else dataclasses.replace(known, low=None, high=None)
     found = _of_type(hint, value)
     if found is None:
         raise ConfigError(f"{lead} {_shown(value)}; allowed: {_allowed(hint, known)}")

@@ -1,19 +1,20 @@
 """The networks that a config can name; a network's fields are the arguments it is made from."""
 
 import functools
+import inspect
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, cast
 
 from flax import nnx
 
-from transfer_jax.grid.registry import is_own, kind_of, made, named
+from transfer_jax.grid.registry import RegistryError, is_own, kind_of, made, named
 from transfer_jax.models.caffenet import CaffeNet
 from transfer_jax.models.convnet import ConvNet
 from transfer_jax.models.layered import Layered
 from transfer_jax.models.linen_layers import from_linen
 from transfer_jax.models.zoo import ZOO
-from transfer_jax.plan.fields import setting
+from transfer_jax.plan.fields import Affects, setting
 from transfer_jax.plan.own_fields import fields_of
 
 NETWORKS = {"convnet": ConvNet, "caffenet": CaffeNet, **ZOO}
@@ -28,6 +29,11 @@ class NetworkFields:
     num_outputs: int = setting(
         0, "logits; 0: as many as the largest task has classes", low=0, high=100_000
     )
+    weights: str = setting(
+        "", "file of pretrained weights, which networks then begin as; empty: base networks are "
+        "trained",
+        affects=Affects.RUNNING,
+    )  # fmt: skip
 
 
 def network_kind(name: str) -> type[NetworkFields]:
@@ -52,6 +58,11 @@ def network_kind(name: str) -> type[NetworkFields]:
 @functools.cache
 def _kind(name: str) -> type[NetworkFields]:
     make = named("network.name", name, NETWORKS)
+    if "weights" in inspect.signature(make).parameters:
+        raise RegistryError(
+            f"network.name is '{name}', which takes weights; that is the field of a pretrained "
+            "network's file: call the argument otherwise"
+        )
     return fields_of(make, name, NetworkFields, ("num_outputs",), "network.name")
 
 
@@ -73,6 +84,7 @@ def make_network(fields: NetworkFields, num_outputs: int) -> Layered:
     """
     arguments = {**vars(fields), "num_outputs": num_outputs}
     name = arguments.pop("name")
+    arguments.pop("weights")
     found = made("network.name", name, NETWORKS, arguments)
     return _layered(found, name) if is_own(name) else found
 

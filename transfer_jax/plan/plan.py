@@ -1,7 +1,7 @@
 """The plan of an experiment: everything that a config decides, checked before training."""
 
-from collections.abc import Hashable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 import jax
 from jax.sharding import Mesh
@@ -11,21 +11,21 @@ from transfer_jax.engine.columns import Recipe
 from transfer_jax.engine.mesh import check_processes, column_mesh, devices_per_column
 from transfer_jax.engine.step import ColumnProgram
 from transfer_jax.folder.control_results import TRAINING
-from transfer_jax.grid.conditions import Column, Condition, Cut, Split
-from transfer_jax.grid.grid import base_condition, base_conditions, columns, condition_grid
+from transfer_jax.grid.conditions import PRETRAINED_BASE, Column, Condition, Cut, Split
+from transfer_jax.grid.grid import columns
 from transfer_jax.models.layered import Layered
 from transfer_jax.models.precision import InPrecision
 from transfer_jax.plan.base import Base
-from transfer_jax.plan.components import build_network, build_variants, num_outputs
+from transfer_jax.plan.components import build_network, num_outputs
 from transfer_jax.plan.config import read_config
 from transfer_jax.plan.fields import Affects, ConfigError, flat
+from transfer_jax.plan.grids import check_grid, grid_of
 from transfer_jax.plan.network_checks import check_network, check_optimizer
 from transfer_jax.plan.optimizer_fields import make_optimizer
+from transfer_jax.plan.pretrained import pretrained_base
 from transfer_jax.plan.recipes import images_and_splits, largest_task, make_recipe
 from transfer_jax.plan.schema import Config
 
-# Numbers above this are mistakes, and would take all memory.
-MOST_NETWORKS = 200_000
 # Columns that differ in nothing of these share a program.
 PROGRAMS = (Affects.CONDITIONS, Affects.PROGRAM)
 
@@ -57,15 +57,41 @@ class Plan:
         """All networks, base networks first."""
         return self.bases + self.grid
 
+    @property
+    def is_pretrained(self) -> bool:
+        """Whether networks begin as one in a file, so that no base networks are trained."""
+        return bool(self.config.network.weights)
+
+    def columns(self, conditions: Iterable[Condition]) -> list[Column]:
+        """The columns of some conditions, with the steps that they have in this plan.
+
+        Args:
+          conditions: any of its networks.
+
+        Returns:
+          The columns.
+        """
+        # Scratch may take as long as all that the others' layers saw here.
+        return columns(conditions, scratch_trainings=1 if self.is_pretrained else 2)
+
     def waves(self) -> Iterator[tuple[str, list[Column]]]:
         """The waves in order: the base networks, then the conditions, then scratch.
 
-        A wave may have no columns.
+        A wave may have no columns. What is solved and not trained is in none: see `probes`.
         """
-        others = columns(self.grid)
+        others = [column for column in self.columns(self.grid) if column.trainings]
         yield "base networks", columns(self.bases)
         yield "conditions", [column for column in others if column.copies]
         yield "scratch", [column for column in others if not column.copies]
+
+    @property
+    def probes(self) -> list[Column]:
+        """The columns of linear heads that are solved, before anything is trained."""
+        return [column for column in self.columns(self.grid) if not column.trainings]
+
+    def every_column(self) -> list[Column]:
+        """The columns of all networks, in the order in which they are done."""
+        return [*self.probes, *(column for _, wave in self.waves() for column in wave)]
 
     def program_key(self, cuts: tuple[Cut, ...], trainings: int = 1) -> Hashable:
         """What columns must have in common to share a compiled program.
@@ -79,6 +105,8 @@ class Plan:
         """
         held = [(f.name, f.value) for f in flat(self.config) if f.affects in PROGRAMS]
         sizes = (self.recipe.validation_examples, self.recipe.test_examples)
+        # What a network sees has other channels where it is pretrained on colours.
+        sizes = (*sizes, *self.recipe.network_shape)
         return (cuts, trainings, largest_task(self.splits), *sizes, *held)
 
     def program(self, cuts: tuple[Cut, ...], trainings: int = 1) -> ColumnProgram:
@@ -95,6 +123,7 @@ class Plan:
             crop=config.data.crop,
             frozen_dropout=config.frozen_dropout,
             packing=config.packing,
+            copied_statistics=config.copied_statistics,
         )
 
 
@@ -147,8 +176,9 @@ def check_devices(plan: Plan) -> None:
         )
     groups = [group for _, wave in plan.waves() for group in by_program(wave)]
     meshes = [plan_mesh(plan, group) for group in groups]
-    largest = max(range(len(groups)), key=lambda i: len(groups[i]))
-    check_processes(len(groups[largest]), meshes[largest])
+    largest = max(range(len(groups)), key=lambda i: len(groups[i]), default=None)
+    if largest is not None:
+        check_processes(len(groups[largest]), meshes[largest])
 
 
 def make_plan(config: Config | ConfigDict) -> Plan:
@@ -169,53 +199,15 @@ def make_plan(config: Config | ConfigDict) -> Plan:
 
 
 def _plan(config: Config) -> Plan:
-    _check_grid(config, build_network(config, 1).layer_names)
+    check_grid(config, build_network(config, 1))
     images, splits = images_and_splits(config)
     largest = largest_task(splits)
     network = build_network(config, largest)
     recipe = make_recipe(config, images, splits)
     check_network(network, recipe.network_shape, num_outputs(config, largest))
     check_optimizer(config, network, recipe.network_shape)
-    examples = tuple(k or None for k in config.examples)
-    grid, also = [], []
-    for name, split in splits.items():
-        tasks = [task.name for task in split.tasks]
-        grid += condition_grid(
-            len(network.layer_names),
-            tasks,
-            splits=(name,),
-            seeds=range(config.seeds),
-            cuts=config.cuts,
-            treatments=config.treatments,
-            examples=examples,
-            preserved=config.preserved,
-            schedules=config.schedules,
-            variants=build_variants(config, network.layer_names),
-        )
-        also += [
-            base_condition(name, seed, task, k)
-            for seed in range(config.seeds)
-            for k in examples
-            for task in tasks
-        ]
-    # Every task has its base networks, also where no other treatment is asked for.
-    trained_on = {task.name for split in splits.values() for task in split.tasks}
-    bases = dict.fromkeys([*base_conditions(grid, trained_on), *also])
-    return Plan(config, splits, network, recipe, tuple(bases), tuple(grid))
-
-
-def _check_grid(config: Config, layer_names: tuple[str, ...]) -> None:
-    """Check, before images are read, that the cuts are the network's and the grid is no mistake."""
-    one = condition_grid(
-        len(layer_names),
-        cuts=config.cuts,
-        preserved=config.preserved,
-        schedules=config.schedules,
-        variants=build_variants(config, layer_names),
-    )
-    networks = len(one) * len(config.splits) * len(config.examples) * config.seeds
-    if networks > MOST_NETWORKS:
-        raise ConfigError(
-            f"seeds, splits, cuts and examples make {networks} networks; allowed: up to "
-            f"{MOST_NETWORKS}"
-        )
+    bases, grid = grid_of(config, network, splits)
+    plan = Plan(config, splits, network, recipe, bases, grid)
+    if not plan.is_pretrained:
+        return plan
+    return replace(plan, given={PRETRAINED_BASE: pretrained_base(config, network, recipe)})

@@ -8,13 +8,16 @@ from transfer_jax.data.decoding import RESIZES
 from transfer_jax.data.manifest import ENCODINGS
 from transfer_jax.data.pixels import WHITE
 from transfer_jax.data.sources import TEST_SHARE, VALIDATION_SHARE
+from transfer_jax.engine.condition import HELD, STATISTICS
 from transfer_jax.engine.step import PACKINGS
 from transfer_jax.folder.control_results import CONTROLS
 from transfer_jax.grid.conditions import Treatment
+from transfer_jax.grid.pretrained import DEFAULT_FAMILIES, FAMILIES
 from transfer_jax.models.precision import PRECISIONS
 from transfer_jax.plan.fields import Affects, ConfigError, Words, setting
 from transfer_jax.plan.network_fields import NetworkFields, network_kind
 from transfer_jax.plan.optimizer_fields import OptimizerFields, Sgd, optimizer_kind
+from transfer_jax.plan.running_fields import Checkpoint, Logs, Reading
 
 RUNNING, COLUMNS, INPUTS = Affects.RUNNING, Affects.COLUMNS, Affects.INPUTS
 STATE, CONDITIONS = Affects.STATE, Affects.CONDITIONS
@@ -91,17 +94,6 @@ class Data:
 
 
 @dataclass(frozen=True)
-class Reading:
-    """How batches of a stream are read."""
-
-    workers: int = setting(
-        0, "processes that read and decode; 0: threads of this one", low=0, high=1024
-    )
-    threads: int = setting(8, "threads of each process", low=1, high=1024)
-    ahead: int = setting(8, "batches that wait in memory", low=1, high=10_000)
-
-
-@dataclass(frozen=True)
 class Classes:
     """The classes, or groups of classes, of the tasks of a split."""
 
@@ -115,29 +107,6 @@ class Layers:
 
     copied: tuple[str, ...] = setting(MISSING, "layers that come from the base network")
     frozen: tuple[str, ...] = setting(MISSING, "layers that stay as they are")
-
-
-@dataclass(frozen=True)
-class Checkpoint:
-    """When columns in training are kept, and what of them at the end."""
-
-    minutes: float = setting(5.0, "between two checkpoints; 0: none by time", low=0.0, high=1e6)
-    steps: int = setting(0, "steps between two checkpoints; 0: none by steps", low=0, high=10**8)
-    grace: float = setting(
-        25.0, "seconds from SIGTERM or SIGINT to the end at the latest", low=0.0, high=1e6
-    )
-    networks: str = setting(
-        "bases", "all: the layers that each condition trained are kept too",
-        choices=("bases", "all"),
-    )  # fmt: skip
-
-
-@dataclass(frozen=True)
-class Logs:
-    """What is written as training goes on."""
-
-    every: int = setting(20, "steps between two lines; a stop is seen then too", low=1, high=10**8)
-    tensorboard: bool = setting(True, "whether events are written for TensorBoard")
 
 
 @dataclass(frozen=True)
@@ -168,14 +137,19 @@ class Config:
     )  # fmt: skip
     seeds: int = setting(1, "how often all is trained, from other seeds", low=1, high=1000,
                          affects=COLUMNS)  # fmt: skip
-    cuts: tuple[int, ...] = setting(
-        (), "numbers of transferred layers; empty: after every layer", low=0, high=MOST_LAYERS,
-        distinct=True, affects=COLUMNS,
+    cuts: tuple[int | str, ...] = setting(
+        (), "numbers of transferred layers, 'stages', 'blocks', or names of layers; empty: after "
+        "every layer, of a pretrained network after every stage",
+        low=0, high=MOST_LAYERS, distinct=True, affects=COLUMNS,
     )  # fmt: skip
     treatments: tuple[str, ...] = setting(
         TREATMENTS, "what is trained beside base networks; scratch: nothing is transferred, and "
         "trained for as many steps as base and transfer together",
         choices=TREATMENTS, distinct=True, affects=COLUMNS,
+    )  # fmt: skip
+    families: tuple[str, ...] = setting(
+        DEFAULT_FAMILIES, "ways to use a pretrained network that are trained, with network.weights",
+        choices=tuple(FAMILIES), distinct=True, affects=COLUMNS,
     )  # fmt: skip
     examples: tuple[int, ...] = setting(
         (0,), "training images of each class of the target, the first ones; 0: all",
@@ -213,6 +187,10 @@ class Config:
         0, "0: devices that no column needs share the batch of another", low=0, high=10**6
     )
     frozen_dropout: bool = setting(True, "whether dropout stays on in frozen layers")
+    copied_statistics: str = setting(
+        HELD, "batch statistics of copied layers that are trained: held, or learned: moves",
+        choices=STATISTICS, affects=CONDITIONS,
+    )  # fmt: skip
     test_every: int = setting(
         0, "steps between two tests; 0: after the last step only", low=0, high=10**8
     )
@@ -277,7 +255,7 @@ def check_together(config: Config) -> None:
     first, last = config.profile_steps
     if (first, last) != (0, 0) and not 0 < first < last:
         raise ConfigError(f"profile_steps is {config.profile_steps}; such as (40, 60)")
-    twice = Treatment.SCRATCH in config.treatments
+    twice = Treatment.SCRATCH in config.treatments and not config.network.weights
     if not config.data.stream and (1 + twice) * steps * config.batch_size > MOST_DRAWN:
         scratch = ", twice as many from scratch" if twice else ""
         raise ConfigError(

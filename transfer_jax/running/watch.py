@@ -13,7 +13,7 @@ from transfer_jax.engine.columns import ColumnStart, ResumePoint
 from transfer_jax.engine.loop import Pause
 from transfer_jax.engine.processes import agree, asked_of_any
 from transfer_jax.grid.conditions import Column
-from transfer_jax.plan.schema import Checkpoint
+from transfer_jax.plan.running_fields import Checkpoint
 from transfer_jax.running.column_checkpoints import ColumnCheckpoints
 from transfer_jax.running.logs import ColumnLog
 from transfer_jax.running.run import Run

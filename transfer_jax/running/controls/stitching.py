@@ -9,7 +9,8 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, Key
 
 from transfer_jax.engine.step import ColumnProgram
-from transfer_jax.grid.conditions import Cut, Variant
+from transfer_jax.grid.conditions import Cut
+from transfer_jax.grid.variants import Variant
 from transfer_jax.models.layered import (
     INFERENCE,
     Layered,

@@ -1,0 +1,49 @@
+"""Whether what a config asks for goes with a pretrained network."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from transfer_jax.grid.pretrained import FAMILIES
+from transfer_jax.plan.fields import ConfigError
+
+if TYPE_CHECKING:
+    from transfer_jax.plan.schema import Config
+
+# What is about base networks that are trained here, or about other choices of layers.
+NOT_WITH_WEIGHTS = ("treatments", "preserved", "schedules", "controls", "bases", "reference")
+
+
+def check_pretrained(config: Config) -> None:
+    """Check that what is asked for fits networks that begin as pretrained ones, or that do not.
+
+    Args:
+      config: a config each of whose fields is right by itself.
+
+    Raises:
+      ConfigError: a field is of the other kind of experiment.
+
+    Example:
+      >>> from transfer_jax.plan.schema import Config
+      >>> check_pretrained(Config(families=("full",)))
+      Traceback (most recent call last):
+      ...
+      transfer_jax.plan.fields.ConfigError: families is ('full',), but network.weights is empty; \
+families are of a pretrained network: name its file, or use treatments
+    """
+    default = type(config)()
+    if not config.network.weights:
+        if config.families != default.families:
+            raise ConfigError(
+                f"families is {config.families}, but network.weights is empty; families are of a "
+                "pretrained network: name its file, or use treatments"
+            )
+        return
+    for name in NOT_WITH_WEIGHTS:
+        if (value := getattr(config, name)) != getattr(default, name):
+            raise ConfigError(
+                f"{name} is {value!r}, but network.weights names a pretrained network: no base "
+                f"network is trained; what is trained are families; leave {name} out"
+            )
+    if not config.families and not config.variants:
+        raise ConfigError(f"families is empty; allowed: any of {', '.join(FAMILIES)}")
