@@ -35,10 +35,15 @@ SHAPES = [
     (3, 1, 1, 1, 33, 2),
     (5, 2, 2, 28, 1, 8),
     (11, 4, 0, 27, 3, 4),
+    (4, 4, 0, 19, 3, 5),
+    (2, 2, 0, 9, 8, 5),
+    (1, 1, 0, 5, 8, 5),
+    (1, 2, 0, 5, 8, 5),
 ]
 
 
-@pytest.mark.parametrize("lowering", LOWERINGS)
+# Those of depthwise convolution have a file of their own.
+@pytest.mark.parametrize("lowering", sorted({*LOWERINGS} - {"shifted"}))
 @pytest.mark.parametrize(("size", "stride", "pad", "side", "channels", "features"), SHAPES)
 def test_a_lowering_equals_the_sums(lowering, size, stride, pad, side, channels, features):
     if lowering == "winograd" and (size, stride) != (3, 1):
@@ -84,7 +89,19 @@ def test_only_float32_on_cpu_is_lowered_by_hand():
     shapes = [(3, 3, 64, 64), (5, 5, 1, 8), (3, 3, 8, 8)]
     found = [choose_lowering(shape, 1, shape[0] // 2, "float32", "cpu") for shape in shapes]
     assert found == ["winograd", "patches", "xla"]
+    side_by_side = [((16, 16, 3, 8), 16, 0), ((2, 2, 64, 8), 2, 0), ((1, 1, 64, 8), 1, 0)]
+    assert {choose_lowering(*shape, "float32", "cpu") for shape in side_by_side} == {"patches"}
     for dtype, backend in (("float32", "gpu"), ("bfloat16", "cpu")):
         assert {choose_lowering(s, 1, 1, dtype, backend) for s in shapes} == {"xla"}
     assert choose_lowering((3, 3, 64, 64), 2, 1, "float32", "cpu") == "xla"
     assert choose_lowering((3, 3, 64, 64), 1, 0, "float32", "cpu") == "xla"
+
+
+@pytest.mark.parametrize(("side", "stride", "size"), [(8, 2, 3), (7, 2, 3), (9, 2, 5), (6, 1, 5)])
+def test_same_padding_is_that_of_tensorflow(side, stride, size):
+    x = jax.random.normal(jax.random.key(0), (2, side, side, 8))
+    kernel = jax.random.normal(jax.random.key(1), (size, size, 8, 6))
+    expected = jax.lax.conv_general_dilated(
+        x, kernel, (stride, stride), "SAME", dimension_numbers=("NHWC", "HWIO", "NHWC")
+    )
+    np.testing.assert_allclose(convolve(x, kernel, stride, padding="same"), expected, atol=1e-4)

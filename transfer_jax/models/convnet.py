@@ -4,7 +4,6 @@ from collections.abc import Sequence
 
 import flax.linen as nn
 import jax
-import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from transfer_jax.models.convolution import convolve
@@ -47,10 +46,10 @@ class DenseLayer(nn.Module):
     ) -> Float[Array, "batch features"]:
         """The layer's activation."""
         x = x.reshape(x.shape[0], -1)
-        shape = (x.shape[-1], self.features)
-        kernel = self.param("kernel", self.kernel_init, shape)
-        bias = self.param("bias", nn.initializers.constant(self.bias), (self.features,))
-        x = jnp.dot(x, kernel) + bias
+        bias_init = nn.initializers.constant(self.bias)
+        dense = nn.Dense(self.features, kernel_init=self.kernel_init, bias_init=bias_init)
+        nn.share_scope(self, dense)
+        x = dense(x)
         if self.last:
             return x
         return nn.Dropout(self.dropout, deterministic=not train)(jax.nn.relu(x))

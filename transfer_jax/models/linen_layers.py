@@ -6,11 +6,12 @@ from contextlib import nullcontext
 from typing import Any, cast
 
 import flax.linen as nn
+import jax
 from jaxtyping import Array, Float, Key
 
 from transfer_jax.grid.keys import fold_in_name
 from transfer_jax.models.layered import INFERENCE, PARAMS, Mode, Rngs, Variables
-from transfer_jax.models.stack import Stack, check_name, takes
+from transfer_jax.models.stack import DenseCall, Stack, check_name, takes
 
 Layer = nn.Module | Callable[[Array], Array]
 
@@ -44,15 +45,21 @@ class LayerStack(Stack):
         """
         self.check_size(x)
         variables: Variables = {}
+        # Only shapes go through the layers: deep networks would take minutes, op by op.
+        shape = jax.ShapeDtypeStruct(x.shape, x.dtype)
         for name, layer in self.layers.items():
             variables[name] = {PARAMS: {}}
-            with takes(name, x):
+            with takes(name, shape):
                 if isinstance(layer, nn.Module):
-                    variables[name] |= layer.init(
-                        fold_in_name(key, name), x, **_flags(layer, INFERENCE)
+                    variables[name] |= layer.lazy_init(
+                        fold_in_name(key, name), shape, **_flags(layer, INFERENCE)
                     )
-                x, _ = _call(layer, variables[name], x, INFERENCE, {})
-            if x.size == 0:
+                shape = jax.eval_shape(
+                    lambda own, x, layer=layer: _call(layer, own, x, INFERENCE, {})[0],
+                    variables[name],
+                    shape,
+                )
+            if shape.size == 0:
                 raise ValueError(f"layer {name} leaves no pixel: the images are too small for it")
         return variables
 
@@ -61,6 +68,22 @@ class LayerStack(Stack):
     ) -> tuple[Array, dict[str, Any]]:
         """The activation that leaves a layer, and its statistics where it learns them."""
         return _call(self.layers[name], variables, x, mode, keys)
+
+    def dense_calls(
+        self, name: str, variables: dict[str, Any], x: Array
+    ) -> tuple[Array, list[DenseCall]]:
+        """The activation that leaves a layer in inference, and the dense layers called for it."""
+        calls: list[DenseCall] = []
+
+        def note(run: Callable[..., Any], args: Any, kwargs: dict[str, Any], context: Any) -> Any:
+            out = run(*args, **kwargs)
+            if isinstance(context.module, nn.Dense) and context.method_name == "__call__":
+                calls.append(DenseCall(context.module.path, args[0], out))
+            return out
+
+        with nn.intercept_methods(note):
+            out, _ = _call(self.layers[name], variables, x, INFERENCE, {})
+        return out, calls
 
 
 def from_linen(blocks: Iterable[tuple[str, Layer]]) -> LayerStack:

@@ -11,8 +11,8 @@ from flax import nnx
 from jaxtyping import Array, Float, Key
 
 from transfer_jax.grid.keys import fold_in_name
-from transfer_jax.models.layered import PARAMS, Mode, Rngs, Variables
-from transfer_jax.models.stack import Stack, check_name, takes
+from transfer_jax.models.layered import INFERENCE, PARAMS, Mode, Rngs, Variables
+from transfer_jax.models.stack import DenseCall, Stack, check_name, takes
 
 STATISTICS = "batch_stats"
 KINDS = {PARAMS: nnx.Param, STATISTICS: nnx.BatchStat}
@@ -71,6 +71,31 @@ class NnxStack(Stack):
             x = module(x)  # pyright: ignore
         learns = mode.statistics and STATISTICS in variables
         return x, {STATISTICS: _variables(nnx.state(module))[STATISTICS]} if learns else {}
+
+    def dense_calls(
+        self, name: str, variables: dict[str, Any], x: Array
+    ) -> tuple[Array, list[DenseCall]]:
+        """The activation that leaves a layer in inference, and the dense layers called for it."""
+        layer, calls = self.layers[name], cast(list[DenseCall], [])
+        if not isinstance(layer, NnxLayer):
+            return layer(x), calls
+        module = _module(layer, variables, INFERENCE, fold_in_name(jax.random.key(0), name))
+        for path, part in nnx.iter_graph(module):
+            if type(part) is nnx.Linear:
+                _note_calls(part, tuple(map(str, path)), calls)
+        return module(x), calls  # pyright: ignore
+
+
+def _note_calls(linear: nnx.Linear, path: tuple[str, ...], calls: list[DenseCall]) -> None:
+    """A module that was made for one call notes how it is called."""
+
+    class Noted(nnx.Linear):
+        def __call__(self, inputs: Array, *args: Any, **kwargs: Any) -> Array:
+            out = super().__call__(inputs, *args, **kwargs)
+            calls.append(DenseCall(path, inputs, out))
+            return out
+
+    object.__setattr__(linear, "__class__", Noted)
 
 
 def from_nnx(blocks: Iterable[tuple[str, Any]]) -> NnxStack:

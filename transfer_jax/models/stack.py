@@ -3,13 +3,27 @@
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, NamedTuple
 
+import jax
 from jaxtyping import Array, Float, Key
 
 from transfer_jax.grid.keys import fold_in_name
 from transfer_jax.models.layered import INFERENCE, Mode, Modes, Rngs, Statistics, Variables, mode_of
 from transfer_jax.models.preprocessing import Preprocessing
+
+
+class DenseCall(NamedTuple):
+    """A dense layer that was called.
+
+    Attributes:
+      path: where its kernel and bias are, in the parameters of the network's layer.
+      entered, left: its input and its output.
+    """
+
+    path: tuple[str, ...]
+    entered: Array
+    left: Array
 
 
 class Stack(ABC):
@@ -64,6 +78,54 @@ class Stack(ABC):
     ) -> tuple[Array, dict[str, Any]]:
         """The activation that leaves a layer, and its statistics where it learns them."""
 
+    @abstractmethod
+    def dense_calls(
+        self, name: str, variables: dict[str, Any], x: Array
+    ) -> tuple[Array, list[DenseCall]]:
+        """The activation that leaves a layer in inference, and the dense layers called for it."""
+
+    def head_input(self, variables: Variables, x: Float[Array, "batch ..."]) -> Array:
+        """The features that the logits are a dense layer of.
+
+        Args:
+          variables: those of the last layer at least.
+          x: the activation that enters the last layer.
+
+        Returns:
+          What enters the dense layer: logits are its product with the kernel, plus the bias.
+
+        Raises:
+          ValueError: the last layer does not end in a dense layer.
+        """
+        return self._head(variables, x).entered
+
+    def head_leaves(self, variables: Variables, x: Float[Array, "batch ..."]) -> tuple[str, ...]:
+        """Where the kernel and the bias of the logits are.
+
+        Args:
+          variables: those of the last layer at least.
+          x: the activation that enters the last layer; only its shape matters.
+
+        Returns:
+          Keys, from the last layer's parameters to the dense layer's.
+
+        Raises:
+          ValueError: the last layer does not end in a dense layer.
+        """
+        paths = []
+        jax.eval_shape(lambda *given: paths.append(self._head(*given).path), variables, x)
+        return paths[0]
+
+    def _head(self, variables: Variables, x: Array) -> DenseCall:
+        name = self.layer_names[-1]
+        out, calls = self.dense_calls(name, variables[name], x)
+        if not calls or calls[-1].left is not out:
+            raise ValueError(
+                f"the last layer, {name}, does not end in a dense layer; allowed: one whose last "
+                "operation is nn.Dense or nnx.Linear"
+            )
+        return calls[-1]
+
     def apply(
         self,
         variables: Variables,
@@ -113,12 +175,12 @@ def check_name(name: str, others: Iterable[str]) -> None:
 
 
 @contextmanager
-def takes(layer: str, x: Float[Array, "batch ..."]) -> Iterator[None]:
+def takes(layer: str, x: Float[Array, "batch ..."] | jax.ShapeDtypeStruct) -> Iterator[None]:
     """Whatever a layer raises at what enters it becomes one line that names both.
 
     Args:
       layer: its name.
-      x: what enters it.
+      x: what enters it, or its shape.
 
     Returns:
       A context.

@@ -2,8 +2,8 @@
 
 from collections.abc import Callable
 
-from transfer_jax.models.linen_layers import LayerStack
 from transfer_jax.models.zoo.convnext import convnext_tiny
+from transfer_jax.models.zoo.fresh import ZooStack
 from transfer_jax.models.zoo.mobile import (
     efficientnet_lite0,
     mobilenetv2_100,
@@ -16,7 +16,7 @@ from transfer_jax.models.zoo.vit import (
     vit_tiny_patch16_224,
 )
 
-Make = Callable[..., LayerStack]
+Make = Callable[..., ZooStack]
 ZOO: dict[str, Make] = {
     make.__name__: make
     for make in (

@@ -6,8 +6,9 @@ import flax.linen as nn
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from transfer_jax.models.linen_layers import Layer, LayerStack
+from transfer_jax.models.linen_layers import Layer
 from transfer_jax.models.preprocessing import Preprocessing
+from transfer_jax.models.zoo.fresh import ZooStack
 from transfer_jax.models.zoo.modules import Conv, Perceptron, layer_norm, logits, small
 from transfer_jax.models.zoo.origins import (
     HUGGING_FACE,
@@ -94,7 +95,7 @@ class Head(nn.Module):
         return logits(self.features, "head.fc")(x)
 
 
-def convnext_tiny(num_outputs: int, origin: str = TIMM) -> LayerStack:
+def convnext_tiny(num_outputs: int, origin: str = TIMM) -> ZooStack:
     """ConvNeXt-T.
 
     Args:
@@ -122,4 +123,4 @@ def convnext_tiny(num_outputs: int, origin: str = TIMM) -> LayerStack:
         layers |= {f"stages.{stage}.blocks.{number}": Block() for number in range(blocks)}
         stages.append(list(layers)[-1])
     layers["head"] = Head(num_outputs, kind.last_epsilon)
-    return LayerStack(layers, stages=stages, preprocessing=kind.sees)
+    return ZooStack(layers, stages=stages, preprocessing=kind.sees)

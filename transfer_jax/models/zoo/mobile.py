@@ -7,8 +7,9 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from transfer_jax.models.convolution import Padding
-from transfer_jax.models.linen_layers import Layer, LayerStack
+from transfer_jax.models.linen_layers import Layer
 from transfer_jax.models.preprocessing import Preprocessing
+from transfer_jax.models.zoo.fresh import ZooStack
 from transfer_jax.models.zoo.modules import Conv, PooledLogits, batch_norm
 from transfer_jax.models.zoo.origins import (
     HALVES,
@@ -123,7 +124,7 @@ class InvertedResidual(nn.Module):
         return x + y if x.shape == y.shape else y
 
 
-def _mobile(shape: list[Stage], kind: Kind, num_outputs: int) -> LayerStack:
+def _mobile(shape: list[Stage], kind: Kind, num_outputs: int) -> ZooStack:
     layers: dict[str, Layer] = {"stem": ConvNorm("conv_stem", "bn1", (STEM, 3, 2), kind)}
     stages = ["stem"]
     for index, stage in enumerate(shape):
@@ -134,10 +135,10 @@ def _mobile(shape: list[Stage], kind: Kind, num_outputs: int) -> LayerStack:
         stages.append(list(layers)[-1])
     layers["conv_head"] = ConvNorm("conv_head", "bn2", (HEAD, 1, 1), kind)
     layers["head"] = PooledLogits(num_outputs, "classifier")
-    return LayerStack(layers, stages=[*stages, "conv_head"], preprocessing=kind.sees)
+    return ZooStack(layers, stages=[*stages, "conv_head"], preprocessing=kind.sees)
 
 
-def efficientnet_lite0(num_outputs: int, origin: str = TIMM) -> LayerStack:
+def efficientnet_lite0(num_outputs: int, origin: str = TIMM) -> ZooStack:
     """EfficientNet-Lite0.
 
     Args:
@@ -163,7 +164,7 @@ def efficientnet_lite0(num_outputs: int, origin: str = TIMM) -> LayerStack:
     return _mobile(EFFICIENTNET_LITE0, kind, num_outputs)
 
 
-def tf_efficientnet_lite0(num_outputs: int, origin: str = TIMM) -> LayerStack:
+def tf_efficientnet_lite0(num_outputs: int, origin: str = TIMM) -> ZooStack:
     """EfficientNet-Lite0 as TensorFlow has it, with the weights that its authors trained.
 
     Args:
@@ -186,7 +187,7 @@ def tf_efficientnet_lite0(num_outputs: int, origin: str = TIMM) -> LayerStack:
     return _mobile(EFFICIENTNET_LITE0, kind, num_outputs)
 
 
-def mobilenetv2_100(num_outputs: int, origin: str = TIMM) -> LayerStack:
+def mobilenetv2_100(num_outputs: int, origin: str = TIMM) -> ZooStack:
     """MobileNetV2.
 
     Args:

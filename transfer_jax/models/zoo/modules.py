@@ -5,11 +5,12 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from transfer_jax.models.convolution import Padding, convolve
+from transfer_jax.models.zoo.fresh import SMALL, he
 
 # PyTorch's momentum of 0.1; that of TensorFlow's networks, 0.99, does not move in a short run.
 MOMENTUM = 0.9
 # What transformers start from.
-small = nn.initializers.truncated_normal(0.02)
+small = nn.initializers.constant(SMALL)
 
 
 class Conv(nn.Module):
@@ -30,7 +31,7 @@ class Conv(nn.Module):
     padding: Padding = None
     depthwise: bool = False
     use_bias: bool = False
-    kernel_init: nn.initializers.Initializer = nn.initializers.he_normal()
+    kernel_init: nn.initializers.Initializer = he
 
     @nn.compact
     def __call__(

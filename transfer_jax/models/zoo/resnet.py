@@ -6,8 +6,9 @@ import flax.linen as nn
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from transfer_jax.models.linen_layers import Layer, LayerStack
+from transfer_jax.models.linen_layers import Layer
 from transfer_jax.models.pooling import max_pool
+from transfer_jax.models.zoo.fresh import ZooStack
 from transfer_jax.models.zoo.modules import Conv, PooledLogits, batch_norm
 from transfer_jax.models.zoo.origins import (
     HUGGING_FACE,
@@ -74,7 +75,7 @@ class Block(nn.Module):
 
 def _resnet(
     name: str, repeats: Sequence[int], bottleneck: bool, num_outputs: int, origin: str
-) -> LayerStack:
+) -> ZooStack:
     layers: dict[str, Layer] = {"stem": Stem()}
     stages = ["stem"]
     for stage, (width, count) in enumerate(zip(WIDTHS, repeats, strict=True), 1):
@@ -84,10 +85,10 @@ def _resnet(
         stages.append(f"layer{stage}.{count - 1}")
     layers["head"] = PooledLogits(num_outputs, "fc")
     seen = of_origin(name, SEES, origin)
-    return LayerStack(layers, stages=stages, preprocessing=seen)
+    return ZooStack(layers, stages=stages, preprocessing=seen)
 
 
-def resnet18(num_outputs: int, origin: str = TIMM) -> LayerStack:
+def resnet18(num_outputs: int, origin: str = TIMM) -> ZooStack:
     """ResNet-18.
 
     Args:
@@ -109,7 +110,7 @@ def resnet18(num_outputs: int, origin: str = TIMM) -> LayerStack:
     return _resnet("resnet18", (2, 2, 2, 2), False, num_outputs, origin)
 
 
-def resnet34(num_outputs: int, origin: str = TIMM) -> LayerStack:
+def resnet34(num_outputs: int, origin: str = TIMM) -> ZooStack:
     """ResNet-34.
 
     Args:
@@ -131,7 +132,7 @@ def resnet34(num_outputs: int, origin: str = TIMM) -> LayerStack:
     return _resnet("resnet34", (3, 4, 6, 3), False, num_outputs, origin)
 
 
-def resnet50(num_outputs: int, origin: str = TIMM) -> LayerStack:
+def resnet50(num_outputs: int, origin: str = TIMM) -> ZooStack:
     """ResNet-50, with the stride in its 3x3 convolutions.
 
     Args:

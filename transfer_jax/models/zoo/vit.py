@@ -6,8 +6,9 @@ import flax.linen as nn
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from transfer_jax.models.linen_layers import Layer, LayerStack
+from transfer_jax.models.linen_layers import Layer
 from transfer_jax.models.preprocessing import Preprocessing
+from transfer_jax.models.zoo.fresh import ZooStack
 from transfer_jax.models.zoo.modules import Conv, Perceptron, layer_norm, logits, small
 from transfer_jax.models.zoo.origins import (
     HALVES,
@@ -53,7 +54,7 @@ class Embedding(nn.Module):
         shape = (self.features, PATCH, PATCH)
         x = Conv(*shape, padding=0, use_bias=True, kernel_init=small, name="patch_embed.proj")(x)
         x = x.reshape(x.shape[0], -1, self.features)
-        of_class = self.param("cls_token", nn.initializers.normal(1e-6), (1, 1, self.features))
+        of_class = self.param("cls_token", small, (1, 1, self.features))
         x = jnp.concatenate([jnp.broadcast_to(of_class, (x.shape[0], *of_class.shape[1:])), x], 1)
         return x + self.param("pos_embed", small, (1, *x.shape[1:]))
 
@@ -77,7 +78,8 @@ class Block(nn.Module):
         y = layer_norm("norm1", self.epsilon)(x)
         y = nn.Dense(3 * features, kernel_init=small, name="attn.qkv")(y)
         parts = y.reshape(*x.shape[:2], 3, self.heads, features // self.heads)
-        y = nn.dot_product_attention(*(parts[:, :, part] for part in range(3)))
+        query, key, value = (parts[:, :, part] for part in range(3))
+        y = nn.dot_product_attention(query, key, value)
         y = nn.Dense(features, kernel_init=small, name="attn.proj")(y.reshape(x.shape))
         x = x + y
         return x + Perceptron(name="mlp")(layer_norm("norm2", self.epsilon)(x))
@@ -97,17 +99,17 @@ class Head(nn.Module):
         return logits(self.features, "head")(layer_norm("norm", self.epsilon)(x[:, 0]))
 
 
-def _vit(name: str, width: int, heads: int, num_outputs: int, origin: str) -> LayerStack:
+def _vit(name: str, width: int, heads: int, num_outputs: int, origin: str) -> ZooStack:
     kind = of_origin(name, KINDS, origin)
     layers: dict[str, Layer] = {"stem": Embedding(width)}
     layers |= {f"blocks.{number}": Block(heads, kind.epsilon) for number in range(DEPTH)}
     layers["head"] = Head(num_outputs, kind.epsilon)
     ends = range(BLOCKS_OF_STAGE - 1, DEPTH, BLOCKS_OF_STAGE)
     stages = ["stem", *(f"blocks.{number}" for number in ends)]
-    return LayerStack(layers, stages=stages, preprocessing=kind.sees)
+    return ZooStack(layers, stages=stages, preprocessing=kind.sees)
 
 
-def vit_tiny_patch16_224(num_outputs: int, origin: str = TIMM) -> LayerStack:
+def vit_tiny_patch16_224(num_outputs: int, origin: str = TIMM) -> ZooStack:
     """ViT-Ti/16.
 
     Args:
@@ -129,7 +131,7 @@ def vit_tiny_patch16_224(num_outputs: int, origin: str = TIMM) -> LayerStack:
     return _vit("vit_tiny_patch16_224", 192, 3, num_outputs, origin)
 
 
-def vit_small_patch16_224(num_outputs: int, origin: str = TIMM) -> LayerStack:
+def vit_small_patch16_224(num_outputs: int, origin: str = TIMM) -> ZooStack:
     """ViT-S/16.
 
     Args:
@@ -151,7 +153,7 @@ def vit_small_patch16_224(num_outputs: int, origin: str = TIMM) -> LayerStack:
     return _vit("vit_small_patch16_224", 384, 6, num_outputs, origin)
 
 
-def vit_base_patch16_224(num_outputs: int, origin: str = TIMM) -> LayerStack:
+def vit_base_patch16_224(num_outputs: int, origin: str = TIMM) -> ZooStack:
     """ViT-B/16.
 
     Args:
