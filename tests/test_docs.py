@@ -2,6 +2,7 @@
 
 import doctest
 import re
+import sys
 from collections import Counter
 from pathlib import Path
 
@@ -17,6 +18,21 @@ def test_every_block_runs(name, least):
     failed, tried = doctest.testfile(str(DOCS / name), module_relative=False)
     assert failed == 0
     assert tried > least
+
+
+def test_a_readers_own_network_goes_from_nothing_to_the_answer(tmp_path, monkeypatch):
+    """The file that the page shows is written, and the lines below it are run beside it."""
+    page = DOCS / "pretrained.md"
+    (module,) = re.findall(r"```python\n(# mine\.py\n.*?)```", page.read_text(), re.DOTALL)
+    (tmp_path / "mine.py").write_text(module)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(tmp_path)
+    failed, tried = doctest.testfile(str(page), module_relative=False)
+    sys.modules.pop("mine", None)
+    assert failed == 0 and tried >= 10
+    lines = [line for line in module.splitlines()[1:] if line.strip()]
+    assert tried + len(lines) <= 30
+    assert len(re.findall(r"^(?:>>>|\.\.\.) ", page.read_text(), re.MULTILINE)) <= 20
 
 
 def rooms_of_the_design() -> list[tuple[str, Counter[str]]]:

@@ -17,13 +17,28 @@ def test_ci_runs_every_test_line_of_the_readme_and_the_design():
         assert all((ROOT / path).exists() for path in paths)
 
 
-def test_the_readme_is_a_question_a_picture_two_commands_the_treatments_and_three_findings():
+def test_the_readme_tells_the_practitioners_story_first_then_the_papers():
     assert re.findall("^## (.*)$", README, re.MULTILINE) == [
-        "Two commands", "The treatments", "Three findings", "Where to go on",
+        "Your network, your images", "The paper's experiment", "Where to go on",
     ]  # fmt: skip
     blocks = re.findall(r"```bash\n(.*?)```", README, re.DOTALL)
-    assert [block.count("\n") for block in blocks] == [1, 1]
+    assert [block.count("\n") for block in blocks] == [1, 1, 1]
     assert len(re.findall(r"^\d\. ", README, re.MULTILINE)) == 3
+    assert README.count("\n") <= 90
+
+
+def test_the_ways_of_the_readme_are_the_default_families():
+    from transfer_jax.grid.pretrained import DEFAULT_FAMILIES
+
+    assert tuple(re.findall(r"^\| `([\w-]+)`", README, re.MULTILINE)) == DEFAULT_FAMILIES
+
+
+def test_the_ways_of_the_page_for_practitioners_are_all_families():
+    from transfer_jax.grid.pretrained import FAMILIES
+
+    rows = (ROOT / "docs" / "pretrained.md").read_text().partition("## The ways")[2]
+    first = re.findall(r"^\| (`.*?`) \|", rows.partition("## ")[0], re.MULTILINE)
+    assert {name for cell in first for name in re.findall(r"`(.+?)`", cell)} == set(FAMILIES)
 
 
 def test_every_link_leads_somewhere():
@@ -38,4 +53,4 @@ def test_the_treatments_of_the_readme_are_those_of_the_code():
     from transfer_jax.grid.conditions import Treatment
 
     rows = re.findall(r"^\| ([\w+]+)[,\s]", README, re.MULTILINE)
-    assert [name for name in rows if name != "name"] == [t.value for t in Treatment]
+    assert [name for name in rows if name not in ("name", "way")] == [t.value for t in Treatment]

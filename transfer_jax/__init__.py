@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from transfer_jax.analysis.statistics.telling import Advice
     from transfer_jax.folder.results import Results
     from transfer_jax.grid.grid import condition_grid
+    from transfer_jax.plan.network_door import network
     from transfer_jax.running.experiment import run
     from transfer_jax.surgery.diff import ChangeReport, diff
     from transfer_jax.surgery.freeze import freeze, on_trainable
@@ -48,6 +49,7 @@ __all__ = [
     "graft",
     "graft_report",
     "load_tree",
+    "network",
     "on_trainable",
     "partition",
     "reinitialise",
@@ -89,6 +91,7 @@ _HOMES = {
     "TreeFileError": "transfer_jax.surgery.tree_files",
     "load_tree": "transfer_jax.surgery.tree_files",
     "save_tree": "transfer_jax.surgery.tree_files",
+    "network": "transfer_jax.plan.network_door",
     "run": "transfer_jax.running.experiment",
     "Results": "transfer_jax.folder.results",
     "Advice": "transfer_jax.analysis.statistics.telling",

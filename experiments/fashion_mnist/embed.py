@@ -8,17 +8,15 @@ original's order, and writes images.npy.xz, labels.npy.xz and SHA256SUMS (of the
 compression). Expect: images.npy.xz of about 7 MB. `--check` writes nothing and compares.
 """
 
-import argparse
 import gzip
-import hashlib
-import io
-import lzma
 from pathlib import Path
 
 import numpy as np
 
+from transfer_jax.data.embedded import IMAGES, LABELS
+from transfer_jax.data.embedding import rebuild
+
 PER_CLASS = 1_000
-TARGET = Path(__file__).parents[2] / "transfer_jax" / "data" / "fashion_mnist"
 
 
 def read_idx(path: Path) -> np.ndarray:
@@ -38,37 +36,10 @@ def subset(source: Path) -> dict[str, np.ndarray]:
     test_images = read_idx(source / "t10k-images-idx3-ubyte.gz")
     test_labels = read_idx(source / "t10k-labels-idx1-ubyte.gz")
     return {
-        "images.npy": np.concatenate([images, test_images]),
-        "labels.npy": np.concatenate([train_labels[chosen], test_labels]),
+        IMAGES: np.concatenate([images, test_images]),
+        LABELS: np.concatenate([train_labels[chosen], test_labels]),
     }
 
 
-def npy_bytes(array: np.ndarray) -> bytes:
-    """The array in NumPy's file format."""
-    buffer = io.BytesIO()
-    np.lib.format.write_array(buffer, array, version=(1, 0), allow_pickle=False)
-    return buffer.getvalue()
-
-
-def main() -> None:
-    parser = argparse.ArgumentParser(description="Rebuild the embedded subset.")
-    parser.add_argument("source", type=Path, help="folder of the four original files")
-    parser.add_argument("--check", action="store_true", help="compare only")
-    arguments = parser.parse_args()
-    contents = {name: npy_bytes(array) for name, array in subset(arguments.source).items()}
-    sums = "".join(f"{hashlib.sha256(c).hexdigest()}  {n}\n" for n, c in contents.items())
-    if arguments.check:
-        if sums != (TARGET / "SHA256SUMS").read_text():
-            raise SystemExit("the embedded arrays are not those of the originals")
-        print("the embedded arrays are those of the originals")
-        return
-    TARGET.mkdir(exist_ok=True)
-    for name, content in contents.items():
-        packed = lzma.compress(content, preset=9 | lzma.PRESET_EXTREME)
-        (TARGET / f"{name}.xz").write_bytes(packed)
-        print(f"{TARGET / name}.xz: {len(packed):,} bytes")
-    (TARGET / "SHA256SUMS").write_text(sums)
-
-
 if __name__ == "__main__":
-    main()
+    rebuild("fashion_mnist", subset)

@@ -10,9 +10,9 @@ from typing import NamedTuple
 import numpy as np
 
 from transfer_jax.analysis.statistics.best import Ways, against_control, compare
+from transfer_jax.analysis.statistics.choices import cost_of
 from transfer_jax.analysis.statistics.crossing import Arm
 from transfer_jax.analysis.statistics.noise import noise_of
-from transfer_jax.analysis.statistics.ways import cost_of
 from transfer_jax.grid.conditions import Treatment
 
 MARGIN, TARGETS, NOISE = 0.01, 2, 0.005

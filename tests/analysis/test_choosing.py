@@ -6,7 +6,7 @@ import pytest
 import transfer_jax as tj
 from transfer_jax.analysis.statistics import best
 from transfer_jax.analysis.statistics.best import compare
-from transfer_jax.analysis.statistics.ways import choice_of, cost_of
+from transfer_jax.analysis.statistics.choices import choice_of, cost_of
 from transfer_jax.grid.conditions import Treatment
 
 from .choosing import MARGIN, NOISE, TARGETS, TRUTHS, arms, simulate, ways_of

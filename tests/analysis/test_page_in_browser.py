@@ -14,6 +14,7 @@ from transfer_jax.analysis.page.report import write_report
 from transfer_jax.analysis.reading import read_evidence
 from transfer_jax.folder.results import write_rows
 
+from .pretrained import folder_of
 from .test_report import rows
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome",
@@ -48,7 +49,7 @@ for (const table of document.querySelectorAll("table")) {
 const displays = () => [...new Set(Array.from(
   document.querySelectorAll("th.pooled, td.pooled"), (cell) => getComputedStyle(cell).display))];
 const pooled = [displays()];
-document.querySelector(".show-pooled").click();
+document.querySelector(".show-pooled")?.click();
 pooled.push(displays());
 const focusable = document.querySelectorAll("a[href], button, [tabindex='0']");
 const result = document.createElement("script");
@@ -134,3 +135,17 @@ def test_empty_cells_come_last_and_buttons_are_in_headings(page):
     text = page[0]
     assert text.count('<th scope="col"') == text.count('<button type="button">')
     assert "localeCompare" in text and "aria-sort" in text
+
+
+@needs_browser
+@pytest.mark.parametrize("width", [1280, 390], ids=["desktop", "phone"])
+def test_the_page_of_a_run_that_starts_from_weights(width, tmp_path):
+    folder = folder_of(tmp_path / "run")
+    write_report(read_evidence(folder))
+    found = looked_at((folder / "report.html").read_text(), tmp_path, width)
+    assert found["problems"] == []
+    assert found["width"] <= found["room"] <= width
+    assert [label.split(".")[0] for label in found["pictures"]] == [
+        "Accuracy by family and n", "Every network", "Learning curves",
+        "Steps until scratch's final accuracy is reached", "The classes",
+    ]  # fmt: skip

@@ -328,7 +328,8 @@ def test_the_record_names_every_file_with_its_size_and_checksum(root, out):
     held = json.loads((out / "preparation.json").read_text())
     assert held["version"] == 2 and held["encoding"] == "raw" and held["place"] == str(root)
     assert held["form"] == {
-        "size": 8, "resize": "warp", "channels": 3, "background": [255, 255, 255]
+        "size": 8, "resize": "warp", "channels": 3, "background": [255, 255, 255],
+        "interpolation": "bilinear",
     }  # fmt: skip
 
 

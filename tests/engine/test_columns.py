@@ -11,6 +11,7 @@ import pytest
 from jax.sharding import PartitionSpec as P
 
 from transfer_jax.data.image_set import TEST, TRAIN, VALIDATION, ImageSet
+from transfer_jax.data.order import Batch
 from transfer_jax.engine import mesh as meshes
 from transfer_jax.engine.columns import (
     Recipe,
@@ -36,8 +37,10 @@ from transfer_jax.engine.mesh import (
     replicate,
     slots,
 )
+from transfer_jax.engine.trunk import View
 from transfer_jax.grid.conditions import Column, Cut, Split, Task, Variant
 from transfer_jax.grid.keys import key_for
+from transfer_jax.models.preprocessing import Preprocessing
 from transfer_jax.running.bases import NoBase, RandomBase, TrainedBase
 
 LABELS = np.arange(40, dtype=np.int32) % 4
@@ -103,6 +106,21 @@ def test_grey_levels_may_stay_as_they_are():
     for seen in (None, task_normalisation(recipe, SPLIT.task("A"))):
         found = column_inputs(COLUMN_AB, SPLIT, recipe, seen)
         assert (found.scale, found.scale.dtype, found.scale.shape) == (1.0, np.float32, ())
+
+
+def test_a_pretrained_network_has_its_own_mean_and_deviation_of_each_channel():
+    """Whatever the images are, and whichever task's; grey ones become coloured."""
+    sees = Preprocessing((0.1, 0.2), (0.5, 0.25))
+    for channels in (1, 2):
+        images = replace(SET, images=IMAGES[..., :channels])
+        recipe = replace(RECIPE, images=images, preprocessing=sees, crop=3)
+        found, shapes = column_inputs(COLUMN_AB, SPLIT, recipe), input_shapes(recipe)
+        seen = View(crop=3).evaluation(Batch(jnp.asarray(images.images), jnp.zeros(40)), found)
+        expected = (images.images[:, :, 1:4] / 255 - (0.1, 0.2)) / (0.5, 0.25)
+        np.testing.assert_allclose(seen, expected, rtol=1e-5, atol=1e-5)
+        assert seen.shape[1:] == recipe.network_shape == (3, 3, 2)
+        for name, array, shape in zip(found._fields, found, shapes, strict=True):
+            assert (shape.shape, shape.dtype) == (array.shape, array.dtype), name
 
 
 def test_a_mean_is_over_all_images_however_few_a_column_sees():

@@ -9,7 +9,7 @@ from etils import epath
 from ml_collections import ConfigDict
 
 from transfer_jax.cli import main
-from transfer_jax.data.embedded import embedded_fashion_mnist
+from transfer_jax.data.embedded import embedded
 from transfer_jax.folder.whole_file import write_json
 from transfer_jax.folder.workdir import Workdir
 from transfer_jax.models.caffenet import CaffeNet
@@ -19,7 +19,7 @@ from transfer_jax.plan.config_text import as_json
 from transfer_jax.plan.differences import differences, fingerprint
 from transfer_jax.plan.fields import Affects, ConfigError, flat, setting_of
 from transfer_jax.plan.network_fields import NETWORKS, network_kind
-from transfer_jax.plan.optimizer_fields import Caffe, Sgd
+from transfer_jax.plan.optimizer_fields import OPTIMIZERS
 from transfer_jax.plan.plan import make_plan
 from transfer_jax.plan.schema import Config
 from transfer_jax.running.claim import claim, held_config
@@ -138,7 +138,7 @@ def test_a_scale_with_groups_and_variants_is_printed_too(tmp_path, capsys):
 
 
 def parts():
-    yield from (Config, Sgd, Caffe, *map(network_kind, NETWORKS))
+    yield from (Config, *OPTIMIZERS.values(), *map(network_kind, NETWORKS))
     yield from (type(v) for v in vars(Config()).values() if dataclasses.is_dataclass(v))
 
 
@@ -196,7 +196,7 @@ def test_numbers_of_other_kinds_are_taken_as_what_they_are():
 
 
 def test_a_run_of_an_earlier_version_lacks_fields_which_have_their_defaults(tmp_path):
-    config, images = load_config("fashion_mnist"), embedded_fashion_mnist()
+    config, images = load_config("fashion_mnist"), embedded("fashion_mnist")
     claim(Workdir(epath.Path(tmp_path)), config, images)
     held = as_json(config)
     for name in ("reading", "scale", "logs"):
@@ -211,7 +211,7 @@ def test_what_a_field_affects_decides_what_is_compared():
     config = Config(steps=50)
     running = dataclasses.replace(config, bases="x", profile_steps=(1, 2))
     other = dataclasses.replace(config, seeds=2, packing="vmap")
-    images = embedded_fashion_mnist()
+    images = embedded("fashion_mnist")
     own, run_on = fingerprint(config, images), fingerprint(running, images)
     assert run_on == own != fingerprint(other, images)
     assert differences(config, running) == []
@@ -222,4 +222,6 @@ def test_what_a_field_affects_decides_what_is_compared():
     state = {f.name for f in flat(config) if f.affects is Affects.STATE}
     assert state == {f"optimizer.{name}" for name in ("learning_rate", "rates", "weight_decay")}
     running = {f.name.split(".")[0] for f in flat(config) if f.affects is Affects.RUNNING}
-    assert running == {"bases", "checkpoint", "logs", "margin", "profile_steps", "reading"}
+    assert running == {
+        "bases", "checkpoint", "logs", "margin", "network", "profile_steps", "reading",
+    }  # fmt: skip

@@ -22,7 +22,7 @@ from flax import nnx
 from transfer_jax.models.nnx_layers import from_nnx
 import numpy as np
 import optax
-from transfer_jax.data.embedded import embedded_fashion_mnist
+from transfer_jax.data.embedded import embedded
 from transfer_jax.engine.optimizers import sgd
 from transfer_jax.models.convnet import ConvNet
 
@@ -59,7 +59,7 @@ def adam(steps: int, rate: float = 0.001):
 
 def grey(folder: str):
     assert folder in ("", "somewhere")
-    return dataclasses.replace(embedded_fashion_mnist(), digest="")
+    return dataclasses.replace(embedded("fashion_mnist"), digest="")
 
 
 def no_outputs(width: int = 3): return {}
@@ -69,7 +69,7 @@ def list_of(num_outputs: int): return [1, 2]
 def raises(num_outputs: int): raise RuntimeError("out of\\nideas")
 def number(steps: int): return 3
 def float_images(folder: str):
-    images = embedded_fashion_mnist()
+    images = embedded("fashion_mnist")
     return dataclasses.replace(images, images=images.images / 255)
 def needs_width(num_outputs: int, width: int): return two(num_outputs, width)
 def too_wide(num_outputs: int): return {"low": Flat(3), "top": Flat(num_outputs + 1)}
@@ -81,17 +81,17 @@ def nnx_narrow(num_outputs: int):
 def odd_layer(num_outputs: int): return {"low": nn.Dense(3), "top": lambda x: x @ x}
 def by_lines(steps: int): return optax.lbfgs()
 def lists(folder: str):
-    images = embedded_fashion_mnist()
+    images = embedded("fashion_mnist")
     return dataclasses.replace(images, labels=images.labels.tolist(), class_names=[*"abcdefghij"])
 def number_names(folder: str):
-    return dataclasses.replace(embedded_fashion_mnist(), class_names=tuple(range(10)))
+    return dataclasses.replace(embedded("fashion_mnist"), class_names=tuple(range(10)))
 def odd_group(folder: str):
-    return dataclasses.replace(embedded_fashion_mnist(), groups={"g": ("zz",)})
+    return dataclasses.replace(embedded("fashion_mnist"), groups={"g": ("zz",)})
 def few_labels(folder: str):
-    images = embedded_fashion_mnist()
+    images = embedded("fashion_mnist")
     return dataclasses.replace(images, labels=images.labels[:5])
 def odd_labels(folder: str):
-    images = embedded_fashion_mnist()
+    images = embedded("fashion_mnist")
     return dataclasses.replace(images, labels=images.labels + 1)
 def nothing(folder: str): return None
 '''
@@ -173,7 +173,7 @@ def test_a_changed_function_is_told_of_when_a_run_goes_on(own, capsys, tmp_path)
         ("network.name=own_parts:no_type", "argument width has no type; allowed: bool"),
         (
             "network.name=own_parts:list_of",
-            "which made list; allowed: name of a layer",
+            "layer 1 is int; allowed: a list of (name, layer) in depth order, or a mapping",
         ),
         (
             "network.name=own_parts:raises",
@@ -186,8 +186,8 @@ def test_a_changed_function_is_told_of_when_a_run_goes_on(own, capsys, tmp_path)
         ),
         ("network.name=own_parts:needs_width", "network has name; it needs width"),
         ("network.name=own_parts:too_wide", "gives 6 outputs for an image; allowed: 5"),
-        ("network.name=own_parts:no_layers", "which made no layer"),
-        ("network.name=own_parts:nnx_made", "transfer_jax.models.nnx_layers.from_nnx"),
+        ("network.name=own_parts:no_layers", "there is no layer; allowed: a list of (name"),
+        ("network.name=own_parts:nnx_made", "layer low is a module of NNX that is made, so every"),
         ("network.name=own_parts:nnx_narrow", "layer low cannot take an input of 784: TypeError"),
         ("network.name=own_parts:odd_layer", "layer top cannot take an input of 28x28x3: TypeErr"),
         ("optimizer.name=own_parts:by_lines", "which cannot train: TypeError"),

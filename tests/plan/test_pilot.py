@@ -1,5 +1,8 @@
 """Which networks a pilot trains, and what it costs."""
 
+from dataclasses import replace
+
+import jax.numpy as jnp
 import pytest
 from ml_collections import ConfigDict
 
@@ -9,7 +12,7 @@ from transfer_jax.grid.grid import columns
 from transfer_jax.plan.config import load_config
 from transfer_jax.plan.estimate import Rate, estimate
 from transfer_jax.plan.fields import ConfigError, plain
-from transfer_jax.plan.optimizer_fields import Caffe, Sgd, in_state, make_optimizer, rates_of
+from transfer_jax.plan.optimizer_fields import AdamW, Caffe, Sgd, in_state, make_optimizer, rates_of
 from transfer_jax.plan.pilot import PILOT_SEED, pilot_plans
 from transfer_jax.plan.plan import Plan, make_plan
 
@@ -134,10 +137,27 @@ def test_one_rate_needs_no_validation_images():
     assert plan.recipe.validation_examples == 0
 
 
-@pytest.mark.parametrize("kind", [Sgd, Caffe])
-def test_a_rate_multiplies_the_learning_rate_in_the_state_and_nothing_else(kind):
-    fields = kind(learning_rate=0.25, rates=(2.0,))
-    assert in_state(fields, 2.0) == {"learning_rate": 0.5, "weight_decay": 5e-4}
-    state = make_optimizer(fields, 50).init({"w": 0.0})
-    assert set(in_state(fields)) == set(state.hyperparams)  # pyright: ignore
+OF_ALL = {"learning_rate": 0.5, "weight_decay": 0.125}
+BY_LAYER = {"head_multiple": 8.0, "layer_decay": 0.5}
+BETAS = {"beta1": 0.75, "beta2": 0.5}
+
+
+@pytest.mark.parametrize(
+    ("fields", "held"),
+    [
+        (Sgd(), OF_ALL),
+        (Caffe(), OF_ALL),
+        (Sgd(**BY_LAYER), OF_ALL | BY_LAYER),
+        (Sgd(head_multiple=8.0), OF_ALL | {"head_multiple": 8.0, "layer_decay": 1.0}),
+        (AdamW(**BETAS), OF_ALL | BETAS | {"head_multiple": 1.0, "layer_decay": 1.0}),
+        (AdamW(**BETAS, **BY_LAYER), OF_ALL | BETAS | BY_LAYER),
+    ],
+)
+def test_a_rate_multiplies_the_learning_rate_in_the_state_and_nothing_else(fields, held):
+    fields = replace(fields, learning_rate=0.25, weight_decay=0.125, rates=(2.0,))
+    assert in_state(fields, 2.0) == held
+    params = {"w": jnp.zeros(2)}
+    state = make_optimizer(fields, 50, layers=("w",)).init(params)
+    found = {name: float(value) for name, value in state.hyperparams.items()}  # pyright: ignore
+    assert found == held | {"learning_rate": 0.25}
     assert rates_of(fields) == (2.0,)

@@ -90,7 +90,7 @@ def test_its_rate_falls_over_its_own_steps(fields, rates):
 def moves(fields: Sgd | Caffe, trainings: int) -> list[float]:
     """How far a gradient of 1 moves a weight at each step, without momentum and decay."""
     plain = replace(fields, momentum=0.0, weight_decay=0.0)
-    tx = make_optimizer(plain, 100, trainings)
+    tx = make_optimizer(plain, 100, trainings, layers=("w",))
     params = {"w": jnp.zeros(1)}
     state, found = tx.init(params), []
     for _ in range(110):

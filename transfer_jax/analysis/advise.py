@@ -12,7 +12,7 @@ from etils import epath
 from transfer_jax.analysis.any_table import TableError, of_file, of_python
 from transfer_jax.analysis.evidence import Evidence
 from transfer_jax.analysis.networks_of_table import Network, check_compared, networks
-from transfer_jax.analysis.reading import read_evidence
+from transfer_jax.analysis.reading import read_evidence, with_layers
 from transfer_jax.analysis.statistics import margins
 from transfer_jax.analysis.statistics.advice import Networks, advise_each
 from transfer_jax.analysis.statistics.crossing import RANDOM_HALVES, by_validation, family_of
@@ -46,10 +46,12 @@ def advise(
     are classified right); and if at hand base, variant, examples (training images a class),
     validation (share of validation images classified right) and diverged. A treatment is "scratch",
     "frozen" ("AnB"), "tuned" ("AnB+") or any other name, which is a way by itself; "BnB", "BnB+"
-    and "random" are no ways. "base" is scratch, too; where both are there, "scratch" must have had
-    the whole budget, as many steps as base and transfer together. Splits whose names differ in a
-    last number are draws of one kind. Networks are compared with those of the same split, seed and
-    target.
+    and "random" are no ways. Of a pretrained network that is kept whole but for its head: "probe"
+    (a linear head after layer n), "freeze" (the first n layers, the rest tuned from pretrained),
+    "full", "lp-ft", "surgical" (the part that ends at n) and "gradual". "base" is scratch, too;
+    where both are there, "scratch" must have had the whole budget, as many steps as base and
+    transfer together. Splits whose names differ in a last number are draws of one kind. Networks
+    are compared with those of the same split, seed and target.
 
     Args:
       table: results of a run, a table of pandas, a list of dicts, the path of a CSV file, or that
@@ -177,7 +179,7 @@ def _together(parts: Sequence[Advice]) -> Advice:
     return Advice(
         "all tasks", f"The same for all kinds of tasks. {told}", (reason,),
         parts[0].choice, gain, (float(ends[0]), float(ends[1])),
-        tuple(everywhere), margin, tuple(parts),
+        tuple(everywhere), margin, tuple(parts), parts[0].choice,
     )  # fmt: skip
 
 
@@ -186,7 +188,7 @@ def _evidence(results: Results) -> Evidence:
     if not results.rows:
         raise TableError("the table holds no rows")
     folder = place(results.workdir, "workdir")
-    return Evidence(folder, results.rows, read_json(folder / "config.json"))
+    return with_layers(Evidence(folder, results.rows, read_json(folder / "config.json")))
 
 
 def _run(folder: epath.Path) -> Evidence:

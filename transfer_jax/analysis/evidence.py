@@ -9,7 +9,8 @@ import numpy as np
 from etils import epath
 
 from transfer_jax.analysis.statistics.advice import Networks, advise_each
-from transfer_jax.analysis.statistics.crossing import by_validation, kind
+from transfer_jax.analysis.statistics.choices import is_pretrained
+from transfer_jax.analysis.statistics.crossing import by_validation, groups, kind
 from transfer_jax.analysis.statistics.effects import Effects, numbers_of
 from transfer_jax.analysis.statistics.failures import sound_rows
 from transfer_jax.analysis.statistics.images import Tested
@@ -48,6 +49,8 @@ class Evidence:
       rates: how the networks of the pilot did at each learning rate; none where one was given.
       chosen_rates: family of networks to what its learning rate is multiplied by.
       judged_on: `TEST` or `VALIDATION`: the images that `top1` and `test_of` are of.
+      layers: names of the network's layers, where it began with weights of a file; else none.
+      parameters: how many parameters each of them has; none where it is not known.
     """
 
     folder: epath.Path
@@ -60,6 +63,8 @@ class Evidence:
     rates: tuple[RateRow, ...] = ()
     chosen_rates: dict[str, float] = field(default_factory=dict)
     judged_on: str = TEST
+    layers: tuple[str, ...] = ()
+    parameters: tuple[int, ...] = ()
 
     @property
     def margin(self) -> float:
@@ -71,15 +76,24 @@ class Evidence:
         return self if margin is None else replace(self, config={**self.config, "margin": margin})
 
     @functools.cached_property
+    def is_pretrained(self) -> bool:
+        """Whether the layers come from weights of a file: there are no base networks."""
+        network = self.config.get("network")
+        if isinstance(network, dict) and network.get("weights"):
+            return True
+        return any(map(is_pretrained, groups(self.rows)))
+
+    @functools.cached_property
     def numbers(self) -> list[Effects]:
         """The numbers of each group of networks, with intervals; computed when first asked for."""
-        found = numbers_of(self.rows, self.test_of, margin=self.margin)
+        shared: Any = {"margin": self.margin, "layers": self.layers}
+        found = numbers_of(self.rows, self.test_of, **shared)
         if self.on_validation is None:
             return found
         pairs = zip(self.rows, self.on_validation.rows, strict=True)
         sound = set(self.sound)
         rows = tuple(judged for row, judged in pairs if row in sound)
-        by_validation = numbers_of(rows, self.on_validation.test_of, margin=self.margin)
+        by_validation = numbers_of(rows, self.on_validation.test_of, **shared)
         judged = {by.group.name: by for by in by_validation}
         return [replace(own, validation=judged.get(own.group.name)) for own in found]
 
@@ -103,7 +117,7 @@ class Evidence:
         here = [(kind(row.split), row.examples) in alive for row in self.rows]
         by = judged and list(itertools.compress(judged.rows, here))
         return advise_each(
-            Networks(list(itertools.compress(self.rows, here)), self.test_of),
+            Networks(list(itertools.compress(self.rows, here)), self.test_of, self.layers),
             judged and Networks(by or (), judged.test_of),
             margin=self.margin,
         )

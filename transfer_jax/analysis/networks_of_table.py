@@ -9,18 +9,29 @@ from typing import Any
 from transfer_jax.analysis.any_table import Cells, TableError
 from transfer_jax.folder.results import ResultRow
 from transfer_jax.grid.conditions import Treatment
+from transfer_jax.grid.pretrained import FREEZE, FULL, GRADUAL, LP_FT, PROBE, SURGICAL
 from transfer_jax.grid.registry import nearest
 
 # What a treatment may be called, in small letters: in the paper's words, and in plain ones.
 WORDS = {
     **{treatment.value.lower(): treatment for treatment in Treatment},
-    **dict.fromkeys(("frozen", "freeze"), Treatment.TRANSFER),
+    "frozen": Treatment.TRANSFER,
     **dict.fromkeys(
         ("tuned", "finetuned", "fine-tuned", "fine_tuned", "finetune", "fine-tune", "fine_tune"),
         Treatment.TRANSFER_PLUS,
     ),
     "selffer": Treatment.SELFFER,
 }
+# The same of ways that begin with a pretrained network, whole but for its head.
+FAMILIES = {
+    **dict.fromkeys(("probe", "linearprobe", "linear-probe", "linear_probe"), PROBE),
+    "freeze": FREEZE,
+    "full": FULL,
+    **dict.fromkeys(("lp-ft", "lpft", "lp_ft"), LP_FT),
+    "surgical": SURGICAL,
+    "gradual": GRADUAL,
+}
+NEED_N = (FREEZE, SURGICAL)
 FROM_SCRATCH = (Treatment.BASE, Treatment.SCRATCH)
 EMPTY = ("", "nan", "na", "n/a", "none", "null", "<na>", "nat")
 NEAR = 0.8
@@ -121,7 +132,10 @@ def _treatment(cells: Cells) -> tuple[Treatment, str]:
         if variant and WORDS[word] in FROM_SCRATCH:
             raise TableError(f"{cells.where}: '{name}' has the variant '{variant}'; allowed: none")
         return WORDS[word], variant
-    near = difflib.get_close_matches(word, WORDS, n=1, cutoff=NEAR)
+    if word in FAMILIES and not variant:
+        family = FAMILIES[word]
+        return Treatment.TRANSFER if family == PROBE else Treatment.TRANSFER_PLUS, family
+    near = difflib.get_close_matches(word, [*WORDS, *FAMILIES], n=1, cutoff=NEAR)
     if near and near[0] not in word:
         raise TableError(f"{cells.where}: treatment is '{name}'; nearest: {near[0]}")
     return Treatment.TRANSFER_PLUS, f"{name} {variant}".strip()
@@ -130,8 +144,9 @@ def _treatment(cells: Cells) -> tuple[Treatment, str]:
 def _n(cells: Cells, treatment: Treatment, variant: str) -> int:
     """The number of transferred layers; a way of a name of its own may have none."""
     own_name = "".join(_text(cells, "treatment").lower().split()) not in WORDS
-    n = _whole(cells, "n", 0 if own_name or treatment in FROM_SCRATCH else None)
-    least = 0 if own_name or treatment in FROM_SCRATCH or variant else 1
+    may_lack = treatment in FROM_SCRATCH or (own_name and variant not in NEED_N)
+    n = _whole(cells, "n", 0 if may_lack else None)
+    least = 0 if may_lack or (variant and variant not in NEED_N) else 1
     if n < least or (n and treatment in FROM_SCRATCH):
         allowed = "0, or empty" if treatment in FROM_SCRATCH else "whole numbers from 1"
         told = _text(cells, "treatment")

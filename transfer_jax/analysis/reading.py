@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 from typing import TypeVar
 
 from etils import epath
@@ -14,6 +15,7 @@ from transfer_jax.folder.whole_file import read_json
 from transfer_jax.grid.conditions import Treatment
 
 Row = TypeVar("Row", ResultRow, ControlRow, RateRow)
+Kept = TypeVar("Kept", str, int)
 # Controls that a run may well do without.
 NOT_MISSED = {Treatment.RANDOM, Treatment.SCRATCH}
 # What tells one network from another.
@@ -59,10 +61,31 @@ def read_evidence(folder: epath.Path, whole: Sequence[ResultRow] = ()) -> Eviden
         chosen = read_chosen(folder / "rates.json")
     except ResultsError as error:
         chosen, bad = {}, [*bad, str(error)]
-    problems = (*problems, *odd, *bad, *_missing(rows))
-    return Evidence(
+    problems = (*problems, *odd, *bad)
+    made = Evidence(
         folder, rows, config, planned, finished, problems, tuple(controls), tuple(rates), chosen
     )
+    return with_layers(replace(made, odd=(*made.odd, *_missing(rows, made.is_pretrained))))
+
+
+def with_layers(evidence: Evidence) -> Evidence:
+    """The same with the names of layers and their numbers of parameters, as far as they are kept.
+
+    Returns:
+      It; without them where the layers did not come from weights of a file.
+    """
+    plan = read_json(evidence.folder / "plan.json") if evidence.is_pretrained else {}
+    layers = _all_of(str, plan.get("layers"))
+    counts = _all_of(int, plan.get("parameters"))
+    known = len(counts) == len(layers) and min(counts, default=0) >= 0
+    return replace(evidence, layers=layers, parameters=counts if known else ())
+
+
+def _all_of(kind: type[Kept], value: object) -> tuple[Kept, ...]:
+    """A list of one kind of things; nothing where it is not one."""
+    held = value if isinstance(value, list) else []
+    found = tuple(item for item in held if type(item) is kind)
+    return found if len(found) == len(held) else ()
 
 
 def _read(
@@ -98,13 +121,14 @@ def _sound(rows: Iterable[ResultRow]) -> tuple[tuple[ResultRow, ...], list[str]]
     return tuple(kept.values()), problems
 
 
-def _missing(rows: tuple[ResultRow, ...]) -> list[str]:
+def _missing(rows: tuple[ResultRow, ...], pretrained: bool) -> list[str]:
     """Treatments that were not run, and cuts that lack networks that others have."""
     if not rows:
         return []
     lines = []
     present = {row.treatment for row in rows}
-    if absent := [t.value for t in Treatment if t not in {*present, *NOT_MISSED}]:
+    wanted = [] if pretrained else [t for t in Treatment if t not in NOT_MISSED]
+    if absent := [t.value for t in wanted if t not in present]:
         lines.append(f"not run: {', '.join(absent)}; what needs them is left out")
     counts = Counter((r.setting, r.treatment, r.variant, r.n) for r in rows)
     most: dict[tuple[str, str, str], int] = {}
@@ -112,6 +136,7 @@ def _missing(rows: tuple[ResultRow, ...]) -> list[str]:
         most[tuple(arm)] = max(most.get(tuple(arm), 0), count)  # pyright: ignore
     for (*arm, n), count in counts.items():
         if count < most[tuple(arm)]:  # pyright: ignore
-            named = f"{arm[0]}: {arm[1]} at n = {n}"
+            way = f"{arm[1]}, {arm[2]}" if arm[2] else arm[1]
+            named = f"{arm[0]}: {way} at n = {n}"
             lines.append(f"{named} has {count} networks, other cuts {most[tuple(arm)]}")  # pyright: ignore
     return lines

@@ -3,7 +3,8 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from transfer_jax.analysis.statistics.crossing import Arm
+from transfer_jax.analysis.statistics.choices import is_pretrained
+from transfer_jax.analysis.statistics.crossing import WHOLE, Arm
 from transfer_jax.analysis.statistics.effects import (
     ACCURACY,
     BOOST,
@@ -19,6 +20,8 @@ from transfer_jax.analysis.statistics.inference import Estimate
 from transfer_jax.analysis.statistics.splits import between_splits
 from transfer_jax.analysis.statistics.steps_to_reach import Reached
 from transfer_jax.grid.conditions import Treatment
+
+ALL = "all classes"
 
 
 @dataclass(frozen=True)
@@ -72,12 +75,13 @@ def steps_table(found: Effects, reached: Sequence[Reached]) -> Table:
     control = reached[0].control.treatment.value if reached else ""
     name = f"{title(found)}: steps until the final accuracy of {control} is reached"
     ways = list(dict.fromkeys((one.arm.treatment, one.arm.variant) for one in reached))
+    plain = is_pretrained(found.group)
     cells = {one.arm: "not shown" if one.step is None else str(one.step) for one in reached}
     lines = [
         (str(n), *(cells.get(Arm(way[0], n, way[1]), "") for way in ways))
         for n in sorted({one.arm.n for one in reached})
     ]
-    return Table(name, ("n", *(heading(*way) for way in ways)), tuple(lines))
+    return Table(name, ("n", *(heading(*way, plain=plain) for way in ways)), tuple(lines))
 
 
 def cost_table(found: Effects) -> Table:
@@ -168,6 +172,8 @@ def title(found: Effects) -> str:
     group = found.group
     if len(group.splits) > 1:
         return group.name
+    if is_pretrained(group) and group.family == WHOLE:
+        return f"all classes, first {group.examples} images of each" * bool(group.examples) or ALL
     first = f", first {group.examples}" if group.examples else ""
     return f"{group.splits[0]} split{first}"
 
@@ -190,11 +196,12 @@ def pooled(effect: Effect) -> str:
     return Estimate(effect.pooled, (), 0).points()
 
 
-def heading(treatment: Treatment, variant: str = "") -> str:
+def heading(treatment: Treatment, variant: str = "", *, plain: bool = False) -> str:
     """What a treatment is called in tables and figures.
 
     Args:
       variant: name of the choice of layers; empty for the paper's.
+      plain: the variant alone, where that is a family of networks that start from given weights.
 
     Returns:
       Its name.
@@ -203,6 +210,8 @@ def heading(treatment: Treatment, variant: str = "") -> str:
       >>> heading(Treatment.RANDOM)
       'random, frozen'
     """
+    if plain:
+        return variant or treatment.value
     name = "random, frozen" if treatment == Treatment.RANDOM else treatment.value
     return f"{name}, {variant}" if variant else name
 

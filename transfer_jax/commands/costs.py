@@ -11,7 +11,8 @@ from transfer_jax.commands.durations import duration
 from transfer_jax.commands.terminal import print_table
 from transfer_jax.folder.control_results import TRAINING
 from transfer_jax.plan.accelerators import EXPECTED_SHARE, Accelerator
-from transfer_jax.plan.estimate import ProgramCost, estimate
+from transfer_jax.plan.costs import ProgramCost
+from transfer_jax.plan.estimate import estimate
 from transfer_jax.plan.optimizer_fields import rates_of
 from transfer_jax.plan.pilot import PILOT_WAVES
 from transfer_jax.plan.plan import Plan
@@ -71,7 +72,7 @@ def print_costs(plan: Plan, costs: list[ProgramCost], console: Console) -> None:
     config = plan.config
     rows = [
         (
-            cost.wave if cost.steps == config.steps else f"{cost.wave}, {cost.steps:,} steps",
+            cost.wave if cost.steps in (1, config.steps) else f"{cost.wave}, {cost.steps:,} steps",
             f"{cost.networks}",
             f"{cost.columns}",
             f"{cost.parameters / 1e6:,.1f} M",

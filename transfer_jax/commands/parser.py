@@ -9,7 +9,18 @@ from transfer_jax.commands.usage import Parser
 
 # Each is a module of this room. It is imported for `--help`, so what takes time it imports in
 # its `main`.
-COMMANDS = ("run", "plan", "sweep", "launch", "config", "status", "prepare", "report", "advise")
+COMMANDS = (
+    "run",
+    "plan",
+    "sweep",
+    "launch",
+    "config",
+    "status",
+    "prepare",
+    "report",
+    "advise",
+    "export",
+)
 
 
 def make_parser() -> Parser:

@@ -35,6 +35,7 @@ def main(arguments: argparse.Namespace, overrides: list[str], console: "Console"
     from transfer_jax.commands.costs import cost_notes, costs_of, print_beside_paper, print_costs
     from transfer_jax.engine.cpu import keep_freed_memory, spread_over_cores
     from transfer_jax.plan.accelerators import accelerator
+    from transfer_jax.plan.own_folder import with_prepared_folder
     from transfer_jax.plan.plan import make_plan
     from transfer_jax.plan.plan_notes import plan_notes
 
@@ -42,7 +43,7 @@ def main(arguments: argparse.Namespace, overrides: list[str], console: "Console"
         spread_over_cores()
         keep_freed_memory()
     with console.status("reading the config"):
-        plan = make_plan(config)
+        plan = make_plan(with_prepared_folder(config, console.print))
     name = arguments.accelerator or (ASSUMED if config.data.stream else None)
     chip = accelerator(name) if name else None
     doing = "working out the costs" if chip else "measuring the speed of this machine"

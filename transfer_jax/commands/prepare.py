@@ -45,8 +45,9 @@ def main(arguments: argparse.Namespace, overrides: list[str], console: "Console"
     from transfer_jax.folder.places import local
     from transfer_jax.plan.config import load_config
     from transfer_jax.plan.next_run import next_run
+    from transfer_jax.plan.own_sizes import with_own_sizes
 
-    config = load_config(arguments.config, overrides)
+    config = with_own_sizes(load_config(arguments.config, overrides))
     folder = local(config.data.folder, "data.folder")
     if arguments.check:
         check(config, folder, arguments, console)
@@ -69,17 +70,16 @@ def _prepare(
         TimeRemainingColumn,
     )
 
-    from transfer_jax.data.decoding import ImageForm
     from transfer_jax.data.made_from import difference, recorded
     from transfer_jax.data.preparation import prepare
     from transfer_jax.data.prepared_part import Preparation
     from transfer_jax.data.sources import find_originals
+    from transfer_jax.plan.own_folder import form_of
 
     with console.status("looking at the files"):
         originals = find_originals(config.data.source, arguments.manual_dir, arguments.data_dir)
     form = config.data.form
-    image_form = ImageForm(form.size, form.resize, originals.channels, form.background)
-    settings = Preparation(config.data.source, image_form, form.encoding)
+    settings = Preparation(config.data.source, form_of(form, originals.channels), form.encoding)
     before = recorded(folder)
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(),
                TextColumn("parts, {task.fields[images]:,} images"),

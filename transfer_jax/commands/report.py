@@ -73,19 +73,28 @@ def main(arguments: argparse.Namespace, _: list[str], console: "Console") -> Non
 
 def show_results(evidence: "Evidence", console: "Console") -> None:
     """Print the tables of a run, what they say, and what is missing."""
+    from transfer_jax.analysis.best_network import best_network
     from transfer_jax.analysis.page.notes import divergence_note, interval_note, unfinished_note
     from transfer_jax.analysis.paper.beside_authors import boost_note
+    from transfer_jax.analysis.pretrained_tables import meanings_lines, pretrained_tables
     from transfer_jax.analysis.tables import accuracy_table, gain_table, shown, title
     from transfer_jax.commands.terminal import print_table
 
     found = evidence.numbers
-    for table in shown(make(own) for own in found for make in (accuracy_table, gain_table)):
+    if evidence.is_pretrained:
+        tables = pretrained_tables(found, evidence.parameters)
+    else:
+        tables = shown(make(own) for own in found for make in (accuracy_table, gain_table))
+    for table in tables:
         print_table(console, table.header, table.rows, title=table.title)
     pairs = zip(found, evidence.advice, strict=True)
     advice = [f"{title(own)}: {told.verdict}" for own, told in pairs]
-    lines = [interval_note(found) if found else "", boost_note(found), *advice]
+    best = best_network(evidence)
+    words = meanings_lines(found) if evidence.is_pretrained else []
+    lines = [*words, interval_note(found) if found else "", boost_note(found), *advice]
+    lines += [best.told, best.command and f"Next: {best.command}"] if best else []
     for line in filter(None, lines):
-        console.print(line, highlight=False)
+        console.print(line, highlight=False, soft_wrap=line.startswith("Next: "))
     warnings = [unfinished_note(evidence), divergence_note(evidence.rows), *evidence.problems]
     for line in filter(None, warnings):
         console.print(line, style="bold red", highlight=False, markup=False)

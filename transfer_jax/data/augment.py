@@ -9,14 +9,14 @@ from jaxtyping import Array, Float, Key, UInt8
 def normalise(
     images: UInt8[Array, "batch height width channels"],
     mean: Float[Array | np.ndarray, "height width channels"],
-    scale: Float[Array | np.ndarray, ""],
+    scale: Float[Array | np.ndarray, "*channels"],
 ) -> Float[Array, "batch height width channels"]:
     """Subtract the mean image and scale.
 
     Args:
       images: grey levels 0 ... 255.
-      mean: mean image in grey levels.
-      scale: factor for what is left.
+      mean: mean image in grey levels; of more channels than grey images, it makes them coloured.
+      scale: factor for what is left, or one for each channel.
 
     Returns:
       float32 images.

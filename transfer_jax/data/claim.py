@@ -7,6 +7,7 @@ from typing import Any
 
 from etils import epath
 
+from transfer_jax.data.decoding import BILINEAR
 from transfer_jax.data.made_from import difference, read_all, recorded
 from transfer_jax.data.manifest import MANIFEST, VERSION, Manifest, RecordsError, check_version
 from transfer_jax.data.originals.part import Originals, readable
@@ -103,7 +104,9 @@ def _check_settings(folder: Path, held: dict[str, Any], settings: Preparation) -
 def _fields(record: dict[str, Any], like: dict[str, Any]) -> list[tuple[str, Any]]:
     form = record.get("form") if isinstance(record.get("form"), dict) else {}
     names = [("data.source", record.get("source")), ("encoding", record.get("encoding"))]
-    return [*names, *((name, (form or {}).get(name)) for name in like["form"])]
+    # What was prepared before there was a choice was scaled so.
+    held = {"interpolation": BILINEAR, **(form or {})}
+    return [*names, *((name, held.get(name)) for name in like["form"])]
 
 
 def _check_classes(folder: Path, originals: Originals) -> None:

@@ -12,6 +12,8 @@ from PIL import Image, ImageOps
 from transfer_jax.data.pixels import GREY_16_BIT, WHITE, BadImage, from_array, plain
 
 RESIZES = ("warp", "crop")
+BILINEAR = "bilinear"
+SAMPLINGS = {BILINEAR: Image.Resampling.BILINEAR, "bicubic": Image.Resampling.BICUBIC}
 MODES = {1: "L", 3: "RGB"}
 ORIENTATION = 0x0112
 # Of TIFF.
@@ -29,12 +31,14 @@ class ImageForm:
         the middle out.
       channels: 3 for red, green and blue, 1 for grey.
       background: what shows through transparent images: red, green and blue.
+      interpolation: how they are scaled: "bilinear" or "bicubic".
     """
 
     size: int
     resize: str = "warp"
     channels: int = 3
     background: tuple[int, int, int] = WHITE
+    interpolation: str = BILINEAR
 
     @property
     def shape(self) -> tuple[int, int, int]:
@@ -193,5 +197,5 @@ def _formed(image: Image.Image, form: ImageForm) -> np.ndarray:
         left, top = (width - side) / 2, (height - side) / 2
         box = (left, top, left + side, top + side)
     if (width, height) != (form.size, form.size):
-        image = image.resize((form.size, form.size), Image.Resampling.BILINEAR, box)
+        image = image.resize((form.size, form.size), SAMPLINGS[form.interpolation], box)
     return np.asarray(image, np.uint8).reshape(form.shape)

@@ -3,7 +3,7 @@
 import multiprocessing
 import os
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures import Executor, ProcessPoolExecutor, ThreadPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 from typing import Any, TypeVar
@@ -25,7 +25,8 @@ def in_processes(
       function: what to call; of a module's top level.
       calls: its arguments.
       folder: where it writes, for errors.
-      workers: processes; None for one a core.
+      workers: processes; None for one a core; 0 for threads of this process, which need no script
+        that can be run again.
 
     Returns:
       The results, in any order.
@@ -33,10 +34,8 @@ def in_processes(
     Raises:
       RecordsError: a process was ended, or a file cannot be read or written.
     """
-    # A fresh interpreter: a fork of one that has started JAX may hang.
-    context = multiprocessing.get_context("spawn")
     count = min(workers or os.cpu_count() or 1, max(1, len(calls)))
-    with ProcessPoolExecutor(count, mp_context=context) as pool:
+    with _pool(count, threads=workers == 0) as pool:
         jobs = [pool.submit(function, *arguments) for arguments in calls]
         try:
             for job in as_completed(jobs):
@@ -54,3 +53,10 @@ def in_processes(
             ) from None
         finally:
             pool.shutdown(cancel_futures=True)
+
+
+def _pool(count: int, *, threads: bool) -> Executor:
+    if threads:
+        return ThreadPoolExecutor(count)
+    # A fresh interpreter: a fork of one that has started JAX may hang.
+    return ProcessPoolExecutor(count, mp_context=multiprocessing.get_context("spawn"))

@@ -58,7 +58,7 @@ class ColumnInputs(NamedTuple):
     ranks: Int[Array | np.ndarray, " class"]
     class_sizes: Int[Array | np.ndarray, "subset class"]
     mean: Float[Array | np.ndarray, "height width channels"]
-    scale: Float[Array | np.ndarray, ""]
+    scale: Float[Array | np.ndarray, "*channels"]
     key: UInt32[Array, "..."]
 
 

@@ -50,7 +50,7 @@ def prepare(
       originals: the dataset as it is found.
       settings: what images become.
       folder: where the records go; a dataset that is there is brought up to date.
-      workers: processes; None for one a core.
+      workers: processes; None for one a core, 0 for threads of this one.
 
     Returns:
       Progress, after every part; when it ends, the dataset is whole.

@@ -13,7 +13,7 @@ from array_record.python.array_record_module import ArrayRecordWriter
 from etils import epath
 
 from transfer_jax.data.class_sums import ClassSums, statistics_file
-from transfer_jax.data.decoding import BadImage, Decoded, ImageForm, decode, decode_array
+from transfer_jax.data.decoding import BILINEAR, BadImage, Decoded, ImageForm, decode, decode_array
 from transfer_jax.data.image_set import SUBSETS, TRAIN
 from transfer_jax.data.manifest import VERSION
 from transfer_jax.data.originals.part import Original, Part
@@ -78,7 +78,11 @@ def stamp_of(part: Part, settings: Preparation) -> str:
     Returns:
       A checksum.
     """
-    made_from = [VERSION, asdict(settings), part.subset, part.inputs]
+    how = asdict(settings)
+    if settings.form.interpolation == BILINEAR:
+        # As it was before there was a choice, so that what was prepared then is known again.
+        del how["form"]["interpolation"]
+    made_from = [VERSION, how, part.subset, part.inputs]
     return hashlib.sha256(json.dumps(made_from).encode()).hexdigest()
 
 

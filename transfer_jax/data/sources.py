@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from transfer_jax.data import imagenet
-from transfer_jax.data.embedded import embedded_fashion_mnist
+from transfer_jax.data.embedded import EMBEDDED, embedded
 from transfer_jax.data.hold_out import with_held_out
 from transfer_jax.data.image_set import TEST, TRAIN, ImageSet
 from transfer_jax.data.manifest import MANIFEST, RecordsError
@@ -19,8 +19,9 @@ from transfer_jax.folder.places import local
 from transfer_jax.grid.registry import is_own
 
 VALIDATION_SHARE, TEST_SHARE = 0.1, 0.2
-EMBEDDED, FOLDER, TFDS = "fashion_mnist", "folder", "tfds:"
-KNOWN = f"{EMBEDDED}, {imagenet.SOURCE}, {FOLDER}, {TFDS}NAME, PACKAGE.MODULE:FUNCTION"
+FOLDER, TFDS = "folder", "tfds:"
+OTHERS = f"{imagenet.SOURCE}, {FOLDER}, {TFDS}NAME, PACKAGE.MODULE:FUNCTION"
+KNOWN = f"{', '.join(EMBEDDED)}, {OTHERS}"
 
 
 class SourceError(ValueError):
@@ -46,9 +47,9 @@ def load_images(
     """The dataset of that name, with a validation and a test part.
 
     Args:
-      source: "fashion_mnist" (in the package), "imagenet2012", "folder", "tfds:NAME", or a function
-        of one's own, which gives an `ImageSet`.
-      folder: where it was prepared; the embedded one needs none, a function is given it.
+      source: "fashion_mnist" or "openclipart" (in the package), "imagenet2012", "folder",
+        "tfds:NAME", or a function of one's own, which gives an `ImageSet`.
+      folder: where it was prepared; embedded ones need none, a function is given it.
       stream: whether images are read as training goes on, or all of them now.
       validation_share: share of each class's training images to validate on, where the dataset
         has no validation part; 0 for none.
@@ -78,8 +79,8 @@ def load_images(
 
 
 def _as_prepared(source: str, folder: str, *, stream: bool) -> ImageSet:
-    if source == EMBEDDED:
-        return embedded_fashion_mnist()
+    if source in EMBEDDED:
+        return embedded(source)
     if _is_function(source):
         return own_images(source, folder)
     where = local(folder, "data.folder")
@@ -99,7 +100,7 @@ def check_source(source: str) -> None:
     Raises:
       SourceError: there is none.
     """
-    built_in = source in (EMBEDDED, imagenet.SOURCE, FOLDER) or source.startswith(TFDS)
+    built_in = source in (*EMBEDDED, imagenet.SOURCE, FOLDER) or source.startswith(TFDS)
     if not built_in and not is_own(source):
         raise SourceError(f"no dataset '{source}'; datasets: {KNOWN}")
     if source == TFDS:
@@ -113,13 +114,13 @@ def needs_preparing(source: str) -> bool:
       source: its name.
 
     Returns:
-      False for the embedded one, and for what a function of one's own gives.
+      False for those in the package, and for what a function of one's own gives.
 
     Example:
       >>> needs_preparing("folder"), needs_preparing("fashion_mnist")
       (True, False)
     """
-    return source != EMBEDDED and not _is_function(source)
+    return source not in EMBEDDED and not _is_function(source)
 
 
 def _is_function(source: str) -> bool:

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 import jax
 import numpy as np
-from jaxtyping import Array, Float, Int, Key
+from jaxtyping import Array, Int, Key
 
 from transfer_jax.data.image_set import ImageSet
 from transfer_jax.data.order import (
@@ -20,20 +20,15 @@ from transfer_jax.data.order import (
 from transfer_jax.data.records import StoredImages
 from transfer_jax.data.tasks import by_turns, first_examples, ranks
 from transfer_jax.engine.counts import Evaluation
+from transfer_jax.engine.normalisation import Normalisation, wanted_normalisation
 from transfer_jax.engine.step import ColumnState
 from transfer_jax.grid.conditions import Column, Split, Task
 from transfer_jax.grid.keys import key_for
 from transfer_jax.models.layered import Variables
+from transfer_jax.models.preprocessing import Preprocessing
 from transfer_jax.surgery.graft import graft
 
 Init = Callable[[Key[Array, ""]], Variables]
-
-
-class Normalisation(NamedTuple):
-    """What is subtracted from pixels, and what they are multiplied by then."""
-
-    mean: Float[np.ndarray, "height width channels"]
-    scale: Float[np.ndarray, ""]
 
 
 class ResumePoint(NamedTuple):
@@ -79,6 +74,8 @@ class Recipe:
       crop: side of the square that is cut out of each image; 0 for none.
       validation_examples: number of validation examples that each task's are padded to.
       test_part: test examples that tests before the last step are made of; 0 for all.
+      preprocessing: how pixels become what a pretrained network wants to see, whatever `mean` and
+        `scale` say; None where these say it.
     """
 
     images: ImageSet
@@ -94,11 +91,18 @@ class Recipe:
     crop: int = 0
     validation_examples: int = 0
     test_part: int = 0
+    preprocessing: Preprocessing | None = None
+
+    @property
+    def normalised_shape(self) -> tuple[int, int, int]:
+        """(height, width, channels) of images less their mean: grey ones may become coloured."""
+        height, width, channels = self.images.images.shape[1:]
+        return (height, width, self.preprocessing.channels if self.preprocessing else channels)
 
     @property
     def network_shape(self) -> tuple[int, int, int]:
         """(height, width, channels) of what a network sees."""
-        height, width, channels = self.images.images.shape[1:]
+        height, width, channels = self.normalised_shape
         return (self.crop or height, self.crop or width, channels)
 
     @property
@@ -202,8 +206,10 @@ def input_shapes(recipe: Recipe, trainings: int = 1) -> ColumnInputs:
     }
     return ColumnInputs(
         **numbers,
-        mean=jax.ShapeDtypeStruct(images.images.shape[1:], np.float32),  # pyright: ignore
-        scale=jax.ShapeDtypeStruct((), np.float32),  # pyright: ignore
+        mean=jax.ShapeDtypeStruct(recipe.normalised_shape, np.float32),  # pyright: ignore
+        scale=jax.ShapeDtypeStruct(  # pyright: ignore
+            recipe.normalised_shape[2:] if recipe.preprocessing else (), np.float32
+        ),
         key=jax.eval_shape(lambda: jax.random.key_data(jax.random.key(0))),  # pyright: ignore
     )
 
@@ -243,8 +249,10 @@ def task_normalisation(recipe: Recipe, task: Task) -> Normalisation:
       recipe: how examples become batches.
 
     Returns:
-      The mean, and the scale that the recipe asks for.
+      The mean, and the scale that the recipe asks for; or those that a pretrained network wants.
     """
+    if recipe.preprocessing:
+        return wanted_normalisation(recipe.preprocessing, recipe.normalised_shape)
     images = recipe.images
     seen = first_examples(images.labels, images.is_train, task, recipe.train_per_class)
     if isinstance(images.images, StoredImages):

@@ -97,6 +97,30 @@ def restore(path: epath.PathLike, like: PyTree) -> PyTree:
         raise CheckpointError(f"{path} holds no network of this shape: {reason}") from error
 
 
+def read_tree(path: epath.PathLike) -> PyTree:
+    """Read a tree of arrays, whatever its structure.
+
+    Args:
+      path: a folder that `save` wrote.
+
+    Returns:
+      The arrays, in host memory.
+
+    Raises:
+      CheckpointError: there is no checkpoint, or it is damaged.
+      PlaceError: the folder is some other address than a bucket's.
+    """
+    folder = rooted(path)
+    try:
+        with ocp.StandardCheckpointer(multiprocessing_options=alone()) as checkpointer:
+            held = checkpointer.metadata(folder).item_metadata.tree  # pyright: ignore
+            like = jax.tree.map(lambda leaf: np.zeros(leaf.shape, leaf.dtype), held)
+            return checkpointer.restore(folder, like)
+    except (OSError, ValueError, KeyError, AttributeError, TypeError) as error:
+        reason = " ".join(str(error).split())[:200]
+        raise CheckpointError(f"{path} holds no networks: {reason}") from error
+
+
 def _differences(like: PyTree, held: PyTree) -> list[str]:
     """Where a tree is not what is asked for. Orbax would give a float32 leaf as float16."""
     asked, found = (

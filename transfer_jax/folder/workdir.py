@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from etils import epath
 
 from transfer_jax.folder.places import place
+from transfer_jax.folder.whole_file import read_json
 from transfer_jax.grid.conditions import Column, Condition
 
 # The file that says what a folder of several runs varies.
@@ -43,7 +44,7 @@ class Workdir:
 
     @property
     def plan(self) -> epath.Path:
-        """How many networks the run has when it is finished."""
+        """How many networks the run has when it is finished, and what its layers are called."""
         return self.path / "plan.json"
 
     @property
@@ -76,6 +77,16 @@ class Workdir:
     def validated(self, column: Column) -> epath.Path:
         """Which validation examples one finished column's networks classify right."""
         return self.path / "validated" / f"{column.name}.npz"
+
+    def heads(self, column: Column) -> epath.Path:
+        """The linear heads that were solved for a column's target, the same for every seed."""
+        first = "" if column.examples is None else f".first{column.examples}"
+        return self.path / "heads" / f"{column.split}.{column.target}{first}.npz"
+
+    def layers(self) -> tuple[str, ...]:
+        """The names of the network's layers, in depth order; none where the run is an old one."""
+        found = read_json(self.plan).get("layers", [])
+        return tuple(map(str, found)) if isinstance(found, list) else ()
 
     def filters(self, column: Column) -> epath.Path:
         """The first layers that one finished column's conditions trained."""

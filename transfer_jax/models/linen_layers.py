@@ -11,7 +11,7 @@ from jaxtyping import Array, Float, Key
 
 from transfer_jax.grid.keys import fold_in_name
 from transfer_jax.models.layered import INFERENCE, PARAMS, Mode, Rngs, Variables
-from transfer_jax.models.stack import DenseCall, Stack, check_name, takes
+from transfer_jax.models.stack import DenseCall, Stack, check_left, check_name, takes
 
 Layer = nn.Module | Callable[[Array], Array]
 
@@ -46,7 +46,7 @@ class LayerStack(Stack):
         self.check_size(x)
         variables: Variables = {}
         # Only shapes go through the layers: deep networks would take minutes, op by op.
-        shape = jax.ShapeDtypeStruct(x.shape, x.dtype)
+        shape: Any = jax.ShapeDtypeStruct(x.shape, x.dtype)
         for name, layer in self.layers.items():
             variables[name] = {PARAMS: {}}
             with takes(name, shape):
@@ -59,8 +59,7 @@ class LayerStack(Stack):
                     variables[name],
                     shape,
                 )
-            if shape.size == 0:
-                raise ValueError(f"layer {name} leaves no pixel: the images are too small for it")
+            check_left(name, shape)
         return variables
 
     def call(

@@ -21,11 +21,11 @@ Function = Callable[[Array], Array]
 
 
 class NnxLayer(NamedTuple):
-    """How a layer is made, and its structure: no array is in it."""
+    """A layer's structure, no array is in it; and how it is made, where it is made by itself."""
 
-    make: Make
     graph: nnx.GraphDef
     shapes: nnx.State
+    make: Make | None = None
 
 
 class NnxStack(Stack):
@@ -50,9 +50,9 @@ class NnxStack(Stack):
         variables: Variables = {}
         for name, layer in self.layers.items():
             variables[name] = {PARAMS: {}}
-            if isinstance(layer, NnxLayer):
+            if isinstance(layer, NnxLayer) and layer.make:
                 rngs = nnx.Rngs(fold_in_name(key, name))
-                variables[name] |= _variables(nnx.state(layer.make(rngs=rngs)))
+                variables[name] |= module_variables(layer.make(rngs=rngs))
         return variables
 
     def call(
@@ -64,13 +64,14 @@ class NnxStack(Stack):
         """
         layer = self.layers[name]
         if not isinstance(layer, NnxLayer):
-            return layer(x), {}
+            with takes(name, x):
+                return layer(x), {}
         key = keys["dropout"] if "dropout" in keys else fold_in_name(jax.random.key(0), name)
         module = _module(layer, variables, mode, key)
         with takes(name, x):
             x = module(x)  # pyright: ignore
         learns = mode.statistics and STATISTICS in variables
-        return x, {STATISTICS: _variables(nnx.state(module))[STATISTICS]} if learns else {}
+        return x, {STATISTICS: module_variables(module)[STATISTICS]} if learns else {}
 
     def dense_calls(
         self, name: str, variables: dict[str, Any], x: Array
@@ -131,38 +132,78 @@ def from_nnx(blocks: Iterable[tuple[str, Any]]) -> NnxStack:
                 f"layer {name} is {type(block).__name__}; allowed: a function of rngs that makes a "
                 "module, so that it can be made afresh, or a function of an activation"
             )
-        made = _makes_a_module(block)
-        layers[name] = _layer(name, cast(Make, block)) if made else cast(Function, block)
+        made = makes_a_module(block)
+        layers[name] = _made_by(name, cast(Make, block)) if made else cast(Function, block)
     return NnxStack(layers)
 
 
-def _makes_a_module(block: Callable[..., Any]) -> bool:
+def makes_a_module(block: Callable[..., Any]) -> bool:
+    """Whether a function makes a module, and is not one of an activation.
+
+    Args:
+      block: a class or function.
+
+    Returns:
+      True for a class of NNX, and for what takes `rngs`.
+
+    Example:
+      >>> makes_a_module(partial(nnx.Linear, 3, 4)), makes_a_module(nnx.relu)
+      (True, False)
+    """
     while isinstance(block, partial):
         block = block.func
     # A module's class does not tell what it takes.
-    is_class = isinstance(block, type) and issubclass(block, nnx.Module)
-    return is_class or "rngs" in inspect.signature(block).parameters
+    if isinstance(block, type) and issubclass(block, nnx.Module):
+        return True
+    try:
+        return "rngs" in inspect.signature(block).parameters
+    except ValueError:  # A function of NumPy's, say, which has no signature.
+        return False
 
 
-def _layer(name: str, make: Make) -> NnxLayer:
+def _made_by(name: str, make: Make) -> NnxLayer:
     graph, shapes = nnx.split(nnx.eval_shape(lambda: make(rngs=nnx.Rngs(0))))
+    return layer_of(name, graph, shapes)._replace(make=make)
+
+
+def layer_of(name: str, graph: nnx.GraphDef, shapes: nnx.State) -> NnxLayer:
+    """A layer of a module that is taken apart.
+
+    Args:
+      name: the layer's name.
+      graph: the module's structure.
+      shapes: its arrays, or their shapes.
+
+    Returns:
+      The layer.
+
+    Raises:
+      ValueError: it has variables that are neither parameters nor batch statistics.
+    """
     for path, variable in nnx.to_flat_state(shapes):
         if not isinstance(variable, (*KINDS.values(), nnx.RngState)):
             raise ValueError(
                 f"layer {name} holds a {type(variable).__name__} at {_path(path)}; "
                 "allowed: Param, BatchStat"
             )
-    return NnxLayer(make, graph, shapes)
+    return NnxLayer(graph, shapes)
 
 
 def _path(path: tuple[Any, ...]) -> str:
     return "/".join(map(str, path))
 
 
-def _variables(state: nnx.State) -> dict[str, Any]:
-    """A module's arrays by kind, in nested dicts whose keys are words."""
-    found: dict[str, Any] = {}
-    for path, variable in nnx.to_flat_state(state):
+def module_variables(module: nnx.Module) -> dict[str, Any]:
+    """A module's arrays by kind, in nested dicts whose keys are words.
+
+    Args:
+      module: a module of NNX.
+
+    Returns:
+      Its parameters and batch statistics, where it has some.
+    """
+    found: dict[str, Any] = {PARAMS: {}}
+    for path, variable in nnx.to_flat_state(nnx.state(module)):
         kind = next((kind for kind, own in KINDS.items() if isinstance(variable, own)), None)
         if kind:
             inner = found.setdefault(kind, {})

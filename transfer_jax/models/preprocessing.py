@@ -27,6 +27,21 @@ class Preprocessing:
     any_size: bool = True
     least_size: int = 1
 
+    def __post_init__(self) -> None:
+        for name in ("mean", "deviation"):
+            values = getattr(self, name)
+            if not isinstance(values, tuple) or not values or len(values) != len(self.mean):
+                raise ValueError(
+                    f"{name} is {values!r}; allowed: a tuple with a number for each channel"
+                )
+        if min(self.deviation) <= 0:
+            raise ValueError(f"deviation holds {min(self.deviation)}; allowed: numbers above 0")
+        if not 0 < self.crop_fraction <= 1:
+            raise ValueError(f"crop_fraction is {self.crop_fraction}; allowed: above 0, up to 1")
+        if self.interpolation not in INTERPOLATIONS:
+            allowed = ", ".join(INTERPOLATIONS)
+            raise ValueError(f"interpolation is {self.interpolation!r}; allowed: {allowed}")
+
     @property
     def channels(self) -> int:
         """Channels of what it sees; grey images are repeated."""

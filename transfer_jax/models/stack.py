@@ -1,14 +1,18 @@
 """Layers in depth order, run one after the other; what a layer is, a kind of module says."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import cached_property
 from typing import Any, NamedTuple
 
 import jax
+import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Float, Key
 
 from transfer_jax.grid.keys import fold_in_name
+from transfer_jax.grid.registry import kind_of
 from transfer_jax.models.layered import INFERENCE, Mode, Modes, Rngs, Statistics, Variables, mode_of
 from transfer_jax.models.preprocessing import Preprocessing
 
@@ -155,8 +159,46 @@ class Stack(ABC):
         for name in self.layer_names[start:stop]:
             keys = {kind: fold_in_name(key, name) for kind, key in (rngs or {}).items()}
             x, statistics = self.call(name, variables[name], x, mode_of(mode, name), keys)
+            check_left(name, x)
             changed |= {name: statistics} if statistics else {}
         return x, changed
+
+    def logits(
+        self, variables: Variables, images: Float[Array | np.ndarray, "batch height width channels"]
+    ) -> Float[Array, "batch classes"]:
+        """What the whole network gives for images, in inference.
+
+        Args:
+          variables: those of all layers.
+          images: normalised as the network was trained: see `preprocessing`.
+
+        Returns:
+          The logits.
+
+        Raises:
+          ValueError: the images are bytes, lie channels first, or are too small.
+        """
+        self._check_images(images)
+        return self._inference(variables, images)
+
+    @cached_property
+    def _inference(self) -> Callable[..., Array]:
+        return jax.jit(lambda variables, images: self.apply(variables, images)[0])
+
+    def _check_images(self, images: Array | np.ndarray) -> None:
+        shape = "x".join(map(str, images.shape))
+        if not jnp.issubdtype(images.dtype, jnp.floating):
+            raise ValueError(
+                f"the images are {images.dtype}; allowed: floats, normalised: shares of white "
+                "less the mean, by the deviation"
+            )
+        channels = self.preprocessing.channels if self.preprocessing else images.shape[-1]
+        if images.ndim != 4 or images.shape[-1] != channels:
+            raise ValueError(
+                f"the images have the shape {shape}; allowed: batch, height, width, channels, "
+                f"with {channels} channels"
+            )
+        self.check_size(jnp.asarray(images))
 
 
 def check_name(name: str, others: Iterable[str]) -> None:
@@ -172,6 +214,22 @@ def check_name(name: str, others: Iterable[str]) -> None:
         raise ValueError(f"a layer is called {name!r}; allowed: names without / * ? [")
     if name in others:
         raise ValueError(f"two layers are called {name!r}; allowed: each name once")
+
+
+def check_left(layer: str, x: Any) -> None:
+    """Check that a layer gives one array, with something in it.
+
+    Args:
+      layer: its name.
+      x: what leaves it, or its shape.
+
+    Raises:
+      ValueError: it is none, or empty.
+    """
+    if not isinstance(x, jax.Array | jax.ShapeDtypeStruct):
+        raise ValueError(f"layer {layer} gives {kind_of(x)}; allowed: one array")
+    if x.size == 0:
+        raise ValueError(f"layer {layer} leaves no pixel: the images are too small for it")
 
 
 @contextmanager

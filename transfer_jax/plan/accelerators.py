@@ -3,7 +3,7 @@
 import difflib
 from dataclasses import dataclass
 
-from transfer_jax.plan.estimate import Rate
+from transfer_jax.plan.costs import Rate
 
 # Dense multiply-adds a second at the precision that a float32 convolution gets by default there
 # (bfloat16 on a TPU, TF32 on a GPU), from the makers' data sheets; and memory in GiB.

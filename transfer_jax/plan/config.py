@@ -148,6 +148,7 @@ def _whole(stated: Stated, asked: Stated) -> Config:
     from transfer_jax.plan.pretrained_checks import check_pretrained
     from transfer_jax.plan.schema import check_together
 
+    stated, asked = _with_the_folder_meant(stated, asked)
     own = _without_the_other_kinds(_without_the_other_data(stated, asked), asked)
     config = _read(_merged(own, asked))
     data = config.data
@@ -198,6 +199,23 @@ def _without_the_other_kinds(stated: Stated, asked: Stated) -> Stated:
         has = set(names(Config, {field: {"name": wanted["name"]}}))
         kept[field] = {name: value for name, value in part.items() if f"{field}.{name}" in has}
     return kept
+
+
+def _with_the_folder_meant(stated: Stated, asked: Stated) -> tuple[Stated, Stated]:
+    """Who names a folder of images and no dataset means those, not images that need no folder."""
+    from transfer_jax.data.embedded import EMBEDDED
+    from transfer_jax.data.sources import FOLDER
+    from transfer_jax.plan.schema import Data
+
+    held, wanted = (own.get("data", {}) for own in (stated, asked))
+    if not isinstance(held, dict) or not isinstance(wanted, dict):
+        return stated, asked
+    both = {"source": Data().source, **held, **wanted}
+    if not both.get("folder") or both["source"] not in EMBEDDED or "source" in wanted:
+        return stated, asked
+    if "folder" in wanted:
+        return stated, {**asked, "data": {**wanted, "source": FOLDER}}
+    return {**stated, "data": {**held, "source": FOLDER}}, asked
 
 
 def _without_the_other_data(stated: Stated, asked: Stated) -> Stated:

@@ -6,6 +6,7 @@ from transfer_jax.data.identity import identity
 from transfer_jax.data.image_set import ImageSet
 from transfer_jax.folder.checkpoints import digest
 from transfer_jax.plan.fields import Affects, flat
+from transfer_jax.plan.pretrained import FIELD, weights_digest
 from transfer_jax.plan.schema import Config
 
 
@@ -45,7 +46,8 @@ def fingerprint(config: Config, images: ImageSet) -> str:
       images: the dataset.
 
     Returns:
-      A digest of all fields that change a number, and of the images.
+      A digest of all fields that change a number, of the images, and of pretrained weights.
     """
     fields = {f.name: f.value for f in flat(config) if f.affects is not Affects.RUNNING}
-    return digest({"config": fields, "data": identity(images)})
+    weights = {FIELD: found} if (found := weights_digest(config)) else {}
+    return digest({"config": fields, "data": identity(images), **weights})

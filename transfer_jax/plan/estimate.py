@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import replace
 
 import jax
 import jax.numpy as jnp
@@ -14,50 +14,16 @@ from transfer_jax.engine.feeds import on_device, shapes_of_images
 from transfer_jax.engine.loop import CompiledProgram
 from transfer_jax.engine.mesh import COLUMN, DATA, place, replicate
 from transfer_jax.engine.step import ColumnProgram, ColumnState
-from transfer_jax.grid.conditions import Column
+from transfer_jax.grid.conditions import Column, Cut
 from transfer_jax.grid.grid import columns
 from transfer_jax.models.layered import Variables
+from transfer_jax.plan.costs import ProgramCost, Rate
 from transfer_jax.plan.initialisers import initialiser
 from transfer_jax.plan.pilot import PILOT_WAVES, pilot_plans
 from transfer_jax.plan.plan import Plan, by_program, plan_mesh
+from transfer_jax.plan.probe_costs import probe_costs
 
 TIMED_STEPS = 30
-
-
-@dataclass(frozen=True)
-class ProgramCost:
-    """The cost of the columns that share one program.
-
-    Attributes:
-      wave: name of the wave.
-      columns: number of columns.
-      networks: number of networks.
-      parameters: trained parameters, all networks together.
-      multiply_adds: of one training step of all columns; the mean where there are phases.
-      steps: training steps of each.
-      memory: bytes on a device while one of these columns is trained: images, parameters,
-        optimizer state, activations and their gradients.
-      compile_seconds: estimate for compiling the program.
-      seconds: estimate for training and testing all columns.
-    """
-
-    wave: str
-    columns: int
-    networks: int
-    parameters: int
-    multiply_adds: int
-    steps: int
-    memory: int
-    compile_seconds: float
-    seconds: float
-
-
-@dataclass(frozen=True)
-class Rate:
-    """How fast one device is while all work: multiply-adds a second, seconds to compile a net."""
-
-    multiply_adds: float
-    compile_seconds: float
 
 
 def estimate(plan: Plan, rate: Rate | None = None) -> list[ProgramCost]:
@@ -72,14 +38,15 @@ def estimate(plan: Plan, rate: Rate | None = None) -> list[ProgramCost]:
     rate = rate or measure_rate(plan)
     pilot = [(wave, group) for wave, found in _pilot_waves(plan) for group in by_program(found)]
     own = [(wave, group) for wave, found in plan.waves() for group in by_program(found)]
-    return [_program_cost(plan, wave, group, rate) for wave, group in [*pilot, *own]]
+    trained = [_program_cost(plan, wave, group, rate) for wave, group in [*pilot, *own]]
+    return [*probe_costs(plan, rate), *trained]
 
 
 def _pilot_waves(plan: Plan) -> Iterator[tuple[str, list[Column]]]:
     """The waves of the pilot, at all rates together."""
     trials = pilot_plans(plan).values()
     yield PILOT_WAVES[0], [column for trial in trials for column in columns(trial.bases)]
-    yield PILOT_WAVES[1], [column for trial in trials for column in columns(trial.grid)]
+    yield PILOT_WAVES[1], [c for trial in trials for c in trial.columns(trial.grid)]
 
 
 def measure_rate(plan: Plan) -> Rate:
@@ -89,6 +56,8 @@ def measure_rate(plan: Plan) -> Rate:
       The machine's rate.
     """
     groups = [group for _, wave in plan.waves() for group in by_program(wave)]
+    # Where nothing is trained, a network on whose features a head is solved stands for it.
+    groups = groups or [[replace(c, cuts=(Cut(1, False),), trainings=1)] for c in plan.probes]
     group = max(groups, key=lambda group: len(group[0].cuts))
     column = group[0]
     program = plan.program(column.cuts, column.trainings)

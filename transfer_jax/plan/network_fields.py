@@ -2,17 +2,16 @@
 
 import functools
 import inspect
-from collections.abc import Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import Any
 
-from flax import nnx
-
-from transfer_jax.grid.registry import RegistryError, is_own, kind_of, made, named
+from transfer_jax.grid.registry import RegistryError, is_own, made, named
 from transfer_jax.models.caffenet import CaffeNet
 from transfer_jax.models.convnet import ConvNet
 from transfer_jax.models.layered import Layered
-from transfer_jax.models.linen_layers import from_linen
+from transfer_jax.models.own_layers import from_layers, from_made
+from transfer_jax.models.weights.provenance import origin_of
 from transfer_jax.models.zoo import ZOO
 from transfer_jax.plan.fields import Affects, setting
 from transfer_jax.plan.own_fields import fields_of
@@ -30,8 +29,8 @@ class NetworkFields:
         0, "logits; 0: as many as the largest task has classes", low=0, high=100_000
     )
     weights: str = setting(
-        "", "file of pretrained weights, which networks then begin as; empty: base networks are "
-        "trained",
+        "", "file of pretrained weights, or package:NAME, that networks begin as; empty: base "
+        "networks are trained",
         affects=Affects.RUNNING,
     )  # fmt: skip
 
@@ -63,7 +62,8 @@ def _kind(name: str) -> type[NetworkFields]:
             f"network.name is '{name}', which takes weights; that is the field of a pretrained "
             "network's file: call the argument otherwise"
         )
-    return fields_of(make, name, NetworkFields, ("num_outputs",), "network.name")
+    given = ("num_outputs", "rngs") if _takes_rngs(make) else ("num_outputs",)
+    return fields_of(make, name, NetworkFields, given, "network.name")
 
 
 def make_network(fields: NetworkFields, num_outputs: int) -> Layered:
@@ -84,25 +84,31 @@ def make_network(fields: NetworkFields, num_outputs: int) -> Layered:
     """
     arguments = {**vars(fields), "num_outputs": num_outputs}
     name = arguments.pop("name")
-    arguments.pop("weights")
-    found = made("network.name", name, NETWORKS, arguments)
-    return _layered(found, name) if is_own(name) else found
+    weights = arguments.pop("weights")
+    if is_own(name):
+        return _own(name, arguments)
+    if weights and name in ZOO and (origin := origin_of(weights, name)):
+        arguments["origin"] = origin
+    return made("network.name", name, NETWORKS, arguments)
 
 
-def _layered(found: Any, name: str) -> Layered:
-    """What a function of one's own made: a network with layers, or its layers by name."""
-    if all(hasattr(found, part) for part in ("layer_names", "init", "apply")):
-        return cast(Layered, found)
-    if isinstance(found, Mapping) and found:
-        if any(isinstance(layer, nnx.Module) for layer in found.values()):
-            raise ValueError(
-                f"name is '{name}', which made modules of NNX; hand the functions that make "
-                "them to transfer_jax.models.nnx_layers.from_nnx"
-            )
-        return from_linen(found.items())
-    if isinstance(found, Mapping):
-        raise ValueError(f"name is '{name}', which made no layer")
-    raise ValueError(
-        f"name is '{name}', which made {kind_of(found)}; allowed: name of a layer to its "
-        "Flax module, in depth order, or what has layer_names, init and apply"
-    )
+def _own(name: str, arguments: dict[str, Any]) -> Layered:
+    """What a function of one's own makes: a network, or its layers."""
+
+    def make(**further: Any) -> Any:
+        return made("network.name", name, NETWORKS, {**arguments, **further})
+
+    try:
+        if _takes_rngs(named("network.name", name, NETWORKS)):
+            return from_made(lambda rngs: make(rngs=rngs))
+        found = make()
+        is_network = all(hasattr(found, part) for part in ("layer_names", "init", "apply"))
+        return found if is_network else from_layers(found)
+    except RegistryError:
+        raise
+    except ValueError as error:
+        raise ValueError(f"name is '{name}': {error}") from None
+
+
+def _takes_rngs(make: Callable[..., Any]) -> bool:
+    return "rngs" in inspect.signature(make).parameters

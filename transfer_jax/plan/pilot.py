@@ -4,8 +4,7 @@ from dataclasses import replace
 
 from transfer_jax.grid.conditions import RANDOM_BASE, Column
 from transfer_jax.grid.families import family_of
-from transfer_jax.grid.grid import columns
-from transfer_jax.plan.optimizer_fields import Caffe, Sgd, rates_of
+from transfer_jax.plan.optimizer_fields import WithRates, rates_of
 from transfer_jax.plan.plan import Plan
 
 # Above all seeds that a run may have: no network that is compared takes part in the choice.
@@ -18,7 +17,8 @@ def pilot_plans(plan: Plan) -> dict[float, Plan]:
 
     The base networks of a seed of its own, and of the conditions those that copy from another
     task; where these leave a family out, also those that copy from their own task, or random
-    layers. It does not depend on the run's seeds.
+    layers. Where no base networks are trained, those from scratch. It does not depend on the run's
+    seeds.
 
     Args:
       plan: the run's plan.
@@ -30,8 +30,10 @@ def pilot_plans(plan: Plan) -> dict[float, Plan]:
     if len(rates) == 1:
         return {}
     bases = tuple(replace(c, seed=PILOT_SEED) for c in plan.bases if c.seed == 0)
-    every = columns(replace(c, seed=PILOT_SEED) for c in plan.grid if c.seed == 0)
-    of_split = [[c for c in every if c.copies and c.split == name] for name in plan.splits]
+    trained = [c for c in plan.grid if c.seed == 0 and not c.solved]
+    every = plan.columns(replace(c, seed=PILOT_SEED) for c in trained)
+    tried = [c for c in every if c.copies or plan.is_pretrained]
+    of_split = [[c for c in tried if c.split == name] for name in plan.splits]
     grid = tuple(c for own in of_split for column in _tried(own) for c in column.conditions)
     return {rate: _at(replace(plan, bases=bases, grid=grid), rate) for rate in rates}
 
@@ -53,6 +55,6 @@ def _tried(every: list[Column]) -> list[Column]:
 def _at(plan: Plan, rate: float) -> Plan:
     """The plan at one rate; nothing is measured beside accuracy."""
     optimizer = plan.config.optimizer
-    assert isinstance(optimizer, Sgd | Caffe)
+    assert isinstance(optimizer, WithRates)
     config = replace(plan.config, optimizer=replace(optimizer, rates=(rate,)), controls=())
     return replace(plan, config=config)

@@ -20,8 +20,9 @@ from transfer_jax.plan.components import build_network, num_outputs
 from transfer_jax.plan.config import read_config
 from transfer_jax.plan.fields import Affects, ConfigError, flat
 from transfer_jax.plan.grids import check_grid, grid_of
-from transfer_jax.plan.network_checks import check_network, check_optimizer
-from transfer_jax.plan.optimizer_fields import make_optimizer
+from transfer_jax.plan.network_checks import check_network, check_optimizer, check_own_network
+from transfer_jax.plan.optimizer_fields import in_state, make_optimizer
+from transfer_jax.plan.own_sizes import with_own_sizes
 from transfer_jax.plan.pretrained import pretrained_base
 from transfer_jax.plan.recipes import images_and_splits, largest_task, make_recipe
 from transfer_jax.plan.schema import Config
@@ -106,8 +107,9 @@ class Plan:
         held = [(f.name, f.value) for f in flat(self.config) if f.affects in PROGRAMS]
         sizes = (self.recipe.validation_examples, self.recipe.test_examples)
         # What a network sees has other channels where it is pretrained on colours.
-        sizes = (*sizes, *self.recipe.network_shape)
-        return (cuts, trainings, largest_task(self.splits), *sizes, *held)
+        sizes = (*sizes, *self.recipe.network_shape, self.recipe.preprocessing)
+        settings = tuple(in_state(self.config.optimizer))
+        return (cuts, trainings, largest_task(self.splits), *sizes, settings, *held)
 
     def program(self, cuts: tuple[Cut, ...], trainings: int = 1) -> ColumnProgram:
         """The computation that columns with these cuts share, and as many trainings' steps."""
@@ -117,7 +119,9 @@ class Plan:
         return ColumnProgram(
             network,
             cuts,
-            make_optimizer(config.optimizer, config.steps, trainings),
+            make_optimizer(
+                config.optimizer, config.steps, trainings, layers=self.network.layer_names
+            ),
             mirror=config.data.mirror,
             shift=config.data.shift,
             crop=config.data.crop,
@@ -199,12 +203,14 @@ def make_plan(config: Config | ConfigDict) -> Plan:
 
 
 def _plan(config: Config) -> Plan:
+    config = with_own_sizes(config)
     check_grid(config, build_network(config, 1))
     images, splits = images_and_splits(config)
     largest = largest_task(splits)
     network = build_network(config, largest)
-    recipe = make_recipe(config, images, splits)
+    recipe = make_recipe(config, images, splits, network)
     check_network(network, recipe.network_shape, num_outputs(config, largest))
+    check_own_network(config, network, recipe.network_shape)
     check_optimizer(config, network, recipe.network_shape)
     bases, grid = grid_of(config, network, splits)
     plan = Plan(config, splits, network, recipe, bases, grid)

@@ -1,5 +1,6 @@
 """What is odd about a plan, though it can be carried out."""
 
+from transfer_jax.engine.logistic import FIXED_STRENGTH
 from transfer_jax.plan.plan import Plan
 
 
@@ -7,10 +8,15 @@ def plan_notes(plan: Plan) -> list[str]:
     """Lines about what a person may not have meant.
 
     Returns:
-      A line for each task that has one class.
+      A line for each task that has one class; and one where nothing says how strong the L2 of
+      probes is to be.
     """
     names = plan.recipe.images.class_names
-    return [
+    fixed = [
+        f"Note: there are no validation images, so all probes have an L2 of {FIXED_STRENGTH:g}; "
+        "data.validation_share holds some out"
+    ]
+    return (fixed if plan.probes and not plan.recipe.validation_examples else []) + [
         f"Note: task {task.name} of split {split.name} has one class, {names[task.classes[0]]}: "
         "there is nothing to tell apart, so its accuracy is 100%"
         for split in plan.splits.values()

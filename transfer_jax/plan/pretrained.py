@@ -11,9 +11,12 @@ import jax.numpy as jnp
 
 from transfer_jax.engine.columns import Normalisation, Recipe
 from transfer_jax.folder.places import local
+from transfer_jax.grid.pretrained import LP_FT
+from transfer_jax.models.heads import head_path
 from transfer_jax.models.layered import Layered, Variables
+from transfer_jax.models.weights.packages import in_package
+from transfer_jax.models.weights.reading import read_weights
 from transfer_jax.plan.fields import ConfigError
-from transfer_jax.plan.own_weights import read_own_weights
 from transfer_jax.plan.schema import Config
 from transfer_jax.surgery.sharded_files import INDEX
 
@@ -25,12 +28,23 @@ class PretrainedBase:
     """A base network whose weights lie in a file, the same for every split and seed.
 
     Attributes:
-      network: all of its variables; the last layer is the file's, of whatever classes.
+      network: all of its variables; the logits are new ones, zeros.
+      head: the keys that lead to the dense layer of the logits in the last layer's parameters;
+        None where it ends in none.
     """
 
     network: Variables
+    head: tuple[str, ...] | None
 
     classes = None
+
+    @property
+    def parameters(self) -> list[int]:
+        """How many numbers each layer has that training may change."""
+        return [
+            sum(leaf.size for leaf in jax.tree.leaves(layer.get("params", {})))
+            for layer in self.network.values()
+        ]
 
     def variables(self, seed: int) -> Variables:
         """The whole network."""
@@ -57,10 +71,23 @@ def pretrained_base(config: Config, network: Layered, recipe: Recipe) -> Pretrai
     """
     path, x = local(config.network.weights, FIELD), jnp.zeros((1, *recipe.network_shape))
     like = jax.eval_shape(lambda: network.init(jax.random.key(0), x))
+    last = network.layer_names[-1]
     try:
-        return PretrainedBase(read_own_weights(path, like))
+        found = read_weights(path, config.network.name, like, own_head=False, head=last)
     except ValueError as error:
         raise ConfigError(f"{FIELD}: {error}") from None
+    return PretrainedBase(found, _head(config, network, like, recipe))
+
+
+def _head(
+    config: Config, network: Layered, like: Variables, recipe: Recipe
+) -> tuple[str, ...] | None:
+    try:
+        return head_path(network, like, recipe.network_shape)
+    except ValueError as error:
+        if LP_FT in config.families:
+            raise ConfigError(f"families holds '{LP_FT}', but {error}") from None
+        return None
 
 
 def weights_digest(config: Config) -> str:
@@ -76,7 +103,7 @@ def weights_digest(config: Config) -> str:
     if not config.network.weights:
         return ""
     try:
-        files = _files(local(config.network.weights, FIELD))
+        files = _files(in_package(local(config.network.weights, FIELD)))
         if len(files) == 1:
             return _digest(files[0], files[0].stat().st_mtime_ns)
         lines = [f"{_digest(file, file.stat().st_mtime_ns)}  {file.name}\n" for file in files]

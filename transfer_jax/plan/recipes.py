@@ -6,8 +6,10 @@ from transfer_jax.data.image_set import ImageSet, enlarge
 from transfer_jax.data.tasks import first_examples
 from transfer_jax.engine.columns import Recipe, validation_examples
 from transfer_jax.grid.conditions import Split, Task
+from transfer_jax.models.layered import Layered
 from transfer_jax.plan.components import build_images, build_splits
 from transfer_jax.plan.fields import ConfigError
+from transfer_jax.plan.network_sight import checked_sight
 from transfer_jax.plan.optimizer_fields import rates_of
 from transfer_jax.plan.schema import Config
 
@@ -47,17 +49,21 @@ def _training(config: Config, images: ImageSet, task: Task) -> np.ndarray:
     return first_examples(images.labels, images.is_train, task, per_class, **what)
 
 
-def make_recipe(config: Config, images: ImageSet, splits: dict[str, Split]) -> Recipe:
+def make_recipe(
+    config: Config, images: ImageSet, splits: dict[str, Split], network: Layered
+) -> Recipe:
     """How a config makes batches of its images.
 
     Args:
       images: its dataset.
+      network: what sees them.
 
     Returns:
       The recipe.
 
     Raises:
-      ConfigError: images are smaller than what is cut out of them, or too few for a batch.
+      ConfigError: images are smaller than what is cut out of them, not what the network takes, or
+        too few for a batch.
       ValueError: a class has too few images.
     """
     tasks = _tasks(splits)
@@ -99,6 +105,7 @@ def make_recipe(config: Config, images: ImageSet, splits: dict[str, Split]) -> R
         crop=crop,
         validation_examples=max(validation),
         test_part=config.test_part,
+        preprocessing=checked_sight(config, network, images),
     )
 
 

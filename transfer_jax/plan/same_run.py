@@ -9,6 +9,7 @@ from transfer_jax.data.identity import identity
 from transfer_jax.data.image_set import ImageSet
 from transfer_jax.engine.sameness import check_same
 from transfer_jax.plan.fields import flat
+from transfer_jax.plan.pretrained import FIELD, weights_digest
 from transfer_jax.plan.schema import Config
 from transfer_jax.plan.versions import own_code, package_versions
 
@@ -30,23 +31,26 @@ def check_same_run(config: Config, task: str) -> None:
       ClusterError: processes differ; the fields are named.
     """
     fields = {field.name: field.value for field in flat(config)}
-    # How a machine reads is its own matter.
-    alike = {name: value for name, value in fields.items() if not name.startswith("reading.")}
+    # How a machine reads is its own matter, and where.
+    own = ("reading.", FIELD)
+    alike = {name: value for name, value in fields.items() if not name.startswith(own)}
     settings = {name: jax.config.values.get(name) for name in SETTINGS}  # pyright: ignore
-    own = {"the command": task, **alike, "the code": code_digest(), **package_versions()}
-    check_same(own | own_code(config) | settings)
+    code = {"the command": task, **alike, "the code": code_digest(), **package_versions()}
+    check_same(code | own_code(config) | settings)
 
 
-def check_same_images(images: ImageSet) -> None:
-    """Refuse to work together with a process that has other images.
+def check_same_inputs(images: ImageSet, config: Config) -> None:
+    """Refuse to work together with a process that has other images, or other weights.
 
     Args:
       images: those of this process.
+      config: names its weights, which lie where they lie on its machine.
 
     Raises:
       ClusterError: processes differ; in what is said.
     """
-    check_same({f"data: {k}": v for k, v in identity(images).items()})
+    weights = {FIELD: weights_digest(config)}
+    check_same({f"data: {k}": v for k, v in identity(images).items()} | weights)
 
 
 def code_digest() -> str:

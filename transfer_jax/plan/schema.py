@@ -14,9 +14,10 @@ from transfer_jax.folder.control_results import CONTROLS
 from transfer_jax.grid.conditions import Treatment
 from transfer_jax.grid.pretrained import DEFAULT_FAMILIES, FAMILIES
 from transfer_jax.models.precision import PRECISIONS
+from transfer_jax.models.preprocessing import INTERPOLATIONS
 from transfer_jax.plan.fields import Affects, ConfigError, Words, setting
 from transfer_jax.plan.network_fields import NetworkFields, network_kind
-from transfer_jax.plan.optimizer_fields import OptimizerFields, Sgd, optimizer_kind
+from transfer_jax.plan.optimizer_fields import AdamW, OptimizerFields, Sgd, optimizer_kind
 from transfer_jax.plan.running_fields import Checkpoint, Logs, Reading
 
 RUNNING, COLUMNS, INPUTS = Affects.RUNNING, Affects.COLUMNS, Affects.INPUTS
@@ -43,10 +44,14 @@ GROUP_NAME = Words(r"[^.\0]{1,999}", "name of a group", "any text without dots")
 class Form:
     """What images become when they are prepared."""
 
-    size: int = setting(32, "height and width in pixels", low=1, high=4096)
+    size: int = setting(32, "height and width in pixels; 0: the network's own", low=0, high=4096)
     resize: str = setting(
         "warp", "warp: both sides are scaled; crop: the middle is cut out", choices=RESIZES
     )
+    interpolation: str = setting(
+        "", "bilinear or bicubic; empty: as a pretrained network wants it, else bilinear",
+        choices=("", *INTERPOLATIONS),
+    )  # fmt: skip
     encoding: str = setting("raw", "how pixels are stored: raw, or jpeg", choices=ENCODINGS)
     background: tuple[int, int, int] = setting(
         WHITE, "red, green and blue behind what is transparent", low=0, high=255
@@ -59,9 +64,12 @@ class Data:
 
     source: str = setting(
         "fashion_mnist",
-        "fashion_mnist, imagenet2012, folder, tfds:NAME, or PACKAGE.MODULE:FUNCTION",
+        "fashion_mnist, openclipart, imagenet2012, folder, tfds:NAME, or PACKAGE.MODULE:FUNCTION",
     )
-    folder: str = setting("", "where it is prepared; empty: data/ and the source's name")
+    folder: str = setting(
+        "", "where it is prepared, or a folder of class folders, which the run prepares; empty: "
+        "data/ and the source's name",
+    )  # fmt: skip
     form: Form = setting(Form(), "what images become when they are prepared")
     stream: bool = setting(False, "True: batches are read from disk as training goes on")
     train_per_class: int = setting(
@@ -247,7 +255,7 @@ def check_together(config: Config) -> None:
                 f"named_splits.{name} has the name of a split by rule; allowed: any other"
             )
     steps, optimizer = config.steps, config.optimizer
-    if isinstance(optimizer, Sgd) and optimizer.warmup_steps >= steps:
+    if isinstance(optimizer, Sgd | AdamW) and optimizer.warmup_steps >= steps:
         raise ConfigError(
             f"optimizer.warmup_steps is {optimizer.warmup_steps}; allowed: 0 to {steps - 1}, "
             "less than steps"

@@ -9,6 +9,7 @@ from transfer_jax.folder.workdir import Workdir, WorkdirError
 from transfer_jax.plan.config import read_config
 from transfer_jax.plan.config_text import as_json
 from transfer_jax.plan.differences import differences
+from transfer_jax.plan.pretrained import FIELD, weights_digest
 from transfer_jax.plan.schema import Config
 from transfer_jax.plan.versions import own_code, versions
 
@@ -22,7 +23,7 @@ def claim(folder: Workdir, config: Config, images: ImageSet) -> None:
 
     Raises:
       WorkdirError: the folder cannot be written, is no run's, or is another config's or of
-        other images; what differs is named.
+        other images or weights; what differs is named.
     """
     if folder.config.exists():
         if odd := differences(held_config(folder), config):
@@ -34,15 +35,35 @@ def claim(folder: Workdir, config: Config, images: ImageSet) -> None:
                 f"{folder.path} holds a run on other images: {'; '.join(odd)}; choose another "
                 "--workdir"
             )
+        check_weights(folder, config)
         return
     try:
         folder.make()
-        write_json(folder.versions, versions() | own_code(config))
+        weights = {FIELD: found} if (found := weights_digest(config)) else {}
+        write_json(folder.versions, versions() | own_code(config) | weights)
         write_json(folder.data, identity(images))
         # Last: a folder that holds it is this run's, and says of which images.
         write_json(folder.config, as_json(config))
     except OSError as error:
         raise WorkdirError(f"{folder.path} cannot be written: {error.strerror}") from None
+
+
+def check_weights(folder: Workdir, config: Config) -> None:
+    """A file may have been moved; another one under the same name makes another run.
+
+    Args:
+      config: that of the run, which names the file.
+
+    Raises:
+      WorkdirError: it is another one than the run's.
+    """
+    there, here = read_json(folder.versions).get(FIELD, ""), weights_digest(config)
+    if there != here:
+        told = [str(found)[:12] or "none" for found in (there, here)]
+        raise WorkdirError(
+            f"{folder.path} holds a run of other {FIELD}: SHA-256 {told[0]} there, {told[1]} "
+            "here; choose another --workdir"
+        )
 
 
 def held_config(folder: Workdir) -> Config:

@@ -16,9 +16,13 @@ from transfer_jax.folder.lock import Lock
 from transfer_jax.folder.results import Results, write_rows
 from transfer_jax.folder.whole_file import write_json
 from transfer_jax.folder.workdir import Workdir, workdir_at
+from transfer_jax.grid.conditions import PRETRAINED_BASE
+from transfer_jax.plan.config import read_config
+from transfer_jax.plan.own_folder import with_prepared_folder
 from transfer_jax.plan.plan import Plan, check_devices, make_plan
 from transfer_jax.plan.plan_notes import plan_notes
-from transfer_jax.plan.same_run import check_same_images
+from transfer_jax.plan.pretrained import PretrainedBase
+from transfer_jax.plan.same_run import check_same_inputs
 from transfer_jax.plan.schema import Config
 from transfer_jax.running.claim import began_with, claim
 from transfer_jax.running.report_images import keep_split_images
@@ -86,9 +90,13 @@ def carry_out(
     if console is None or not is_first():
         console = Console(quiet=True)
     folder = workdir_at(workdir)
-    plan = checked_plan(config)
+
+    def say(line: str) -> None:
+        console.print(line, highlight=False, soft_wrap=True, markup=False)
+
+    plan = checked_plan(config, say)
     for note in plan_notes(plan):
-        console.print(note, highlight=False, soft_wrap=True, markup=False)
+        say(note)
     if is_first():
         folder.open()
     check_one_folder(folder.path)
@@ -102,20 +110,30 @@ def carry_out(
     return evidence
 
 
-def checked_plan(config: Config | ConfigDict) -> Plan:
-    """The plan of a config that can be carried out here.
+def checked_plan(config: Config | ConfigDict, say: Callable[[str], None]) -> Plan:
+    """The plan of a config that can be carried out here; its images are prepared, if need be.
+
+    Args:
+      say: is told what is done before there is a plan.
 
     Returns:
       The plan.
 
     Raises:
       ConfigError: the config asks for what is impossible, or its images are not prepared.
+      OriginalsError: a folder of images is laid out so that its classes cannot be told.
+      RecordsError: images cannot be prepared.
       MeshError: the devices and processes do not fit.
       ClusterError: the processes have other images each.
     """
-    plan = make_plan(config)
+    config = read_config(config)
+    with all_meet("the images") as first:
+        if first:
+            with_prepared_folder(config, say)
+    # On a disk that processes share, nothing is left to do.
+    plan = make_plan(with_prepared_folder(config, lambda _: None))
     check_prepared(plan.recipe.images, plan.config.data.source, plan.config.data.folder)
-    check_same_images(plan.recipe.images)
+    check_same_inputs(plan.recipe.images, plan.config)
     check_devices(plan)
     return plan
 
@@ -175,7 +193,11 @@ def _begin(own: Run, say: Callable[[str], None]) -> None:
     claim(folder, plan.config, plan.recipe.images)
     for trial in own.pilot.runs.values():
         trial.folder.make()
-    write_json(folder.plan, {"networks": len(plan.networks)})
+    kept = {"networks": len(plan.networks), "layers": list(plan.network.layer_names)}
+    given = plan.given.get(PRETRAINED_BASE)
+    if isinstance(given, PretrainedBase):
+        kept["parameters"] = given.parameters
+    write_json(folder.plan, kept)
     if begun := began_with(folder, plan.config):
         say(f"{folder.path} was begun with {begun}")
     keep_split_images(folder.split_images, plan.splits, plan.recipe.images)

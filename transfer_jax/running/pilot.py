@@ -32,6 +32,7 @@ class Pilot:
 
     def __init__(self, run: "Run") -> None:
         self.folder, self.images = run.folder, run.plan.recipe.images
+        self.is_pretrained = run.plan.is_pretrained
         # Of columns that are finished; what is on disk of these does not change any more.
         self.tried: dict[Family, dict[float, Tried]] = {}
         self.results: dict[tuple[float, Column], dict[str, ResultRow]] = {}
@@ -44,7 +45,8 @@ class Pilot:
     def waves(self) -> "Iterator[list[tuple[Run, Column]]]":
         """The base networks at every rate, then the conditions."""
         yield [(run, c) for run in self.runs.values() for c in columns(run.plan.bases)]
-        yield [(run, c) for run in self.copying.values() for c in columns(run.plan.grid)]
+        copying = self.copying.values()
+        yield [(run, c) for run in copying for c in run.plan.columns(run.plan.grid)]
 
     def chosen(self) -> dict[str, float]:
         """The rate of each family that was tried; its networks are all trained."""
@@ -71,6 +73,8 @@ class Pilot:
         return Workdir(self.folder.path / "pilot" / f"rate{rate:g}")
 
     def _donors(self) -> Workdir:
+        if self.is_pretrained:
+            return self.folder  # No base network is trained; heads are solved in the run's own.
         return self._folder(self.rate(Family.SCRATCH))
 
     def _networks(self, family: Family) -> list[tuple[Column, Condition]]:
@@ -78,7 +82,7 @@ class Pilot:
         plan = next(iter(self.runs.values())).plan
         return [
             (column, condition)
-            for column in columns(plan.networks)
+            for column in plan.columns(plan.networks)
             for cut, condition in zip(column.cuts, column.conditions, strict=True)
             if family_of(cut) == family
         ]

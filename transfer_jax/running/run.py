@@ -25,7 +25,9 @@ from transfer_jax.plan.differences import fingerprint
 from transfer_jax.plan.initialisers import Initialisers
 from transfer_jax.plan.optimizer_fields import in_state, rates_of
 from transfer_jax.plan.plan import Plan
+from transfer_jax.plan.pretrained import PretrainedBase
 from transfer_jax.running.bases import bases_of
+from transfer_jax.running.beginnings import pretrained_networks
 from transfer_jax.running.claim import claim
 from transfer_jax.running.column_checkpoints import ColumnCheckpoints
 from transfer_jax.running.pilot import Pilot
@@ -43,7 +45,8 @@ class Run:
       folder: the folder.
       initialisers: those of all runs that are trained together, so that each is compiled once.
       tests: whether networks are judged by test images, too; those of a pilot never are.
-      donors: gives the folder that conditions copy base networks from; None: the run's own.
+      donors: gives the folder that conditions copy base networks and solved heads from; None: the
+        run's own.
     """
 
     plan: Plan
@@ -94,8 +97,12 @@ class Run:
 
     def bases(self, split: str) -> Mapping[str | None, Base]:
         """The base networks that conditions of a split copy from, by what they call them."""
-        folder = self.donors() if self.donors else self.folder
-        return bases_of(self.plan, folder, self.plan.splits[split], self.init)
+        return bases_of(self.plan, self.donor, self.plan.splits[split], self.init)
+
+    @property
+    def donor(self) -> Workdir:
+        """The folder that conditions copy base networks and solved heads from."""
+        return self.donors() if self.donors else self.folder
 
     def start(self, column: Column) -> ColumnStart:
         """What a column starts from at its first step."""
@@ -104,11 +111,14 @@ class Run:
         variables = base.variables(column.seed)
         where = (column, plan.splits[column.split], plan.recipe)
         inputs = column_inputs(*where, base.mean(plan.recipe))
+        networks = initial_networks(column, plan.network.layer_names, self.init, variables)
+        if isinstance(base, PretrainedBase):
+            networks = pretrained_networks(plan.network, column, networks, base, self.donor)
         if not self.tests:
             inputs = inputs._replace(test_batches=np.full_like(inputs.test_batches, -1))
         optimizer = plan.config.optimizer
         return ColumnStart(
-            networks=initial_networks(column, plan.network.layer_names, self.init, variables),
+            networks=networks,
             base=variables,
             inputs=inputs,
             order=column_order(*where),
@@ -121,8 +131,7 @@ class Run:
         Raises:
           ResultsError: a network's row is missing or damaged.
         """
-        waves = [wave for _, wave in self.plan.waves()]
-        tables = [self.folder.column(column) for wave in waves for column in wave]
+        tables = [self.folder.column(column) for column in self.plan.every_column()]
         rows = [row for table in tables for row in read_rows(table)]
         check_complete(self.folder.path / "columns", rows, self.plan.networks)
         return rows

@@ -5,7 +5,7 @@ import itertools
 import json
 import math
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import astuple, dataclass, fields
 
 from etils import epath
@@ -102,7 +102,7 @@ def run_sweep(
     points = _points(axes)
     if len({name_of(axes, point) for point in points}) < len(points):
         raise ConfigError("two runs of this sweep would have one name; write values apart")
-    runs = _runs(config, overrides, axes, points, parent)
+    runs = _runs(config, overrides, axes, points, parent, console.print)
     if is_first():
         _claim(parent, axes)
         for run in runs:
@@ -155,13 +155,14 @@ def _runs(
     axes: Sequence[Axis],
     points: Sequence[Sequence[object]],
     parent: Workdir,
+    say: Callable[[str], None],
 ) -> list[Run]:
     """A run at every point; those that share a program share the initialisers of its networks."""
     kept = [o for o in overrides if not o.startswith(tuple(f"--config.{a.field}=" for a in axes))]
     initialisers, runs = Initialisers(), []
     for point in points:
         varied = [f"--config.{a.field}={v}" for a, v in zip(axes, point, strict=True)]
-        plan = checked_plan(load_config(config, [*kept, *varied]))
+        plan = checked_plan(load_config(config, [*kept, *varied]), say)
         runs.append(Run(plan, Workdir(parent.path / name_of(axes, point)), initialisers))
     return runs
 

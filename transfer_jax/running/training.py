@@ -13,6 +13,7 @@ from transfer_jax.plan.plan import plan_mesh
 from transfer_jax.running.controls.column import ColumnControls
 from transfer_jax.running.feeds import Feeds
 from transfer_jax.running.logs import Writers
+from transfer_jax.running.probes import solve_probes
 from transfer_jax.running.profiling import Profiled
 from transfer_jax.running.programs import Programs
 from transfer_jax.running.progress import RunProgress
@@ -57,6 +58,7 @@ def train(
         RunProgress(_steps(todo), console, progress_files) as progress,
     ):
         session = _session(runs, progress, stop, still_ours, writers)
+        solve_probes(runs, session)
         _train_waves(pilots, todo, session)
         with all_meet("learning rates and base networks of others") as first:
             for run in runs if first else ():

@@ -37,19 +37,20 @@ def stop_if_asked(stop: StopRequest) -> None:
         stop_now(number, "between columns")
 
 
-def stop_measuring_if_asked(stop: StopRequest) -> None:
-    """Stop while the first process measures controls and the others wait for it.
+def stop_measuring_if_asked(stop: StopRequest, where: str = MEASURING) -> None:
+    """Stop while the first process measures controls, or the like, and the others wait for it.
 
     A column whose controls are not whole is trained again from its last checkpoint.
 
     Args:
       stop: whether the process was asked to stop.
+      where: what is being done.
 
     Raises:
       Stopped: it was, or another process of the run.
     """
     if number := asked_of_any(stop.signal):
-        stop_now(number, MEASURING)
+        stop_now(number, where)
 
 
 def stop_now(number: int, where: str) -> NoReturn:

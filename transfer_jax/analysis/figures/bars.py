@@ -7,11 +7,11 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.container import ErrorbarContainer
 
+from transfer_jax.analysis.figures.drawing import Style
 from transfer_jax.analysis.statistics.effects import Effect, Effects
 from transfer_jax.analysis.statistics.inference import are_splits
 from transfer_jax.analysis.tables import title
 
-Style = tuple[str, str, object]
 POINTS = 100.0
 ONE_SEED = "One seed gives no intervals."
 

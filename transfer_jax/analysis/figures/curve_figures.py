@@ -8,17 +8,18 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from transfer_jax.analysis.figures.bars import Style, bars_note, draw_points, fit
+from transfer_jax.analysis.figures.bars import bars_note, draw_points, fit
 from transfer_jax.analysis.figures.drawing import (
-    STYLES,
     Ends,
     cut_ticks,
     grid,
     label_ends,
     name_panel,
     room_for,
+    style_of,
     tidy,
 )
+from transfer_jax.analysis.statistics.choices import is_pretrained
 from transfer_jax.analysis.statistics.effects import (
     ACCURACY,
     CONVERGENCE,
@@ -71,7 +72,8 @@ def points_of_networks(found: Sequence[Effects]) -> Figure:
     """
     targets = sorted({place.target for own in found for place in own.group.places})
     room = room_for([name for own in found for name in _names(own)])
-    note = "A point a network; a dotted line at the mean of the target's base networks."
+    level = "base networks" if any(own.group.base for own in found) else "networks from scratch"
+    note = f"A point a network; a line at the mean of the target's {level}."
     rooms = [*[room + 0.7] * (len(targets) - 1), room]
     figure, rows = grid(len(found), rooms, across=3.4, note=note)
     # As shapes, so many points would be most of the page.
@@ -79,10 +81,11 @@ def points_of_networks(found: Sequence[Effects]) -> Figure:
     for axes, own in zip(rows, found, strict=True):
         axes[0].set_ylabel("test accuracy, %")
         for axis, target in zip(axes, targets, strict=True):
-            name_panel(axis, f"{title(own)}, target {target}", room=room - 0.1)
+            of = f", target {target}" if len(targets) > 1 or own.group.base else ""
+            name_panel(axis, f"{title(own)}{of}", room=room - 0.1)
             label_ends(axis, _draw_networks(axis, own, target, many))
     for axis in rows[-1]:
-        axis.set_xlabel(XLABEL)
+        axis.set_xlabel("n, number of layers" if is_pretrained(found[0].group) else XLABEL)
     return figure
 
 
@@ -94,9 +97,10 @@ def _draw(axis: Axes, own: Effects, effects: Sequence[Effect], *, seeds: bool) -
         held.setdefault((effect.quantity.treatment, effect.quantity.variant), []).append(effect)
     shown = [curve for curve in own.group.curves() if curve in held]
     cuts = [curve for curve in shown if curve[0] not in CONTROLS]
+    plain = is_pretrained(own.group)
     for curve in shown:
-        style = _style(*curve)
-        shift = 0.11 * (cuts.index(curve) - (len(cuts) - 1) / 2) if curve in cuts else 0.0
+        style = style_of(*curve, plain=plain)
+        shift = _shift(0.11, cuts, curve) if curve in cuts else 0.0
         if curve not in cuts:
             # A level to compare with, though it has but one n.
             axis.axhline(100 * held[curve][0].mean, color=style[0], lw=0.9, ls=style[2], zorder=0)
@@ -106,7 +110,7 @@ def _draw(axis: Axes, own: Effects, effects: Sequence[Effect], *, seeds: bool) -
             ys = [100 * value for value in effect.values]
             axis.scatter(x, ys, s=10, color=style[0], alpha=0.4, lw=0)
         draw_points(axis, held[curve], style, shift=shift, size=5)
-        ends[_name(*curve)] = (100 * held[curve][-1].mean, style[0])
+        ends[_name(*curve, plain=plain)] = (100 * held[curve][-1].mean, style[0])
     fit(axis, also=(0.0,) if seeds else ())
     _layers_below(axis, own)
     return ends
@@ -116,27 +120,34 @@ def _draw_networks(axis: Axes, own: Effects, target: str, many: bool) -> Ends:
     """Draw the networks of one target; where the mean of each treatment ends, and its colour."""
     ends: Ends = {}
     cuts = [curve for curve in own.group.curves() if curve[0] not in CONTROLS]
+    plain = is_pretrained(own.group)
     for arm, held in own.group.rows.items():
         values = [100 * r.top1 for p, rows in held.items() if p.target == target for r in rows]
         if not values:
             continue
         curve = (arm.treatment, arm.variant)
-        colour, marker, line = _style(*curve)
+        colour, marker, line = style_of(*curve, plain=plain)
         shift = -0.2 * (arm.treatment == Treatment.SCRATCH)
         if curve in cuts:
-            shift = 0.12 * (cuts.index(curve) - (len(cuts) - 1) / 2)
+            shift = _shift(0.12, cuts, curve)
         x = np.full(len(values), arm.n + shift)
         faces = (
             "none" if arm.treatment in (Treatment.SELFFER_PLUS, Treatment.TRANSFER_PLUS) else None
         )
         style: Any = {"marker": marker, "color": colour, "facecolors": faces or colour}
         axis.scatter(x, values, s=18, lw=1, rasterized=many, **style)
-        if arm == own.group.base:
+        if arm == (own.group.base or own.group.control):
             axis.axhline(float(np.mean(values)), color=colour, lw=0.9, ls=line, zorder=0)
         if arm.n == max(own.group.cuts(*curve)):
-            ends[_name(*curve)] = (float(np.mean(values)), colour)
+            ends[_name(*curve, plain=plain)] = (float(np.mean(values)), colour)
     _layers_below(axis, own)
     return ends
+
+
+def _shift(apart: float, curves: Sequence[object], curve: object) -> float:
+    """Where a curve's points stand beside their n: all between two numbers."""
+    apart = min(apart, 0.7 / len(curves))
+    return apart * (curves.index(curve) - (len(curves) - 1) / 2)
 
 
 def _layers_below(axis: Axes, own: Effects) -> None:
@@ -146,17 +157,13 @@ def _layers_below(axis: Axes, own: Effects) -> None:
     tidy(axis)
 
 
-def _style(treatment: Treatment, variant: str) -> Style:
-    colour, marker, line = STYLES[treatment]
-    return (colour, "x", "-.") if variant else (colour, marker, line)
-
-
-def _name(treatment: Treatment, variant: str) -> str:
-    return heading(treatment, variant).replace(", ", ",\n")
+def _name(treatment: Treatment, variant: str, *, plain: bool) -> str:
+    return heading(treatment, variant, plain=plain).replace(", ", ",\n")
 
 
 def _names(own: Effects) -> list[str]:
-    return [_name(*curve) for curve in own.group.curves()]
+    plain = is_pretrained(own.group)
+    return [_name(*curve, plain=plain) for curve in own.group.curves()]
 
 
 def _over_control(own: Effects) -> list[Effect]:

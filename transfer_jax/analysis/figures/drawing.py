@@ -9,6 +9,7 @@ from matplotlib.figure import Figure
 
 from transfer_jax.analysis.figures.letters import legible
 from transfer_jax.grid.conditions import Treatment
+from transfer_jax.grid.pretrained import FREEZE, FULL, GRADUAL, LP_FT, PROBE, SURGICAL
 
 # Paths, not fonts, so that the SVG looks the same everywhere; no random ids in it.
 RC: Any = {"font.size": 13, "svg.fonttype": "path", "svg.hashsalt": "transfer_jax"}
@@ -24,15 +25,42 @@ STYLES = {
     Treatment.TRANSFER_PLUS: ("#E69F00", "s", "--"),
     Treatment.RANDOM: ("#777777", "^", ":"),
 }
+# Of families that start from given weights: probes and frozen layers as circles, whole networks
+# that are tuned as squares; none has a treatment's colour where both may stand in one picture.
+FAMILY_STYLES = {
+    PROBE: ("#0072B2", "o", "-"),
+    FREEZE: ("#009E73", "o", "-"),
+    SURGICAL: ("#CC79A7", "D", "-."),
+    GRADUAL: ("#999933", "s", ":"),
+    LP_FT: ("#56B4E9", "s", "--"),
+    FULL: ("#332288", "s", "-"),
+}
 # Of groups of networks, or of runs: none is a treatment's.
 GROUP_STYLES = (("#009E73", "o"), ("#CC79A7", "s"), ("#332288", "D"), ("#999933", "v"))
 # Of cuts, from the first to the last.
 CUT_MAP = "viridis"
 WIDEST = 4
 Ends = dict[str, tuple[float, str]]
+Style = tuple[str, str, object]
 # Sizes of letters, in points: of notes; of names that are long.
 SMALL, SMALLEST = 10, 7
 MOST_TICKS = 9
+
+
+def style_of(treatment: Treatment, variant: str, *, plain: bool = False) -> Style:
+    """Colour, shape and line of a treatment.
+
+    Args:
+      variant: name of the choice of layers; empty for the paper's.
+      plain: whether variants are families that start from given weights.
+
+    Returns:
+      Those of the family; of another variant the colour is its treatment's.
+    """
+    if plain and variant in FAMILY_STYLES:
+        return FAMILY_STYLES[variant]
+    colour, marker, line = STYLES[treatment]
+    return (colour, "x", "-.") if variant else (colour, marker, line)
 
 
 def panels(
@@ -62,6 +90,7 @@ def grid(
     high: float = 2.6,
     left: float = 1.0,
     above: float = 0.0,
+    below: float = 0.0,
     sharey: bool = False,
     note: str = "",
 ) -> tuple[Figure, list[list[Axes]]]:
@@ -73,6 +102,7 @@ def grid(
       high: its height.
       left: to the left of each row.
       above: above the first row.
+      below: below each row, beside what numbers and a name of the axis take.
       sharey: whether the panels of a row have one vertical axis.
       note: what stands below them: what bars and bands are.
 
@@ -80,7 +110,7 @@ def grid(
       The figure and its panels, row by row.
     """
     # In inches: a layout that measures every letter takes as long as the drawing.
-    title, label, inner = 0.42, 0.62, 0.36
+    title, label, inner = 0.42, 0.62 + below, 0.36 + below
     width = left + len(rooms) * across + sum(rooms)
     lines = textwrap.wrap(note, int((width - 0.3) * 72 / (0.56 * SMALL)))
     foot = 0.1 + len(lines) * 1.35 * SMALL / 72 if lines else 0.0

@@ -13,6 +13,7 @@ from transfer_jax.analysis.figures.control_figures import control_figures
 from transfer_jax.analysis.figures.cost_figures import decomposition, distances
 from transfer_jax.analysis.figures.curve_figures import points_of_networks, transfer_curves
 from transfer_jax.analysis.figures.drawing import RC, WIDEST
+from transfer_jax.analysis.figures.family_figures import family_curves
 from transfer_jax.analysis.figures.learning_figures import learning_curves, steps_figure
 from transfer_jax.analysis.figures.letters import make_legible
 from transfer_jax.analysis.figures.paper_figures import paper_figures
@@ -106,6 +107,31 @@ TEXTS = {
     ),
 }
 
+# The same of networks that start from given weights.
+PRETRAINED_TEXTS = {
+    "families": (
+        "Accuracy by family and n",
+        "Test accuracy of each way to start from pretrained weights, against the number of layers "
+        "n that it counts: linear heads after layer n (probe), the first n layers frozen and the "
+        "rest tuned (freeze), and others; ways without an n are levels.",
+    ),
+    "networks": ("Every network", "A point a network; a panel for each target."),
+    "filters": (
+        "First-layer filters",
+        "Of networks tuned under a fresh top, first seed.",
+    ),
+    "splits": ("The classes", "An image of each of the first classes."),
+    "learning": (
+        "Learning curves",
+        "Accuracy on the way: from scratch, and of each family that is trained the best cut.",
+    ),
+    "steps": (
+        "Steps until scratch's final accuracy is reached",
+        "From which step on each way is shown to be as accurate as training from scratch is in the "
+        "end. The pretraining is not counted.",
+    ),
+}
+
 # A figure so wide, in points, is scrolled on a phone, not shrunk.
 WIDE = 400
 
@@ -142,10 +168,15 @@ def draw(
       Name of the file to its content.
     """
     drawn = found[:WIDEST]
-    makers: dict[str, Callable[[], Figure | None]] = {
-        "figure": lambda: transfer_curves(drawn),
-        "decomposition": lambda: decomposition(drawn),
-        "distance": lambda: distances(drawn),
+    if evidence.is_pretrained:
+        first: dict[str, Callable[[], Figure | None]] = {"families": lambda: family_curves(drawn)}
+    else:
+        first = {
+            "figure": lambda: transfer_curves(drawn),
+            "decomposition": lambda: decomposition(drawn),
+            "distance": lambda: distances(drawn),
+        }
+    makers = first | {
         "networks": lambda: points_of_networks(drawn),
         "learning": lambda: learning_curves(evidence, drawn),
         "steps": lambda: steps_figure(
@@ -183,14 +214,18 @@ def saved(figures: Mapping[str, Figure]) -> dict[str, bytes]:
     return files
 
 
-def pictures(files: Mapping[str, bytes], statistic: str = STATISTIC) -> list[Picture]:
+def pictures(
+    files: Mapping[str, bytes], statistic: str = STATISTIC, *, pretrained: bool = False
+) -> list[Picture]:
     """The figures with their words.
 
     Args:
       files: name of the file to its content.
       statistic: what the numbers of the paper's figures are.
+      pretrained: whether the networks start from given weights.
     """
-    texts = {name: TEXTS[name.removesuffix(".svg")] for name in files if name.endswith(".svg")}
+    words = TEXTS | PRETRAINED_TEXTS if pretrained else TEXTS
+    texts = {name: words[name.removesuffix(".svg")] for name in files if name.endswith(".svg")}
     return [
         Picture(label, caption.format(statistic=statistic), files[name].decode())
         for name, (label, caption) in texts.items()

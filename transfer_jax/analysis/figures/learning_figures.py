@@ -10,21 +10,22 @@ from matplotlib.figure import Figure
 from transfer_jax.analysis.evidence import Evidence
 from transfer_jax.analysis.figures.bars import bars_note
 from transfer_jax.analysis.figures.drawing import (
-    STYLES,
     Ends,
     label_ends,
     name_panel,
     pairs,
     room_for,
+    style_of,
     tidy,
 )
+from transfer_jax.analysis.statistics.choices import TRANSFERRED, is_pretrained
 from transfer_jax.analysis.statistics.crossing import Arm
 from transfer_jax.analysis.statistics.effects import ACCURACY, Effects
 from transfer_jax.analysis.statistics.inference import Estimate
 from transfer_jax.analysis.statistics.steps_to_reach import CurveOf, Reached, by_step
-from transfer_jax.analysis.statistics.ways import TRANSFERRED
 from transfer_jax.analysis.tables import heading, title
 from transfer_jax.grid.conditions import Treatment
+from transfer_jax.grid.pretrained import PROBE
 
 Curves = dict[Arm, dict[int, Estimate]]
 
@@ -55,19 +56,26 @@ def _curves(own: Effects, curve_of: CurveOf) -> Curves:
 def _shown(own: Effects) -> list[Arm]:
     """Training from scratch, and of each way the cut that is best on validation images."""
     judged = own.validation or own
-    levels = {Arm(e.quantity.treatment, e.quantity.first_n): e.mean for e in judged.of(ACCURACY)}
+    pretrained = is_pretrained(own.group)
+    levels = {
+        Arm(e.quantity.treatment, e.quantity.first_n, e.quantity.variant): e.mean
+        for e in (judged.at_cuts(ACCURACY) if pretrained else judged.of(ACCURACY))
+    }
     kept = [arm for arm in levels if arm.treatment in (Treatment.BASE, Treatment.SCRATCH)]
-    for treatment in TRANSFERRED:
-        mine = [arm for arm in levels if arm.treatment == treatment]
-        kept += [max(mine, key=lambda arm: levels[arm])] if mine else []
+    for kind in dict.fromkeys((arm.treatment, arm.variant) for arm in levels):
+        mine = [arm for arm in levels if (arm.treatment, arm.variant) == kind]
+        # Of a head that is solved there is no way to its end.
+        if kind[0] in TRANSFERRED and kind[1] != PROBE:
+            kept.append(max(mine, key=lambda arm: levels[arm]))
     return kept
 
 
 def _draw(drawn: Sequence[tuple[Effects, Curves]], what: str) -> Figure:
-    room = room_for([_name(arm) for _, curves in drawn for arm in curves])
+    room = room_for([_name(arm, own) for own, curves in drawn for arm in curves])
+    way = "family" if is_pretrained(drawn[0][0].group) else "way of transfer"
     judged = all(own.validation for own, _ in drawn)
     note = (
-        f"{bars_note([own for own, _ in drawn], 'Bands', images=False)} Of each way of transfer, "
+        f"{bars_note([own for own, _ in drawn], 'Bands', images=False)} Of each {way}, "
         f"the n with the highest final accuracy on {'validation' if judged else 'test'} images."
     )
     figure, axes = pairs(len(drawn), room + 0.7, last=room, note=note)
@@ -82,13 +90,13 @@ def _draw(drawn: Sequence[tuple[Effects, Curves]], what: str) -> Figure:
 def _draw_panel(axis: Axes, own: Effects, curves: Curves) -> Ends:
     ends: Ends = {}
     for arm, curve in curves.items():
-        colour, _, line = STYLES[arm.treatment]
+        colour, _, line = style_of(*_kind(arm), plain=is_pretrained(own.group))
         steps, means = list(curve), [100 * estimate.mean for estimate in curve.values()]
         halves = [100 * (estimate.half_width() or 0.0) for estimate in curve.values()]
         low, high = (np.add(means, np.multiply(sign, halves)) for sign in (-1, 1))
         axis.fill_between(steps, low, high, color=colour, alpha=0.15, lw=0)
         axis.plot(steps, means, ls=line, color=colour, lw=2)
-        ends[_name(arm)] = (means[-1], colour)
+        ends[_name(arm, own)] = (means[-1], colour)
     name_panel(axis, title(own))
     _look_at_lines(axis, [mean for line in axis.lines for mean in np.asarray(line.get_ydata())])
     tidy(axis)
@@ -103,8 +111,12 @@ def _look_at_lines(axis: Axes, means: Sequence[float]) -> None:
     axis.set_ylim(max(bottom, 0.0, low - room), min(top, 100.0, high + room))
 
 
-def _name(arm: Arm) -> str:
-    name = heading(arm.treatment, arm.variant)
+def _kind(arm: Arm) -> tuple[Treatment, str]:
+    return arm.treatment, arm.variant
+
+
+def _name(arm: Arm, own: Effects) -> str:
+    name = heading(*_kind(arm), plain=is_pretrained(own.group))
     return f"{name}, n = {arm.n}" if arm.n else name
 
 
@@ -126,8 +138,9 @@ def steps_figure(
     if not drawn:
         return None
     order = list(Treatment)
-    arms = {one.arm for _, reached in drawn for one in reached}
-    names = [_name(arm) for arm in sorted(arms, key=lambda arm: (order.index(arm[0]), *arm[1:]))]
+    ways = {one.arm: own for own, reached in drawn for one in reached}
+    arms = sorted(ways, key=lambda arm: (order.index(arm.treatment), arm.variant, arm.n))
+    names = [_name(arm, ways[arm]) for arm in arms]
     margins = dict.fromkeys(f"−{100 * own.margin:.2g}" for own, _ in drawn)
     over = bars_note([own for own, _ in drawn], "These", images=False)
     controls = dict.fromkeys(ways[0].control.treatment.value for _, ways in drawn)
@@ -139,16 +152,16 @@ def steps_figure(
     size = {"across": 3.2, "high": 0.28 * len(names) + 0.2, "left": room_for(names) + 0.1}
     figure, axes = pairs(len(drawn), 0.45, **size, sharey=True, note=note)
     for number, (axis, (own, reached)) in enumerate(zip(axes, drawn, strict=True)):
-        _draw_steps(axis, reached, names)
+        _draw_steps(axis, own, reached, names)
         name_panel(axis, title(own))
         axis.set_xlabel("" if number < len(drawn) - 2 else "step")
     return figure
 
 
-def _draw_steps(axis: Axes, reached: Sequence[Reached], names: list[str]) -> None:
+def _draw_steps(axis: Axes, own: Effects, reached: Sequence[Reached], names: list[str]) -> None:
     for one in reached:
-        colour, marker, line = STYLES[one.arm.treatment]
-        place = names.index(_name(one.arm))
+        colour, marker, line = style_of(*_kind(one.arm), plain=is_pretrained(own.group))
+        place = names.index(_name(one.arm, own))
         if one.step is None:
             axis.plot([one.whole], [place], "x", color=colour, ms=7)
             continue

@@ -12,6 +12,7 @@ from matplotlib.figure import Figure
 from transfer_jax.analysis.evidence import Evidence
 from transfer_jax.analysis.figures.drawing import room_for
 from transfer_jax.analysis.figures.letters import legible
+from transfer_jax.analysis.statistics.crossing import WHOLE
 from transfer_jax.folder.results import ResultRow
 from transfer_jax.grid.conditions import Treatment
 
@@ -51,7 +52,8 @@ def split_images(evidence: Evidence) -> Figure | None:
         return None
     rows: dict[str, list[tuple[str, np.ndarray]]] = defaultdict(list)
     for image, split, task, name in zip(*arrays, strict=True):
-        rows[f"{split}\ntask {task}"].append((str(name), image))
+        whole = evidence.is_pretrained and split == WHOLE
+        rows["classes" if whole else f"{split}\ntask {task}"].append((str(name), image))
     kept = dict(list(rows.items())[: 2 * MOST_ROWS])
     across = max(map(len, kept.values()))
     figure, axes = _lines(list(kept), 1.35 * across, 1.25, above=0.25, size=LARGE)

@@ -23,6 +23,8 @@ from transfer_jax.analysis.figures.drawing import (
 )
 from transfer_jax.analysis.page.notes import interval_note, unfinished_note
 from transfer_jax.analysis.page.report import write_page
+from transfer_jax.analysis.pretrained_tables import family_comparison
+from transfer_jax.analysis.statistics.choices import is_pretrained
 from transfer_jax.analysis.statistics.effects import GAIN, Effect, Effects
 from transfer_jax.analysis.statistics.inference import independent
 from transfer_jax.analysis.tables import Table, points, title
@@ -30,6 +32,15 @@ from transfer_jax.grid.conditions import Treatment
 
 SHOWN = (Treatment.TRANSFER, Treatment.TRANSFER_PLUS)
 ABSENT = "absent"
+OVER_BASE = "Accuracy of transfer less that of the target's own base network, run by run."
+OVER_SCRATCH = (
+    "Of networks that start from given weights: test accuracy, run by run; n counts the layers of "
+    "each run's own network."
+)
+BETWEEN_RUNS = (
+    "Differences between runs are of unpaired means, with Welch's 95% interval; where runs share "
+    "test images, these are a little too wide."
+)
 SHARED = (
     "A run took base networks over from another (bases): where the runs here have them in common, "
     "their differences vary less than it is reckoned, and these intervals are too wide."
@@ -59,12 +70,16 @@ def write_comparison(runs: Sequence[Evidence], folder: epath.Path) -> list[epath
     ]
     names = list(dict.fromkeys(own.group.name for _, _, found in compared for own in found))
     tables = [_advice_table(compared), _config_table(compared)]
-    tables += [_gain_table(name, compared) for name in names]
+    papers = [name for name in names if not _starts_pretrained(name, compared)]
+    tables += [_gain_table(name, compared) for name in papers]
+    given = [name for name in names if name not in papers]
+    tables += [family_comparison(name, _named(name, compared)) for name in given]
     with matplotlib.rc_context(RC):
-        figure = _curves(names[:WIDEST], compared) if names else None
+        figure = _curves(papers[:WIDEST], compared) if papers else None
     notes = [
-        "Accuracy of transfer less that of the target's own base network, run by run. Differences "
-        "between runs are of unpaired means, with Welch's 95% interval.",
+        *([OVER_BASE] if papers else []),
+        *([OVER_SCRATCH] if given else []),
+        BETWEEN_RUNS,
         *([SHARED] if any(run.config.get("bases") for run in runs) else []),
         *(f"{run.name}: {unfinished_note(run.evidence)}" for run in compared
           if not run.evidence.finished),
@@ -84,6 +99,18 @@ def _names(runs: Sequence[Evidence]) -> list[str]:
         if len(set(names)) == len(names):
             return names
     return [f"{run.folder} ({i})" for i, run in enumerate(runs, start=1)]
+
+
+def _named(group: str, compared: Sequence[Compared]) -> list[tuple[str, Effects | None]]:
+    """A group in each run: the run's name and its numbers, where it has some."""
+    return [
+        (run.name, next((own for own in run.found if own.group.name == group), None))
+        for run in compared
+    ]
+
+
+def _starts_pretrained(group: str, compared: Sequence[Compared]) -> bool:
+    return any(own and is_pretrained(own.group) for _, own in _named(group, compared))
 
 
 def _of(run: Compared, group: str, treatment: Treatment) -> dict[int, Effect]:

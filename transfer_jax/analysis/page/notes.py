@@ -27,11 +27,14 @@ def interval_note(found: Sequence[Effects]) -> str:
 def _of_group(own: Effects) -> str:
     group = own.group
     splits, seeds = len(group.splits), len({(p.split, p.seed) for p in group.places})
+    many = len({place.target for place in group.places}) > 1
+    means = "Means of both targets; " if many else ""
     if all(not effect.estimate.spreads for effect in own.effects):
-        return "Means of both targets; one seed gives no interval: run with two seeds or more."
+        told = f"{means}one seed gives no interval: run with two seeds or more."
+        return told[0].upper() + told[1:]
     over = f"{splits} splits" if are_splits(group.splits) else f"{seeds // splits} seeds"
     examples = " and test examples" if own.sampled.examples else ""
-    return f"Means of both targets; ± is a 95% interval over {over}{examples}."
+    return f"{means}± is a 95% interval over {over}{examples}."
 
 
 def method(found: Sequence[Effects]) -> list[str]:
@@ -77,6 +80,39 @@ def method(found: Sequence[Effects]) -> list[str]:
         "compared on validation images, where the run has some; the gain is told on test images, "
         "with an interval that holds for all ways at once, hence for the chosen one. It holds for "
         "networks and data like those of this run.",
+    ]
+
+
+def pretrained_method(found: Sequence[Effects]) -> list[str]:
+    """The method where networks start from given weights.
+
+    Returns:
+      Paragraphs.
+    """
+    images = all(own.sampled.examples for own in found)
+    counted = (
+        "seeds and test images together: images count with what seeds have in common of them"
+        if images
+        else "seeds alone: which test images each network gets right is not known of all"
+    )
+    return [
+        "Accuracy is that of the final network on test images. Differences are paired: networks "
+        "are compared with others of the same seed and target. Scratch is as long as the others. "
+        "A probe is a linear head that is solved by L-BFGS, with the weight of its penalty chosen "
+        "on validation images, which flatters it a little there; it is the same for every seed, so "
+        "that test images alone make it uncertain.",
+        f"An interval is the wider of two: one has the standard error of {counted}; the other has "
+        "the seeds' own, with Student's degrees of freedom. Intervals are 95%, each of its own "
+        "number; those of the advice hold for all ways at once.",
+        "The advice compares all ways with the best of them, whichever that is (Hsu 1981). A way "
+        "is “not shown to differ from the best” where the interval of its difference, for all ways "
+        "at once, reaches 0. A way is chosen if no other is shown to be able to be better by more "
+        f"than the margin, here {_margins(found)} (if none is asked for, a point or a tenth of the "
+        "error of the best way, whichever is less); of those, the one that trains the fewest "
+        "layers. Where that shows none, ways tie: it takes the cheapest of those within a standard "
+        "error of the highest (Breiman et al. 1984), and says how far it may be below the best. "
+        "Ways are compared on validation images, where there are some; gains are told on test "
+        "images. All holds for networks and data like those of this run.",
     ]
 
 

@@ -6,12 +6,19 @@ from dataclasses import replace
 from etils import epath
 from matplotlib.figure import Figure
 
+from transfer_jax.analysis.best_network import best_network
 from transfer_jax.analysis.control_tables import control_tables
 from transfer_jax.analysis.evidence import Evidence
 from transfer_jax.analysis.figures.gallery import draw, pictures, saved
 from transfer_jax.analysis.figures.paper_figures import paper_figures
 from transfer_jax.analysis.page.exports import export
-from transfer_jax.analysis.page.notes import config_text, method, rates_method, repeat_text
+from transfer_jax.analysis.page.notes import (
+    config_text,
+    method,
+    pretrained_method,
+    rates_method,
+    repeat_text,
+)
 from transfer_jax.analysis.page.page import Answer, Page, Section, render_page
 from transfer_jax.analysis.page.summary import answers, introduction, notices
 from transfer_jax.analysis.paper.beside_authors import (
@@ -26,7 +33,13 @@ from transfer_jax.analysis.paper.original import (
     original_rows,
     statistic_of,
 )
-from transfer_jax.analysis.statistics.advice import Advice
+from transfer_jax.analysis.pretrained_tables import (
+    FAMILY_COLUMNS,
+    family_lines,
+    meanings_table,
+    pretrained_tables,
+)
+from transfer_jax.analysis.statistics.choices import is_pretrained
 from transfer_jax.analysis.statistics.effects import Effects, numbers_of
 from transfer_jax.analysis.statistics.steps_to_reach import (
     Reached,
@@ -45,20 +58,25 @@ from transfer_jax.analysis.tables import (
     steps_table,
 )
 from transfer_jax.folder.results import ResultRow, Results
-from transfer_jax.folder.whole_file import write_whole
+from transfer_jax.folder.whole_file import csv_text, write_whole
 
 PAPERS_IMAGES = "imagenet2012"
+QUESTION = "how transferable are the layers?"
+PRETRAINED_QUESTION = "which layers to freeze, which to tune?"
 
 
-def result_tables(found: Sequence[Effects]) -> list[Table]:
+def result_tables(found: Sequence[Effects], parameters: Sequence[int] = ()) -> list[Table]:
     """The tables of a report: of each group, accuracies, gains, costs and boosts.
 
     Args:
       found: the numbers of each group.
+      parameters: how many each layer has, where networks start from given weights.
 
     Returns:
       The tables, last what differs between groups, in percent and in percentage points.
     """
+    if any(is_pretrained(own.group) for own in found):
+        return pretrained_tables(found, parameters)
     makers = (accuracy_table, control_table, gain_table, cost_table, boost_table)
     return shown([*(make(own) for own in found for make in makers), split_table(found)])
 
@@ -114,35 +132,43 @@ def write_report(evidence: Evidence, *, reload_seconds: int = 0) -> list[epath.P
     found, theirs = evidence.numbers, _authors(evidence)
     reached = [steps_to_reach(own, evidence.curve_of) for own in found]
     drawn = draw(evidence, found, reached, theirs)
-    tables = result_tables(found)
+    pretrained = evidence.is_pretrained
+    tables = result_tables(found, evidence.parameters)
     steps = [steps_table(own, ways) for own, ways in zip(found, reached, strict=True)]
     controls = control_tables(evidence.controls, evidence.sound, evidence.margin)
     beside = [*steps, target_table(evidence), *controls, rate_table(evidence)]
     tables += shown(beside)
-    claims = shown([claims_table(found), table1(evidence.sound)])
+    claims = [] if pretrained else shown([claims_table(found), table1(evidence.sound)])
     if theirs:
         claims.append(beside_the_authors(evidence.sound, evidence.config["reference"]))
+    how = pretrained_method if pretrained else method
     sections = [
-        Section("Figures", pictures=pictures(drawn, statistic_of(evidence.rows, theirs))),
+        _best_section(evidence),
+        Section(
+            "Figures",
+            pictures=pictures(drawn, statistic_of(evidence.rows, theirs), pretrained=pretrained),
+        ),
+        Section("What is what", tables=shown([meanings_table(found)]) if pretrained else ()),
         Section("Numbers", tables=tables),
         Section("Claims of the paper", tables=claims),
         Section("What is missing", items=evidence.problems),
-        Section("Method", paragraphs=[*method(found), *rates_method(evidence)] if found else ()),
+        Section("Method", paragraphs=[*how(found), *rates_method(evidence)] if found else ()),
         Section("How to repeat it", code=repeat_text(evidence)),
         Section("Config", code=config_text(evidence)),
     ]
     page = Page(
-        f"{evidence.name}: how transferable are the layers?",
+        f"{evidence.name}: {PRETRAINED_QUESTION if pretrained else QUESTION}",
         sections,
         notices(evidence, found),
-        _with_steps(
-            answers(found, evidence.advice), evidence.advice, reached, evidence.tested_on_the_way
-        ),
+        _with_steps(answers(found, evidence.advice), evidence, reached),
         introduction(evidence, found),
         reload_seconds,
     )
     results = Results(evidence.rows, str(evidence.folder))
     files = drawn | export(results, found, reached, [*tables, *claims])
+    if pretrained and found:
+        lines = family_lines(found, evidence.parameters)
+        files["families.csv"] = csv_text(FAMILY_COLUMNS, lines).encode()
     return write_files(evidence.folder, files | {"report.html": render_page(page)})
 
 
@@ -227,6 +253,15 @@ def write_files(folder: epath.Path, files: Mapping[str, bytes]) -> list[epath.Pa
     return [folder / name for name in files]
 
 
+def _best_section(evidence: Evidence) -> Section:
+    """Which network to take, and what to type to have it as a file."""
+    best = best_network(evidence)
+    if best is None:
+        return Section("The network to take")
+    asked = "As a file, under the names that the weights came with:" if best.command else ""
+    return Section("The network to take", paragraphs=[best.told, asked], code=best.command)
+
+
 def _authors(evidence: Evidence) -> Sequence[ResultRow]:
     """The authors' networks, where the run is on their images."""
     reference, data = evidence.config.get("reference"), evidence.config.get("data")
@@ -238,15 +273,14 @@ def _authors(evidence: Evidence) -> Sequence[ResultRow]:
 
 
 def _with_steps(
-    told: Sequence[Answer],
-    advice: Sequence[Advice],
-    reached: Sequence[Sequence[Reached]],
-    tested_on: str,
+    told: Sequence[Answer], evidence: Evidence, reached: Sequence[Sequence[Reached]]
 ) -> list[Answer]:
     """Answers with how soon a way is as good as scratch, where that is shown."""
     found = []
-    for answer, own, ways in zip(told, advice, reached, strict=True):
-        sentence = steps_sentence(ways, own.choice)
-        sentence = sentence and f"{sentence} Tests on the way are of {tested_on}."
+    groups = [own.group for own in evidence.numbers]
+    for answer, own, ways, group in zip(told, evidence.advice, reached, groups, strict=True):
+        sentence = steps_sentence(ways, own.taken or own.choice, group)
+        tested = f"Tests on the way are of {evidence.tested_on_the_way}."
+        sentence = sentence and f"{sentence} {tested}"
         found.append(replace(answer, paragraphs=[*answer.paragraphs, sentence]))
     return found

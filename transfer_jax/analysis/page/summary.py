@@ -1,5 +1,6 @@
 """The top of the page: what to do, why, and how sure that is."""
 
+import re
 from collections.abc import Sequence
 
 from transfer_jax.analysis.evidence import Evidence
@@ -24,6 +25,12 @@ WITH_INTERVALS = "(p adjusted for all cuts; each interval is of its cut alone)"
 WORDS = (
     "n layers are copied from a trained network: from one of the same task (BnB) or of the other "
     "task (AnB), and kept frozen or, with +, trained on. Base networks are trained from scratch."
+)
+
+
+PRETRAINED = (
+    "All but scratch begin with the weights of {weights} and a new head; n counts layers from the "
+    "input. What each family is stands under “What is what”."
 )
 
 
@@ -55,8 +62,16 @@ def answers(found: Sequence[Effects], advice: Sequence[Advice]) -> list[Answer]:
 
 def introduction(evidence: Evidence, found: Sequence[Effects]) -> list[str]:
     """How many networks there are, what intervals are over, and what the words mean."""
-    words = [f"{len(evidence.rows)} networks. {interval_note(found)} {WORDS}"] if found else []
+    said = PRETRAINED.format(weights=_weights(evidence)) if evidence.is_pretrained else WORDS
+    words = [f"{len(evidence.rows)} networks. {interval_note(found)} {said}"] if found else []
     return [*words, boost_note(found), *split_sentences(found)]
+
+
+def _weights(evidence: Evidence) -> str:
+    """The name of the file that layers come from."""
+    network = evidence.config.get("network")
+    path = str(network.get("weights") or "") if isinstance(network, dict) else ""
+    return re.split(r"[/\\]", path.rstrip("/"))[-1] or "a file"
 
 
 def _costs(own: Effects) -> str:

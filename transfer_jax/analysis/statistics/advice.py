@@ -5,7 +5,9 @@ from dataclasses import replace
 from typing import NamedTuple
 
 from transfer_jax.analysis.statistics import margins
+from transfer_jax.analysis.statistics.answer import Found
 from transfer_jax.analysis.statistics.best import against_control, compare
+from transfer_jax.analysis.statistics.choices import TRANSFERRED, is_pretrained
 from transfer_jax.analysis.statistics.crossing import (
     RANDOM_HALVES,
     Arm,
@@ -23,12 +25,11 @@ from transfer_jax.analysis.statistics.telling import (
     CLOSE,
     ON_THESE_EXAMPLES,
     Advice,
-    Found,
     chosen_on,
     margin_told,
     one_seed,
 )
-from transfer_jax.analysis.statistics.ways import TRANSFERRED, contest, told_place
+from transfer_jax.analysis.statistics.ways import contest, reference, told_place
 from transfer_jax.folder.results import ResultRow
 from transfer_jax.grid.conditions import Treatment
 
@@ -44,10 +45,11 @@ class Judged(NamedTuple):
 
 
 class Networks(NamedTuple):
-    """Networks of any groups, and the images that they are judged by."""
+    """Networks of any groups, the images that they are judged by, the names of their layers."""
 
     rows: Sequence[ResultRow]
     test_of: TestOf
+    layers: tuple[str, ...] = ()
 
 
 def advise_each(
@@ -68,10 +70,12 @@ def advise_each(
     Returns:
       The advice, in the order of the groups.
     """
-    own = [Judged(group, tested.test_of) for group in groups(tested.rows, kind_of)]
+    own = [Judged(group, tested.test_of) for group in groups(tested.rows, kind_of, tested.layers)]
     if validated is None:
         return [advise_group(judged, margin=margin) for judged in own]
-    by = [Judged(group, validated.test_of) for group in groups(validated.rows, kind_of)]
+    by = [
+        Judged(group, validated.test_of) for group in groups(validated.rows, kind_of, tested.layers)
+    ]
     return [advise_group(*both, margin=margin) for both in zip(own, by, strict=True)]
 
 
@@ -106,7 +110,7 @@ def advise_group(
     if halves or len(targets) < 2:
         return _after(first, whole)
     # A way that failed on one target is out of the question for all.
-    failed = contest(group).failed if group.control else frozenset[Arm]()
+    failed = contest(group).failed if reference(group) else frozenset[Arm]()
     parts = []
     for target in targets:
         by = validated and _of_target(validated, target, failed)
@@ -141,6 +145,7 @@ def _unless_targets_disagree(whole: Advice, parts: tuple[Advice, ...]) -> Advice
         choice=None,
         gain=None,
         interval=None,
+        taken=None,
         not_excluded=tuple(choice for choice in whole.not_excluded if choice in (common or ())),
         parts=parts,
     )
@@ -150,25 +155,31 @@ def _advise(
     tested: Judged, validated: Judged | None, margin: float, among: int, seed: int
 ) -> Advice:
     group = tested.group
-    if group.control is None or not any(arm.treatment in TRANSFERRED for arm in group.arms):
-        missing = "transferred" if group.control else "base"
+    compared = reference(group)
+    if compared is None or not any(arm.treatment in TRANSFERRED for arm in group.arms):
+        missing = "transferred" if compared else "base"
         told = f"No advice: {missing} networks are missing."
         return Advice(group.name, told, (told,), margin=margin)
     entered = contest(group)
     if len(entered.arms) < 2:
         told = "No advice: no way of transfer has the networks that it would be compared by."
         return Advice(group.name, told, (told, *entered.left_out), margin=margin)
-    error = 1 - float(entered.means()[0])
+    means, pretrained = entered.means(), is_pretrained(group)
+    error = 1 - float(means.max() if pretrained else means[0])
     used = margin or margins.margin_of(error)
-    asked = margin_told(used, error, margin)
+    asked = margin_told(
+        used, error, margin, "the best way" if pretrained else "training from scratch"
+    )
     on_test = entered.ways(*tested)
     judged = entered.ways(*(validated or tested))
     if on_test is None or judged is None:
-        return one_seed(entered, used, (asked, *entered.left_out))
+        return one_seed(
+            entered, entered.means((validated or tested).group), used, (asked, *entered.left_out)
+        )
     standing = compare(judged[0], used, seed=seed, among=among)
     half = against_control(on_test[0], seed=seed)
     gains = on_test[0].mean - on_test[0].mean[0]
-    found = Found(entered, standing, gains, half)
+    found = Found(entered, standing, judged[0], gains, half)
     notes = (
         *found.losses(),
         chosen_on(validated is not None),

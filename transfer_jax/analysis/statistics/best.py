@@ -42,12 +42,11 @@ class Ways:
         Of two ways' noise, or of their own difference in the units where that is larger: units may
         have something in common in some ways only.
         """
-        variance = self.noise.variance
         squares = np.square(self.parts).sum(axis=1)
         paired = squares[:, None] + squares - 2 * self.parts @ self.parts.T
         images = np.diag(self.images)
         shared = images[:, None] + images - 2 * self.images
-        both = np.maximum(variance[:, None] + variance, paired) + np.maximum(shared, 0)
+        both = np.maximum(self.noise.between, paired) + np.maximum(shared, 0)
         np.fill_diagonal(both, 0)
         return np.sqrt(both)
 
@@ -60,11 +59,15 @@ class Standing:
       may_be_chosen: shown to be as good as the best, but for the margin.
       excluded: shown to be worse than the best by more than the margin.
       is_close: whether other draws might show what these did not.
+      ties: not shown to differ from the best, by however little.
+      below: by how much each is below the best of the others, at most; 0 for one that is above.
     """
 
     may_be_chosen: Bool[np.ndarray, " way"]
     excluded: Bool[np.ndarray, " way"]
     is_close: bool
+    ties: Bool[np.ndarray, " way"]
+    below: Float[np.ndarray, " way"]
 
 
 def compare(
@@ -108,7 +111,9 @@ def compare(
     may, surely_may = (_within(ways.mean, error, limit, margin).all(axis=1) for limit in near)
     is_out, surely_out = (_beyond(ways.mean, error, limit, margin).any(axis=1) for limit in out)
     is_close = bool((may != surely_may).any() or (is_out != surely_out).any())
-    return Standing(np.asarray(surely_may), np.asarray(surely_out), is_close)
+    ties = np.asarray(~_beyond(ways.mean, error, out[1], 0.0).any(axis=1))
+    below = _most_below(ways.mean, error, near[1])
+    return Standing(np.asarray(surely_may), np.asarray(surely_out), is_close, ties, below)
 
 
 def against_control(ways: Ways, *, seed: int = 0, draws: int = DRAWS) -> Float[np.ndarray, " way"]:
@@ -173,6 +178,11 @@ def _limits(most: np.ndarray, confidence: float) -> np.ndarray:
     low, high = (int(np.clip(rank, 0, count - 1)) for rank in ranks)
     ordered = np.partition(most, (low, high), axis=1)
     return np.stack([ordered[:, low], ordered[:, high]]).astype(float)
+
+
+def _most_below(mean: np.ndarray, error: np.ndarray, limit: np.ndarray) -> np.ndarray:
+    """By how much each way may be below each other one, if that is the best: the most of these."""
+    return np.maximum(mean - mean[:, None] + limit * error, 0).max(axis=1, initial=0.0)
 
 
 def _within(mean: np.ndarray, error: np.ndarray, limit: np.ndarray, margin: float) -> np.ndarray:

@@ -39,11 +39,13 @@ class Group:
       name: the split, or "random halves" for several; the number of examples where it is not all.
       examples: training images of each class of the target; 0 for all.
       rows: the networks of each arm at each place; one a base task.
+      layers: names of the network's layers, where it began with weights of a file.
     """
 
     name: str
     examples: int
     rows: Mapping[Arm, Mapping[Cell, tuple[ResultRow, ...]]]
+    layers: tuple[str, ...] = ()
 
     @property
     def arms(self) -> list[Arm]:
@@ -127,11 +129,16 @@ def kind(split: str) -> str:
     return RANDOM_HALVES if family_of(split) == RANDOM_HALVES else split
 
 
-def groups(rows: Sequence[ResultRow], kind_of: Callable[[str], str] = kind) -> list[Group]:
+def groups(
+    rows: Sequence[ResultRow],
+    kind_of: Callable[[str], str] = kind,
+    layers: tuple[str, ...] = (),
+) -> list[Group]:
     """The groups of a table: of each kind of splits, and number of examples.
 
     Args:
       kind_of: what kind of split one is a draw of.
+      layers: names of the network's layers, where it began with weights of a file.
 
     Returns:
       The groups, in the order of the rows.
@@ -143,7 +150,8 @@ def groups(rows: Sequence[ResultRow], kind_of: Callable[[str], str] = kind) -> l
     found: dict[tuple[str, int], list[ResultRow]] = defaultdict(list)
     for row in rows:
         found[kind_of(row.split), row.examples].append(row)
-    return [_group(family, examples, held) for (family, examples), held in found.items()]
+    made = [_group(family, examples, held) for (family, examples), held in found.items()]
+    return [replace(group, layers=layers) for group in made]
 
 
 def by_validation(rows: Sequence[ResultRow]) -> tuple[ResultRow, ...] | None:
@@ -177,7 +185,7 @@ def of_targets(group: Group, targets: Iterable[str]) -> Group:
         arm: {place: found for place, found in held.items() if place.target in wanted}
         for arm, held in group.rows.items()
     }
-    return Group(group.name, group.examples, {arm: held for arm, held in kept.items() if held})
+    return replace(group, rows={arm: held for arm, held in kept.items() if held})
 
 
 def by_target(group: Group) -> Group:
@@ -191,7 +199,7 @@ def by_target(group: Group) -> Group:
         for place, found in held.items():
             if not arm.variant:
                 rows[arm._replace(variant=place.target)][place._replace(target="")] = found
-    return Group(group.name, group.examples, dict(rows))
+    return replace(group, rows=dict(rows))
 
 
 def by_examples(groups: Sequence[Group]) -> Group:

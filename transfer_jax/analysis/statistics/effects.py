@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from transfer_jax.analysis.statistics.choices import is_pretrained
 from transfer_jax.analysis.statistics.contrasts import Contrast, less, level, mean
 from transfer_jax.analysis.statistics.crossing import Arm, Group, groups
 from transfer_jax.analysis.statistics.failures import sound_rows
@@ -117,7 +118,12 @@ class Effects:
 
     @functools.cached_property
     def margin(self) -> float:
-        """A difference that does not matter: what was asked for, else by the error of scratch."""
+        """A difference that does not matter: what was asked for, else by the error of scratch.
+
+        Where layers come from given weights, scratch says little: it is by that of the best way.
+        """
+        if is_pretrained(self.group):
+            return self.asked or margin_of(1 - max(e.mean for e in self.at_cuts(ACCURACY)))
         control = self.estimate({self.group.control: 1.0}) if self.group.control else None
         return self.asked or margin_of(1.0 if control is None else 1 - control.mean)
 
@@ -141,7 +147,11 @@ class Effects:
 
 
 def numbers_of(
-    rows: Sequence[ResultRow], test_of: TestOf = {}.get, *, margin: float = 0.0
+    rows: Sequence[ResultRow],
+    test_of: TestOf = {}.get,
+    *,
+    margin: float = 0.0,
+    layers: tuple[str, ...] = (),
 ) -> list[Effects]:
     """All numbers of a table, without the networks that failed.
 
@@ -149,6 +159,7 @@ def numbers_of(
       rows: networks.
       test_of: the test of a network, example by example; None where it was not kept.
       margin: a difference that does not matter; 0 for a point, or a tenth of the error.
+      layers: names of the network's layers, where it began with weights of a file.
 
     Returns:
       Those of each group that has networks which did not fail.
@@ -157,7 +168,7 @@ def numbers_of(
       >>> numbers_of([])
       []
     """
-    sound = groups(sound_rows(rows))
+    sound = groups(sound_rows(rows), layers=layers)
     return [replace(effects(group, test_of), asked=margin) for group in sound]
 
 

@@ -9,6 +9,7 @@ import numpy as np
 from transfer_jax.analysis.statistics.crossing import Arm, Cell, Group, groups
 from transfer_jax.folder.results import ResultRow
 from transfer_jax.grid.conditions import Treatment
+from transfer_jax.grid.pretrained import PROBE
 
 # A network has failed whose accuracy is less than this share of its like's: the median of the
 # others of its way on the same target.
@@ -51,7 +52,9 @@ def failures(group: Group, arms: Sequence[Arm]) -> dict[tuple[Arm, Cell], str]:
     learning = {key: top1 for key, top1 in finite.items() if key[0].treatment != Treatment.RANDOM}
     usual = _usual(learning)
     lower = _lower(learning, usual)
-    scale = ROBUST * float(np.median(np.abs(list(lower.values())))) if lower else 0.0
+    # A head that is solved is the same for every seed: it tells nothing of what networks vary by.
+    far_from = [abs(value) for (arm, _), value in lower.items() if arm.variant != PROBE]
+    scale = ROBUST * float(np.median(far_from)) if far_from else 0.0
     for key, like in usual.items():
         far = lower[key] < -max(FAR, DEVIATIONS * scale)
         if key not in found and (far or finite[key] < SHARE * like):

@@ -6,14 +6,20 @@ Source: He, Girshick and Dollár (2018), Rethinking ImageNet pre-training.
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from transfer_jax.analysis.statistics.choices import (
+    TRANSFERRED,
+    Choice,
+    choice_of,
+    is_pretrained,
+    name_of,
+)
 from transfer_jax.analysis.statistics.contrasts import Contrast
 from transfer_jax.analysis.statistics.crossing import Arm, Cell, Group
 from transfer_jax.analysis.statistics.effects import Effects
 from transfer_jax.analysis.statistics.inference import Estimate
 from transfer_jax.analysis.statistics.sampling import Sampler
 from transfer_jax.analysis.statistics.students import CONFIDENCE
-from transfer_jax.analysis.statistics.ways import TRANSFERRED, Choice, choice_of
-from transfer_jax.analysis.statistics.wording import in_points
+from transfer_jax.analysis.statistics.wording import capital, in_points
 from transfer_jax.folder.curves import Curve
 from transfer_jax.folder.results import ResultRow
 from transfer_jax.grid.conditions import Treatment
@@ -120,12 +126,15 @@ def _first(curve: Mapping[int, Estimate], margin: float, among: int) -> int | No
     return first
 
 
-def steps_sentence(found: Sequence[Reached], choice: Choice | None) -> str:
+def steps_sentence(
+    found: Sequence[Reached], choice: Choice | None, group: Group | None = None
+) -> str:
     """How soon the chosen way, else the fastest, is as accurate as its control is in the end.
 
     Args:
       found: the steps of all ways.
       choice: the way that is advised; None, or "scratch", for the fastest of all.
+      group: the networks; None where their layers come from base networks.
 
     Returns:
       A sentence; empty where it is not shown, or takes as many steps.
@@ -135,21 +144,30 @@ def steps_sentence(found: Sequence[Reached], choice: Choice | None) -> str:
     if not ways:
         fast = [(one, one.step_of_any) for one in transferred]
         ways = sorted((way for way in fast if way[1] is not None), key=lambda way: way[1] or 0)
-    return _told(*ways[0], found[0]) if ways else ""
-
-
-def _told(own: Reached, step: int | None, itself: Reached) -> str:
-    if step is None or step >= own.whole:
+    if not ways or ways[0][1] is None or ways[0][1] >= ways[0][0].whole:
         return ""
+    own, step = ways[0][0], ways[0][1]
+    reaches = _reaches(own, step, found[0])
+    if group is not None and is_pretrained(group):
+        way = capital(name_of(own.arm, group.layers))
+        return f"“{way}” reaches {reaches}. The pretraining is not counted."
+    way = f"Transferring {_how(own.arm)}, reaches"
+    return f"{way} {reaches}. The steps of the network that layers come from are not counted."
+
+
+def _how(arm: Arm) -> str:
+    layers = "the first layer" if arm.n == 1 else f"the first {arm.n} layers"
+    tuned = arm.treatment == Treatment.TRANSFER_PLUS
+    how = f"as {arm.variant} does" if arm.variant else "fine-tuned" if tuned else "frozen"
+    return f"{layers}, {how}"
+
+
+def _reaches(own: Reached, step: int, itself: Reached) -> str:
     name = own.control.treatment.value
     there = "" if itself.step is None else f"; {name} itself is there after {itself.step}"
-    layers = "the first layer" if own.arm.n == 1 else f"the first {own.arm.n} layers"
-    tuned = own.arm.treatment == Treatment.TRANSFER_PLUS
-    how = f"as {own.arm.variant} does" if own.arm.variant else "fine-tuned" if tuned else "frozen"
     return (
-        f"Transferring {layers}, {how}, reaches {name}'s final accuracy to within "
-        f"{in_points(own.margin)} in {_share(step / own.whole)} of its steps ({step} of {own.whole}"
-        f"{there}). The steps of the network that layers come from are not counted."
+        f"{name}'s final accuracy to within {in_points(own.margin)} in "
+        f"{_share(step / own.whole)} of its steps ({step} of {own.whole}{there})"
     )
 
 

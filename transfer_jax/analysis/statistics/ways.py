@@ -1,22 +1,25 @@
 """The ways to train a target network that a group of networks can compare, and what fails to."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from transfer_jax.analysis.statistics.best import Ways
+from transfer_jax.analysis.statistics.choices import (
+    TRANSFERRED,
+    cost_of,
+    is_pretrained,
+    name_of,
+)
 from transfer_jax.analysis.statistics.crossing import Arm, Cell, Group
 from transfer_jax.analysis.statistics.failures import failures
 from transfer_jax.analysis.statistics.images import TestOf
 from transfer_jax.analysis.statistics.noise import noise_of
 from transfer_jax.analysis.statistics.sampling import Sampler
 from transfer_jax.grid.conditions import Treatment
+from transfer_jax.grid.pretrained import PROBE
 
-# "scratch"; ("frozen", n) and ("tuned", n); a variant's name, with n where it has one.
-Choice = str | tuple[str, int]
-SCRATCH, FROZEN, TUNED = "scratch", "frozen", "tuned"
-TRANSFERRED = (Treatment.TRANSFER, Treatment.TRANSFER_PLUS)
 SHOWN = 4
 
 
@@ -56,12 +59,21 @@ class Contest:
         if apart.images is not None:
             images = apart.images[np.ix_(order, order)]
         families = [_family(arm) for arm in self.arms]
-        noise = noise_of(parts, apart.freedom, families, apart.rounding)
+        still = np.array([_is_still(arm, own) for arm, own in zip(self.arms, parts, strict=True)])
+        noise = noise_of(parts, apart.freedom, families, apart.rounding, still)
         return Ways(apart.mean[order], parts, noise, images), apart.images is not None
 
-    def means(self) -> np.ndarray:
-        """Accuracy of each way."""
-        found = Sampler(self.group, lambda _: None)
+    def means(self, group: Group | None = None) -> np.ndarray:
+        """Accuracy of each way.
+
+        Args:
+          group: the networks on other images; None for the group's own.
+
+        Returns:
+          It, in the order of the arms.
+        """
+        held = _kept(group or self.group, self.arms, self.group.places)
+        found = Sampler(held, lambda _: None)
         apart = found.apart()
         return apart.mean[[found.arms.index(arm) for arm in self.arms]]
 
@@ -73,16 +85,16 @@ def contest(group: Group) -> Contest:
     have; of ways, those that have them all. A network that failed is as one that is not there.
 
     Args:
-      group: networks with their accuracies on test images, and a control among them.
+      group: networks with their accuracies on test images, and one to compare with among them.
 
     Returns:
       The ways; the control alone where no way has what it has.
     """
-    control = group.control
+    control = reference(group)
     assert control is not None
-    ways = [arm for arm in group.arms if arm.treatment in TRANSFERRED]
+    ways = [arm for arm in group.arms if arm.treatment in TRANSFERRED and arm != control]
     failed = {
-        (arm, place): f"{told_place(place)}: {name_of(arm)} {why}."
+        (arm, place): f"{told_place(place)}: {name_of(arm, group.layers)} {why}."
         for (arm, place), why in failures(group, [control, *ways]).items()
     }
     there = {
@@ -102,7 +114,8 @@ def contest(group: Group) -> Contest:
             lost = [place for place in most or group.places if place not in there[arm]]
             why = "failed" if all((arm, place) in failed for place in lost) else "are missing"
             left_out.append(
-                f"Left out of the comparison: {name_of(arm)}; {len(lost)} of its networks {why}."
+                f"Left out of the comparison: {name_of(arm, group.layers)}; {len(lost)} of its "
+                f"networks {why}."
             )
     if dropped := [place for place in group.places if place not in most and _asked(place, group)]:
         told = ", ".join(map(told_place, dropped[:SHOWN])) + (" and more" * (len(dropped) > SHOWN))
@@ -112,9 +125,26 @@ def contest(group: Group) -> Contest:
     )
 
 
+def reference(group: Group) -> Arm | None:
+    """What gains are told against: the control; without one, where layers come from given weights,
+    the way that trains the most.
+
+    Args:
+      group: networks.
+
+    Returns:
+      It; None where there is nothing to compare with.
+    """
+    if group.control or not is_pretrained(group):
+        return group.control
+    ways = [arm for arm in group.arms if arm.treatment in TRANSFERRED]
+    return max(ways, key=cost_of, default=None)
+
+
 def _asked(place: Cell, group: Group) -> bool:
     """Whether some way or the control is at a place; other treatments do not count here."""
-    arms = (arm for arm in group.rows if arm == group.control or arm.treatment in TRANSFERRED)
+    control = group.control
+    arms = (arm for arm in group.rows if arm == control or arm.treatment in TRANSFERRED)
     return any(place in group.rows[arm] for arm in arms)
 
 
@@ -123,7 +153,7 @@ def _kept(group: Group, arms: Sequence[Arm], places: Sequence[Cell]) -> Group:
         arm: {place: group.rows[arm][place] for place in places if place in group.rows[arm]}
         for arm in arms
     }
-    return Group(group.name, group.examples, rows)
+    return replace(group, rows=rows)
 
 
 def told_place(place: Cell) -> str:
@@ -142,65 +172,10 @@ def told_place(place: Cell) -> str:
     return f"{place.split}, seed {place.seed}, target {place.target}"
 
 
+def _is_still(arm: Arm, parts: np.ndarray) -> bool:
+    """Whether a way is the same in every unit because it is solved, and not by luck."""
+    return arm.variant == PROBE and not parts.any()
+
+
 def _family(arm: Arm) -> tuple[Treatment, str]:
     return arm.treatment, arm.variant
-
-
-def choice_of(arm: Arm) -> Choice:
-    """What a way is called by programs.
-
-    Args:
-      arm: the way.
-
-    Returns:
-      Its name, with n where it has one.
-
-    Example:
-      >>> choice_of(Arm(Treatment.TRANSFER, 3)), choice_of(Arm(Treatment.BASE, 0))
-      (('frozen', 3), 'scratch')
-    """
-    if arm.treatment not in TRANSFERRED:
-        return SCRATCH
-    if arm.variant:
-        return (arm.variant, arm.n) if arm.n else arm.variant
-    return (FROZEN if arm.treatment == Treatment.TRANSFER else TUNED, arm.n)
-
-
-def name_of(arm: Arm) -> str:
-    """What to do, in words.
-
-    Args:
-      arm: the way.
-
-    Returns:
-      Such as "transfer the first layer and freeze them".
-
-    Example:
-      >>> name_of(Arm(Treatment.TRANSFER_PLUS, 2, "lp-ft"))
-      'transfer the first 2 layers as lp-ft does'
-    """
-    if arm.treatment not in TRANSFERRED:
-        return "train from scratch"
-    if arm.variant and not arm.n:
-        return f"train as {arm.variant} does"
-    layers = "first layer" if arm.n == 1 else f"first {arm.n} layers"
-    if arm.variant:
-        return f"transfer the {layers} as {arm.variant} does"
-    tuned = arm.treatment == Treatment.TRANSFER_PLUS
-    return f"transfer the {layers} and {'fine-tune everything' if tuned else 'freeze them'}"
-
-
-def cost_of(arm: Arm) -> tuple[int, int, str]:
-    """What a way costs beside another: least for the fewest trained layers.
-
-    Args:
-      arm: the way.
-
-    Returns:
-      A key to sort by: frozen, most layers first; scratch; fine-tuned; variants.
-    """
-    if arm.treatment not in TRANSFERRED:
-        return 1, 0, ""
-    if arm.variant:
-        return 3, -arm.n, arm.variant
-    return (0 if arm.treatment == Treatment.TRANSFER else 2), -arm.n, ""

@@ -46,3 +46,19 @@ def in_points(margin: float) -> str:
       ('a point', '0.25 points')
     """
     return "a point" if round(margin, 9) == 0.01 else f"{100 * margin:.2g} points"
+
+
+def capital(text: str) -> str:
+    """A sentence's first letter large, and no other changed.
+
+    Args:
+      text: the sentence.
+
+    Returns:
+      It.
+
+    Example:
+      >>> capital("tune layer1.0")
+      'Tune layer1.0'
+    """
+    return text[:1].upper() + text[1:]

