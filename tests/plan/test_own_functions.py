@@ -25,6 +25,7 @@ import optax
 from transfer_jax.data.embedded import embedded
 from transfer_jax.engine.optimizers import sgd
 from transfer_jax.models.convnet import ConvNet
+from transfer_jax.models.preprocessing import Preprocessing
 
 
 def tall(num_outputs: int, thin: Sequence[int] = (3, 3, 3, 3), top: int = 4):
@@ -78,6 +79,28 @@ def nnx_made(num_outputs: int): return {"low": nnx.Linear(4, num_outputs, rngs=n
 def nnx_narrow(num_outputs: int):
     flat = lambda x: x.reshape(len(x), -1)
     return from_nnx([("flat", flat), ("low", partial(nnx.Linear, 64, num_outputs))])
+def listed(num_outputs: int, rngs: nnx.Rngs, width: int = 3):
+    """A list that mixes kinds, and what it wants to see."""
+    low = nnx.Conv(1, width, (5, 5), strides=4, rngs=rngs)
+    layers = [("low", low), ("norm", nn.BatchNorm()), ("pool", lambda x: nn.relu(x).mean((1, 2)))]
+    return [*layers, ("top", nn.Dense(num_outputs))], Preprocessing((0.5,), (0.5,), size=28)
+kept = {}
+def keeps(x):
+    kept["x"] = x
+    return x
+def skips(num_outputs: int):
+    middle = [("low", keeps), ("mid", nn.relu), ("sum", lambda x: x + kept["x"])]
+    return [*middle, ("top", Flat(num_outputs))]
+def fixed(num_outputs: int):
+    """Numbers from a file of one's own, say, in the place of fresh ones."""
+    table = np.random.default_rng(0).normal(size=(784, num_outputs)).astype(np.float32)
+    return [("flat", lambda x: x.reshape(len(x), -1)),
+            ("top", nn.Dense(num_outputs, kernel_init=lambda *_: table))]
+def twice(num_outputs: int): return [("low", Flat(3)), ("low", Flat(num_outputs))]
+def raises_late(num_outputs: int, rngs: nnx.Rngs): raise RuntimeError("out of\\nideas")
+def dead(num_outputs: int): return [("low", lambda x: 0 * x), ("top", Flat(num_outputs))]
+def odd_sight(num_outputs: int):
+    return [("top", Flat(num_outputs))], Preprocessing((0.5,), (0.0,))
 def odd_layer(num_outputs: int): return {"low": nn.Dense(3), "top": lambda x: x @ x}
 def by_lines(steps: int): return optax.lbfgs()
 def lists(folder: str):
@@ -155,6 +178,27 @@ def test_flax_modules_by_name_are_a_network_and_an_optimizer_of_optax_trains_it(
     assert {row["n"] for row in rows(tmp_path / "run")} == {"0", "1"}
 
 
+def test_a_list_of_linen_nnx_and_functions_is_a_network_with_fields_of_its_own(own, tmp_path):
+    flags = [f for f in FLAGS if not f.startswith("--config.network.")]
+    flags += ["--config.network.name=own_parts:listed", "--config.network.width=4"]
+    config = load_config("fashion_mnist", flags)
+    plan = make_plan(config)
+    assert plan.network.layer_names == ("low", "norm", "pool", "top")
+    assert plan.network.preprocessing.size == 28
+    run_of(config, tmp_path / "run")
+    assert {row["n"] for row in rows(tmp_path / "run")} == {"0", "1"}
+
+
+def test_a_network_is_tried_once_however_often_it_is_planned(own, monkeypatch):
+    tried = []
+    monkeypatch.setattr("transfer_jax.plan.network_checks.try_network", lambda *_: tried.append(1))
+    for width in (5, 5, 6):
+        flags = ["--config.network.name=own_parts:needs_width", f"--config.network.width={width}"]
+        make_plan(load_config("fashion_mnist", flags))
+    make_plan(load_config("fashion_mnist", []))
+    assert len(tried) == 2
+
+
 def test_a_changed_function_is_told_of_when_a_run_goes_on(own, capsys, tmp_path):
     assert run(tmp_path / "run", "network.name=own_parts:two") == 0
     (tmp_path / "run" / "results.csv").unlink()
@@ -189,6 +233,12 @@ def test_a_changed_function_is_told_of_when_a_run_goes_on(own, capsys, tmp_path)
         ("network.name=own_parts:no_layers", "there is no layer; allowed: a list of (name"),
         ("network.name=own_parts:nnx_made", "layer low is a module of NNX that is made, so every"),
         ("network.name=own_parts:nnx_narrow", "layer low cannot take an input of 784: TypeError"),
+        ("network.name=own_parts:skips", "layer sum reads what layer low left behind; allowed: a"),
+        ("network.name=own_parts:fixed", "layer top begins with the same numbers for every seed"),
+        ("network.name=own_parts:twice", "two layers are called 'low'; allowed: each name once"),
+        ("network.name=own_parts:raises_late", "which raised RuntimeError: out of ideas"),
+        ("network.name=own_parts:dead", "layer low gives the same numbers for different images"),
+        ("network.name=own_parts:odd_sight", "deviation holds 0.0; allowed: numbers above 0"),
         ("network.name=own_parts:odd_layer", "layer top cannot take an input of 28x28x3: TypeErr"),
         ("optimizer.name=own_parts:by_lines", "which cannot train: TypeError"),
         ("data.source=own_parts:number_names", "whose class_names hold 0; allowed: texts"),
