@@ -62,7 +62,7 @@ def square(path: Path) -> Image.Image | None:
 def sketches(image: Image.Image) -> tuple[np.ndarray, np.ndarray]:
     """A picture's grey levels and its outlines on a coarse grid, each of mean 0 and length 1."""
     grey = np.asarray(image.convert("L"), np.float64)
-    outline = np.sqrt(np.hypot(*np.gradient(grey)))
+    outline = np.sqrt(np.hypot(np.gradient(grey, axis=0), np.gradient(grey, axis=1)))
     found = []
     for values in (grey, outline):
         coarse = values.reshape(GRID, SIZE // GRID, GRID, SIZE // GRID).mean(axis=(1, 3)).ravel()

@@ -12,9 +12,10 @@ import pytest
 from etils import epath
 from PIL import Image
 
+from tests.data.folders import prepare_folder, write_classes
 from tests.data.tars import CLASSES, ODD, PER_CLASS, image_bytes, write_tars
 from transfer_jax.cli import main
-from transfer_jax.data import prepared_part
+from transfer_jax.data import prepared_part, records
 from transfer_jax.data.decoding import BadImage, ImageForm, decode, decode_array
 from transfer_jax.data.image_set import TRAIN
 from transfer_jax.data.manifest import Manifest, RecordsError
@@ -315,3 +316,15 @@ def test_a_jpeg_keeps_its_shape_when_it_is_cropped():
     assert decode_array(pixels, ImageForm(16, "crop")).pixels.shape == (16, 16, 3)
     with pytest.raises(BadImage, match="0 bytes"):
         decode(b"", "a.jpg", FORM)
+
+
+def test_images_that_do_not_fit_into_memory_are_told_with_what_to_do(tmp_path, monkeypatch):
+    folder = tmp_path / "prepared"
+    assert prepare_folder(write_classes(tmp_path / "pets", count=4), folder) == 0
+    size = 8 * 8 * 8 * 3
+    monkeypatch.setattr(records, "memory", lambda: 2 * size)
+    assert open_records(folder, stream=False).images.shape == (8, 8, 8, 3)
+    monkeypatch.setattr(records, "memory", lambda: 2 * size - 1)
+    with pytest.raises(RecordsError, match=r"take 0.0 GiB; .* --config.data.stream=True reads"):
+        open_records(folder, stream=False)
+    assert open_records(folder, stream=True).images.shape == (8, 8, 8, 3)

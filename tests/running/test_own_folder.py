@@ -19,6 +19,7 @@ from transfer_jax.plan.config import load_config
 from transfer_jax.plan.fields import ConfigError
 from transfer_jax.plan.own_folder import with_prepared_folder
 from transfer_jax.plan.plan import make_plan
+from transfer_jax.plan.plan_notes import plan_notes
 
 MEAN, DEVIATION = (0.4, 0.5, 0.6), (0.2, 0.3, 0.4)
 SEES = Preprocessing(MEAN, DEVIATION, 12, 0.75, "bicubic", least_size=8)
@@ -69,16 +70,19 @@ def planned(*more: str, name: str = "network"):
 def test_a_run_needs_the_folder_and_the_weights_alone(here, capsys):
     assert main(["run", "--config=pretrained", *flags()]) == 0
     printed = capsys.readouterr().out
-    assert "Prepared 24 images of my pets, 16x16, in data/my_pets-16" in printed
-    form = json.loads(Path("data/my_pets-16/preparation.json").read_text())["form"]
+    assert "Prepared 24 images of my pets, 16x16, in data/my_pets-16-crop-bicubic" in printed
+    form = json.loads(Path("data/my_pets-16-crop-bicubic/preparation.json").read_text())["form"]
     assert (form["size"], form["resize"], form["interpolation"]) == (16, "crop", "bicubic")
     data = json.loads(Path("runs/my pets/config.json").read_text())["data"]
-    assert (data["folder"], data["crop"]) == ("data/my_pets-16", 12)
+    assert (data["folder"], data["crop"]) == ("data/my_pets-16-crop-bicubic", 12)
     # The run's own config, and the same line again, find all of it.
     assert main(["run", "--config=runs/my pets/config.json", "--workdir=runs/my pets"]) == 0
     assert main(["run", "--config=pretrained", *flags()]) == 0
     printed = capsys.readouterr().out
-    assert "are in data/my_pets-16 already" in printed and printed.count("nothing to train") == 2
+    assert (
+        "are in data/my_pets-16-crop-bicubic already" in printed
+        and printed.count("nothing to train") == 2
+    )
 
 
 def test_images_that_changed_are_told_and_are_another_run(here, capsys):
@@ -87,7 +91,7 @@ def test_images_that_changed_are_told_and_are_another_run(here, capsys):
     capsys.readouterr()
     assert main(["run", "--config=pretrained", *flags()]) == 1
     captured = capsys.readouterr()
-    assert "in data/my_pets-16: 1 image is new (cat/new.png)" in captured.out
+    assert "in data/my_pets-16-crop-bicubic: 1 image is new (cat/new.png)" in captured.out
     (line,) = captured.err.splitlines()
     assert "holds a run on other images" in line and "the digest is" in line
 
@@ -98,7 +102,7 @@ def test_another_folder_of_the_same_name_is_refused(here, capsys):
     (here / "other" / "my pets" / "cat" / "0.png").write_bytes(png_bytes(5))
     assert main(["run", "--config=pretrained", *flags("data.folder=other/my pets")]) == 1
     (line,) = capsys.readouterr().err.splitlines()
-    assert "data.folder other/my pets is prepared into data/my_pets-16" in line
+    assert "data.folder other/my pets is prepared into data/my_pets-16-crop-bicubic" in line
 
 
 def test_what_is_seen_is_what_the_network_wants(here):
@@ -175,6 +179,12 @@ def test_what_a_network_cannot_see_is_one_line(more, name, words, here):
     with pytest.raises(ConfigError, match=r"^[^\n]*$") as error:
         planned(*more, name=name)
     assert words in str(error.value)
+
+
+def test_a_network_that_says_nothing_is_told_of(here):
+    notes = plan_notes(planned("data.form.size=16", name="silent"))
+    assert any("does not say what it wants to see: images are less the mean" in n for n in notes)
+    assert not any("does not say" in note for note in plan_notes(planned()))
 
 
 def test_one_class_is_none(here, capsys):

@@ -3,6 +3,8 @@
 import functools
 import hashlib
 import io
+import math
+import os
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -165,9 +167,11 @@ def open_records(folder: Path, *, stream: bool) -> ImageSet:
       The dataset.
 
     Raises:
-      RecordsError: it is not there, or damaged.
+      RecordsError: it is not there, damaged, or too large for the memory that it is to fill.
     """
     manifest = Manifest.read(folder)
+    if not stream:
+        _check_memory(folder, manifest)
     images = StoredImages(folder, manifest)
     labels: Int[np.ndarray, " image"] = np.array(
         [label for shard in manifest.shards for label in shard.labels], np.int32
@@ -182,3 +186,21 @@ def open_records(folder: Path, *, stream: bool) -> ImageSet:
         manifest.groups,
         digest=manifest.digest,
     )
+
+
+def memory() -> int | None:
+    """Bytes of this machine's memory; None where the system does not say."""
+    try:
+        return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    except (AttributeError, ValueError, OSError):
+        return None
+
+
+def _check_memory(folder: Path, manifest: Manifest) -> None:
+    """Images are held twice for a moment, on their way to where training finds them."""
+    size = sum(len(s.labels) for s in manifest.shards) * math.prod(manifest.shape)
+    if (there := memory()) is not None and 2 * size > there:
+        raise RecordsError(
+            f"the images of {folder} take {size / 2**30:,.1f} GiB; allowed in memory: half of its "
+            f"{there / 2**30:,.1f} GiB; --config.data.stream=True reads them as training goes on"
+        )

@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from transfer_jax.data.claim import SETTINGS
-from transfer_jax.data.decoding import ImageForm
+from transfer_jax.data.decoding import BILINEAR, ImageForm
 from transfer_jax.data.made_from import difference, recorded
 from transfer_jax.data.manifest import MANIFEST, Manifest, RecordsError
 from transfer_jax.data.originals.folders import class_folders
@@ -45,7 +45,7 @@ def with_prepared_folder(config: Config, say: Callable[[str], None]) -> Config:
       say: is told what is done.
 
     Returns:
-      The config, `data.folder` the prepared one: `data/`, the folder's name and the size. Where the
+      The config, `data.folder` the prepared one: `data/`, the folder's name and the form. Where the
       originals did not change since, nothing is done.
 
     Raises:
@@ -58,10 +58,18 @@ def with_prepared_folder(config: Config, say: Callable[[str], None]) -> Config:
     if config.data.source != FOLDER or is_prepared or not originals.is_dir():
         return config
     config = with_own_sizes(config)
-    name = re.sub(r"[^\w.+-]", "_", readable(real(originals).name)) or "images"
-    into = Path("data") / f"{name}-{config.data.form.size}"
+    into = Path("data") / _name(originals, config.data.form)
     _prepare(config, originals, into, say)
     return replace(config, data=replace(config.data, folder=str(into)))
+
+
+def _name(originals: Path, form: Form) -> str:
+    """The folder's name, and what its images become: each form has a place of its own."""
+    plain, kind = Form(), form_of(form, 3)
+    name = re.sub(r"[^\w.+-]", "_", readable(real(originals).name)) or "images"
+    also = [form.resize] if form.resize != plain.resize else []
+    also += [kind.interpolation] if kind.interpolation != BILINEAR else []
+    return "-".join([name, str(form.size), *also])
 
 
 def _prepare(config: Config, originals: Path, into: Path, say: Callable[[str], None]) -> None:
