@@ -39,12 +39,12 @@ class PretrainedBase:
     classes = None
 
     @property
-    def parameters(self) -> list[int]:
+    def parameters(self) -> dict[str, int]:
         """How many numbers each layer has that training may change."""
-        return [
-            sum(leaf.size for leaf in jax.tree.leaves(layer.get("params", {})))
-            for layer in self.network.values()
-        ]
+        return {
+            name: sum(leaf.size for leaf in jax.tree.leaves(layer.get("params", {})))
+            for name, layer in self.network.items()
+        }
 
     def variables(self, seed: int) -> Variables:
         """The whole network."""

@@ -193,10 +193,11 @@ def _begin(own: Run, say: Callable[[str], None]) -> None:
     claim(folder, plan.config, plan.recipe.images)
     for trial in own.pilot.runs.values():
         trial.folder.make()
-    kept = {"networks": len(plan.networks), "layers": list(plan.network.layer_names)}
+    layers = list(plan.network.layer_names)
+    kept: dict[str, object] = {"networks": len(plan.networks), "layers": layers}
     given = plan.given.get(PRETRAINED_BASE)
     if isinstance(given, PretrainedBase):
-        kept["parameters"] = given.parameters
+        kept["parameters"] = [given.parameters[name] for name in layers]
     write_json(folder.plan, kept)
     if begun := began_with(folder, plan.config):
         say(f"{folder.path} was begun with {begun}")

@@ -38,7 +38,9 @@ def family_curves(found: Sequence[Effects]) -> Figure:
     """
     names = [heading(*kind, plain=True) for own in found for kind in own.group.curves()]
     below = max(_height(own) for own in found)
-    note = f"Ways that have no n are levels, with their bars to the left. {bars_note(found)}"
+    levels = any(not arm.n for own in found for arm in own.group.arms)
+    told = "Ways that have no n are levels, with their bars to the left. " * levels
+    note = f"{told}{bars_note(found)}"
     room = (room_for(names),)
     figure, rows = grid(len(found), room, across=ACROSS, high=3.4, below=below, note=note)
     for (axis,), own in zip(rows, found, strict=True):
@@ -95,10 +97,12 @@ def _layers_below(axis: Axes, own: Effects) -> None:
     shown = depths[:: max(1, -(-len(depths) // MOST_NAMES))]
     layers = own.group.layers
     slanted = {"rotation": 45, "ha": "right", "rotation_mode": "anchor"} if layers else {}
-    places, names = [_left_of(depths), *shown], ["no n", *(_tick(n, layers) for n in shown)]
+    left = [_left_of(depths)] * any(not arm.n for arm in own.group.arms)
+    places = [*left, *shown]
+    names = [*["no n"] * len(left), *(_tick(n, layers) for n in shown)]
     axis.set_xticks(places, names, fontsize=LETTERS, **slanted)
     room = 4 * _apart(depths)
-    axis.set_xlim(places[0] - room, max(places) + room)
+    axis.set_xlim(places[0] - room, places[-1] + room)
     tidy(axis)
 
 
