@@ -36,7 +36,7 @@ def try_network(network: Layered, shape: tuple[int, int, int]) -> None:
     own; parameters that begin as zeros are numbers here.
 
     Args:
-      network: the network.
+      network: layers in order, as they are to be run.
       shape: (height, width, channels) of what it sees.
 
     Raises:
