@@ -14,7 +14,13 @@ from transfer_jax.cli import main
 from transfer_jax.commands.parser import COMMANDS, make_parser
 
 # What a command cannot do without.
-REQUIRED = {"advise": ["x"], "sweep": ["--over=a=1"], "launch": ["--on=local"], "status": ["a"]}
+REQUIRED = {
+    "export": ["run", "--to=a.safetensors"],
+    "advise": ["x"],
+    "sweep": ["--over=a=1"],
+    "launch": ["--on=local"],
+    "status": ["a"],
+}
 # Libraries that take time to import.
 SLOW = {"jax", "numpy", "rich", "etils", "ml_collections", "matplotlib"}
 WRONG_USAGE = [

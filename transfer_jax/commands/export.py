@@ -26,7 +26,10 @@ def add_arguments(parser: Parser) -> None:
         "--seed", type=number, help="seed; default: the best of the way on validation images"
     )
     parser.add_argument(
-        "--task", type=given, metavar="SPLIT.TARGET", help="where the run has several"
+        "--task",
+        type=given,
+        metavar="SPLIT.TARGET",
+        help="needed where a run has several; default: the only one",
     )
 
 

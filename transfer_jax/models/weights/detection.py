@@ -2,7 +2,7 @@
 
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import replace
-from itertools import takewhile
+from itertools import accumulate, takewhile
 
 from transfer_jax.models.layered import PARAMS, Variables
 from transfer_jax.models.weights.leaf_names import Foreign, Keys, Shape, foreign_shapes, leaves_of
@@ -11,6 +11,9 @@ from transfer_jax.models.weights.styles import Style, names_in, styles_of
 Shapes = Mapping[str, Shape]
 # A style, and how a network's leaves lie in it.
 Named = tuple[Style, dict[Keys, Foreign]]
+
+# Names of a hostile file may have any number of dots.
+MOST_WRAPPERS = 8
 
 
 def detect(
@@ -48,13 +51,12 @@ def detect(
 
 def _candidates(network: str, found: Shapes) -> Iterator[Style]:
     """All styles, of bodies alone too, and as wrappers of modules lengthen names."""
-    parts = takewhile(
-        lambda own: len(set(own)) == 1, zip(*(n.split(".") for n in found), strict=False)
-    )
-    wrapper = "".join(f"{own[0]}." for own in parts)
+    parts = zip(*(name.split(".") for name in found), strict=False)
+    shared = [f"{own[0]}." for own in takewhile(lambda own: len(set(own)) == 1, parts)]
+    wrappers = ["", *accumulate(shared[:MOST_WRAPPERS])]
     for style in styles_of(network):
         for bare in (False, True) if style.body else (False,):
-            for front in dict.fromkeys(["", wrapper]):
+            for front in wrappers:
                 yield replace(style, bare=bare, wrapper=front)
 
 

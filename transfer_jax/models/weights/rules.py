@@ -27,7 +27,7 @@ def renamed(name: str, rules: Rules) -> Foreign | None:
     Example:
       >>> rules = {r"layer(\\d)\\.(\\d+)\\.": lambda stage, i: f"stages.{stage - 1}.{i}."}
       >>> renamed("layer2.0.conv1.weight", rules)
-      Foreign(names=('stages.1.0.conv1.weight',), ones=0)
+      Foreign(names=('stages.1.0.conv1.weight',), ones=0, turned=True)
     """
     for pattern, make in rules.items():
         if match := re.match(pattern, name):
