@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import flax.linen as nn
 import jax
@@ -62,10 +63,13 @@ def network(num_outputs: int) -> LayerStack:
 def weights(outputs: int = 7, seed: int = 3) -> Variables:
     """Weights as of a trained network: its statistics and norms are none of a fresh one."""
     found = network(outputs).init(jax.random.key(seed), jnp.zeros((1, 28, 28, 1)))
-    leaves, structure = jax.tree.flatten(found)
-    keys = jax.random.split(jax.random.key(seed + 1), len(leaves))
-    drawn = [jax.random.uniform(key, leaf.shape) for key, leaf in zip(keys, leaves, strict=True)]
-    return structure.unflatten([a + 0.1 * b for a, b in zip(leaves, drawn, strict=True)])
+
+    def moved(path: Any, leaf: Array) -> Array:
+        if path[-1].key == "kernel":
+            return leaf
+        return leaf + 0.3 * jax.random.uniform(jax.random.key(len(str(path))), leaf.shape)
+
+    return jax.tree_util.tree_map_with_path(moved, found)
 
 
 def pretrained_config(folder: Path, flags: Sequence[str] = (), **kind: int) -> Config:

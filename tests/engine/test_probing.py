@@ -1,0 +1,150 @@
+"""Linear heads on features: against scipy's optimum, and features against plain Flax."""
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from scipy.optimize import minimize
+
+from tests.running.pretrained import NAMES, network, weights
+from transfer_jax.data.order import ColumnInputs, DeviceImages
+from transfer_jax.engine.features import FeatureProgram
+from transfer_jax.engine.logistic import FIXED_STRENGTH, STRENGTHS, axes_of
+from transfer_jax.engine.probing import Examples, probe
+from transfer_jax.engine.trunk import View
+from transfer_jax.models.linen_layers import from_linen
+
+CLASSES = 4
+
+
+def clouds(count, features, seed=0, *, correlated=True):
+    """Examples of four classes, round a centre each; features of all sizes that go together."""
+    generator = np.random.default_rng(seed)
+    labels = generator.integers(0, CLASSES, count)
+    centres = np.random.default_rng(9).normal(size=(CLASSES, features))
+    x = 0.4 * centres[labels] + generator.normal(size=(count, features))
+    if correlated:
+        x = x @ np.random.default_rng(8).normal(size=(features, features))
+    sizes = 10.0 ** np.random.default_rng(7).uniform(-2, 2, features)
+    return Examples((x * sizes + sizes).astype(np.float32), labels)
+
+
+def optimum(train, strength):
+    """Kernel and bias on features of variance 1 where scipy finds the objective least."""
+    mean, deviation = train.features.mean(0, float), train.features.std(0, dtype=float)
+    x = (train.features - mean) / deviation
+    count, features = x.shape
+    wanted = np.eye(CLASSES)[train.labels]
+
+    def objective(flat):
+        kernel, bias = flat[:-CLASSES].reshape(features, CLASSES), flat[-CLASSES:]
+        logits = x @ kernel + bias
+        logits -= logits.max(axis=1, keepdims=True)
+        log = logits - np.log(np.exp(logits).sum(axis=1, keepdims=True))
+        loss = -(wanted * log).sum(1).mean() + strength / 2 * (kernel**2).sum()
+        slope = (np.exp(log) - wanted) / count
+        return loss, np.r_[(x.T @ slope + strength * kernel).ravel(), slope.sum(0)]
+
+    options = {"maxiter": 20_000, "ftol": 1e-15, "gtol": 1e-10}
+    begin = np.zeros((features + 1) * CLASSES)
+    found = minimize(objective, begin, jac=True, method="L-BFGS-B", options=options)
+    kernel, bias = found.x[:-CLASSES].reshape(features, CLASSES), found.x[-CLASSES:]
+    kernel /= deviation[:, None]
+    return kernel, bias - mean @ kernel
+
+
+def logits(linear, examples):
+    kernel, bias = linear
+    return examples.features.astype(float) @ kernel + bias
+
+
+@pytest.mark.parametrize(("count", "features"), [(200, 6), (40, 60)])
+def test_a_head_is_scipys(count, features):
+    train, validation, test = (clouds(count, features, seed) for seed in range(3))
+    found = probe(train, validation, test, CLASSES)
+    own = optimum(train, found.strength)
+    np.testing.assert_allclose(logits(found.linear, test), logits(own, test), atol=0.02)
+    assert np.array_equal(found.right == 1, logits(own, test).argmax(1) == test.labels)
+    shifted = logits(own, test) - np.log(np.exp(logits(own, test)).sum(1, keepdims=True))
+    expected = -shifted[np.arange(count), test.labels]
+    np.testing.assert_allclose(found.loss, expected, atol=0.02)
+
+
+def test_the_strength_is_the_best_on_validation_images_and_of_equals_the_greatest():
+    train, validation, test = clouds(60, 40), clouds(300, 40, 1), clouds(50, 40, 2)
+    right = [
+        int((logits(optimum(train, s), validation).argmax(1) == validation.labels).sum())
+        for s in STRENGTHS
+    ]
+    found = probe(train, validation, test, CLASSES)
+    assert found.strength == max(
+        s for s, r in zip(STRENGTHS, right, strict=True) if r == max(right)
+    )
+    assert found.validation_right.sum() == max(right)
+    easy = Examples(np.eye(CLASSES, dtype=np.float32), np.arange(CLASSES))
+    assert probe(easy, easy, easy, CLASSES).strength == max(STRENGTHS)
+
+
+def test_without_validation_images_the_strength_is_fixed():
+    none = Examples(np.zeros((0, 6), np.float32), np.zeros(0, int))
+    found = probe(clouds(50, 6), none, clouds(50, 6, 1), CLASSES)
+    assert found.strength == FIXED_STRENGTH and len(found.validation_right) == 0
+
+
+def test_a_wider_program_solves_the_same():
+    parts = [clouds(80, 6, seed) for seed in range(3)]
+    narrow, wide = probe(*parts, CLASSES), probe(*parts, CLASSES, 50)
+    np.testing.assert_allclose(narrow.linear.kernel, wide.linear.kernel, rtol=1e-3, atol=1e-3)
+    assert narrow.linear.kernel.shape == wide.linear.kernel.shape == (6, CLASSES)
+
+
+def test_features_that_never_differ_have_no_part():
+    train = clouds(50, 6)
+    still = np.c_[train.features, np.full(50, 7.0), np.full(50, 1e4) + 1e-3 * np.arange(50)]
+    found = probe(*[Examples(still.astype(np.float32), train.labels)] * 3, CLASSES)
+    assert (found.linear.kernel[6:] == 0).all() and np.isfinite(found.linear.kernel).all()
+    assert axes_of(np.ones((5, 3))).turn.shape == (3, 0)
+
+
+def test_features_are_those_of_plain_flax():
+    held, images = weights(), jax.random.randint(jax.random.key(0), (5, 28, 28, 1), 0, 256)
+    images = images.astype(jnp.uint8)
+    batches = np.array([[3, 1], [0, -1]])
+    zeros = np.zeros((1, 1), np.int32)
+    inputs = ColumnInputs(
+        zeros, zeros, zeros, np.arange(7), zeros, np.full((28, 28, 1), 3.0), np.float32(0.1), zeros
+    )
+    program = FeatureProgram(network(7), (1, 3, 4), View())
+    fed = [DeviceImages(images, jnp.zeros(5, jnp.int32))] * 2
+    seen = []
+    found = program.all(held, fed, batches, inputs, lambda: seen.append(1))
+    assert len(seen) == 2
+    x = (np.asarray(images, np.float32)[[3, 1, 0]] - 3.0) * 0.1
+    for n, name in enumerate(NAMES[:-1], 1):
+        layer, own = network(7).layers[name], held[name]
+        x = layer.apply(own, x, train=False)
+        if n in (1, 3):
+            np.testing.assert_allclose(found[n], x.mean((1, 2)), atol=1e-5)
+    norm = nn.LayerNorm().apply({"params": held["head"]["params"]["norm"]}, x.mean((1, 2)))
+    np.testing.assert_allclose(found[4], norm, atol=1e-5)
+    assert set(found) == {1, 3, 4}
+
+
+def test_features_of_other_shapes():
+    """Of tokens their mean; of vectors these; below a last layer that is no dense layer, too."""
+    layers = [
+        ("tokens", lambda x: x.reshape(2, 4, 3)),
+        ("vectors", lambda x: x[:, 0]),
+        ("top", abs),
+    ]
+    net = from_linen(layers)
+    x = jnp.arange(24.0).reshape(2, 2, 2, 3)
+    program = FeatureProgram(net, (1, 2), View())
+    variables = net.init(jax.random.key(0), x)
+    images = DeviceImages(x.astype(jnp.uint8), jnp.zeros(2, jnp.int32))
+    zeros = np.zeros((1, 1), np.int32)
+    inputs = ColumnInputs(*[zeros] * 5, np.zeros((2, 2, 3)), np.float32(1), zeros)
+    found = program.of(variables, images, np.array([[0, 1]]), np.int32(0), inputs)
+    np.testing.assert_allclose(found[1], np.arange(24.0).reshape(2, 4, 3).mean(1))
+    np.testing.assert_allclose(found[2], [[0, 1, 2], [12, 13, 14]])
