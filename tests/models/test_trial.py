@@ -91,6 +91,17 @@ def test_a_sound_network_passes(network):
     try_network(network, SHAPE)
 
 
+def test_a_small_layer_may_be_dead_by_chance():
+    """A single unit is, for both images, in some of these starts and not in others."""
+    layers = [FLAT, ("low", nn.Dense(1)), ("relu", nn.relu), HEAD]
+    network = from_layers(layers)
+    x = np.random.default_rng(0).normal(size=(3, *SHAPE)).astype(np.float32)[:2]
+    init = jax.jit(network.init)
+    left = [network.apply(init(jax.random.key(i), x), x, 0, 3)[0] for i in range(9)]
+    assert 0 < sum(bool((a[0] == a[1]).all()) for a in left) < 9
+    try_network(network, SHAPE)
+
+
 SKIP = "allowed: a connection that skips layers within one layer: join these and what lies between"
 
 

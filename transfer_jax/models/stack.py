@@ -226,7 +226,7 @@ def check_left(layer: str, x: Any) -> None:
     Raises:
       ValueError: it is none, or empty.
     """
-    if not isinstance(x, jax.Array | jax.ShapeDtypeStruct):
+    if not isinstance(x, jax.Array | np.ndarray | jax.ShapeDtypeStruct):
         raise ValueError(f"layer {layer} gives {kind_of(x)}; allowed: one array")
     if x.size == 0:
         raise ValueError(f"layer {layer} leaves no pixel: the images are too small for it")

@@ -19,6 +19,8 @@ NOT_ITS_OWN = (
     "layer {} reads an array that is not its own, and would not be trained; allowed: its "
     "variables, what enters it, constants of NumPy"
 )
+# Keys by which a layer that is dead at first is tried again.
+STARTS = range(1, 9)
 # Each program is run once or twice: what is compiled in less time is faster.
 _program = partial(
     jax.jit,
@@ -36,7 +38,7 @@ def try_network(network: Layered, shape: tuple[int, int, int]) -> None:
     own; parameters that begin as zeros are numbers here.
 
     Args:
-      network: layers in order, as they are to be run.
+      network: any layered network; its function is a reader's own, mostly.
       shape: (height, width, channels) of what it sees.
 
     Raises:
@@ -69,8 +71,15 @@ def _try(network: Layered, shape: tuple[int, int, int]) -> None:
     whole = _program(lambda variables, x: _activations(network, variables, x))
     found = jax.device_get(whole(variables, two))
     beside = jax.device_get(whole(variables, others))
+    if dead := _same(found):
+        # A small layer may be dead by chance; one that is dead from every start is none.
+        starts = (_without_zeros(jax.device_get(init(jax.random.key(i), two))) for i in STARTS)
+        for other in starts:
+            dead &= _same(jax.device_get(whole(other, two)))
     for i, name in enumerate(network.layer_names):
         _check_activation(name, pieces[i + 1])
+        if i in dead:
+            raise ValueError(f"layer {name} gives the same numbers for different images")
         if not _close(beside[i][0], found[i][0]):
             raise ValueError(
                 f"layer {name} gives an image other numbers when other images stand beside it; "
@@ -89,6 +98,13 @@ def _activations(network: Layered, variables: Variables, x: Array) -> list[Array
         x, _ = network.apply(variables, x, i, i + 1)
         left.append(x)
     return left
+
+
+def _same(activations: list[np.ndarray]) -> set[int]:
+    """The layers after which two images cannot be told apart."""
+    return {
+        i for i, left in enumerate(activations) if len(left) == 2 and (left[0] == left[1]).all()
+    }
 
 
 def _by_layers(network: Layered, variables: Variables, x: np.ndarray) -> Iterator[np.ndarray]:
@@ -174,8 +190,6 @@ def _check_activation(name: str, left: np.ndarray) -> None:
         raise ValueError(f"layer {name} makes {shape} of 2 images; allowed: 2 of whatever it makes")
     if not np.isfinite(left).all():
         raise ValueError(f"layer {name} gives numbers that are not finite for images of noise")
-    if np.array_equal(left[0], left[1]):
-        raise ValueError(f"layer {name} gives the same numbers for different images")
 
 
 def _check_cuts(network: Layered, variables: Variables, pieces: list[np.ndarray]) -> None:
