@@ -193,7 +193,7 @@ def test_what_lies_in_the_folder(held):
             assert file(column).exists(), column.name
     held = json.loads(run.folder.versions.read_text())
     assert len(held["network.weights"]) == 64
-    assert len(Results.read(run.folder.path).rows) == len(run.plan.networks) == 22
+    assert len(Results.read(run.folder.path).rows) == len(run.plan.networks) == 21
 
 
 @pytest.mark.parametrize("family", ["lp-ft", "probe"])

@@ -8,6 +8,9 @@ import sys
 import jax
 
 MAX_CPU_DEVICES = 8
+# The order in which a CPU computes. XLA's own has conditions wait for each other half done, so that
+# the memory of all is needed at once: four times as much for three networks of images of 96 pixels.
+LEAN: dict[str, str | bool] = {"xla_cpu_enable_concurrency_optimized_scheduler": False}
 # Numbers of glibc's malloc.h.
 M_TRIM_THRESHOLD, M_TOP_PAD, M_MMAP_MAX, M_ARENA_MAX = -1, -2, -4, -8
 

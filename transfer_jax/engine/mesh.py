@@ -10,6 +10,8 @@ from jax.sharding import Mesh, NamedSharding
 from jax.sharding import PartitionSpec as P
 from jaxtyping import PyTree
 
+from transfer_jax.engine.cpu import LEAN
+
 COLUMN, DATA = "column", "data"
 Item = TypeVar("Item")
 
@@ -127,7 +129,8 @@ def over_columns(
         )  # fmt: skip
         return mapped(*args)
 
-    return jax.jit(program, donate_argnums=tuple(donate))
+    options = LEAN if mesh.devices.flat[0].platform == "cpu" else None
+    return jax.jit(program, donate_argnums=tuple(donate), compiler_options=options)
 
 
 def under_axis(fn: Callable[..., Any], *args: Any) -> Any:
