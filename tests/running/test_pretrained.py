@@ -18,9 +18,12 @@ from transfer_jax.folder.results import Results
 from transfer_jax.folder.workdir import Workdir, WorkdirError
 from transfer_jax.grid.pretrained import FAMILIES
 from transfer_jax.models.layered import from_stored
+from transfer_jax.plan.components import build_images
+from transfer_jax.plan.differences import fingerprint
 from transfer_jax.plan.fields import ConfigError
 from transfer_jax.plan.plan import make_plan
 from transfer_jax.running import column_files, probes, watch
+from transfer_jax.running.claim import claim
 from transfer_jax.running.run import Run
 from transfer_jax.surgery.diff import diff
 
@@ -265,8 +268,16 @@ def test_another_file_is_refused_and_a_moved_one_is_not(tmp_path):
     other = pretrained_config(tmp_path, flags, seed=5)
     with pytest.raises(WorkdirError, match=r"other network\.weights: SHA-256 \w{12} there"):
         tj.run(other, tmp_path / "run")
+
+
+def test_a_run_with_weights_is_none_without(tmp_path):
+    config = pretrained_config(tmp_path)
+    images = build_images(config)
+    claim(Workdir(epath.Path(tmp_path / "run")), config, images)
+    without = replace(config, network=replace(config.network, weights=""))
     with pytest.raises(WorkdirError, match=r"network\.weights: SHA-256 \w{12} there, none here"):
-        tj.run(replace(config, network=replace(config.network, weights="")), tmp_path / "run")
+        claim(Workdir(epath.Path(tmp_path / "run")), without, images)
+    assert fingerprint(config, images) != fingerprint(without, images)
 
 
 @pytest.mark.parametrize(

@@ -2,15 +2,13 @@
 
 import contextlib
 import ctypes
+import functools
 import os
 import sys
 
 import jax
 
 MAX_CPU_DEVICES = 8
-# The order in which a CPU computes. XLA's own has conditions wait for each other half done, so that
-# the memory of all is needed at once: four times as much for three networks of images of 96 pixels.
-LEAN: dict[str, str | bool] = {"xla_cpu_enable_concurrency_optimized_scheduler": False}
 # Numbers of glibc's malloc.h.
 M_TRIM_THRESHOLD, M_TOP_PAD, M_MMAP_MAX, M_ARENA_MAX = -1, -2, -4, -8
 
@@ -49,3 +47,26 @@ def keep_freed_memory() -> None:
         (M_TOP_PAD, 2**28),  # and grows in steps of 256 MiB
     ):
         mallopt(option, value)
+
+
+@functools.cache
+def memory_first() -> dict[str, str | bool] | None:
+    """How XLA is asked to compute in the order that needs the least memory.
+
+    Its own order has conditions wait for each other half done, so that cores are busy: that is a
+    quarter faster for small networks, but the memory of all conditions is needed at once. Large
+    networks keep the cores busy by themselves. Numbers are the same to the bit.
+
+    Returns:
+      Options of `jax.jit`; None on accelerators, and where XLA does not know them.
+    """
+    options: dict[str, str | bool] = {
+        "xla_cpu_scheduler_type": "CPU_SCHEDULER_TYPE_MEMORY_OPTIMIZED"
+    }
+    if jax.default_backend() != "cpu":
+        return None
+    try:
+        jax.jit(lambda: jax.numpy.zeros(()), compiler_options=options)()
+    except jax.errors.JaxRuntimeError:
+        return None
+    return options

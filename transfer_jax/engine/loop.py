@@ -52,6 +52,7 @@ class CompiledProgram:
       mesh: the mesh of devices.
       in_chunks: whether the steps between two logs are one call; None lets the backend decide.
         A CPU is faster step by step: XLA runs a loop's convolutions on one thread.
+      lean: whether a CPU computes in the order that needs the least memory.
     """
 
     def __init__(
@@ -59,13 +60,14 @@ class CompiledProgram:
         program: ColumnProgram,
         mesh: Mesh,
         in_chunks: bool | None = None,
+        lean: bool = False,
     ) -> None:
-        self.program, self.mesh = program, mesh
+        self.program, self.mesh, self.lean = program, mesh, lean
         self.later: dict[tuple[Cut, ...], CompiledProgram] = {}
         self.in_chunks = jax.default_backend() != "cpu" if in_chunks is None else in_chunks
         # All columns share a dataset on the device; of what is read each has its own batch.
         self.train, self.chunk, self.evaluate = (
-            over_columns(fn, mesh, shared=(DeviceImages,), donate=(0,))
+            over_columns(fn, mesh, shared=(DeviceImages,), donate=(0,), lean=lean)
             for fn in (program.train, self._chunk, program.evaluate)
         )
         self.carried_over = over_columns(program.carried_over, mesh)
@@ -85,7 +87,7 @@ class CompiledProgram:
         if cuts == tuple(self.program.cuts):
             return self
         if cuts not in self.later:
-            self.later[cuts] = CompiledProgram(program, self.mesh, self.in_chunks)
+            self.later[cuts] = CompiledProgram(program, self.mesh, self.in_chunks, self.lean)
         return self.later[cuts]
 
     def run(

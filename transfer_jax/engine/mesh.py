@@ -10,7 +10,7 @@ from jax.sharding import Mesh, NamedSharding
 from jax.sharding import PartitionSpec as P
 from jaxtyping import PyTree
 
-from transfer_jax.engine.cpu import LEAN
+from transfer_jax.engine.cpu import memory_first
 
 COLUMN, DATA = "column", "data"
 Item = TypeVar("Item")
@@ -85,7 +85,12 @@ def check_processes(columns: int, mesh: Mesh) -> None:
 
 
 def over_columns(
-    fn: Callable[..., Any], mesh: Mesh, *, shared: tuple[type, ...] = (), donate: Sequence[int] = ()
+    fn: Callable[..., Any],
+    mesh: Mesh,
+    *,
+    shared: tuple[type, ...] = (),
+    donate: Sequence[int] = (),
+    lean: bool = False,
 ) -> Callable[..., Any]:
     """A function of one column, run on every row of the mesh for the column that lies there.
 
@@ -98,6 +103,7 @@ def over_columns(
       shared: types of the arguments that all columns share, as they do numbers; all others have
         a leading axis of columns.
       donate: positions of the arguments whose buffers the results may take.
+      lean: whether a CPU computes in the order that needs the least memory.
 
     Returns:
       The compiled function; its results have a leading axis of columns.
@@ -129,7 +135,7 @@ def over_columns(
         )  # fmt: skip
         return mapped(*args)
 
-    options = LEAN if mesh.devices.flat[0].platform == "cpu" else None
+    options = memory_first() if lean else None
     return jax.jit(program, donate_argnums=tuple(donate), compiler_options=options)
 
 

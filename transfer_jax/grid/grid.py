@@ -64,7 +64,8 @@ def condition_grid(
     Source: Yosinski et al. (2014), section 2 and figure 1; section 4.3 for random layers; the
     supplement for reduced numbers of examples.
     """
-    values = _cut_values(num_layers, cuts)
+    values = tuple(cuts) or tuple(range(1, num_layers))
+    check_cuts(num_layers, values)
     wanted = _treatments(treatments)
     frozen, tuned = [Cut(n, False) for n in values], [Cut(n, True) for n in values]
     paper = [cut for pair in zip(frozen, tuned, strict=True) for cut in pair]
@@ -92,8 +93,16 @@ def condition_grid(
     return [condition for condition in grid if condition.treatment in wanted]
 
 
-def _cut_values(num_layers: int, cuts: Sequence[int]) -> tuple[int, ...]:
-    values = tuple(cuts) or tuple(range(1, num_layers))
+def check_cuts(num_layers: int, values: Sequence[int]) -> None:
+    """Check that a network can be cut there.
+
+    Args:
+      num_layers: number of layers N of the network.
+      values: values of n.
+
+    Raises:
+      ValueError: one is not in 1 ... N-1, or twice there.
+    """
     for n in values:
         if not 1 <= n < num_layers:
             raise ValueError(
@@ -101,8 +110,7 @@ def _cut_values(num_layers: int, cuts: Sequence[int]) -> tuple[int, ...]:
                 f"allowed: 1 ... {num_layers - 1}"
             )
     if len(set(values)) != len(values):
-        raise ValueError(f"a cut stands twice in {values}")
-    return values
+        raise ValueError(f"a cut stands twice in {tuple(values)}")
 
 
 def _treatments(names: Sequence[str]) -> set[str]:

@@ -10,6 +10,7 @@ from transfer_jax.grid.conditions import (
     Condition,
     Cut,
 )
+from transfer_jax.grid.grid import check_cuts
 from transfer_jax.grid.variants import Phase, Variant
 
 PROBE, FREEZE, FULL, LP_FT = "probe", "freeze", "full", "lp-ft"
@@ -156,7 +157,7 @@ def pretrained_grid(
       The conditions; those of one column stand together.
 
     Raises:
-      ValueError: a variant has the name of a family.
+      ValueError: a variant has the name of a family, or a cut is none.
 
     Example:
       >>> [c.label for c in pretrained_grid(4, (1, 3), ("scratch", "freeze", "full"))]
@@ -164,6 +165,7 @@ def pretrained_grid(
     """
     if odd := [variant.name for variant in variants if variant.name in FAMILIES]:
         raise ValueError(f"variants.{odd[0]} has the name of a family; give it another")
+    check_cuts(num_layers, cuts)
     ordered = sorted(cuts)
     cuts_of: dict[str, list[Cut]] = {PRETRAINED_BASE: [], RANDOM_BASE: [], SCRATCH_BASE: []}
     for name in families:

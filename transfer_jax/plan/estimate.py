@@ -61,7 +61,7 @@ def measure_rate(plan: Plan) -> Rate:
     group = max(groups, key=lambda group: len(group[0].cuts))
     column = group[0]
     program = plan.program(column.cuts, column.trainings)
-    compiled = CompiledProgram(program, plan_mesh(plan, group))
+    compiled = CompiledProgram(program, plan_mesh(plan, group), lean=plan.is_pretrained)
     start = _untrained_start(plan, compiled.program, column)
     images = replicate(on_device(plan.recipe.images), compiled.mesh)
     state = place([compiled.program.init(start.networks)], compiled.mesh)

@@ -28,5 +28,5 @@ class Programs:
         key = (mesh, plan.program_key(column.cuts, column.trainings))
         if key not in self.compiled:
             program = plan.program(column.cuts, column.trainings)
-            self.compiled[key] = CompiledProgram(program, mesh)
+            self.compiled[key] = CompiledProgram(program, mesh, lean=plan.is_pretrained)
         return self.compiled[key]
