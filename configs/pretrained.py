@@ -13,7 +13,6 @@ FOLDER holds a folder of images a class; nothing else is to be prepared. FILE is
 
 from ml_collections import ConfigDict
 
-
 # Ends of four of its nine stages; each asks for a program of its own, which takes 10 s to compile.
 CUTS = ("blocks.0.0", "blocks.2.1", "blocks.4.2", "conv_head")
 

@@ -48,7 +48,7 @@ def solve_probes(runs: Sequence[Run], session: Session) -> None:
     """Solve the linear heads that some runs lack; process 0 does, and the others wait.
 
     Args:
-      runs: the runs.
+      runs: those whose probes are not solved yet.
       session: who looks on, and who may stop it.
 
     Raises:
