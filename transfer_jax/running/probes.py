@@ -70,7 +70,7 @@ def places(run: Run) -> list[Place]:
     """What linear heads a run asks for: probes, and heads that networks begin with.
 
     Args:
-      run: the run.
+      run: one whose plan has probes.
 
     Returns:
       One entry for each split, target and number of examples.
