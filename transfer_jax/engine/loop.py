@@ -183,6 +183,7 @@ class CompiledProgram:
             counts = self._no_counts(columns, begin)
             for batch in feed.evaluate(begin + batches, begin):
                 counts, score = self.evaluate(counts, state.conditions, base, batch, inputs)
+                jax.block_until_ready(scores[-1:])
                 scores.append(score)
             found.append(counts)
         return Evaluation(*found), scores
@@ -222,14 +223,14 @@ class CompiledProgram:
         """The state after some steps of this phase, and the metrics of the last one."""
         before = metrics = None
         for images, steps in feed.take(count):
-            if self.in_chunks:
-                state, metrics = self.chunk(state, base, images, inputs, np.int32(steps))
-            else:
-                for _ in range(steps):
+            for _ in range(1 if self.in_chunks else steps):
+                if self.in_chunks:
+                    state, metrics = self.chunk(state, base, images, inputs, np.int32(steps))
+                else:
                     state, metrics = self.train(state, base, images, inputs)
-            # The host stays one batch ahead, so that batches do not pile up on the device.
-            jax.block_until_ready(before)
-            before = metrics
+                # The host stays one call ahead: those that wait have their memory already.
+                jax.block_until_ready(before)
+                before = metrics
         assert metrics is not None
         return state, metrics
 

@@ -24,7 +24,7 @@ def checked_sight(config: Config, network: Layered, images: ImageSet) -> Preproc
 
     Args:
       config: names the network.
-      network: the network.
+      network: any layered network.
       images: the dataset, as its pixels are stored.
 
     Returns:

@@ -6,14 +6,10 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
-from transfer_jax.data.claim import SETTINGS
 from transfer_jax.data.decoding import BILINEAR, ImageForm
-from transfer_jax.data.made_from import difference, recorded
 from transfer_jax.data.manifest import MANIFEST, Manifest, RecordsError
 from transfer_jax.data.originals.folders import class_folders
 from transfer_jax.data.originals.part import readable
-from transfer_jax.data.preparation import prepare
-from transfer_jax.data.prepared_part import Preparation
 from transfer_jax.data.sources import FOLDER
 from transfer_jax.data.summary import note_lines
 from transfer_jax.folder.places import local, real
@@ -53,9 +49,14 @@ def with_prepared_folder(config: Config, say: Callable[[str], None]) -> Config:
       OriginalsError: what the folder's folders are for cannot be told, or there is one class.
       RecordsError: the prepared folder is another dataset's, or cannot be written.
     """
+    if config.data.source != FOLDER:
+        return config
+    # Late: what prepares images is asked for where there are some to prepare.
+    from transfer_jax.data.claim import SETTINGS
+
     originals = local(config.data.folder, "data.folder")
     is_prepared = any((originals / name).exists() for name in (MANIFEST, SETTINGS))
-    if config.data.source != FOLDER or is_prepared or not originals.is_dir():
+    if is_prepared or not originals.is_dir():
         return config
     config = with_own_sizes(config)
     into = Path("data") / _name(originals, config.data.form)
@@ -73,6 +74,10 @@ def _name(originals: Path, form: Form) -> str:
 
 
 def _prepare(config: Config, originals: Path, into: Path, say: Callable[[str], None]) -> None:
+    from transfer_jax.data.made_from import difference, recorded
+    from transfer_jax.data.preparation import prepare
+    from transfer_jax.data.prepared_part import Preparation
+
     found, form, before = class_folders(originals), config.data.form, recorded(into)
     settings = Preparation(FOLDER, form_of(form, found.channels), form.encoding)
     told = time.monotonic()

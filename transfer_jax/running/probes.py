@@ -48,7 +48,7 @@ def solve_probes(runs: Sequence[Run], session: Session) -> None:
     """Solve the linear heads that some runs lack; process 0 does, and the others wait.
 
     Args:
-      runs: the runs.
+      runs: those whose probes are not solved yet.
       session: who looks on, and who may stop it.
 
     Raises:
@@ -70,7 +70,7 @@ def places(run: Run) -> list[Place]:
     """What linear heads a run asks for: probes, and heads that networks begin with.
 
     Args:
-      run: the run.
+      run: one whose plan has probes.
 
     Returns:
       One entry for each split, target and number of examples.

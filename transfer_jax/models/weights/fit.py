@@ -79,7 +79,7 @@ def few(names: Sequence[str]) -> str:
     """The first of some names, whatever a stranger wrote there, and how many more there are.
 
     Args:
-      names: the names.
+      names: what is listed, in order.
 
     Returns:
       A part of a line.
