@@ -77,7 +77,7 @@ FIELDS = [
     ("steps", 10**8, "steps is 100000000, twice as many from scratch", "data.stream=True"),
     ("batch_size", HUGE, "batch_size is 10000000000", "to 1000000"),
     ("data.enlarge", 10**6, "data.enlarge is 1000000", "to 16"),
-    ("data.form.size", 0, "data.form.size is 0", "whole numbers from 1 to 4096"),
+    ("data.form.size", -1, "data.form.size is -1", "whole numbers from 0 to 4096"),
     ("data.mirror", 2, "data.mirror is ", "2", "True or False"),
     ("data.mean", "mine", "data.mean is 'mine'", "base, target"),
     ("data", 5, "data is ", "5", "a part with source, folder"),

@@ -137,7 +137,8 @@ def test_shapes_are_those_of_what_is_made():
 
 def test_scratch_sees_what_the_base_network_sees_and_then_goes_on():
     base, scratch = (
-        column_inputs(replace(COLUMN_AB, base=name), SPLIT, RECIPE) for name in (None, "scratch")
+        column_inputs(replace(COLUMN_AB, base=name, trainings=trainings), SPLIT, RECIPE)
+        for name, trainings in ((None, 1), ("scratch", 2))
     )
     steps = len(base.train_batches)
     assert steps == RECIPE.steps and len(scratch.train_batches) == 2 * steps

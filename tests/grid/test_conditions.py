@@ -197,7 +197,7 @@ def test_scratch_is_one_network_a_split_seed_target_and_number_of_examples():
 
 def test_scratch_is_trained_as_long_as_base_and_transfer_and_begins_as_the_base_network():
     scratch, base, transfer = (
-        columns([Condition("x", 1, name, "B", 0, True)])[0] for name in ("scratch", None, "A")
+        columns([Condition("x", 1, name, "B", 0, True)], 2)[0] for name in ("scratch", None, "A")
     )
     assert [column.steps(7) for column in (scratch, base, transfer)] == [14, 7, 7]
     assert [column.copies for column in (scratch, base, transfer)] == [False, False, True]

@@ -112,7 +112,7 @@ def test_a_config_file_says_only_what_differs(name):
 
 
 @pytest.mark.parametrize("name", NAMES)
-@pytest.mark.parametrize("overrides", [[], ["--config.seeds=7", "--config.network.dropout=0.25"]])
+@pytest.mark.parametrize("overrides", [[], ["--config.seeds=7", "--config.network.num_outputs=11"]])
 def test_a_printed_config_is_the_config(name, overrides, tmp_path, capsys):
     assert main(["config", name, *overrides]) == 0
     text = capsys.readouterr().out
@@ -207,6 +207,9 @@ def test_a_run_of_an_earlier_version_lacks_fields_which_have_their_defaults(tmp_
     claim(Workdir(epath.Path(tmp_path)), config, images)
 
 
+IN_STATE = ("learning_rate", "rates", "weight_decay", "head_multiple", "layer_decay")
+
+
 def test_what_a_field_affects_decides_what_is_compared():
     config = Config(steps=50)
     running = dataclasses.replace(config, bases="x", profile_steps=(1, 2))
@@ -220,7 +223,7 @@ def test_what_a_field_affects_decides_what_is_compared():
     ]  # fmt: skip
     assert differences(config, other, (Affects.COLUMNS, Affects.CONDITIONS)) == []
     state = {f.name for f in flat(config) if f.affects is Affects.STATE}
-    assert state == {f"optimizer.{name}" for name in ("learning_rate", "rates", "weight_decay")}
+    assert state == {f"optimizer.{name}" for name in IN_STATE}
     running = {f.name.split(".")[0] for f in flat(config) if f.affects is Affects.RUNNING}
     assert running == {
         "bases", "checkpoint", "logs", "margin", "network", "profile_steps", "reading",
