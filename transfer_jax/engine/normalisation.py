@@ -35,7 +35,7 @@ def wanted_normalisation(
 
     Example:
       >>> mean, scale = wanted_normalisation(Preprocessing((0.5,) * 3, (0.5,) * 3), (1, 1, 3))
-      >>> ((np.full((1, 1, 1), 255) - mean) * scale).tolist()
+      >>> ((np.full((1, 1, 1), 255) - mean) * scale).round(6).tolist()
       [[[1.0, 1.0, 1.0]]]
     """
     mean = np.broadcast_to(np.array(preprocessing.mean) * WHITE, shape).astype(np.float32)

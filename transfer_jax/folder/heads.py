@@ -29,7 +29,7 @@ def write_heads(path: epath.Path, heads: Mapping[int, SolvedHead]) -> None:
     Example:
       >>> path = epath.Path(__import__("tempfile").mkdtemp()) / "heads.npz"
       >>> write_heads(path, {3: SolvedHead(np.ones((2, 1)), np.zeros(1), 0.1)})
-      >>> read_head(path, 3).kernel.tolist(), list(read_head(path, 3).bias)
+      >>> read_head(path, 3).kernel.tolist(), read_head(path, 3).bias.tolist()
       ([[1.0], [1.0]], [0.0])
     """
     arrays = {

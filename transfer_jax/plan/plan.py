@@ -141,6 +141,7 @@ def by_program(wave: list[Column]) -> list[list[Column]]:
       The groups: one compiled program each.
 
     Example:
+      >>> from transfer_jax.grid.grid import condition_grid
       >>> [len(group) for group in by_program(columns(condition_grid(3)))]
       [4]
     """
