@@ -9,12 +9,10 @@ without gradients; default layout, channels last, compiled), and all in one `vma
 They are timed in turn within one run; the ratio is the rival's time over ours.
 """
 
-import statistics
-
 import jax
 from grids import Grid, GridStep, Step, caffenet_grid, convnet_grid
 from rivals_flax import alone, one_vmap
-from timing import arguments, in_turn, ratio, show, write
+from timing import arguments, beside, in_turn, show, write
 
 from transfer_jax.engine.cpu import keep_freed_memory, spread_over_cores
 
@@ -53,14 +51,7 @@ def main() -> None:
     for name in options.grids:
         grid = convnet_grid() if name == "convnet" else caffenet_grid()
         times = in_turn(rivals_of(grid, set(options.rivals)), options.rounds)
-        here = [
-            {
-                "way": rival,
-                "median ms": 1e3 * statistics.median(times[rival]),
-                "ratio": ratio(times, rival, OURS),
-            }
-            for rival in times
-        ]
+        here = beside(times, OURS)
         title = f"one step of {grid.conditions} x {grid.name}, batch {grid.batch}"
         rows += [{"grid": title} | row for row in here]
         show(f"{title}, on {jax.devices()[0].device_kind}", here)

@@ -9,13 +9,11 @@ to each stage. The rivals train the same conditions one after the other: timm's 
 ratio is the rival's time over ours.
 """
 
-import statistics
-
 import jax
 import pretrained_flax
 from grids import GridStep, Step
 from pretrained_grid import PretrainedGrid, pretrained_grid
-from timing import arguments, in_turn, ratio, show, write
+from timing import arguments, beside, in_turn, show, write
 
 from transfer_jax.engine.cpu import keep_freed_memory, spread_over_cores
 
@@ -51,14 +49,7 @@ def main() -> None:
     for name in options.networks:
         grid = pretrained_grid(name, options.size, options.batch)
         times = in_turn(rivals_of(grid, set(options.rivals)), options.rounds)
-        here = [
-            {
-                "way": rival,
-                "median ms": 1e3 * statistics.median(times[rival]),
-                "ratio": ratio(times, rival, OURS),
-            }
-            for rival in times
-        ]
+        here = beside(times, OURS)
         title = f"one step of {grid.conditions} x {name}, {options.size} pixels, batch {grid.batch}"
         rows += [{"grid": title} | row for row in here]
         show(f"{title}, on {jax.devices()[0].device_kind}", here)

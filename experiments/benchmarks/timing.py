@@ -40,6 +40,18 @@ def ratio(times: Mapping[str, Sequence[float]], name: str, baseline: str) -> flo
     return statistics.median(a / b for a, b in pairs)
 
 
+def beside(times: Mapping[str, Sequence[float]], baseline: str) -> list[dict[str, Any]]:
+    """A row a rival: its median, and its time over that of another."""
+    return [
+        {
+            "way": name,
+            "median ms": 1e3 * statistics.median(own),
+            "ratio": ratio(times, name, baseline),
+        }
+        for name, own in times.items()
+    ]
+
+
 def arguments(doc: str | None) -> argparse.ArgumentParser:
     """What every benchmark takes."""
     parser = argparse.ArgumentParser(description=(doc or "").partition("\n")[0])
