@@ -84,6 +84,7 @@ def test_a_choice_of_ones_own_may_not_be_called_like_a_family():
     [
         ((), ()),
         (("stages",), (1, 3, 5)),
+        (("quarters",), (1, 3, 5)),
         (("blocks",), (1, 2, 3, 4, 5)),
         (("layer1.1", "stem"), (3, 1)),
         ((2, 4), (2, 4)),
@@ -93,6 +94,14 @@ def test_a_choice_of_ones_own_may_not_be_called_like_a_family():
 )
 def test_where_a_network_is_cut(asked, expected):
     assert cut_values(asked, NAMES, STAGES) == expected
+
+
+@pytest.mark.parametrize(
+    ("stages", "expected"), [(0, ()), (1, (1,)), (2, (1, 2)), (5, (1, 2, 3, 5)), (9, (2, 4, 6, 9))]
+)
+def test_quarters_are_up_to_four_ends_of_stages(stages, expected):
+    names = [f"layer{i}" for i in range(stages)]
+    assert cut_values(("quarters",), [*names, "head"], names) == expected
 
 
 @pytest.mark.parametrize(

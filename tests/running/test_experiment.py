@@ -53,7 +53,10 @@ def test_the_workdir_holds_what_it_should(config, finished):
     pictures = {f"{name}.{kind}" for name in drawn for kind in ("png", "svg")}
     tables = {"effects.csv", "effects.parquet", "results.parquet", "tables.md", "tables.tex"}
     assert names == kept | pictures | tables | {"report.html"}
-    assert json.loads(folder.plan.read_text()) == {"networks": len(finished.rows)}
+    assert json.loads(folder.plan.read_text()) == {
+        "networks": len(finished.rows),
+        "layers": ["conv1", "conv2", "conv3", "conv4", "fc5", "fc6"],
+    }
     assert json.loads(folder.config.read_text())["steps"] == config.steps
     assert "jax" in json.loads((folder.path / "versions.json").read_text())
 

@@ -146,8 +146,8 @@ class Config:
     seeds: int = setting(1, "how often all is trained, from other seeds", low=1, high=1000,
                          affects=COLUMNS)  # fmt: skip
     cuts: tuple[int | str, ...] = setting(
-        (), "numbers of transferred layers, 'stages', 'blocks', or names of layers; empty: after "
-        "every layer, of a pretrained network after every stage",
+        (), "numbers of transferred layers, 'stages', 'quarters' (up to four of these), 'blocks', "
+        "or names of layers; empty: after every layer, of a pretrained network after every stage",
         low=0, high=MOST_LAYERS, distinct=True, affects=COLUMNS,
     )  # fmt: skip
     treatments: tuple[str, ...] = setting(
