@@ -29,6 +29,9 @@ TINY = [
     "--config.network.dense_widths=(4,)",
 ]
 NUM_LAYERS = 6
+# A command makes each core a device where JAX has not looked yet: tests see the same devices,
+# whichever of them runs first.
+jax.devices()
 
 
 @pytest.fixture
