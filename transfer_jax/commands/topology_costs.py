@@ -15,7 +15,7 @@ from transfer_jax.plan.plan import Plan
 from transfer_jax.plan.room import room_note
 from transfer_jax.plan.topologies import Topology
 
-GIB = 2**30
+LARGE, SMALL = "kMGTP", "mun"
 
 
 @dataclass(frozen=True)
@@ -48,33 +48,63 @@ def compiled_rows(plan: Plan, asked: Topology, console: Console) -> list[Row]:
 
 def print_rows(plan: Plan, asked: Topology, rows: list[Row], console: Console) -> None:
     """Print what each program takes: of one device, and of one step or batch."""
-    chip, precision = asked.chip, plan.config.precision
-    cells = []
-    for row in rows:
-        call, found = row.call, row.found
-        seconds = found.call_seconds(chip, precision)
-        known = (
-            f"{found.flop / 1e9:,.1f} G",
-            f"{call.least / 1e9:,.1f} G",
-            f"{found.moved / 1e9:,.2f} GB",
-            f"{1e3 * seconds:,.2f} ms",
-            found.bound(chip, precision),
-            duration(call.calls * seconds),
-            told(found.collectives or {}),
-        )
-        mesh = f"{call.mesh.shape[COLUMN]} x {call.mesh.shape[DATA]}"
-        unknown = ("", known[1], "", "", "no room", "", "")
-        memory = f"{found.memory / GIB:.2f} GiB"
-        compiling = duration(found.seconds)
-        cells.append((call.name, mesh, memory, *(known if found.has_room else unknown), compiling))
     header = (
         "program", "mesh", "memory", "FLOP", "least", "moved", "time", "bound by", "whole run",
         "devices talk", "compiled in",
     )  # fmt: skip
-    title = (
-        f"{plan.config.name} on {asked.name}: {asked.chips} chips of {chip.memory / GIB:.2f} GiB"
+    cells = [_cells(row, asked, plan.config.precision) for row in rows]
+    room = f"{asked.chips} chips of {amount(asked.chip.memory, 'B', 1024)}"
+    print_table(console, header, cells, title=f"{plan.config.name} on {asked.name}: {room}")
+
+
+def _cells(row: Row, asked: Topology, precision: str) -> tuple[str, ...]:
+    """A line of the table; what is not known of a program without room is left out."""
+    call, found, chip = row.call, row.found, asked.chip
+    seconds = found.call_seconds(chip, precision)
+    mesh = f"{call.mesh.shape[COLUMN]} x {call.mesh.shape[DATA]}"
+    first = (call.name, mesh, amount(found.memory, "B", 1024))
+    least, compiling = amount(call.least), duration(found.seconds)
+    if not found.has_room:
+        return (*first, "", least, "", "", "no room", "", "", compiling)
+    bound, talk = found.bound(chip, precision), told(found.collectives or {})
+    flop, moved, time = amount(found.flop), amount(found.moved, "B"), amount(seconds, "s")
+    return (
+        *first,
+        flop,
+        least,
+        moved,
+        time,
+        bound,
+        duration(call.calls * seconds),
+        talk,
+        compiling,
     )
-    print_table(console, header, cells, title=title)
+
+
+def amount(number: float, unit: str = "", factor: int = 1000) -> str:
+    """A number in three digits.
+
+    Args:
+      number: from a thousandth of a millionth on.
+      unit: what it counts.
+      factor: from one prefix to the next: 1000, or 1024.
+
+    Returns:
+      It with a prefix.
+
+    Example:
+      >>> amount(9.73e12), amount(0.00234, "s"), amount(15.75 * 2**30, "B", 1024)
+      ('9.73 T', '2.34 ms', '15.8 GiB')
+    """
+    power = 0
+    while abs(number) >= factor and power < len(LARGE):
+        number, power = number / factor, power + 1
+    while 0 < abs(number) < 1 and -power < len(SMALL):
+        number, power = number * factor, power - 1
+    prefix = LARGE[power - 1] if power > 0 else SMALL[-power - 1] if power else ""
+    binary = "i" if prefix and factor == 1024 else ""
+    digits = f"{number:.0f}" if abs(number) >= 999.5 else f"{number:.3g}"
+    return f"{digits} {prefix}{binary}{unit}".rstrip()
 
 
 def topology_notes(plan: Plan, asked: Topology, rows: list[Row]) -> list[str]:

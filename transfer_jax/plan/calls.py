@@ -44,7 +44,7 @@ class Call:
     calls: int
 
 
-def planned_calls(plan: Plan, devices: Sequence[jax.Device]) -> list[Call]:
+def planned_calls(plan: Plan, devices: Sequence[Any]) -> list[Call]:
     """The programs of a plan: steps and evaluations of every phase.
 
     A pilot's are those of the grid. Where the devices are not this machine's, it is to be called
@@ -121,6 +121,5 @@ def _added(before: list[int], more: Sequence[int], times: int) -> list[int]:
 
 def _of_one_column(argument: Any) -> Any:
     """Its shapes without the axis of columns, which the images of a whole dataset do not have."""
-    if isinstance(argument, DeviceImages):
-        return argument
-    return jax.tree.map(lambda leaf: jax.ShapeDtypeStruct(leaf.shape[1:], leaf.dtype), argument)
+    first = 0 if isinstance(argument, DeviceImages) else 1
+    return jax.tree.map(lambda leaf: jax.ShapeDtypeStruct(leaf.shape[first:], leaf.dtype), argument)

@@ -2,6 +2,7 @@
 
 from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import jax
 import numpy as np
@@ -152,9 +153,7 @@ def by_program(wave: list[Column]) -> list[list[Column]]:
     return list(groups.values())
 
 
-def plan_mesh(
-    plan: Plan, group: Sequence[object], devices: Sequence[jax.Device] | None = None
-) -> Mesh:
+def plan_mesh(plan: Plan, group: Sequence[object], devices: Sequence[Any] | None = None) -> Mesh:
     """The mesh on which the columns of one program train, over the devices of all processes.
 
     Args:

@@ -74,7 +74,7 @@ class Topology:
         """How many chips it has."""
         return prod(self.shape) * self.slices
 
-    def devices(self) -> Sequence[jax.Device]:
+    def devices(self) -> Sequence[Any]:
         """One device a chip, for which programs can be compiled and on which nothing can run.
 
         Raises:
@@ -156,7 +156,7 @@ def _shape_of_size(name: str, chip: Accelerator, size: int) -> tuple[int, ...]:
     return tuple(map(int, sizes[size].split("x")))
 
 
-def _tpu_devices(asked: Topology) -> Sequence[jax.Device]:
+def _tpu_devices(asked: Topology) -> Sequence[Any]:
     from jax.experimental.topologies import get_topology_desc
 
     shape = "x".join(map(str, asked.shape))
