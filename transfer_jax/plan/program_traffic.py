@@ -11,10 +11,10 @@ from typing import NamedTuple
 from transfer_jax.plan.program_text import Array, Computation, Instruction, Program
 
 # What names an array, or a part of it, without a pass over memory.
-FREE = frozenset(
-    "parameter constant tuple get-tuple-element bitcast after-all add-dependency partition-id"
-    " replica-id opt-barrier while conditional call domain".split()
-)
+FREE = {
+    "parameter", "constant", "tuple", "get-tuple-element", "bitcast", "after-all", "add-dependency",
+    "partition-id", "replica-id", "opt-barrier", "while", "conditional", "call", "domain",
+}  # fmt: skip
 # A TPU's names for places in its memory.
 FREE_CALLS = {"ConcatBitcast", "AllocateBuffer", "AssumeGatherIndicesInBound"}
 # They read as much of their first operand as they give.
