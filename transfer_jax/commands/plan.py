@@ -5,10 +5,14 @@ import shlex
 from typing import TYPE_CHECKING
 
 from transfer_jax.commands.arguments import add_config, add_workdir
-from transfer_jax.commands.usage import Parser, given
+from transfer_jax.commands.usage import Parser, UsageError, given
 
 if TYPE_CHECKING:
     from rich.console import Console
+
+    from transfer_jax.plan.accelerators import Accelerator
+    from transfer_jax.plan.plan import Plan
+    from transfer_jax.plan.topologies import Topology
 
 TASK = "show what a config would train, its pilot too, and what it costs"
 # Images that are read from disk are for networks that this machine need not be able to train.
@@ -23,37 +27,68 @@ def add_arguments(parser: Parser) -> None:
         "--accelerator", type=given,
         help="a100, h100, v4, v5e, ...; default: this machine, or h100 for images read from disk",
     )  # fmt: skip
+    parser.add_argument(
+        "--topology", type=given,
+        help="compile every program for v5e:4x4, v5e-16, 2xv5e:4x4, h100, ...; default: none",
+    )  # fmt: skip
 
 
 def main(arguments: argparse.Namespace, overrides: list[str], console: "Console") -> None:
-    """Show what a config would train and what that costs."""
+    """Show what a config would train and what that costs.
+
+    Raises:
+      UsageError: an accelerator and a topology are given.
+    """
+    if arguments.topology and arguments.accelerator:
+        raise UsageError("--topology and --accelerator both say where; give one of them")
     from transfer_jax.folder.places import place
     from transfer_jax.plan.config import load_config
 
     config = load_config(arguments.config, overrides)
     place(arguments.workdir or f"runs/{config.name}", "workdir")
-    from transfer_jax.commands.costs import cost_notes, costs_of, print_beside_paper, print_costs
+    from transfer_jax.commands.costs import print_beside_paper
     from transfer_jax.engine.cpu import keep_freed_memory, spread_over_cores
     from transfer_jax.plan.accelerators import accelerator
     from transfer_jax.plan.own_folder import with_prepared_folder
     from transfer_jax.plan.plan import make_plan
     from transfer_jax.plan.plan_notes import plan_notes
+    from transfer_jax.plan.topologies import topology
 
-    if not config.data.stream and arguments.accelerator is None:
+    asked = topology(arguments.topology) if arguments.topology else None
+    name = arguments.accelerator or (ASSUMED if config.data.stream else None)
+    chip = accelerator(name) if name and not asked else None
+    if asked:
+        asked.devices()  # What is wrong with them is told before anything is read.
+    elif chip is None:
         spread_over_cores()
         keep_freed_memory()
     with console.status("reading the config"):
         plan = make_plan(with_prepared_folder(config, console.print))
-    name = arguments.accelerator or (ASSUMED if config.data.stream else None)
-    chip = accelerator(name) if name else None
-    doing = "working out the costs" if chip else "measuring the speed of this machine"
-    with console.status(doing):
-        costs = costs_of(plan, chip)
+    notes = plan_notes(plan)
     if config.reference:
         print_beside_paper(plan, console)
-    print_costs(plan, costs, console)
-    for note in (*plan_notes(plan), *cost_notes(plan, costs, chip)):
+    notes += _compiled(plan, asked, console) if asked else _estimated(plan, chip, console)
+    for note in notes:
         console.print(note, highlight=False)
     workdir = [f"--workdir={arguments.workdir}"] if arguments.workdir else []
     flags = shlex.join([f"--config={arguments.config}", *workdir, *overrides])
     console.print(f"Next: transfer-jax run {flags}", highlight=False, soft_wrap=True)
+
+
+def _estimated(plan: "Plan", chip: "Accelerator | None", console: "Console") -> list[str]:
+    """Print what a plan is expected to cost; what that means."""
+    from transfer_jax.commands.costs import cost_notes, costs_of, print_costs
+
+    with console.status("working out the costs" if chip else "measuring the speed of this machine"):
+        costs = costs_of(plan, chip)
+    print_costs(plan, costs, console)
+    return cost_notes(plan, costs, chip)
+
+
+def _compiled(plan: "Plan", asked: "Topology", console: "Console") -> list[str]:
+    """Compile a plan's programs and print what they take; what that means."""
+    from transfer_jax.commands.topology_costs import compiled_rows, print_rows, topology_notes
+
+    rows = compiled_rows(plan, asked, console)
+    print_rows(plan, asked, rows, console)
+    return topology_notes(plan, asked, rows)

@@ -8,9 +8,12 @@ import sys
 
 import jax
 
+from transfer_jax.models.backend import target_backend
+
 MAX_CPU_DEVICES = 8
 # Numbers of glibc's malloc.h.
 M_TRIM_THRESHOLD, M_TOP_PAD, M_MMAP_MAX, M_ARENA_MAX = -1, -2, -4, -8
+MEMORY_FIRST = {"xla_cpu_scheduler_type": "CPU_SCHEDULER_TYPE_MEMORY_OPTIMIZED"}
 
 
 def spread_over_cores() -> None:
@@ -49,7 +52,6 @@ def keep_freed_memory() -> None:
         mallopt(option, value)
 
 
-@functools.cache
 def memory_first() -> dict[str, str | bool] | None:
     """How XLA is asked to compute in the order that needs the least memory.
 
@@ -60,13 +62,13 @@ def memory_first() -> dict[str, str | bool] | None:
     Returns:
       Options of `jax.jit`; None on accelerators, and where XLA does not know them.
     """
-    options: dict[str, str | bool] = {
-        "xla_cpu_scheduler_type": "CPU_SCHEDULER_TYPE_MEMORY_OPTIMIZED"
-    }
-    if jax.default_backend() != "cpu":
-        return None
+    return dict(MEMORY_FIRST) if target_backend() == "cpu" and _knows_memory_first() else None
+
+
+@functools.cache
+def _knows_memory_first() -> bool:
     try:
-        jax.jit(lambda: jax.numpy.zeros(()), compiler_options=options)()
+        jax.jit(lambda: jax.numpy.zeros(()), compiler_options=dict(MEMORY_FIRST))()
     except jax.errors.JaxRuntimeError:
-        return None
-    return options
+        return False
+    return True

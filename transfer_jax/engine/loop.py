@@ -17,6 +17,7 @@ from transfer_jax.engine.mesh import COLUMN, DATA, fetch, fetch_rows, over_colum
 from transfer_jax.engine.outcome import ColumnOutcome, Evaluations, outcomes
 from transfer_jax.engine.step import ColumnProgram, ColumnState, Metrics
 from transfer_jax.grid.conditions import Cut
+from transfer_jax.models.backend import target_backend
 from transfer_jax.models.layered import Variables
 
 LOG_EVERY = 20
@@ -64,7 +65,7 @@ class CompiledProgram:
     ) -> None:
         self.program, self.mesh, self.lean = program, mesh, lean
         self.later: dict[tuple[Cut, ...], CompiledProgram] = {}
-        self.in_chunks = jax.default_backend() != "cpu" if in_chunks is None else in_chunks
+        self.in_chunks = target_backend() != "cpu" if in_chunks is None else in_chunks
         # All columns share a dataset on the device; of what is read each has its own batch.
         self.train, self.chunk, self.evaluate = (
             over_columns(fn, mesh, shared=(DeviceImages,), donate=(0,), lean=lean)

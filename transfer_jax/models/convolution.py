@@ -6,6 +6,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
+from transfer_jax.models.backend import target_backend
 from transfer_jax.models.depthwise import shifted
 from transfer_jax.models.winograd import winograd
 
@@ -94,7 +95,7 @@ def choose_lowering(
       'xla'
     """
     rows, cols, channels, _ = kernel_shape
-    if (backend or jax.default_backend()) != "cpu" or dtype != "float32":
+    if (backend or target_backend()) != "cpu" or dtype != "float32":
         return "xla"
     if groups > 1:
         return "shifted"

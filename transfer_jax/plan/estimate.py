@@ -18,6 +18,7 @@ from transfer_jax.grid.conditions import Column, Cut
 from transfer_jax.grid.grid import columns
 from transfer_jax.models.layered import Variables
 from transfer_jax.plan.costs import ProgramCost, Rate
+from transfer_jax.plan.evaluated_batches import evaluated_batches
 from transfer_jax.plan.initialisers import initialiser
 from transfer_jax.plan.pilot import PILOT_WAVES, pilot_plans
 from transfer_jax.plan.plan import Plan, by_program, plan_mesh
@@ -36,13 +37,13 @@ def estimate(plan: Plan, rate: Rate | None = None) -> list[ProgramCost]:
       One entry a program, in the order in which they run.
     """
     rate = rate or measure_rate(plan)
-    pilot = [(wave, group) for wave, found in _pilot_waves(plan) for group in by_program(found)]
+    pilot = [(wave, group) for wave, found in pilot_waves(plan) for group in by_program(found)]
     own = [(wave, group) for wave, found in plan.waves() for group in by_program(found)]
     trained = [_program_cost(plan, wave, group, rate) for wave, group in [*pilot, *own]]
     return [*probe_costs(plan, rate), *trained]
 
 
-def _pilot_waves(plan: Plan) -> Iterator[tuple[str, list[Column]]]:
+def pilot_waves(plan: Plan) -> Iterator[tuple[str, list[Column]]]:
     """The waves of the pilot, at all rates together."""
     trials = pilot_plans(plan).values()
     yield PILOT_WAVES[0], [column for trial in trials for column in columns(trial.bases)]
@@ -122,12 +123,7 @@ def _program_cost(plan: Plan, wave: str, group: list[Column], rate: Rate) -> Pro
     counts = jax.eval_shape(program.no_counts)
     batch = shapes_of_images(plan.recipe.images, plan.recipe.test_batch_size)
     test = multiply_adds(program.evaluate, counts, state.conditions, base, batch, inputs)
-    every = 0 if is_pilot else plan.config.test_every
-    tests = -(-steps // every) if every else 1
-    evaluated = inputs.validation_batches.shape[0]
-    evaluated += 0 if is_pilot else inputs.test_batches.shape[0]
-    part = plan.recipe.part_batches if every else 0
-    batches = evaluated + tests * part if part else tests * evaluated
+    (batches,) = evaluated_batches(plan, inputs, [steps], is_pilot=is_pilot)
     per_column = training + test * batches
     mesh = plan_mesh(plan, group)
     in_turn = -(-len(group) // mesh.shape[COLUMN])

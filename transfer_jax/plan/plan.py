@@ -2,13 +2,15 @@
 
 from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import jax
+import numpy as np
 from jax.sharding import Mesh
 from ml_collections import ConfigDict
 
 from transfer_jax.engine.columns import Recipe
-from transfer_jax.engine.mesh import check_processes, column_mesh, devices_per_column
+from transfer_jax.engine.mesh import COLUMN, DATA, check_processes, devices_per_column
 from transfer_jax.engine.step import ColumnProgram
 from transfer_jax.folder.control_results import TRAINING
 from transfer_jax.grid.conditions import PRETRAINED_BASE, Column, Condition, Cut, Split
@@ -151,11 +153,12 @@ def by_program(wave: list[Column]) -> list[list[Column]]:
     return list(groups.values())
 
 
-def plan_mesh(plan: Plan, group: Sequence[object]) -> Mesh:
+def plan_mesh(plan: Plan, group: Sequence[object], devices: Sequence[Any] | None = None) -> Mesh:
     """The mesh on which the columns of one program train, over the devices of all processes.
 
     Args:
       group: all columns of the program, finished ones too.
+      devices: those of all processes; None takes this machine's.
 
     Returns:
       The mesh: devices that no column needs share the batch of another.
@@ -164,7 +167,9 @@ def plan_mesh(plan: Plan, group: Sequence[object]) -> Mesh:
       MeshError: the devices do not fit the batch.
     """
     asked, batch = plan.config.devices_per_column, plan.recipe.batch_size
-    return column_mesh(data=devices_per_column(len(group), len(jax.devices()), batch, asked))
+    devices = jax.devices() if devices is None else devices
+    data = devices_per_column(len(group), len(devices), batch, asked)
+    return Mesh(np.asarray(devices).reshape(-1, data), (COLUMN, DATA))
 
 
 def check_devices(plan: Plan) -> None:
