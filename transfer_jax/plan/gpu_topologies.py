@@ -9,6 +9,7 @@ from typing import Any
 
 from transfer_jax.folder.extras import ExtraError, needs
 from transfer_jax.grid.registry import nearest
+from transfer_jax.plan.accelerators import accelerator
 
 PLUGINS = ("jax_plugins.xla_cuda12", "jax_plugins.xla_cuda13")
 # Else the plugin looks for a GPU, and is not there for programs either where it finds none.
@@ -17,7 +18,7 @@ WITHOUT_A_GPU = "JAX_SKIP_CUDA_CONSTRAINTS_CHECK"
 
 @dataclass(frozen=True)
 class GpuTarget:
-    """One GPU, as its compiler sees it.
+    """One GPU, as its compiler sees it beside what `ACCELERATORS` says.
 
     Attributes:
       kind: what the driver calls it.
@@ -25,8 +26,6 @@ class GpuTarget:
       cores: multiprocessors.
       lanes: float32 operations that each starts in a cycle.
       gigahertz: the highest clock.
-      bandwidth: bytes a second between memory and chip.
-      memory: bytes of it.
       cache: bytes of the second level.
       shared: bytes of a multiprocessor that its blocks share.
       shared_block: bytes that one block may ask for.
@@ -37,32 +36,24 @@ class GpuTarget:
     cores: int
     lanes: int
     gigahertz: float
-    bandwidth: float
-    memory: int
     cache: int
     shared: int
     shared_block: int
 
 
-KIB, MIB, GIB = 2**10, 2**20, 2**30
+KIB, MIB = 2**10, 2**20
 # Multiprocessors, lanes, clocks and caches: NVIDIA's papers on the architecture of the A100 (2020)
-# and the H100 (2022; an H200 is an H100 with other memory). Memory and bandwidth: data
-# sheets of the SXM cards with 80, 80 and 141 GB. Shared memory: CUDA C++ programming guide,
-# "Technical specifications per compute capability", 8.0 and 9.0.
+# and the H100 (2022; an H200 is an H100 with other memory), SXM cards. Shared memory: CUDA C++
+# programming guide, "Technical specifications per compute capability", 8.0 and 9.0.
 GPUS = {
     "a100": GpuTarget(
-        "NVIDIA A100-SXM4-80GB", (8, 0), 108, 64, 1.41, 2.039e12, 80 * GIB, 40 * MIB,
-        164 * KIB, 163 * KIB,
+        "NVIDIA A100-SXM4-80GB", (8, 0), 108, 64, 1.41, 40 * MIB, 164 * KIB, 163 * KIB
     ),
     "h100": GpuTarget(
-        "NVIDIA H100 80GB HBM3", (9, 0), 132, 128, 1.98, 3.35e12, 80 * GIB, 50 * MIB,
-        228 * KIB, 227 * KIB,
+        "NVIDIA H100 80GB HBM3", (9, 0), 132, 128, 1.98, 50 * MIB, 228 * KIB, 227 * KIB
     ),
-    "h200": GpuTarget(
-        "NVIDIA H200", (9, 0), 132, 128, 1.98, 4.8e12, 141 * GIB, 50 * MIB,
-        228 * KIB, 227 * KIB,
-    ),
-}  # fmt: skip
+    "h200": GpuTarget("NVIDIA H200", (9, 0), 132, 128, 1.98, 50 * MIB, 228 * KIB, 227 * KIB),
+}
 # The rest is the same for both capabilities in that guide; versions are those that JAX 0.10 is
 # built with.
 TEXT = """
@@ -81,8 +72,8 @@ gpu_device_info {{
   core_count: {own.cores}
   fpus_per_core: {own.lanes}
   clock_rate_ghz: {own.gigahertz}
-  memory_bandwidth: {own.bandwidth:.0f}
-  device_memory_size: {own.memory}
+  memory_bandwidth: {chip.bandwidth:.0f}
+  device_memory_size: {chip.memory}
   l2_cache_size: {own.cache}
   cuda_compute_capability {{ major: {own.capability[0]} minor: {own.capability[1]} }}
 }}
@@ -123,7 +114,7 @@ def gpu_topology(chip: str, count: int = 1) -> Sequence[Any]:
             raise ModuleNotFoundError(f"No module named '{PLUGINS[0]}'")
     from jax.experimental.topologies import get_topology_desc
 
-    target = TEXT.format(own=GPUS[chip])
+    target = TEXT.format(own=GPUS[chip], chip=accelerator(chip))
     shape = f"1x1x{count}"
     with _looking_for_none():
         try:
