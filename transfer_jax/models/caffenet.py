@@ -49,11 +49,12 @@ class CaffeConvLayer(nn.Module):
         bias = 0.0 if self.modern else self.bias
         kernel = self.param("kernel", initialiser, shape)
         biases = self.param("bias", nn.initializers.constant(bias), (self.features,))
-        x = convolve(x, kernel, self.stride, padding=self.padding, groups=groups) + biases
+        x = convolve(x, kernel, self.stride, padding=self.padding, groups=groups)
         if self.modern:
-            x = nn.GroupNorm(math.gcd(self.features, LARGEST_GROUPS), name="norm")(x)
-        x = nn.relu(x)
+            x = nn.GroupNorm(math.gcd(self.features, LARGEST_GROUPS), name="norm")(x + biases)
+        # Pooling first is the same, since adding a bias and ReLU keep the order, and cheaper.
         x = max_pool(x, 3, 2, ceil=True) if self.pool else x
+        x = nn.relu(x if self.modern else x + biases)
         return local_response_norm(x) if self.norm and not self.modern else x
 
 

@@ -1,11 +1,18 @@
 """Maximum over windows, and normalisation across channels."""
 
+from collections.abc import Callable
 from functools import partial, reduce
+from itertools import product
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
+
+from transfer_jax.models.backend import target_backend
+
+# No window of fewer than 16 pixels a side has a pixel of this number.
+NOWHERE = 255
 
 
 def max_pool(
@@ -98,26 +105,32 @@ def _windows_forward(x: Array, size: int, stride: int) -> tuple[Array, tuple[Arr
 def _windows_backward(
     size: int, stride: int, residuals: tuple[Array, Array], gradient: Array
 ) -> tuple[Array]:
-    """Pixels `stride` apart see the same positions of their windows: each such set is one sum."""
+    """Images are blocks of `stride` pixels; each block is in windows that begin in it, or before.
+
+    One sum over these windows writes the image once: what is not its largest value gets nothing.
+    """
     index, (height, width) = residuals[0], residuals[1].shape[1:]
     batch, rows, cols, channels = gradient.shape
     reach = (size - 1) // stride
-
-    def of_pixels(first_row: int, first_col: int) -> Array:
-        total = jnp.zeros((batch, rows + reach, cols + reach, channels), gradient.dtype)
-        for row in range(first_row, size, stride):
-            for col in range(first_col, size, stride):
-                own = jnp.where(index == row * size + col, gradient, 0)
-                down, right = row // stride, col // stride
-                pads = ((0, 0), (down, reach - down), (right, reach - right), (0, 0))
-                total += jnp.pad(own, pads)
-        return total
-
-    sets = [[of_pixels(row, col) for col in range(stride)] for row in range(stride)]
-    blocks = jnp.stack([jnp.stack(row, 3) for row in sets], 2)
+    blocks = jnp.zeros((), gradient.dtype)
+    for down, right in product(range(reach + 1), repeat=2):
+        pads = ((0, 0), (down, reach - down), (right, reach - right), (0, 0))
+        own_index, own = (jnp.pad(x, pads)[:, :, None, :, None, :] for x in (index, gradient))
+        chosen = own_index == _positions(size, stride, down, right)
+        blocks += jnp.where(chosen, own, 0)
+    # Lest XLA split the images that are put together, and write each part before it is chosen.
+    blocks = jax.lax.optimization_barrier(blocks)
     image = blocks.reshape(batch, (rows + reach) * stride, (cols + reach) * stride, channels)
     spare = ((0, 0), (0, max(0, height - image.shape[1])), (0, max(0, width - image.shape[2])))
     return (jnp.pad(image, (*spare, (0, 0)))[:, :height, :width],)
+
+
+def _positions(size: int, stride: int, down: int, right: int) -> np.ndarray:
+    """Where the pixels of a block lie in the window that begins so many blocks before it."""
+    row, col = (np.arange(stride) + stride * blocks for blocks in (down, right))
+    row, col = row[:, None, None], col[:, None]
+    at = np.where((row < size) & (col < size), row * size + col, NOWHERE)
+    return at.astype(np.uint8)[:, None]
 
 
 _max_of_windows.defvjp(_windows_forward, _windows_backward)
@@ -146,9 +159,51 @@ def local_response_norm(
 
     Source: Yosinski et al. (2014) train Caffe's reference network, which normalises like this.
     """
-    # On CPU a sliding sum is 1.1 to 2 times as fast as a product with a band matrix, and several
-    # times as fast as a sum of shifted copies.
-    squares = jax.lax.reduce_window(
-        jnp.square(x), np.zeros((), x.dtype), jax.lax.add, (1, 1, 1, size), (1,) * 4, "SAME"
-    )
-    return x * (1 + alpha / size * squares) ** -beta
+    return _normalised(x, size, alpha, beta)
+
+
+@partial(jax.custom_vjp, nondiff_argnums=(1, 2, 3))
+def _normalised(x: Array, size: int, alpha: float, beta: float) -> Array:
+    return (x * _base(x, size, alpha) ** -beta).astype(x.dtype)
+
+
+def _norm_forward(x: Array, size: int, alpha: float, beta: float) -> tuple[Array, Array]:
+    return _normalised(x, size, alpha, beta), x
+
+
+def _norm_backward(size: int, alpha: float, beta: float, x: Array, gradient: Array) -> tuple[Array]:
+    """The sums are computed again: to write and read them takes longer."""
+    base = _base(x, size, alpha)
+    own = gradient * base**-beta
+    others = _sum_of_neighbours((own * x / base).astype(x.dtype), size, _same)
+    return ((own - 2 * alpha * beta / size * x * others).astype(x.dtype),)
+
+
+_normalised.defvjp(_norm_forward, _norm_backward)
+
+
+def _base(x: Array, size: int, alpha: float) -> Array:
+    return 1 + alpha / size * _sum_of_neighbours(x, size, jnp.square)
+
+
+def _same(x: Array) -> Array:
+    return x
+
+
+def _sum_of_neighbours(
+    x: Array, size: int, of: Callable[[Array], Array]
+) -> Float[Array, "batch height width channels"]:
+    """The float32 sum of a function of neighbouring channels.
+
+    On a CPU a sliding sum is 1.1 to 2 times as fast as a product with a band matrix, and several
+    times as fast as a sum of shifted copies. Elsewhere these are one pass with all around it, if
+    what is shifted lies in memory already: so they are shifted first, and the function comes after.
+    """
+    if target_backend() == "cpu":
+        return jax.lax.reduce_window(
+            of(x.astype(jnp.float32)), 0.0, jax.lax.add, (1, 1, 1, size), (1,) * 4, "SAME"
+        )
+    channels, reach = x.shape[-1], size // 2
+    padded = jnp.pad(x, ((0, 0), (0, 0), (0, 0), (reach, reach)))
+    shifted = (padded[..., i : i + channels] for i in range(size))
+    return reduce(jnp.add, [of(own.astype(jnp.float32)) for own in shifted])
