@@ -1,10 +1,12 @@
 """What the TPU compiler makes of a small grid: `pip install 'transfer_jax[topology]'`."""
 
+import os
 import re
 
 import jax
 import pytest
 
+from tests.conftest import TINY
 from transfer_jax.cli import main
 from transfer_jax.engine.mesh import DATA
 from transfer_jax.models.backend import made_for, target_backend
@@ -71,3 +73,32 @@ def test_no_more_is_moved_than_was_measured(compiled):
     call, found, _ = compiled
     assert found.moved < MOST_MOVED[call.mesh.shape[DATA]]
     assert found.has_room and found.memory < 2**28
+
+
+def test_a_slice_that_there_is_not_is_told_before_anything_is_read(capsys):
+    assert main(["plan", "--config.splits=('nowhere',)", "--topology=v5e:3x3"]) == 1
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "topology is 'v5e:3x3', but v5e has no such slice; slices: 1x1, 2x2" in line
+    assert line.endswith("nearest: v5e:2x4")
+
+
+def test_slices_are_joined_and_chips_are_whole():
+    several = topology("2xv5e:2x2").devices()
+    assert {device.slice_index for device in several} == {0, 1} and len(several) == 8
+    # Two cores of a v4 are one device.
+    assert len(topology("v4:2x2x1").devices()) == 4
+    with pytest.raises(TopologyError, match="v6e has no such slice"):
+        topology("v6e:1x3").devices()
+
+
+def test_a_plan_is_a_table_of_its_programs(capsys):
+    before = dict(os.environ)
+    assert main(["plan", *TINY, "--config.seeds=1", "--topology=v5e:2x2"]) == 0
+    out = " ".join(capsys.readouterr().out.split())
+    assert "fashion_mnist on v5e:2x2: 4 chips of 15.8 GiB" in out
+    for words in ("base networks: step", "conditions, 4 networks: test", "scratch: step"):
+        assert words in out
+    assert "In all 24 networks, at least" in out and "Next: transfer-jax run" in out
+    # Nothing of the process is another afterwards.
+    assert dict(os.environ) == before
+    assert target_backend() == jax.default_backend() == "cpu"
