@@ -1,5 +1,7 @@
 """The programs of a plan, and how often a run calls them."""
 
+import re
+from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
 
@@ -9,7 +11,12 @@ from jaxtyping import PyTree
 
 from tests.conftest import TINY
 from transfer_jax.data.order import Batch, DeviceImages
-from transfer_jax.engine.columns import ColumnStart, column_inputs, initial_networks
+from transfer_jax.engine.columns import (
+    ColumnStart,
+    column_inputs,
+    initial_networks,
+    input_shapes,
+)
 from transfer_jax.engine.feeds import on_device
 from transfer_jax.engine.loop import CompiledProgram
 from transfer_jax.engine.mesh import MeshError, column_mesh, place, replicate
@@ -17,6 +24,7 @@ from transfer_jax.plan.accelerators import accelerator
 from transfer_jax.plan.calls import planned_calls
 from transfer_jax.plan.compiled import Compiled
 from transfer_jax.plan.config import load_config
+from transfer_jax.plan.evaluated_batches import evaluated_batches
 from transfer_jax.plan.initialisers import initialiser
 from transfer_jax.plan.placed_shapes import evaluate_arguments, train_arguments
 from transfer_jax.plan.plan import Plan, make_plan
@@ -24,7 +32,9 @@ from transfer_jax.plan.room import room_note
 
 
 def planned(*flags: str) -> Plan:
-    return make_plan(load_config("fashion_mnist", [*TINY, *(f"--config.{f}" for f in flags)]))
+    """Judged at the end, if not said otherwise."""
+    given = ["test_every=0", "test_part=0", *flags]
+    return make_plan(load_config("fashion_mnist", [*TINY, *(f"--config.{f}" for f in given)]))
 
 
 @pytest.fixture(scope="module")
@@ -86,8 +96,8 @@ def test_calls_are_steps_and_batches_of_all_slots(plan, monkeypatch):
         for name, times in zip(names, slots, strict=True):
             steps = 10 if name == "scratch" else 5
             assert found[f"{name}: step"].calls == times * steps
-            # 40 validation images of a task, 100 to test on, in batches of 30: 2 and 4.
-            assert found[f"{name}: test"].calls == times * (2 + 4)
+            # 100 validation images of a task, 100 to test on, in batches of 30: 4 and 4.
+            assert found[f"{name}: test"].calls == times * (4 + 4)
 
 
 def test_devices_that_no_column_needs_share_a_batch(plan):
@@ -112,14 +122,37 @@ def test_a_pilot_calls_the_programs_of_the_grid(plan):
 
 
 def test_every_phase_is_a_program_of_its_own():
-    plan = planned("schedules=('lp-ft',)", "test_every=2", "treatments=('AnB',)", "steps=6")
-    calls = planned_calls(plan, devices(4))
-    steps = [call for call in calls if call.name.startswith("conditions") and "step" in call.name]
-    phases = [call for call in calls if ": step" in call.name and "conditions" in call.name]
-    assert len(phases) > 1 and sum(call.calls for call in phases) == 6
-    assert "from step" in phases[1].name and steps
-    tests = sum(call.calls for call in calls if "conditions" in call.name and ": test" in call.name)
-    assert tests == 3 * (2 + 4)
+    plan = planned("schedules=('lp-ft',)", "test_every=2", "treatments=('AnB+',)", "steps=6")
+    calls = [call for call in planned_calls(plan, devices(4)) if "conditions" in call.name]
+    steps = [call for call in calls if call.name.endswith(": step")]
+    assert len(steps) > 1 and sum(call.calls for call in steps) == 6
+    assert re.search(r"conditions, from step \d: step", steps[1].name)
+    # Judged after 2, 4 and 6 steps.
+    assert sum(call.calls for call in calls if call.name.endswith(": test")) == 3 * (4 + 4)
+
+
+def counted(steps: int, every: int, part: int, ends: list[int]) -> list[int]:
+    """As the loop goes, step by step: 4 batches to validate on, 4 to test on."""
+    found = [0] * len(ends)
+    for done in range(1, steps + 1):
+        if done != steps and (not every or done % every):
+            continue
+        phase = sum(done >= end for end in ends[:-1])
+        found[phase] += part if part and every else 8
+        found[phase] += 8 if part and every and done == steps else 0
+    return found
+
+
+@pytest.mark.parametrize("every", [0, 1, 2, 3, 5, 6, 7])
+@pytest.mark.parametrize("part", [0, 30])
+@pytest.mark.parametrize("ends", [[6], [1, 6], [2, 6], [2, 3, 6], [5, 6]])
+def test_batches_are_counted_as_the_loop_evaluates(plan, every, part, ends):
+    config = replace(plan.config, test_every=every)
+    changed = replace(plan, config=config, recipe=replace(plan.recipe, test_part=part))
+    inputs = input_shapes(plan.recipe)
+    assert evaluated_batches(changed, inputs, ends) == counted(6, every, part // 30, ends)
+    of_pilot = evaluated_batches(changed, inputs, ends, is_pilot=True)
+    assert of_pilot == [*[0] * (len(ends) - 1), 4]
 
 
 def note(plan: Plan, found: Compiled, *, columns: int = 4) -> str:

@@ -7,7 +7,9 @@ from itertools import accumulate
 from typing import Any
 
 import jax
-from jax.sharding import Mesh
+import numpy as np
+from jax.sharding import Mesh, NamedSharding
+from jax.sharding import PartitionSpec as P
 
 from transfer_jax.data.order import DeviceImages
 from transfer_jax.engine.columns import input_shapes
@@ -20,6 +22,7 @@ from transfer_jax.plan.evaluated_batches import evaluated_batches
 from transfer_jax.plan.pilot import PILOT_WAVES
 from transfer_jax.plan.placed_shapes import evaluate_arguments, train_arguments
 from transfer_jax.plan.plan import Plan, by_program, plan_mesh
+from transfer_jax.plan.probe_costs import PROBES, feature_program, solved_once
 
 
 @dataclass(frozen=True)
@@ -68,7 +71,24 @@ def planned_calls(plan: Plan, devices: Sequence[Any]) -> list[Call]:
             key = (mesh, plan.program_key(column.cuts, column.trainings))
             shared = found.setdefault(key, _Shared(f"{wave}{many}", plan, column, mesh))
             shared.count(len(group), wave in PILOT_WAVES)
-    return [call for shared in found.values() for call in shared.calls()]
+    calls = [call for shared in found.values() for call in shared.calls()]
+    return [*_feature_calls(plan, devices), *calls]
+
+
+def _feature_calls(plan: Plan, devices: Sequence[Any]) -> Iterator[Call]:
+    """What linear heads are solved on, which the first device computes."""
+    columns = solved_once(plan)
+    if not columns:
+        return
+    mesh = Mesh(np.asarray(devices[:1]).reshape(1, 1), (COLUMN, DATA))
+    program, seen, _ = feature_program(plan, columns[0])
+    sharding = NamedSharding(mesh, P())
+    placed = jax.tree.map(
+        lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=sharding), seen
+    )
+    number = sum(feature_program(plan, column)[-1] for column in columns)
+    least = 2 * multiply_adds(program.of, *seen)
+    yield Call(f"{PROBES}: features", mesh, jax.jit(program.of), placed, least, number)
 
 
 class _Shared:

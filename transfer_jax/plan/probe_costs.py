@@ -1,5 +1,7 @@
 """What the linear heads of a plan cost: one forward pass, and solving for them."""
 
+from typing import Any
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -29,8 +31,7 @@ def probe_costs(plan: Plan, rate: Rate) -> list[ProgramCost]:
       One entry, with all of it as one step; none where there are no probes. They are solved once
       for all seeds.
     """
-    found = plan.probes
-    once = {(c.split, c.target, c.examples): c for c in found}.values()
+    found, once = plan.probes, solved_once(plan)
     if not once:
         return []
     adds, parameters, memory = zip(*(_of(plan, column) for column in once), strict=True)
@@ -49,20 +50,48 @@ def probe_costs(plan: Plan, rate: Rate) -> list[ProgramCost]:
     ]
 
 
-def _of(plan: Plan, column: Column) -> tuple[int, int, int]:
-    """Multiply-adds, parameters and bytes of the probes of one column."""
-    recipe, split = plan.recipe, plan.splits[column.split]
+def solved_once(plan: Plan) -> list[Column]:
+    """The columns of probes whose heads are solved: one for all seeds.
+
+    Returns:
+      One entry for each split, target and number of examples; none where there are no probes.
+    """
+    return list({(c.split, c.target, c.examples): c for c in plan.probes}.values())
+
+
+def feature_program(plan: Plan, column: Column) -> tuple[FeatureProgram, tuple[Any, ...], int]:
+    """What computes the features of a column of probes, a batch a call.
+
+    Returns:
+      The program, the shapes of what its `of` takes, and the number of calls.
+    """
+    recipe = plan.recipe
     depths = tuple(cut.n for cut in column.cuts)
     program = FeatureProgram(plan.network, depths, View(crop=recipe.crop))
     x = jnp.zeros((1, *recipe.network_shape))
     whole = jax.eval_shape(lambda: plan.network.init(jax.random.key(0), x))
     images = shapes_of_images(recipe.images, recipe.test_batch_size)
-    batches = jax.ShapeDtypeStruct((1, recipe.test_batch_size), np.int32)
+    number = -(-_examples(plan, column) // recipe.test_batch_size)
+    batches = jax.ShapeDtypeStruct((number, recipe.test_batch_size), np.int32)
     seen = (whole, images, batches, jax.ShapeDtypeStruct((), np.int32), input_shapes(recipe))
+    return program, seen, number
+
+
+def _examples(plan: Plan, column: Column) -> int:
+    """How many images a head is solved, chosen and judged with."""
+    order = column_order(column, plan.splits[column.split], plan.recipe)
+    return len(order.examples) + plan.recipe.validation_examples + plan.recipe.test_examples
+
+
+def _of(plan: Plan, column: Column) -> tuple[int, int, int]:
+    """Multiply-adds, parameters and bytes of the probes of one column."""
+    recipe, split = plan.recipe, plan.splits[column.split]
+    program, seen, number = feature_program(plan, column)
+    whole, images, *_ = seen
     widths = [own.shape[1] for own in jax.eval_shape(program.of, *seen).values()]
-    train = len(column_order(column, split, recipe).examples)
-    examples = train + recipe.validation_examples + recipe.test_examples
-    forward = multiply_adds(program.of, *seen) * -(-examples // recipe.test_batch_size)
+    examples = _examples(plan, column)
+    train = examples - recipe.validation_examples - recipe.test_examples
+    forward = multiply_adds(program.of, *seen) * number
     outputs = len(split.task(column.target).classes)
     products = 2 * EVALUATIONS * len(STRENGTHS) * train * outputs * max(widths) * len(widths)
     features = 4 * examples * sum(widths)

@@ -5,6 +5,7 @@ import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from importlib import import_module
 from math import prod
 from typing import Any
 
@@ -86,7 +87,7 @@ class Topology:
 
             return gpu_topology(self.chip.name, self.chips)
         with needs("topology", f"Compiling for {self.name} on this machine"):
-            import libtpu  # noqa: F401  # pyright: ignore
+            import_module("libtpu")
         return _tpu_devices(self)
 
 
