@@ -64,10 +64,13 @@ class Way:
         }  # fmt: skip
 
 
-WAYS = (
-    Way(), Way(precision="float32"), Way(packing="vmap"), Way(command_buffers=False),
-    Way(autotune=0),
-)  # fmt: skip
+WAYS = {
+    "first": Way(),
+    "float32": Way(precision="float32"),
+    "vmap": Way(packing="vmap"),
+    "no-command-buffers": Way(command_buffers=False),
+    "no-autotuning": Way(autotune=0),
+}
 
 
 def engine_step(grid: Grid, way: Way, columns: int) -> Step:
@@ -98,13 +101,14 @@ def median_seconds(make: Callable[[], Step], rounds: int) -> float:
 
 
 def rows_of(
-    grid: Grid, columns: int, chip: Accelerator | None, torch: str, rounds: int
+    grid: Grid, columns: int, chip: Accelerator | None, ways: list[str], torch: str, rounds: int
 ) -> Iterator[dict[str, Any]]:
     """A row a way; times of all are beside that of the first."""
     needed = 2 * least(grid) * columns / COLUMNS
     device = "cuda" if jax.default_backend() == "gpu" else "cpu"
     makes: list[tuple[dict[str, Any], str, Callable[[], Step]]] = [
-        (way.cells, way.precision, lambda way=way: engine_step(grid, way, columns)) for way in WAYS
+        (way.cells, way.precision, lambda way=way: engine_step(grid, way, columns))
+        for way in (WAYS[name] for name in ways)
     ]
     if torch != "none":
         cells = {"way": f"PyTorch, {torch}", "precision": "bfloat16", "packing": "channels last",
@@ -134,12 +138,9 @@ def chip_at_hand(device: Any) -> Accelerator | None:
 def main() -> None:
     parser = arguments(__doc__)
     parser.add_argument("--tiny", action="store_true", help="a narrow network, on any backend")
-    parser.add_argument(
-        "--torch", choices=TORCH, help="PyTorch's way; with --tiny eager, else compiled"
-    )
-    parser.add_argument(
-        "--columns", type=int, nargs="+", default=[1, COLUMNS], help="of 14 networks"
-    )
+    parser.add_argument("--ways", nargs="+", choices=WAYS, default=list(WAYS))
+    parser.add_argument("--torch", choices=TORCH, help="default: compiled, with --tiny eager")
+    parser.add_argument("--columns", type=int, nargs="+", default=[1, COLUMNS], help="each of 14")
     options = parser.parse_args()
     device = jax.devices()[0]
     if device.platform == "cpu" and not options.tiny:
@@ -150,7 +151,7 @@ def main() -> None:
     torch = options.torch or ("eager" if options.tiny else "compiled")
     chip, rows = chip_at_hand(device), []
     for columns in options.columns:
-        own = list(rows_of(grid, columns, chip, torch, options.rounds))
+        own = list(rows_of(grid, columns, chip, options.ways, torch, options.rounds))
         needed = 2 * least(grid) * columns / COLUMNS / 1e12
         title = f"{own[0]['networks']} x {grid.name}, batch {grid.batch}, {needed:.3g} TFLOP"
         show(f"{title}, on {device.device_kind}", own)
