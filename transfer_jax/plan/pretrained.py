@@ -14,6 +14,7 @@ from transfer_jax.folder.places import local
 from transfer_jax.grid.pretrained import LP_FT
 from transfer_jax.models.heads import head_path
 from transfer_jax.models.layered import Layered, Variables
+from transfer_jax.models.weights.detection import head_keys
 from transfer_jax.models.weights.packages import in_package
 from transfer_jax.models.weights.reading import read_weights
 from transfer_jax.plan.fields import ConfigError
@@ -55,12 +56,15 @@ class PretrainedBase:
         return None
 
 
-def pretrained_base(config: Config, network: Layered, recipe: Recipe) -> PretrainedBase:
+def pretrained_base(
+    config: Config, network: Layered, wider: Layered, recipe: Recipe
+) -> PretrainedBase:
     """The network in the file that a config names.
 
     Args:
       config: names the network and its file.
       network: the layered network, with the outputs of the run's tasks.
+      wider: the same with one output more, which tells what of it is its head.
       recipe: says what it sees.
 
     Returns:
@@ -70,10 +74,15 @@ def pretrained_base(config: Config, network: Layered, recipe: Recipe) -> Pretrai
       ConfigError: there is no such file, or it is damaged or another network's.
     """
     path, x = local(config.network.weights, FIELD), jnp.zeros((1, *recipe.network_shape))
-    like = jax.eval_shape(lambda: network.init(jax.random.key(0), x))
-    last = network.layer_names[-1]
+    like, more = (
+        jax.eval_shape(lambda n=n: n.init(jax.random.key(0), x)) for n in (network, wider)
+    )
     try:
-        found = read_weights(path, config.network.name, like, own_head=False, head=last)
+        head = head_keys(like, more)
+    except ValueError as error:
+        raise ConfigError(f"network.name is '{config.network.name}': {error}") from None
+    try:
+        found = read_weights(path, config.network.name, like, own_head=False, head=head)
     except ValueError as error:
         raise ConfigError(f"{FIELD}: {error}") from None
     return PretrainedBase(found, _head(config, network, like, recipe))
