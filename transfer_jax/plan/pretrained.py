@@ -11,12 +11,15 @@ import jax.numpy as jnp
 
 from transfer_jax.engine.columns import Normalisation, Recipe
 from transfer_jax.folder.places import local
+from transfer_jax.folder.workdir import Workdir
+from transfer_jax.grid.conditions import Column
 from transfer_jax.grid.pretrained import LP_FT
 from transfer_jax.models.heads import head_path
 from transfer_jax.models.layered import Layered, Variables
 from transfer_jax.models.weights.detection import head_keys
 from transfer_jax.models.weights.packages import in_package
 from transfer_jax.models.weights.reading import read_weights
+from transfer_jax.plan.beginnings import pretrained_networks
 from transfer_jax.plan.fields import ConfigError
 from transfer_jax.plan.schema import Config
 from transfer_jax.surgery.sharded_files import INDEX
@@ -54,6 +57,12 @@ class PretrainedBase:
     def mean(self, recipe: Recipe) -> Normalisation | None:
         """What it saw is said by the network's own preprocessing, which all of a run share."""
         return None
+
+    def begun(
+        self, network: Layered, column: Column, networks: dict[str, Variables], heads: Workdir
+    ) -> dict[str, Variables]:
+        """With the file's last layer, but for the logits: zeros, or a solved head."""
+        return pretrained_networks(network, column, networks, self.network, self.head, heads)
 
 
 def pretrained_base(
