@@ -9,6 +9,7 @@ from dataclasses import replace
 import pytest
 from etils import epath
 
+from transfer_jax.analysis.asked_network import asked_network
 from transfer_jax.analysis.best_network import best_network
 from transfer_jax.analysis.page.report import write_report
 from transfer_jax.analysis.pretrained_tables import family_table, share_trained
@@ -268,3 +269,25 @@ def test_two_runs_stand_side_by_side(run, tmp_path, capsys):
     ]
     assert cells[3].startswith(f"{100 * (means[1] - means[0]):+.1f}±")
     assert "comparison.html" in capsys.readouterr().out
+
+
+def test_of_several_numbers_of_images_the_network_is_one_that_had_the_most(tmp_path):
+    """Few images may do better by luck, and the export of the best takes one that had all."""
+    folder = folder_of(tmp_path / "run", {SCRATCH: 0.3, tuned("full"): 0.6})
+    rows = read_rows(folder / "results.csv")
+    lucky = [replace(row, validation=(row.validation or 0) + 0.1) for row in rows]
+    few = [replace(row, examples=5) for row in lucky]
+    write_rows(folder / "results.csv", [*few, *rows])
+    best = best_network(read_evidence(folder))
+    assert best is not None and not best.row.examples
+    assert best.row == asked_network(read_evidence(folder)).row
+
+
+def test_of_several_splits_the_network_is_of_the_one_whose_advice_it_is(tmp_path):
+    folder = folder_of(tmp_path / "run", {SCRATCH: 0.3, tuned("full"): 0.6})
+    rows = read_rows(folder / "results.csv")
+    easy = [replace(row, split="easy", validation=(row.validation or 0) + 0.3) for row in rows]
+    write_rows(folder / "results.csv", [*rows, *easy])
+    best = best_network(read_evidence(folder))
+    assert best is not None and best.row.split == "whole"
+    assert " of whole.A, seed " in best.told and "--task=whole.A" in best.command

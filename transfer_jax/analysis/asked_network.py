@@ -59,7 +59,7 @@ def asked_network(
     within = replace(evidence, rows=tuple(rows))
     choice, why = (ways[way], "as asked for") if way != BEST else _best(within)
     own = replace(within, rows=tuple(row for row in rows if seed in (None, row.seed)))
-    row = network_of(own, choice)
+    row = network_of(own.sound, choice)
     if row is None:
         raise ValueError(f"no network of {way} is left in {evidence.folder}: they diverged")
     return Asked(row, _told(evidence, row, why, chosen=seed is None and len(seeds) > 1))

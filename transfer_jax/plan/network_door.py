@@ -9,7 +9,7 @@ import jax.numpy as jnp
 
 from transfer_jax.models.layered import Variables
 from transfer_jax.models.stack import Stack
-from transfer_jax.models.weights.detection import classes_of
+from transfer_jax.models.weights.detection import classes_of, head_keys
 from transfer_jax.models.weights.reading import read_weights
 from transfer_jax.plan.network_fields import NetworkFields, make_network, network_kind
 
@@ -58,12 +58,11 @@ def network(
     init = jax.jit(lambda: made.init(jax.random.key(0), x))
     if weights is None:
         return made, init()
-    last = made.layer_names[-1]
-    held = read_weights(
-        weights, name, jax.eval_shape(init), own_head=num_outputs is None, head=last
-    )
-    outputs = classes_of(held, last) or CLASSES
-    return _made(fields, outputs), jax.tree.map(jnp.asarray, held)
+    wider = _made(fields, (num_outputs or CLASSES) + 1)
+    like, more = (jax.eval_shape(lambda n=n: n.init(jax.random.key(0), x)) for n in (made, wider))
+    head = head_keys(like, more)
+    held = read_weights(weights, name, like, own_head=num_outputs is None, head=head)
+    return _made(fields, classes_of(held, head)), jax.tree.map(jnp.asarray, held)
 
 
 def _made(fields: NetworkFields, num_outputs: int) -> Stack:
