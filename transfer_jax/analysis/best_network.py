@@ -70,15 +70,30 @@ def best_network(evidence: Evidence) -> BestNetwork | None:
         judged = f"{100 * row.validation:.1f}% on validation images, {judged}"
     place = _place(evidence, row)
     lies = f"What it trained lies in {place}." if place.exists() else NOT_KEPT
-    told = (
-        f"The network to take: {row.label}, seed {row.seed}, the most accurate of its way "
-        f"({judged}). {lies}"
-    )
     way = typed(_arm(row))
+    told = f"The network to take: {way}, {seed_of(evidence, row)} ({judged}). {lies}"
     tasks = {(other.split, other.target) for other in evidence.rows}
     asked = "best" if len(tasks) == 1 else f"{way} --task={row.split}.{row.target}"
     command = f"transfer-jax export {shlex.quote(str(evidence.folder))} --way={asked} --to={FILE}"
     return BestNetwork(row, way, told, command if place.exists() else "")
+
+
+def seed_of(evidence: Evidence, row: ResultRow) -> str:
+    """Which seed's network it is, and why this one.
+
+    Args:
+      evidence: a run's folder.
+      row: the network.
+
+    Returns:
+      Such as "seed 2, the most accurate of its way", or "which is the same for every seed".
+    """
+    alike = {other.seed for other in evidence.rows if _arm(other) == _arm(row)}
+    if len(alike) < 2:
+        return f"seed {row.seed}"
+    if row.variant == PROBE:
+        return "which is the same for every seed"
+    return f"seed {row.seed}, the most accurate of its way"
 
 
 def _place(evidence: Evidence, row: ResultRow) -> epath.Path:
