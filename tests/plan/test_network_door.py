@@ -87,6 +87,11 @@ def test_images_smaller_than_the_stride_are_told():
         ({"name": "resnet81"}, r"nearest: resnet18"),
         ({"name": "resnet18", "weights": "none.safetensors"}, r"none\.safetensors does not exist"),
         ({"name": "resnet18", "num_outputs": 0}, r"num_outputs is 0; allowed: whole numbers from"),
+        ({"name": "resnet18", "num_outputs": "5"}, r"num_outputs is '5'; allowed: whole numbers"),
+        ({"name": "resnet18", "num_outputs": True}, r"num_outputs is True; allowed: whole"),
+        ({"name": "resnet18", "num_outputs": 2.0}, r"num_outputs is 2.0; allowed: whole"),
+        ({"name": None}, r"name is None; allowed: text, such as 'resnet18'"),
+        ({"name": "resnet18", "weights": "none"}, r"none does not exist"),
         ({"name": "convnet"}, r"convnet does not say what it wants to see; give image_shape"),
     ],
 )

@@ -74,14 +74,29 @@ def best_network(evidence: Evidence) -> BestNetwork | None:
     lies = f"What it trained lies in {place}." if place.exists() else NOT_KEPT
     tasks = {(other.split, other.target) for other in evidence.rows}
     of_task = f" of {row.split}.{row.target}" if len(tasks) > 1 else ""
-    told = (
-        f"The network to take: {row.label}{of_task}, seed {row.seed}, the most accurate of its way "
-        f"({judged}). {lies}"
-    )
     way = typed(_arm(row))
+    told = f"The network to take: {way}{of_task}, {seed_of(evidence, row)} ({judged}). {lies}"
     asked = "best" if len(tasks) == 1 else f"{way} --task={row.split}.{row.target}"
     command = f"transfer-jax export {shlex.quote(str(evidence.folder))} --way={asked} --to={FILE}"
     return BestNetwork(row, way, told, command if place.exists() else "")
+
+
+def seed_of(evidence: Evidence, row: ResultRow) -> str:
+    """Which seed's network it is, and why this one.
+
+    Args:
+      evidence: a run's folder.
+      row: the network.
+
+    Returns:
+      Such as "seed 2, the most accurate of its way", or "which is the same for every seed".
+    """
+    alike = {other.seed for other in evidence.rows if _arm(other) == _arm(row)}
+    if len(alike) < 2:
+        return f"seed {row.seed}"
+    if row.variant == PROBE:
+        return "which is the same for every seed"
+    return f"seed {row.seed}, the most accurate of its way"
 
 
 def _taken(evidence: Evidence) -> ResultRow | None:

@@ -2,6 +2,7 @@
 
 import os
 from dataclasses import replace
+from numbers import Integral
 from typing import cast
 
 import jax
@@ -50,8 +51,11 @@ def network(
       >>> made.logits(variables, jnp.zeros((1, 64, 64, 3))).shape
       (1, 10)
     """
-    if num_outputs is not None and num_outputs < 1:
-        raise ValueError(f"num_outputs is {num_outputs}; allowed: whole numbers from 1, or None")
+    if not isinstance(name, str):
+        raise ValueError(f"name is {name!r}; allowed: text, such as 'resnet18' or 'mine:layers'")
+    is_number = isinstance(num_outputs, Integral) and not isinstance(num_outputs, bool)
+    if num_outputs is not None and not (is_number and num_outputs > 0):
+        raise ValueError(f"num_outputs is {num_outputs!r}; allowed: whole numbers from 1, or None")
     fields = replace(network_kind(name)(), weights=str(weights or ""))
     made = _made(fields, num_outputs or CLASSES)
     x = jnp.zeros((1, *(image_shape or _seen(name, made))))
