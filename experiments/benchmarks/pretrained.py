@@ -73,7 +73,7 @@ def probes_of(grid: PretrainedGrid, names: set[str]) -> dict[str, Step]:
 def timed(ways: dict[str, Step], rounds: int, title: str) -> dict[str, dict[str, Any]]:
     """A row a way, with its first call; shown as a table."""
     first = {way: seconds(step) for way, step in ways.items()}
-    rows = beside(in_turn(ways, rounds), OURS)
+    rows = beside(in_turn(ways, rounds, warm_up=1), OURS)
     rows = [row | {"first call s": first[row["way"]]} for row in rows]
     show(title, rows)
     return {str(row["way"]): {"table": title} | row for row in rows}

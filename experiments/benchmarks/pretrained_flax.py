@@ -48,23 +48,24 @@ def alone(grid: PretrainedGrid) -> Step:
         params = jax.tree.map(jnp.copy, params_of(variables))
         frozen = {name: params.pop(name) for name in net.layer_names[:depth]}
         statistics = jax.tree.map(jnp.copy, statistics_of(variables))
-        held.append([_step(grid, tx, x, frozen), params, statistics, tx.init(params)])
+        held.append([_step(grid, tx), frozen, params, statistics, tx.init(params)])
 
     def advance() -> None:
         with plain():
             for one in held:
-                one[1:] = one[0](*one[1:])
-        jax.block_until_ready([one[1] for one in held])
+                step, frozen, *learned = one
+                one[2:] = step(x, frozen, *learned)
+        jax.block_until_ready([one[2] for one in held])
 
     return advance
 
 
-def _step(grid: PretrainedGrid, tx: optax.GradientTransformation, x: jax.Array, frozen: Any) -> Any:
-    """The jitted step of one condition."""
+def _step(grid: PretrainedGrid, tx: optax.GradientTransformation) -> Any:
+    """The jitted step of one condition; images and frozen layers enter it, or XLA folds them."""
     y = jnp.arange(grid.batch) % CLASSES
     mode = Mode(statistics=True) if grid.learns_statistics else INFERENCE
 
-    def step(params: Any, statistics: Any, state: Any) -> Any:
+    def step(x: jax.Array, frozen: Any, params: Any, statistics: Any, state: Any) -> Any:
         def loss(params: Any) -> Any:
             variables = join({**frozen, **params}, statistics)
             logits, changed = grid.stack.apply(variables, x, mode=mode)
@@ -75,7 +76,7 @@ def _step(grid: PretrainedGrid, tx: optax.GradientTransformation, x: jax.Array, 
         updates, state = tx.update(gradients, state, params)
         return optax.apply_updates(params, updates), {**statistics, **changed}, state
 
-    return jax.jit(step, donate_argnums=(0, 1, 2))
+    return jax.jit(step, donate_argnums=(2, 3, 4))
 
 
 def probes(grid: PretrainedGrid, images: ProbeImages) -> Step:

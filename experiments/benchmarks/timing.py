@@ -28,11 +28,13 @@ def seconds(step: Callable[[], Any]) -> float:
     return time.perf_counter() - began
 
 
-def in_turn(rivals: Mapping[str, Callable[[], Any]], rounds: int) -> dict[str, list[float]]:
-    """Times of every rival, in seconds: each once a round, after two calls to warm up."""
+def in_turn(
+    rivals: Mapping[str, Callable[[], Any]], rounds: int, warm_up: int = 2
+) -> dict[str, list[float]]:
+    """Times of every rival, in seconds: each once a round, after some calls to warm up."""
     for step in track(rivals.values(), "compiling", transient=True):
-        step()
-        step()
+        for _ in range(warm_up):
+            step()
     times: dict[str, list[float]] = {name: [] for name in rivals}
     for _ in track(range(rounds), "timing", transient=True):
         for name, step in rivals.items():
