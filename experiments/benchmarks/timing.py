@@ -16,7 +16,7 @@ from rich.table import Table
 from transfer_jax.plan.versions import versions
 
 # PyTorch's threads that wait for each other sleep. By default they spin, and on a machine that has
-# other work as well that takes the cores from those that they wait for: a step took 3 to 9 times
+# other work as well that takes the cores from those that they wait for: a step took 4 to 9 times
 # as long.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
