@@ -42,6 +42,11 @@ class Grid:
         return columns(condition_grid(len(self.network.layer_names), splits=(SPLIT.name,)))
 
     @property
+    def lean(self) -> bool:
+        """Whether it is computed in the order of least memory, as a run does for large ones."""
+        return False
+
+    @property
     def conditions(self) -> int:
         return sum(len(column.cuts) for column in self.columns)
 
@@ -95,7 +100,7 @@ class GridStep:
         base = init(jax.random.key(0))
         found = [replace(c, seed=seed) for seed in range(repeats) for c in grid.columns][:columns]
         program = ColumnProgram(grid.network, found[0].cuts, optimizer(), packing=grid.packing)
-        self.compiled = CompiledProgram(program, self.mesh)
+        self.compiled = CompiledProgram(program, self.mesh, lean=grid.lean)
         names = grid.network.layer_names
         self.images: DeviceImages = replicate(
             DeviceImages(jnp.asarray(images.images), jnp.asarray(images.labels)), self.mesh
