@@ -15,7 +15,6 @@ from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Bool, Float
-from scipy import special
 
 # The largest bet, as a share of the one that could lose all; each next one is half of it.
 LARGEST = 0.9
@@ -46,9 +45,7 @@ class Paired(NamedTuple):
         return float(np.sqrt(max(0.0, second - self.mean**2) / self.images.sum()))
 
 
-def paired(
-    first: Bool[np.ndarray, "seed image"], second: Bool[np.ndarray, "seed image"]
-) -> Paired:
+def paired(first: Bool[np.ndarray, "seed image"], second: Bool[np.ndarray, "seed image"]) -> Paired:
     """Two ways on the same images; each the mean over its seeds.
 
     Args:
@@ -61,11 +58,12 @@ def paired(
     Example:
       >>> found = paired(np.array([[1, 1, 1, 0]], bool), np.array([[1, 0, 0, 0]], bool))
       >>> found.mean, found.images.tolist(), round(found.error, 2)
-      (0.5, [2.0, 2.0], 0.25)
+      (0.5, [0.0, 2.0, 2.0], 0.25)
     """
-    difference = first.mean(axis=0) - second.mean(axis=0)
-    values, images = np.unique(difference.round(9), return_counts=True)
-    return Paired(values, images.astype(float))
+    seeds = len(first)
+    more = first.sum(axis=0) - second.sum(axis=0)
+    images = np.bincount(more + seeds, minlength=2 * seeds + 1)
+    return Paired(np.arange(-seeds, seeds + 1) / seeds, images.astype(float))
 
 
 def paired_at_worst(first: float, second: float, images: int) -> Paired:
@@ -108,7 +106,7 @@ def evidence(pairs: Paired, margin: float) -> float:
     """
     bets = LARGEST * 0.5 ** np.arange(_how_many(pairs.images.sum())) / (1 + abs(margin))
     gains = np.log1p(bets[:, None] * (pairs.difference - margin)) @ pairs.images
-    return float(special.logsumexp(gains) - np.log(len(bets)))
+    return float(np.logaddexp.reduce(gains) - np.log(len(bets)))
 
 
 def images_to_show(pairs: Paired, margin: float, least: float) -> int | None:

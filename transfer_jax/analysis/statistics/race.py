@@ -20,7 +20,15 @@ from transfer_jax.analysis.statistics import halving
 from transfer_jax.analysis.statistics.best import TINY
 from transfer_jax.analysis.statistics.choices import cost_of, typed
 from transfer_jax.analysis.statistics.crossing import Arm
-from transfer_jax.analysis.statistics.race_evidence import Compared, by_images, by_seeds
+from transfer_jax.analysis.statistics.race_evidence import (
+    Asked,
+    Compared,
+    by_images,
+    by_nothing,
+    by_seeds,
+    enough_images,
+    enough_seeds,
+)
 from transfer_jax.analysis.statistics.race_outcome import (
     Fate,
     RaceOutcome,
@@ -66,26 +74,40 @@ def race(rules: Rules, seen: Sequence[Mapping[Arm, Seen]] = ()) -> RaceOutcome:
     never = tuple(_never(arm) for arm in rules.arms if arm not in running)
     outcome = RaceOutcome(rules, (), never, running)
     for found in seen:
-        _check(outcome, found)
-        outcome = _after(outcome, found)
+        outcome = after(outcome, found)
     return outcome
 
 
-def _after(outcome: RaceOutcome, seen: Mapping[Arm, Seen]) -> RaceOutcome:
-    """The race after one more look."""
+def after(outcome: RaceOutcome, seen: Mapping[Arm, Seen]) -> RaceOutcome:
+    """A race after one more look.
+
+    Args:
+      outcome: the race before.
+      seen: of each way that is running.
+
+    Returns:
+      As `race` of all looks at once.
+
+    Raises:
+      ValueError: other ways than these, or other seeds than it should be.
+    """
+    _check(outcome, seen)
     rules, number = outcome.rules, len(outcome.rounds)
     cost = sum(rules.costs[arm] for arm in outcome.going_on) * rules.parts[number]
     there = _ranked([arm for arm in outcome.going_on if not math.isnan(seen[arm].mean)], seen)
-    found = _compared(rules, rules.looks[number], there, [seen[arm] for arm in there])
+    asked = _asked(outcome, seen)
+    found = _compared(rules.looks[number], there, [seen[arm] for arm in there], asked)
     kept = [arm for arm, worse in zip(there, found.worse, strict=True) if not worse]
     on = _go_on(rules, kept, number, rules.budget - outcome.cost - cost)
     verdicts = [*_verdicts(rules, number, there, on, seen, found)]
     verdicts += [_failed(arm, number) for arm in outcome.going_on if arm not in there]
     rounds = (*outcome.rounds, Round(rules.looks[number], tuple(verdicts), cost))
-    after = replace(outcome, rounds=rounds, images=max(own.images for own in seen.values()))
+    images = max(own.images for own in seen.values())
+    outcome = replace(outcome, rounds=rounds, going_on=tuple(on), images=images)
     if number + 1 < len(rules.looks) and on:
-        return replace(after, going_on=tuple(on))
-    return _ended(replace(after, going_on=(), finished=tuple(on)), there, found)
+        return outcome
+    ended = replace(outcome, going_on=(), finished=tuple(on))
+    return _ended(ended, there, [seen[arm] for arm in there], found, asked)
 
 
 def _ranked(arms: Sequence[Arm], seen: Mapping[Arm, Seen]) -> list[Arm]:
@@ -93,16 +115,23 @@ def _ranked(arms: Sequence[Arm], seen: Mapping[Arm, Seen]) -> list[Arm]:
     return sorted(arms, key=lambda arm: (-seen[arm].mean, cost_of(arm)))
 
 
-def _compared(rules: Rules, look: Look, arms: Sequence[Arm], seen: Sequence[Seen]) -> Compared:
-    count, error = len(rules.costs), rules.error_of_a_look
+def _asked(outcome: RaceOutcome, seen: Mapping[Arm, Seen]) -> Asked:
+    rules, look = outcome.rules, outcome.rules.looks[len(outcome.rounds)]
+    failed = any(math.isnan(own.mean) for own in seen.values())
+    return Asked(
+        entered=len(rules.costs),
+        margin=rules.margin + (look.may_move or 0.0),
+        error=rules.error_of_a_look,
+        all_here=not (outcome.set_aside or failed),
+    )
+
+
+def _compared(look: Look, arms: Sequence[Arm], seen: Sequence[Seen], asked: Asked) -> Compared:
     if not arms:
         return NOTHING
     if look.seeds > 1:
-        return by_seeds(arms, seen, count, rules.margin, error)
-    found = by_images(seen, count, rules.margin + (look.may_move or 0.0), error)
-    if look.may_move is None:
-        return replace(found, worse=np.zeros(len(arms), bool))
-    return found
+        return by_seeds(arms, seen, asked)
+    return by_nothing(seen) if look.may_move is None else by_images(seen, asked)
 
 
 def _go_on(rules: Rules, kept: Sequence[Arm], number: int, left: float) -> list[Arm]:
@@ -153,20 +182,28 @@ def _never(arm: Arm) -> Verdict:
     return Verdict(arm, Fate.SET_ASIDE, 0, math.nan, math.nan, math.nan, why)
 
 
-def _ended(outcome: RaceOutcome, there: Sequence[Arm], found: Compared) -> RaceOutcome:
+def _ended(
+    outcome: RaceOutcome, arms: Sequence[Arm], seen: Sequence[Seen], found: Compared, asked: Asked
+) -> RaceOutcome:
     """The answer: of those that are as good as any, the one that trains the fewest layers."""
-    rules, finished = outcome.rules, outcome.finished
-    if not finished:
-        return replace(outcome, would_decide=WouldDecide(budget=_whole(outcome)))
-    near = [arm for arm, is_near in zip(there, found.near, strict=True) if is_near]
+    budget = _whole(outcome)
+    if not outcome.finished:
+        return replace(outcome, would_decide=WouldDecide(budget=budget))
+    near = [arm for arm, is_near in zip(arms, found.near, strict=True) if is_near]
     choice = min(near, key=cost_of, default=None)
-    close = found.below <= np.maximum(found.error, rules.margin) + TINY
-    beside = [arm for arm, is_close in zip(there, close, strict=True) if is_close]
+    close = found.below <= np.maximum(found.error, outcome.rules.margin) + TINY
+    beside = [arm for arm, is_close in zip(arms, close, strict=True) if is_close]
+    images = seeds = None
+    if choice is None:
+        several = outcome.rules.about_ways
+        images, seeds = (
+            enough_seeds(arms, seen, asked) if several else (enough_images(seen, asked), None)
+        )
     return replace(
         outcome,
         choice=choice,
         taken=choice or min(beside, key=cost_of),
-        would_decide=WouldDecide(found.images, found.seeds, _whole(outcome)),
+        would_decide=WouldDecide(images, seeds, budget),
     )
 
 
@@ -174,8 +211,7 @@ def _whole(outcome: RaceOutcome) -> float | None:
     """The budget with which no way would have been set aside for want of money."""
     rules = outcome.rules
     left = [
-        rules.costs[verdict.arm] * sum(rules.parts[verdict.look :])
-        for verdict in outcome.set_aside
+        rules.costs[verdict.arm] * sum(rules.parts[verdict.look :]) for verdict in outcome.set_aside
     ]
     return outcome.cost + sum(left) if any(left) else None
 
@@ -194,7 +230,9 @@ def _check(outcome: RaceOutcome, seen: Mapping[Arm, Seen]) -> None:
                 f"look {number + 1} saw {len(own.accuracy)} seeds of {typed(arm)}; it is {look}"
             )
     if len(images := {own.images for own in seen.values()}) > 1:
-        raise ValueError(f"look {number + 1} saw ways on {sorted(images)} images; allowed: the same")
+        raise ValueError(
+            f"look {number + 1} saw ways on {sorted(images)} images; allowed: the same"
+        )
 
 
 def _listed(arms: Iterable[Arm]) -> str:

@@ -1,7 +1,7 @@
 """What came of a race, as a value, and the answer in sentences."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import NamedTuple
 
@@ -95,7 +95,7 @@ class RaceOutcome:
     choice: Arm | None = None
     taken: Arm | None = None
     images: int = 0
-    would_decide: WouldDecide = WouldDecide()
+    would_decide: WouldDecide = field(default_factory=WouldDecide)
 
     @property
     def is_over(self) -> bool:
@@ -153,7 +153,9 @@ class RaceOutcome:
             return "Nothing is trained yet."
         if not self.is_over:
             lead = self.rounds[-1].verdicts[0]
-            return f"So far {typed(lead.arm)} leads with {lead.accuracy:.1%} {self.rounds[-1].look}."
+            return (
+                f"So far {typed(lead.arm)} leads with {lead.accuracy:.1%} {self.rounds[-1].look}."
+            )
         if not self.finished:
             return "No way was trained to the end: every network failed."
         count = len(self.finished)

@@ -14,6 +14,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import pairwise
 
 import numpy as np
 from jaxtyping import Bool, Float
@@ -76,7 +77,9 @@ def looks_of(
     known = dict(may_move or {})
     rise = [0.0, *shares]
     if rise != sorted(set(rise)) or rise[-1] != 1:
-        raise ValueError(f"looks are at {list(shares)}; allowed: shares of the steps that rise to 1")
+        raise ValueError(
+            f"looks are at {list(shares)}; allowed: shares of the steps that rise to 1"
+        )
     if seeds < 1:
         raise ValueError(f"a race of {seeds} seeds; allowed: 1 or more")
     if strange := sorted(set(known) - set(shares)):
@@ -115,12 +118,15 @@ class Rules:
     def parts(self) -> tuple[float, ...]:
         """What share of a network's training lies between one look and the next."""
         done = [0.0, *(look.seeds - 1 + look.share for look in self.looks)]
-        return tuple(after - before for before, after in zip(done, done[1:], strict=False))
+        return tuple(after - before for before, after in pairwise(done))
 
     @property
     def error_of_a_look(self) -> float:
-        """Looks that may drop a way, and the choice, have equal parts of the error (Bonferroni)."""
-        return self.error / (1 + sum(look.may_move is not None for look in self.looks))
+        """Looks that may drop a way have equal parts of the error, and the choice two (Bonferroni).
+
+        One is for a choice among all ways, one for a choice among those that were not set aside.
+        """
+        return self.error / (2 + sum(look.may_move is not None for look in self.looks))
 
     @property
     def about_ways(self) -> bool:
