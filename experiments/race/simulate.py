@@ -117,7 +117,7 @@ class Table(NamedTuple):
 def draw(random: np.random.Generator, truth: Truth, images: int, seeds: int, luck: float) -> Table:
     """A table; luck is the standard deviation of a network's accuracy, seed by seed."""
     level = norm.ppf(truth.accuracy)
-    count, looks = level.shape
+    count, looks = len(level), level.shape[1]
     chance = luck * random.standard_normal((count, seeds)) / norm.pdf(level[:, -1:])
     easy, scale = random.standard_normal(images), np.hypot(1, OWN)
     own = random.standard_normal((count, 1, images)) * np.sqrt(KEPT)
