@@ -255,6 +255,7 @@ def main() -> None:
     """The table, a line a truth and setting."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--tables", type=int, default=300)
+    parser.add_argument("--only", default="", help="truths with this in their name")
     parser.add_argument("--run", help="a run's folder, to write curves.csv from")
     given = parser.parse_args()
     if given.run:
@@ -262,7 +263,7 @@ def main() -> None:
         return
     print(f"The difference of two real curves changes by up to {moves()}.")
     print(f"{HEAD}saved | lost |", flush=True)
-    for name, truth in TRUTHS.items():
+    for name, truth in ((name, own) for name, own in TRUTHS.items() if given.only in name):
         for own in SETTINGS:
             # Ways with several seeds are compared by draws, which take longer.
             tables = given.tables if own["seeds"] == 1 else given.tables // 3

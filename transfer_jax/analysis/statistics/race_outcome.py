@@ -207,10 +207,10 @@ class RaceOutcome:
     def _deciding(self) -> str:
         if not self.is_over or self.decided or not self.finished:
             return ""
-        need, told = self.would_decide, []
+        need, told = self.would_decide, list[str]()
         if self.choice is None and len(self.finished) > 1:
-            told += [f"{need.images:,} validation images"] * (need.images is not None)
-            told += [f"{need.seeds} seeds"] * (need.seeds is not None)
+            numbers = (need.images, "validation images"), (need.seeds, "seeds")
+            told = [f"{number:,} {name}" for number, name in numbers if number is not None]
         now = f" ({self.images:,} images now)" if told else ""
         parts = [f"about {' or '.join(told)} would decide between those{now}"] if told else []
         if need.budget is not None:
