@@ -84,6 +84,13 @@ def test_a_way_that_never_began_is_not_excluded():
     assert (verdict.arm, verdict.look, verdict.fate) == (FULL, 0, Fate.SET_ASIDE)
 
 
+def test_a_budget_that_trains_nothing_says_what_would():
+    outcome = race(Rules({FULL: 3.0, PROBE: 0.1}, 0.01, looks_of(), 0.05))
+    assert outcome.is_over and outcome.answer == (
+        "A budget of 0.05 trains no way to its end; one: 0.1."
+    )
+
+
 def test_a_race_that_was_stopped_goes_on_as_if_it_was_not():
     at_once = race(rules(2.5), [FIRST])
     seen = [FIRST, {arm: LAST[arm] for arm in at_once.going_on}]
@@ -100,10 +107,7 @@ def test_ways_that_tie_are_told_to_and_how_many_images_would_decide():
     assert set(outcome.not_excluded) == {FULL, PROBE}
     number = outcome.would_decide.images
     assert number is not None
-    told = (
-        "2 ways tie (probe at n = 2; full): probe:2 is the highest, probe:2 the cheapest beside it."
-    )
-    assert outcome.answer == told
+    assert outcome.answer == "2 ways tie (probe at n = 2; full): take probe:2, the highest."
     more = {
         FULL: right(0.9, images=number),
         PROBE: right(0.9, shift=round(0.04 * number), images=number),

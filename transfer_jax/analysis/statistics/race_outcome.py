@@ -12,7 +12,7 @@ from transfer_jax.analysis.statistics.wording import capital, in_points
 
 
 class Fate(StrEnum):
-    """What a look does to a way."""
+    """What a look does to a way; one that goes on after the last look has finished."""
 
     DROPPED = "dropped"
     SET_ASIDE = "set aside"
@@ -149,6 +149,9 @@ class RaceOutcome:
     @property
     def answer(self) -> str:
         """The answer in one sentence."""
+        if not self.rounds and self.is_over:
+            least = min(self.rules.costs.values()) * sum(self.rules.parts)
+            return f"A budget of {self.rules.budget:.3g} trains no way to its end; one: {least:.3g}."
         if not self.rounds:
             return "Nothing is trained yet."
         if not self.is_over:
@@ -174,10 +177,10 @@ class RaceOutcome:
                 f"trained to the end{left}."
             )
         assert self.taken is not None and self.leader is not None
-        return (
-            f"{count} ways tie ({told_by_family(self.finished)}): {typed(self.leader)} is the "
-            f"highest, {typed(self.taken)} the cheapest beside it{left}."
-        )
+        take = f"take {typed(self.taken)}, the cheapest beside the highest, {typed(self.leader)}"
+        if self.taken == self.leader:
+            take = f"take {typed(self.leader)}, the highest"
+        return f"{count} ways tie ({told_by_family(self.finished)}): {take}{left}."
 
     def _about(self) -> str:
         if not self.is_over or not self.finished:
