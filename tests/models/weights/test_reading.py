@@ -246,7 +246,7 @@ def test_a_head_of_several_dense_layers_gets_new_logits_whatever_the_files_class
 ):
     held, like = perceptron(classes), perceptron(2)
     tj.save_tree(tmp_path / "net.safetensors", held)
-    head = head_keys(like, perceptron(3))
+    head = head_keys(like, perceptron(3), "head")
     found = read_weights(tmp_path / "net.safetensors", "mine", like, own_head=False, head=head)
     logits, hidden = (found["head"]["params"][name] for name in ("Dense_0", "Dense_1"))
     assert logits["kernel"].shape == (4, 2) and not logits["kernel"].any()
@@ -260,13 +260,15 @@ def test_a_head_of_several_dense_layers_gets_new_logits_whatever_the_files_class
 @pytest.mark.parametrize(
     ("layers", "said"),
     [
-        (lambda n: [("fc", nn.Dense(n)), ("half", lambda x: x / 2)],
-         "layer fc is made for a number of classes, but half is the last layer"),
+        (lambda n: [("fc", nn.Dense(n)), ("a_half", lambda x: x / 2)],
+         "layer fc is made for a number of classes, but a_half is the last layer"),
         (lambda n: [("low", nn.Dense(5)), ("cut", lambda x: x[:, :n])],
          "nothing in the last layer, cut, is made for a number of classes"),
     ],
 )  # fmt: skip
 def test_a_network_that_no_new_head_can_be_put_on_is_told(layers, said):
-    of = [from_linen(layers(n)).init(jax.random.key(0), jnp.zeros((1, 3))) for n in (2, 3)]
+    key, x, made = jax.random.key(0), jnp.zeros((1, 3)), [from_linen(layers(n)) for n in (2, 3)]
+    # Shapes that JAX gives are in the order of the names.
+    of = [jax.eval_shape(network.init, key, x) for network in made]
     with pytest.raises(ValueError, match=f"^{said}; allowed: [^\\n]*$"):
-        head_keys(*of)
+        head_keys(*of, made[0].layer_names[-1])

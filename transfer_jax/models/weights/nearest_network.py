@@ -47,9 +47,12 @@ def zoo_head(network: str) -> list[Keys]:
 
     Example:
       >>> zoo_head("resnet18")
-      [('head', 'params', 'fc', 'kernel'), ('head', 'params', 'fc', 'bias')]
+      [('head', 'params', 'fc', 'bias'), ('head', 'params', 'fc', 'kernel')]
     """
-    return head_keys(zoo_shapes(network), zoo_shapes(network, 2))
+    from transfer_jax.models.zoo import ZOO
+
+    last = ZOO[network](1).layer_names[-1]
+    return head_keys(zoo_shapes(network), zoo_shapes(network, 2), last)
 
 
 @functools.cache
