@@ -2,7 +2,6 @@
 
 import argparse
 import json
-import os
 import statistics
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -14,11 +13,6 @@ from rich.progress import track
 from rich.table import Table
 
 from transfer_jax.plan.versions import versions
-
-# PyTorch's threads that wait for each other sleep. By default they spin, and on a machine that has
-# other work as well that takes the cores from those that they wait for: a step took 4 to 9 times
-# as long.
-os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 
 def seconds(step: Callable[[], Any]) -> float:
