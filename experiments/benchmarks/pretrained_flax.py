@@ -1,4 +1,4 @@
-"""Tuning a pretrained network in idiomatic Flax: one jitted step a condition, nothing shared."""
+"""Using a pretrained network in idiomatic Flax: one jitted step a condition, nothing shared."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -8,11 +8,13 @@ from unittest.mock import patch
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
+import numpy as np
 import optax
 from grids import Step, optimizer
-from pretrained_grid import PretrainedGrid
+from pretrained_grid import CLASSES, PretrainedGrid
+from pretrained_probes import ProbeImages, regressions
 
-from transfer_jax.models.layered import join, params_of, statistics_of
+from transfer_jax.models.layered import INFERENCE, Mode, join, params_of, statistics_of
 from transfer_jax.models.zoo import mobile, resnet
 
 
@@ -38,36 +40,68 @@ class PlainConv(nn.Module):
 def alone(grid: PretrainedGrid) -> Step:
     """Conditions one after the other; the frozen layers' gradients are not computed."""
     x = jax.random.normal(jax.random.key(1), (grid.batch, grid.size, grid.size, 3))
-    y, net, tx = jnp.arange(grid.batch) % 5, grid.network, optimizer()
-
-    def compiled(depth: int) -> Any:
-        def step(params: Any, state: Any, frozen: Any, statistics: Any) -> Any:
-            def loss(params: Any) -> jax.Array:
-                logits, _ = net.apply(join({**frozen, **params}, statistics), x)
-                return optax.softmax_cross_entropy_with_integer_labels(logits, y).mean()  # pyright: ignore
-
-            updates, state = tx.update(jax.grad(loss)(params), state, params)
-            return optax.apply_updates(params, updates), state
-
-        return jax.jit(step, donate_argnums=(0, 1))
-
+    net, tx = grid.stack, optimizer()
     with plain():
         variables = jax.jit(net.init)(jax.random.key(0), x)
-        params, statistics = params_of(variables), statistics_of(variables)
-        held = []
-        for depth in grid.depths:
-            frozen = {name: params[name] for name in net.layer_names[:depth]}
-            own = jax.tree.map(jnp.copy, {n: params[n] for n in net.layer_names[depth:]})
-            held.append([compiled(depth), own, tx.init(own), frozen])
+    held = []
+    for depth in grid.depths:
+        params = jax.tree.map(jnp.copy, params_of(variables))
+        frozen = {name: params.pop(name) for name in net.layer_names[:depth]}
+        statistics = jax.tree.map(jnp.copy, statistics_of(variables))
+        held.append([_step(grid, tx), frozen, params, statistics, tx.init(params)])
 
     def advance() -> None:
         with plain():
             for one in held:
-                step, own, state, frozen = one
-                one[1:3] = step(own, state, frozen, statistics)
-        jax.block_until_ready([one[1] for one in held])
+                step, frozen, *learned = one
+                one[2:] = step(x, frozen, *learned)
+        jax.block_until_ready([one[2] for one in held])
 
     return advance
+
+
+def _step(grid: PretrainedGrid, tx: optax.GradientTransformation) -> Any:
+    """The jitted step of one condition; images and frozen layers enter it, or XLA folds them."""
+    y = jnp.arange(grid.batch) % CLASSES
+    mode = Mode(statistics=True) if grid.learns_statistics else INFERENCE
+
+    def step(x: jax.Array, frozen: Any, params: Any, statistics: Any, state: Any) -> Any:
+        def loss(params: Any) -> Any:
+            variables = join({**frozen, **params}, statistics)
+            logits, changed = grid.stack.apply(variables, x, mode=mode)
+            lost = optax.softmax_cross_entropy_with_integer_labels(logits, y)
+            return lost.mean(), changed  # pyright: ignore
+
+        gradients, changed = jax.grad(loss, has_aux=True)(params)
+        updates, state = tx.update(gradients, state, params)
+        return optax.apply_updates(params, updates), {**statistics, **changed}, state
+
+    return jax.jit(step, donate_argnums=(2, 3, 4))
+
+
+def probes(grid: PretrainedGrid, images: ProbeImages) -> Step:
+    """Features of all cuts in one jitted forward pass; scikit-learn's heads on them."""
+    net, shape = grid.stack, (1, grid.size, grid.size, 3)
+    with plain():
+        variables = jax.jit(net.init)(jax.random.key(0), jnp.zeros(shape))
+
+    @jax.jit
+    def features(variables: Any, x: jax.Array) -> dict[int, jax.Array]:
+        found = {}
+        for begin, n in zip((0, *grid.cuts), grid.cuts, strict=False):
+            x, _ = net.apply(variables, x, begin, n)
+            found[n] = x.mean((1, 2))
+        return found
+
+    def solve() -> None:
+        parts: dict[int, list[Any]] = {n: [] for n in grid.cuts}
+        with plain():
+            for x in np.split(images.pixels, len(images.labels) // images.batch):
+                for n, own in features(variables, (x - 127.5) / 60).items():
+                    parts[n].append(np.asarray(own))
+        regressions(parts, images)
+
+    return solve
 
 
 @contextmanager

@@ -15,40 +15,52 @@ def convnet() -> list[nn.Module]:
     return [*layers, nn.Linear(256, 5)]
 
 
-def caffenet() -> list[nn.Module]:
-    """The layers of CaffeNet at a quarter of its width, without dropout, for 115x115 images."""
-    pool = [nn.MaxPool2d(3, 2)]
+def caffenet(width: float, size: int) -> list[nn.Module]:
+    """The layers of CaffeNet at a share of its width, without dropout."""
+    c1, c2, c3, dense = (int(width * own) for own in (96, 256, 384, 4096))
+    pool = [nn.MaxPool2d(3, 2, ceil_mode=True)]
     norm = [nn.LocalResponseNorm(5)]
     shapes = (
-        (3, 24, 11, 4, 0, 1, pool + norm),
-        (24, 64, 5, 1, 2, 2, pool + norm),
-        (64, 96, 3, 1, 1, 1, []),
-        (96, 96, 3, 1, 1, 2, []),
-        (96, 64, 3, 1, 1, 2, pool),
+        (3, c1, 11, 4, 0, 1, pool + norm),
+        (c1, c2, 5, 1, 2, 2, pool + norm),
+        (c2, c3, 3, 1, 1, 1, []),
+        (c3, c3, 3, 1, 1, 2, []),
+        (c3, c2, 3, 1, 1, 2, pool),
     )
     layers: list[nn.Module] = [
-        nn.Sequential(nn.Conv2d(c, k, size, stride, pad, groups=groups), nn.ReLU(), *rest)
-        for c, k, size, stride, pad, groups, rest in shapes
+        nn.Sequential(nn.Conv2d(c, k, side, stride, pad, groups=groups), nn.ReLU(), *rest)
+        for c, k, side, stride, pad, groups, rest in shapes
     ]
-    layers.append(nn.Sequential(nn.Flatten(), nn.Linear(256, 1024), nn.ReLU()))
-    layers.append(nn.Sequential(nn.Linear(1024, 1024), nn.ReLU()))
-    return [*layers, nn.Linear(1024, 5)]
+    features = nn.Sequential(*layers)(torch.zeros(1, 3, size, size)).numel()
+    layers.append(nn.Sequential(nn.Flatten(), nn.Linear(features, dense), nn.ReLU()))
+    layers.append(nn.Sequential(nn.Linear(dense, dense), nn.ReLU()))
+    return [*layers, nn.Linear(dense, 5)]
 
 
-def alone(grid: Grid, *, channels_last: bool = False, compiled: bool = False) -> Step:
-    """Every condition a network and an optimizer of its own."""
+def alone(
+    grid: Grid,
+    *,
+    channels_last: bool = False,
+    compiled: bool = False,
+    device: str = "cpu",
+    low: bool = False,
+    columns: int | None = None,
+) -> Step:
+    """Every condition a network and an optimizer of its own; `low` computes in bfloat16."""
     layout = torch.channels_last if channels_last else torch.contiguous_format
-    x = torch.randn(grid.batch, 3, grid.size, grid.size).to(memory_format=layout)
-    y = torch.arange(grid.batch) % 5
+    x = torch.randn(grid.batch, 3, grid.size, grid.size).to(device, memory_format=layout)
+    y = (torch.arange(grid.batch) % 5).to(device)
     steps = [
-        _condition(grid, cut.trunk_depth, x, y, layout, compiled)
-        for column in grid.columns
+        _condition(grid, cut.trunk_depth, x, y, layout, compiled, low)
+        for column in grid.columns[:columns]
         for cut in column.cuts
     ]
 
     def advance() -> None:
         for step in steps:
             step()
+        if device == "cuda":
+            torch.cuda.synchronize()
 
     return advance
 
@@ -60,9 +72,11 @@ def _condition(
     y: torch.Tensor,
     layout: torch.memory_format,
     compiled: bool,
+    low: bool,
 ) -> Step:
-    layers = convnet() if grid.name == "ConvNet" else caffenet()
-    network = nn.Sequential(*layers).to(memory_format=layout)  # pyright: ignore
+    is_convnet = grid.name == "ConvNet"
+    layers = convnet() if is_convnet else caffenet(grid.width, grid.size)
+    network = nn.Sequential(*layers).to(x.device, memory_format=layout)  # pyright: ignore
     for layer in layers[:frozen]:
         layer.requires_grad_(False)
     trained = [parameter for parameter in network.parameters() if parameter.requires_grad]
@@ -74,7 +88,9 @@ def _condition(
 
     def step() -> None:
         optimizer.zero_grad()
-        nn.functional.cross_entropy(forward(x), y).backward()
+        with torch.autocast(x.device.type, torch.bfloat16, enabled=low):
+            loss = nn.functional.cross_entropy(forward(x), y)
+        loss.backward()
         optimizer.step()
 
     return step

@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import os
 import statistics
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -14,6 +15,11 @@ from rich.table import Table
 
 from transfer_jax.plan.versions import versions
 
+# PyTorch's threads that wait for each other sleep. By default they spin, and on a machine that has
+# other work as well that takes the cores from those that they wait for: a step took 4 to 9 times
+# as long.
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+
 
 def seconds(step: Callable[[], Any]) -> float:
     """Wall time of one call."""
@@ -22,11 +28,13 @@ def seconds(step: Callable[[], Any]) -> float:
     return time.perf_counter() - began
 
 
-def in_turn(rivals: Mapping[str, Callable[[], Any]], rounds: int) -> dict[str, list[float]]:
-    """Times of every rival, in seconds: each once a round, after two calls to warm up."""
+def in_turn(
+    rivals: Mapping[str, Callable[[], Any]], rounds: int, warm_up: int = 2
+) -> dict[str, list[float]]:
+    """Times of every rival, in seconds: each once a round, after some calls to warm up."""
     for step in track(rivals.values(), "compiling", transient=True):
-        step()
-        step()
+        for _ in range(warm_up):
+            step()
     times: dict[str, list[float]] = {name: [] for name in rivals}
     for _ in track(range(rounds), "timing", transient=True):
         for name, step in rivals.items():

@@ -9,7 +9,9 @@ from dataclasses import replace
 import pytest
 from etils import epath
 
-from transfer_jax.analysis.best_network import best_network
+from transfer_jax.analysis.asked_network import asked_network
+from transfer_jax.analysis.best_network import best_network, seed_of
+from transfer_jax.analysis.figures.curve_figures import points_of_networks
 from transfer_jax.analysis.page.report import write_report
 from transfer_jax.analysis.pretrained_tables import family_table, share_trained
 from transfer_jax.analysis.reading import read_evidence
@@ -78,7 +80,7 @@ def test_the_page_says_which_network_to_take_and_what_to_type(run):
     text = text_of((run / "report.html").read_text())
     best = best_network(read_evidence(run))
     assert best is not None
-    assert best.told in text and best.row.label in best.told
+    assert best.told in text and f"take: {best.way}, seed {best.row.seed}, the most " in best.told
     assert best.command == f"transfer-jax export {run} --way=best --to=best.safetensors"
     assert best.command in text
     assert str(run / "networks" / best.row.column) in best.told
@@ -177,6 +179,12 @@ def test_names_of_layers_stand_in_the_table_where_they_are_known(run, tmp_path):
     assert plain.header[2] == "up to layer" and plain.rows[1][2] == ""
 
 
+def test_ways_without_an_n_are_not_said_to_have_0_layers(run):
+    figure = points_of_networks(read_evidence(run).numbers)
+    ticks = {t.get_text() for axis in figure.axes for t in axis.get_xticklabels()}
+    assert "no n" in ticks and "0" not in ticks
+
+
 @pytest.mark.parametrize("kept", [True, False])
 def test_of_a_probe_the_head_is_what_is_kept(kept, tmp_path):
     folder = folder_of(tmp_path / "a run", {SCRATCH: 0.3, probe(3): 0.9})
@@ -188,6 +196,15 @@ def test_of_a_probe_the_head_is_what_is_kept(kept, tmp_path):
     asked = f"transfer-jax export '{folder}' --way=best --to=best.safetensors"
     assert best.command == (asked if kept else "")
     assert ("heads/whole.A.npz" in best.told) == kept
+    assert "take: probe:3, which is the same for every seed (" in best.told
+
+
+def test_a_lone_seed_is_not_the_most_accurate_of_several(tmp_path):
+    folder = folder_of(tmp_path / "run", {SCRATCH: 0.3, tuned("full"): 0.9})
+    write_rows(folder / "results.csv", [r for r in read_rows(folder / "results.csv") if not r.seed])
+    evidence = read_evidence(folder)
+    (row,) = [r for r in evidence.rows if r.variant == "full"]
+    assert seed_of(evidence, row) == "seed 0"
 
 
 def test_of_several_targets_the_command_names_the_way_and_the_task(tmp_path):
@@ -268,3 +285,25 @@ def test_two_runs_stand_side_by_side(run, tmp_path, capsys):
     ]
     assert cells[3].startswith(f"{100 * (means[1] - means[0]):+.1f}±")
     assert "comparison.html" in capsys.readouterr().out
+
+
+def test_of_several_numbers_of_images_the_network_is_one_that_had_the_most(tmp_path):
+    """Few images may do better by luck, and the export of the best takes one that had all."""
+    folder = folder_of(tmp_path / "run", {SCRATCH: 0.3, tuned("full"): 0.6})
+    rows = read_rows(folder / "results.csv")
+    lucky = [replace(row, validation=(row.validation or 0) + 0.1) for row in rows]
+    few = [replace(row, examples=5) for row in lucky]
+    write_rows(folder / "results.csv", [*few, *rows])
+    best = best_network(read_evidence(folder))
+    assert best is not None and not best.row.examples
+    assert best.row == asked_network(read_evidence(folder)).row
+
+
+def test_of_several_splits_the_network_is_of_the_one_whose_advice_it_is(tmp_path):
+    folder = folder_of(tmp_path / "run", {SCRATCH: 0.3, tuned("full"): 0.6})
+    rows = read_rows(folder / "results.csv")
+    easy = [replace(row, split="easy", validation=(row.validation or 0) + 0.3) for row in rows]
+    write_rows(folder / "results.csv", [*rows, *easy])
+    best = best_network(read_evidence(folder))
+    assert best is not None and best.row.split == "whole"
+    assert " of whole.A, seed " in best.told and "--task=whole.A" in best.command

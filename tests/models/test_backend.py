@@ -5,7 +5,6 @@ import jax.numpy as jnp
 import optax
 import pytest
 
-from transfer_jax.engine.cpu import memory_first
 from transfer_jax.engine.loop import CompiledProgram
 from transfer_jax.engine.mesh import column_mesh
 from transfer_jax.engine.step import ColumnProgram
@@ -38,8 +37,8 @@ def test_all_who_ask_are_told_and_afterwards_all_is_as_before():
     for kind in (jax.default_backend(), "tpu"):
         with made_for(kind):
             compiled = CompiledProgram(program, column_mesh(1))
-            found.append((target_backend(), compiled.in_chunks, memory_first() is None))
-    assert found == [("cpu", False, False), ("tpu", True, True)]
+            found.append((target_backend(), compiled.in_chunks))
+    assert found == [("cpu", False), ("tpu", True)]
     assert target_backend() == jax.default_backend() == "cpu"
 
 

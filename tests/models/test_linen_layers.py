@@ -142,3 +142,29 @@ def test_a_layer_of_parameters_alone_is_stored_as_these(net, variables):
 def test_what_is_no_layer_is_refused(blocks, error, message):
     with pytest.raises(error, match=message):
         from_linen(blocks)
+
+
+class Silent(nn.Module):
+    """A module without a flag: its normalisation is made to be so, whatever is asked."""
+
+    by_running: bool | None
+
+    @nn.compact
+    def __call__(self, x):
+        return nn.BatchNorm(self.by_running, momentum=0.5)(x)
+
+
+@pytest.mark.parametrize(
+    "block",
+    [Silent(True), Silent(False), nn.Sequential([nn.BatchNorm(momentum=0.5), jnp.tanh])],
+    ids=["running", "batch", "sequential"],
+)
+def test_a_module_without_a_flag_learns_its_statistics_where_it_is_to_and_only_there(block):
+    net = from_linen([("block", block)])
+    x = jnp.array([[1.0], [3.0]])
+    variables = net.init(jax.random.key(0), x)
+    _, learned = net.apply(variables, x, mode=TRAINING)
+    # Half of 0, where it begins, and half of 2, the batch's.
+    assert jax.tree.leaves(learned)[0].item() == 1.0
+    held, changed = net.apply(variables, x)
+    assert changed == {} and held[0] == net.apply(variables, x[:1])[0][0]

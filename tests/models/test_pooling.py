@@ -4,6 +4,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from transfer_jax.models.backend import made_for
 from transfer_jax.models.pooling import local_response_norm, max_pool
 
 
@@ -43,3 +44,16 @@ def test_response_norm_equals_a_loop_over_channels(channels):
         near = wide[..., max(0, c - 2) : c + 3]
         expected[..., c] = wide[..., c] / (1 + 1e-4 / 5 * (near**2).sum(-1)) ** 0.75
     np.testing.assert_allclose(local_response_norm(x), expected, rtol=1e-5)
+
+
+@pytest.mark.parametrize("size", [3, 5])
+def test_normalisation_is_the_same_elsewhere(size):
+    """Where an accelerator computes it, neighbours are shifted copies, not a sliding sum."""
+    x, cotangent = jax.random.normal(jax.random.key(0), (2, 2, 3, 4, 7))
+    value, backward = jax.vjp(lambda x: local_response_norm(x, size, 0.5), x)
+    with made_for("tpu"):
+        other, other_backward = jax.vjp(lambda x: local_response_norm(x, size, 0.5), x)
+    np.testing.assert_allclose(other, value, rtol=1e-6, atol=1e-6)
+    np.testing.assert_allclose(
+        other_backward(cotangent)[0], backward(cotangent)[0], rtol=1e-5, atol=1e-6
+    )

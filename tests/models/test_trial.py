@@ -40,7 +40,7 @@ class Keeps(nn.Module):
 
 
 class Always(nn.Module):
-    """It normalises by the batch, whatever it is asked."""
+    """It would normalise by the batch, and is told not to."""
 
     @nn.compact
     def __call__(self, x):
@@ -81,6 +81,7 @@ FLAT = ("flat", flat)
     [
         ConvNet(3),
         from_layers([FLAT, ("norm", nn.BatchNorm()), ("drop", nn.Dropout(0.5)), HEAD]),
+        from_layers([FLAT, ("norm", Always()), HEAD]),
         # A residual connection within one layer; numbers that begin as zeros are tried as others.
         from_layers([FLAT, ("block", lambda x: x + jnp.tanh(x)), HEAD]),
         from_made(lambda rngs: [FLAT, ("fc", nnx.Linear(192, 3, rngs=rngs))]),
@@ -118,7 +119,6 @@ SKIP = "allowed: a connection that skips layers within one layer: join these and
         ([FLAT, ("log", lambda x: jnp.log(x)), HEAD], "layer log gives numbers that are not fin"),
         ([FLAT, ("dead", nn.relu), ("shut", lambda x: jnp.minimum(x, 0)), HEAD],
          "layer shut gives the same numbers for different images"),
-        ([FLAT, ("norm", Always()), HEAD], "layer norm"),
         ([FLAT, ("less", lambda x: x - x.mean(0)), HEAD],
          "layer less gives an image other numbers when other images stand beside it"),
     ],

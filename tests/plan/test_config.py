@@ -195,6 +195,14 @@ def test_numbers_of_other_kinds_are_taken_as_what_they_are():
     assert read_config(ConfigDict({"cuts": [1, 2]})).cuts == (1, 2)
 
 
+@pytest.mark.parametrize("one", ["--config.cuts=3", "--config.cuts=stem", "--config.cuts=layer2.1"])
+def test_one_cut_may_stand_alone(one):
+    value = one.partition("=")[2]
+    assert load_config("pretrained", [one]).cuts == (int(value) if value == "3" else value,)
+    with pytest.raises(ConfigError, match="cuts is True; allowed: a tuple"):
+        read_config(ConfigDict({"cuts": True}))
+
+
 def test_a_run_of_an_earlier_version_lacks_fields_which_have_their_defaults(tmp_path):
     config, images = load_config("fashion_mnist"), embedded("fashion_mnist")
     claim(Workdir(epath.Path(tmp_path)), config, images)

@@ -8,6 +8,7 @@ import transfer_jax as tj
 from tests.models.weights import transformers_shapes
 from tests.models.weights.drawn import drawn, images
 from tests.running.named import NAME, as_pytorch_names_them, weights
+from transfer_jax.plan.network_fields import make_network, network_kind
 from transfer_jax.surgery.safetensors_files import write_safetensors
 
 
@@ -51,6 +52,13 @@ def test_who_trained_the_weights_decides_what_the_network_sees(tmp_path):
     assert theirs.preprocessing.mean == (0.5, 0.5, 0.5)
     ours, _ = tj.network("mobilenetv2_100", num_outputs=2)
     assert ours.preprocessing.mean == (0.485, 0.456, 0.406)
+    # Who says in a config that they are another's is told; so is a name that is nobody's.
+    for origin in ("torchvision", "torchvison"):
+        fields = network_kind("mobilenetv2_100")(
+            weights=str(tmp_path / "a.safetensors"), origin=origin
+        )
+        with pytest.raises(ValueError, match=f"^origin is '{origin}', but .* names of 'hf'"):
+            make_network(fields, 2)
 
 
 @pytest.mark.parametrize(
@@ -79,6 +87,11 @@ def test_images_smaller_than_the_stride_are_told():
         ({"name": "resnet81"}, r"nearest: resnet18"),
         ({"name": "resnet18", "weights": "none.safetensors"}, r"none\.safetensors does not exist"),
         ({"name": "resnet18", "num_outputs": 0}, r"num_outputs is 0; allowed: whole numbers from"),
+        ({"name": "resnet18", "num_outputs": "5"}, r"num_outputs is '5'; allowed: whole numbers"),
+        ({"name": "resnet18", "num_outputs": True}, r"num_outputs is True; allowed: whole"),
+        ({"name": "resnet18", "num_outputs": 2.0}, r"num_outputs is 2.0; allowed: whole"),
+        ({"name": None}, r"name is None; allowed: text, such as 'resnet18'"),
+        ({"name": "resnet18", "weights": "none"}, r"none does not exist"),
         ({"name": "convnet"}, r"convnet does not say what it wants to see; give image_shape"),
     ],
 )

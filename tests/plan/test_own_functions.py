@@ -65,7 +65,8 @@ def grey(folder: str):
 
 def no_outputs(width: int = 3): return {}
 def odd_argument(num_outputs: int, widths: dict = {}): return {}
-def no_type(num_outputs: int, width=3): return {}
+def no_type(num_outputs: int, width): return {}
+def typed_by_its_default(num_outputs: int, width=3): return two(num_outputs, width)
 def list_of(num_outputs: int): return [1, 2]
 def raises(num_outputs: int): raise RuntimeError("out of\\nideas")
 def number(steps: int): return 3
@@ -266,6 +267,14 @@ def test_images_of_ones_own_need_no_preparing(own, capsys):
     config = load_config("fashion_mnist", [flag, "--config.data.folder=somewhere"])
     images = make_plan(config).recipe.images
     assert len(images.digest) == 64 and images.is_validation.any()
+
+
+def test_a_default_tells_what_type_is_meant(own):
+    name = "--config.network.name=own_parts:typed_by_its_default"
+    config = load_config("fashion_mnist", [name, "--config.network.width=5"])
+    assert config.network.width == 5  # pyright: ignore
+    with pytest.raises(ConfigError, match=r"network\.width is 'x'; allowed: whole numbers"):
+        load_config("fashion_mnist", [name, "--config.network.width=x"])
 
 
 def test_lists_are_as_good_as_arrays_and_a_field_may_have_no_default(own):

@@ -20,6 +20,7 @@ from transfer_jax.grid.conditions import Column, Cut
 from transfer_jax.plan.config import load_config
 from transfer_jax.plan.initialisers import initialiser
 from transfer_jax.plan.plan import Plan, make_plan
+from transfer_jax.running.bases import OfCopies
 from transfer_jax.running.experiment import train_and_report
 from transfer_jax.running.run import Run
 from transfer_jax.running.stopping import StopRequest
@@ -36,7 +37,7 @@ MEAN = np.float32(100.0)
 
 
 @dataclass(frozen=True)
-class TreeFile:
+class TreeFile(OfCopies):
     """A network in a file, which says itself how it saw images: that of nobody's task."""
 
     path: Path

@@ -124,7 +124,7 @@ def test_the_best_is_what_the_advice_takes_and_of_seeds_the_best_on_validation(f
     rows = [r for r in tj.Results.read(folder / "run").rows if r.variant == "full"]
     best = max(rows, key=lambda r: (r.validation, -r.seed)).seed
     assert cli.main(["export", f"{folder / 'run'}", "--way=full", f"--to={file}"]) == 0
-    assert f"seed {best}, the best of its way" in capsys.readouterr().out
+    assert f"seed {best}, the most accurate of its way" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(

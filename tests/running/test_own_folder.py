@@ -172,7 +172,8 @@ def test_grey_pictures_become_coloured(bits, here):
         (["data.crop=6"], "network", "sees 6x6 pixels; allowed: sides of 8 or more"),
         (["data.form.size=16"], "picky", "sees 16x16 pixels; allowed: 12x12 alone"),
         ([], "silent", "data.form.size is 0, the network's own, but network tests.running"),
-        (["data.folder=nowhere"], "network", "folder is not prepared in 'nowhere'"),
+        (["data.folder=nowhere"], "network", "data.folder is 'nowhere', which does not exist"),
+        (["data.folder=my pet"], "network", "which does not exist; nearest: my pets"),
     ],
 )
 def test_what_a_network_cannot_see_is_one_line(more, name, words, here):

@@ -155,9 +155,15 @@ def test_damage_anywhere_is_our_error_or_harmless(tmp_path, kind, cut, flips):
 
 @pytest.mark.parametrize(
     ("name", "message"),
-    [("none.safetensors", "does not exist"), ("net.txt", r"allowed: .safetensors, .npz")],
+    [
+        ("none.safetensors", "none.safetensors does not exist"),
+        ("none", "none does not exist"),
+        ("none.txt", "none.txt does not exist"),
+        ("net.txt", r"net.txt is no file of arrays; allowed: .safetensors, .npz"),
+    ],
 )
 def test_what_is_no_tree_is_told(tmp_path, name, message):
+    (tmp_path / "net.txt").write_text("numbers")
     with pytest.raises(TreeFileError, match=message):
         load_tree(tmp_path / name)
 
@@ -166,6 +172,11 @@ def test_a_leaf_below_a_leaf_is_told(tmp_path):
     np.savez(tmp_path / "net.npz", **{"a": np.ones(1), "a/b": np.ones(1)})
     with pytest.raises(TreeFileError, match="a/b lies below a leaf"):
         load_tree(tmp_path / "net.npz")
+
+
+def test_a_folder_that_is_not_there_is_told(tmp_path):
+    with pytest.raises(TreeFileError, match=r"net.safetensors cannot be written: .*none does not"):
+        save_tree(tmp_path / "none" / "net.safetensors", TREE)
 
 
 def test_what_cannot_be_stored_is_told_and_leaves_no_file(tmp_path):

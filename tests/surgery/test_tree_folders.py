@@ -62,7 +62,7 @@ def test_shards_of_pytorch(tmp_path):
         ({**MAP, "c": "../secret.safetensors"}, "names ../secret.safetensors; allowed"),
         ({**MAP, "c": "/etc/passwd"}, "names /etc/passwd; allowed"),
         ({**MAP, "c": "code.py"}, "names code.py; allowed"),
-        ({**MAP, "c": "gone.safetensors"}, "gone.safetensors is damaged.*No such file"),
+        ({**MAP, "c": "gone.safetensors"}, "names 3 files, of which 1 are missing: gone.saf"),
         ({**MAP, "c": 3}, "is no index"),
         ([], "is no index"),
     ],

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from transfer_jax.analysis.best_network import network_of
+from transfer_jax.analysis.best_network import network_of, seed_of
 from transfer_jax.analysis.evidence import Evidence
 from transfer_jax.analysis.statistics.choices import Choice, choice_of, name_of, typed
 from transfer_jax.analysis.statistics.crossing import Arm
@@ -59,7 +59,7 @@ def asked_network(
     within = replace(evidence, rows=tuple(rows))
     choice, why = (ways[way], "as asked for") if way != BEST else _best(within)
     own = replace(within, rows=tuple(row for row in rows if seed in (None, row.seed)))
-    row = network_of(own, choice)
+    row = network_of(own.sound, choice)
     if row is None:
         raise ValueError(f"no network of {way} is left in {evidence.folder}: they diverged")
     return Asked(row, _told(evidence, row, why, chosen=seed is None and len(seeds) > 1))
@@ -110,5 +110,5 @@ def _best(evidence: Evidence) -> tuple[Choice, str]:
 
 def _told(evidence: Evidence, row: ResultRow, why: str, chosen: bool) -> str:
     words = name_of(arm_of(row), evidence.layers)
-    seed = f"seed {row.seed}" + (", the best of its way" if chosen else "")
+    seed = seed_of(evidence, row) if chosen else f"seed {row.seed}"
     return f"{typed(arm_of(row))} ({words}), {why}; {seed}"

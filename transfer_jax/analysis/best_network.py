@@ -1,8 +1,10 @@
 """Which of a run's networks is the one to take, where it lies, and what to type to have it."""
 
 import shlex
+from collections.abc import Iterable
 from dataclasses import dataclass
 
+import numpy as np
 from etils import epath
 
 from transfer_jax.analysis.evidence import Evidence
@@ -33,18 +35,18 @@ class BestNetwork:
     command: str
 
 
-def network_of(evidence: Evidence, choice: Choice) -> ResultRow | None:
+def network_of(networks: Iterable[ResultRow], choice: Choice) -> ResultRow | None:
     """Of the networks of a way, the one that is most accurate on validation images.
 
     Args:
-      evidence: a run's folder.
+      networks: some that did not fail, of tasks that one choice is for.
       choice: the way.
 
     Returns:
       It, on test images where there are no others, of alike ones that of the lowest seed; None
       where there is none that did not fail.
     """
-    rows = [row for row in evidence.sound if _is_of(row, choice)]
+    rows = [row for row in networks if _is_of(row, choice)]
     return max(
         sorted(rows, key=lambda row: row.seed),
         key=lambda row: row.top1 if row.validation is None else row.validation,
@@ -59,26 +61,52 @@ def best_network(evidence: Evidence) -> BestNetwork | None:
       evidence: the run's folder.
 
     Returns:
-      That of the first group of networks whose advice takes a way; None where there is none.
+      One of the networks that were trained on the most images, and of these of the first group
+      whose advice takes a way; None where there is none.
     """
-    taken = next((own.taken for own in evidence.advice if own.taken is not None), None)
-    row = None if taken is None else network_of(evidence, taken)
-    if row is None or not evidence.is_pretrained:
+    row = _taken(evidence) if evidence.is_pretrained else None
+    if row is None:
         return None
     judged = f"{100 * row.top1:.1f}% on test images"
     if row.validation is not None:
         judged = f"{100 * row.validation:.1f}% on validation images, {judged}"
     place = _place(evidence, row)
     lies = f"What it trained lies in {place}." if place.exists() else NOT_KEPT
-    told = (
-        f"The network to take: {row.label}, seed {row.seed}, the most accurate of its way "
-        f"({judged}). {lies}"
-    )
-    way = typed(_arm(row))
     tasks = {(other.split, other.target) for other in evidence.rows}
+    of_task = f" of {row.split}.{row.target}" if len(tasks) > 1 else ""
+    way = typed(_arm(row))
+    told = f"The network to take: {way}{of_task}, {seed_of(evidence, row)} ({judged}). {lies}"
     asked = "best" if len(tasks) == 1 else f"{way} --task={row.split}.{row.target}"
     command = f"transfer-jax export {shlex.quote(str(evidence.folder))} --way={asked} --to={FILE}"
     return BestNetwork(row, way, told, command if place.exists() else "")
+
+
+def seed_of(evidence: Evidence, row: ResultRow) -> str:
+    """Which seed's network it is, and why this one.
+
+    Args:
+      evidence: a run's folder.
+      row: the network.
+
+    Returns:
+      Such as "seed 2, the most accurate of its way", or "which is the same for every seed".
+    """
+    alike = {other.seed for other in evidence.rows if _arm(other) == _arm(row)}
+    if len(alike) < 2:
+        return f"seed {row.seed}"
+    if row.variant == PROBE:
+        return "which is the same for every seed"
+    return f"seed {row.seed}, the most accurate of its way"
+
+
+def _taken(evidence: Evidence) -> ResultRow | None:
+    """The network that advice takes: of its own group, since each group has its own images."""
+    each = list(zip(evidence.numbers, evidence.advice, strict=True))
+    for found, told in sorted(each, key=lambda own: -(own[0].group.examples or np.inf)):
+        held = [row for at in found.group.rows.values() for own in at.values() for row in own]
+        if told.taken is not None and (row := network_of(held, told.taken)) is not None:
+            return row
+    return None
 
 
 def _place(evidence: Evidence, row: ResultRow) -> epath.Path:

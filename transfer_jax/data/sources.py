@@ -1,6 +1,7 @@
 """The datasets that a config can name, and how each is found."""
 
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 
@@ -10,13 +11,13 @@ from transfer_jax.data.hold_out import with_held_out
 from transfer_jax.data.image_set import TEST, TRAIN, ImageSet
 from transfer_jax.data.manifest import MANIFEST, RecordsError
 from transfer_jax.data.originals.folders import class_folders
-from transfer_jax.data.originals.part import Originals
+from transfer_jax.data.originals.part import Originals, readable
 from transfer_jax.data.originals.tars import imagenet_tars
 from transfer_jax.data.originals.tfds import tfds_dataset
 from transfer_jax.data.own_images import own_images
 from transfer_jax.data.records import open_records
 from transfer_jax.folder.places import local
-from transfer_jax.grid.registry import is_own
+from transfer_jax.grid.registry import is_own, nearest
 
 VALIDATION_SHARE, TEST_SHARE = 0.1, 0.2
 FOLDER, TFDS = "folder", "tfds:"
@@ -84,11 +85,22 @@ def _as_prepared(source: str, folder: str, *, stream: bool) -> ImageSet:
     if _is_function(source):
         return own_images(source, folder)
     where = local(folder, "data.folder")
+    if source == FOLDER and not where.is_dir():
+        raise SourceError(_no_folder(where))
     if not (where / MANIFEST).exists():
         if source == imagenet.SOURCE:
             return _unprepared_imagenet()
         raise SourceError(unprepared_message(source, folder))
     return open_records(where, stream=stream)
+
+
+def _no_folder(where: Path) -> str:
+    """What is wrong with a folder of images that was named and is none."""
+    lead = f"data.folder is '{readable(str(where))}', which"
+    if where.exists():
+        return f"{lead} is a file; allowed: a folder that holds a folder of images a class"
+    beside = [path.name for path in where.parent.iterdir()] if where.parent.is_dir() else []
+    return f"{lead} does not exist{readable(nearest(where.name, beside))}"
 
 
 def check_source(source: str) -> None:

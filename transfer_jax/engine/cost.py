@@ -52,15 +52,15 @@ def _equations(jaxpr: core.Jaxpr) -> Iterator[core.JaxprEqn]:
 
 
 def _equation_multiply_adds(equation: core.JaxprEqn) -> int:
+    if equation.primitive.name not in ("dot_general", "conv_general_dilated"):
+        return 0
     shapes: list[Any] = [getattr(variable.aval, "shape", ()) for variable in equation.invars]
     out = math.prod(getattr(equation.outvars[0].aval, "shape", ()))
     if equation.primitive.name == "dot_general":
         (contracted, _), _ = equation.params["dimension_numbers"]
         return out * math.prod(shapes[0][axis] for axis in contracted)
-    if equation.primitive.name == "conv_general_dilated":
-        kernel = shapes[1]
-        features = kernel[equation.params["dimension_numbers"].rhs_spec[0]]
-        # A strided convolution's input gradient is dilated: the zeros between are not counted.
-        dilation = math.prod(equation.params["lhs_dilation"])
-        return out * math.prod(kernel) // features // dilation
-    return 0
+    kernel = shapes[1]
+    features = kernel[equation.params["dimension_numbers"].rhs_spec[0]]
+    # A strided convolution's input gradient is dilated: the zeros between are not counted.
+    dilation = math.prod(equation.params["lhs_dilation"])
+    return out * math.prod(kernel) // features // dilation

@@ -2,18 +2,14 @@
 
 import contextlib
 import ctypes
-import functools
 import os
 import sys
 
 import jax
 
-from transfer_jax.models.backend import target_backend
-
 MAX_CPU_DEVICES = 8
 # Numbers of glibc's malloc.h.
 M_TRIM_THRESHOLD, M_TOP_PAD, M_MMAP_MAX, M_ARENA_MAX = -1, -2, -4, -8
-MEMORY_FIRST = {"xla_cpu_scheduler_type": "CPU_SCHEDULER_TYPE_MEMORY_OPTIMIZED"}
 
 
 def spread_over_cores() -> None:
@@ -50,25 +46,3 @@ def keep_freed_memory() -> None:
         (M_TOP_PAD, 2**28),  # and grows in steps of 256 MiB
     ):
         mallopt(option, value)
-
-
-def memory_first() -> dict[str, str | bool] | None:
-    """How XLA is asked to compute in the order that needs the least memory.
-
-    Its own order has conditions wait for each other half done, so that cores are busy: that is a
-    quarter faster for small networks, but the memory of all conditions is needed at once. Large
-    networks keep the cores busy by themselves. Numbers are the same to the bit.
-
-    Returns:
-      Options of `jax.jit`; None on accelerators, and where XLA does not know them.
-    """
-    return dict(MEMORY_FIRST) if target_backend() == "cpu" and _knows_memory_first() else None
-
-
-@functools.cache
-def _knows_memory_first() -> bool:
-    try:
-        jax.jit(lambda: jax.numpy.zeros(()), compiler_options=dict(MEMORY_FIRST))()
-    except jax.errors.JaxRuntimeError:
-        return False
-    return True

@@ -10,7 +10,7 @@ from jax.sharding import Mesh, NamedSharding
 from jax.sharding import PartitionSpec as P
 from jaxtyping import PyTree
 
-from transfer_jax.engine.cpu import memory_first
+from transfer_jax.engine.compiler import compiler_options
 
 COLUMN, DATA = "column", "data"
 Item = TypeVar("Item")
@@ -135,7 +135,7 @@ def over_columns(
         )  # fmt: skip
         return mapped(*args)
 
-    options = memory_first() if lean else None
+    options = compiler_options(mesh, lean)
     return jax.jit(program, donate_argnums=tuple(donate), compiler_options=options)
 
 

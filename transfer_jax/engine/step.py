@@ -13,6 +13,7 @@ from jaxtyping import Array, Float, Int
 from transfer_jax.data.order import Batch, ColumnInputs, Images
 from transfer_jax.engine.condition import HELD, ConditionProgram, ConditionState
 from transfer_jax.engine.counts import Counts, added, no_counts
+from transfer_jax.engine.in_turn import one_after_another
 from transfer_jax.engine.objective import CLASSIFICATION, Objective
 from transfer_jax.engine.trunk import Seen, Trunk, View, step_rngs
 from transfer_jax.grid.conditions import Cut
@@ -195,8 +196,10 @@ class ColumnProgram:
         """The step of every condition, from what `see` gives, computed now or kept."""
         labels, rngs = jnp.asarray(inputs.ranks)[classes], step_rngs(inputs, state.step)
         conditions, losses, scores = {}, {}, {}
+        found: list[tuple[ConditionState, Array, Array]] = []
         for group in self._groups(state):
             held = [state.conditions[cut.label] for cut in group]
+            held = one_after_another(found, held, state.step)
             found = self._step(group, held, base, seen, labels, rngs)
             for cut, (condition, loss, score) in zip(group, found, strict=True):
                 conditions[cut.label] = condition

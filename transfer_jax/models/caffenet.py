@@ -6,9 +6,10 @@ import flax.linen as nn
 from jaxtyping import Array, Float
 
 from transfer_jax.models.convnet import DenseLayer, check_dropout
-from transfer_jax.models.convolution import convolve
+from transfer_jax.models.convolution import convolve, in_groups
 from transfer_jax.models.linen_layers import Layer, LayerStack
 from transfer_jax.models.pooling import local_response_norm, max_pool
+from transfer_jax.models.rectifier import relu
 
 # Features, kernel, stride, padding, groups, whether it pools, whether it normalises, bias.
 CONVOLUTIONS = (
@@ -49,13 +50,23 @@ class CaffeConvLayer(nn.Module):
         bias = 0.0 if self.modern else self.bias
         kernel = self.param("kernel", initialiser, shape)
         biases = self.param("bias", nn.initializers.constant(bias), (self.features,))
-        x = convolve(x, kernel, self.stride, padding=self.padding, groups=groups)
         if self.modern:
-            x = nn.GroupNorm(math.gcd(self.features, LARGEST_GROUPS), name="norm")(x + biases)
-        # Pooling first is the same, since adding a bias and ReLU keep the order, and cheaper.
-        x = max_pool(x, 3, 2, ceil=True) if self.pool else x
-        x = nn.relu(x if self.modern else x + biases)
-        return local_response_norm(x) if self.norm and not self.modern else x
+            x = convolve(x, kernel, self.stride, padding=self.padding) + biases
+            x = nn.GroupNorm(math.gcd(self.features, LARGEST_GROUPS), name="norm")(x)
+            return relu(self.pooled(x))
+        # Pooling first is the same, since adding a bias and ReLU keep the order, and cheaper; so is
+        # pooling each group before these are put together.
+        x = in_groups(self.convolved_and_pooled, x, kernel, groups)
+        x = relu(x + biases)
+        return local_response_norm(x) if self.norm else x
+
+    def convolved_and_pooled(self, x: Array, kernel: Array) -> Array:
+        """Some channels of the convolution, pooled if the layer pools."""
+        return self.pooled(convolve(x, kernel, self.stride, padding=self.padding))
+
+    def pooled(self, x: Array) -> Array:
+        """The maximum over overlapping windows, if the layer pools."""
+        return max_pool(x, 3, 2, ceil=True) if self.pool else x
 
 
 class CaffeNet(LayerStack):

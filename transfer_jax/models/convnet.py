@@ -3,12 +3,12 @@
 from collections.abc import Sequence
 
 import flax.linen as nn
-import jax
 from jaxtyping import Array, Float
 
 from transfer_jax.models.convolution import convolve
 from transfer_jax.models.linen_layers import Layer, LayerStack
 from transfer_jax.models.pooling import max_pool
+from transfer_jax.models.rectifier import relu
 
 
 class ConvLayer(nn.Module):
@@ -28,7 +28,7 @@ class ConvLayer(nn.Module):
         kernel = self.param("kernel", nn.initializers.he_normal(), shape)
         bias = self.param("bias", nn.initializers.zeros, (self.features,))
         # Pooling first is the same, since adding a bias and ReLU keep the order, and cheaper.
-        return nn.relu(max_pool(convolve(x, kernel, self.stride), self.pool) + bias)
+        return relu(max_pool(convolve(x, kernel, self.stride), self.pool) + bias)
 
 
 class DenseLayer(nn.Module):
@@ -52,7 +52,7 @@ class DenseLayer(nn.Module):
         x = dense(x)
         if self.last:
             return x
-        return nn.Dropout(self.dropout, deterministic=not train)(jax.nn.relu(x))
+        return nn.Dropout(self.dropout, deterministic=not train)(relu(x))
 
 
 class ConvNet(LayerStack):

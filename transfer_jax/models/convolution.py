@@ -1,5 +1,7 @@
 """Convolution, lowered in the way that is fastest for its shape on the backend at hand."""
 
+from collections.abc import Callable
+from functools import partial
 from typing import Literal
 
 import jax
@@ -45,10 +47,8 @@ def convolve(
         padding = 0
     if 1 < groups < x.shape[-1]:
         # One after the other: XLA's grouped convolution is slower on CPU.
-        parts = zip(jnp.split(x, groups, -1), jnp.split(kernel, groups, -1), strict=True)
-        return jnp.concatenate(
-            [convolve(a, b, stride, padding=padding, lowering=lowering) for a, b in parts], -1
-        )
+        one = partial(convolve, stride=stride, padding=padding, lowering=lowering)
+        return in_groups(one, x, kernel, groups)
     pad = kernel.shape[0] // 2 if padding is None else padding
     lowering = lowering or choose_lowering(kernel.shape, stride, pad, x.dtype.name, groups=groups)
     if lowering == "winograd":
@@ -65,6 +65,32 @@ def convolve(
         dimension_numbers=("NHWC", "HWIO", "NHWC"),
         feature_group_count=groups,
     )
+
+
+def in_groups(
+    fn: Callable[[Array, Array], Array],
+    x: Float[Array, "batch height width in"],
+    kernel: Float[Array, "rows cols in_of_group out"],
+    groups: int,
+) -> Float[Array, "batch out_height out_width out"]:
+    """A function of images and a kernel, computed for each group of channels by itself.
+
+    Args:
+      fn: the function; it gives the channels of one group.
+      x: images, channels last.
+      kernel: that of all groups.
+      groups: number of groups that the channels are divided into.
+
+    Returns:
+      The channels of all groups, in order.
+
+    Example:
+      >>> images, kernel = jnp.ones((1, 4, 4, 2)), jnp.ones((3, 3, 1, 6))
+      >>> in_groups(convolve, images, kernel, 2).shape
+      (1, 4, 4, 6)
+    """
+    parts = zip(jnp.split(x, groups, -1), jnp.split(kernel, groups, -1), strict=True)
+    return jnp.concatenate([fn(*part) for part in parts], -1)
 
 
 def choose_lowering(

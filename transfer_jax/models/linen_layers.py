@@ -2,7 +2,6 @@
 
 import inspect
 from collections.abc import Callable, Iterable
-from contextlib import nullcontext
 from typing import Any, cast
 
 import flax.linen as nn
@@ -20,8 +19,8 @@ class LayerStack(Stack):
     """A Layered network of Linen modules, or of functions of an activation.
 
     A module is called as `module(x)`, with those of `train`, `deterministic` and
-    `use_running_average` that its `__call__` takes. The first two say whether dropout is on; where
-    the mode says otherwise of statistics, it is told to every `nn.BatchNorm` within.
+    `use_running_average` that its `__call__` takes. The first two say whether dropout is on; what
+    the mode says of statistics is told to every `nn.BatchNorm` within, whatever it was made with.
 
     Args:
       layers: layer name to module, in depth order.
@@ -51,9 +50,10 @@ class LayerStack(Stack):
             variables[name] = {PARAMS: {}}
             with takes(name, shape):
                 if isinstance(layer, nn.Module):
-                    variables[name] |= layer.lazy_init(
-                        fold_in_name(key, name), shape, **_flags(layer, INFERENCE)
-                    )
+                    with nn.intercept_methods(_normalising(INFERENCE)):
+                        variables[name] |= layer.lazy_init(
+                            fold_in_name(key, name), shape, **_flags(layer, INFERENCE)
+                        )
                 shape = jax.eval_shape(
                     lambda own, x, layer=layer: _call(layer, own, x, INFERENCE, {})[0],
                     variables[name],
@@ -125,9 +125,7 @@ def _call(
     if not kept:
         out = layer.apply(variables, x, rngs=dict(rngs), **_flags(layer, mode))
         return cast(Array, out), {}
-    # One flag does for both where both are on, or off.
-    apart = mode.dropout != mode.statistics
-    with nn.intercept_methods(_normalising(mode)) if apart else nullcontext():
+    with nn.intercept_methods(_normalising(mode)):
         changes = kept if mode.statistics else []
         out, changed = layer.apply(
             variables, x, rngs=dict(rngs), mutable=changes, **_flags(layer, mode)
@@ -146,7 +144,7 @@ def _flags(module: nn.Module, mode: Mode) -> dict[str, Any]:
 
 
 def _normalising(mode: Mode) -> Callable[..., Any]:
-    """Batch normalisation by the mode: most modules have one flag, and it says if dropout is on."""
+    """Batch normalisation by the mode: a module has one flag for it and for dropout, or none."""
 
     def call(run: Callable[..., Any], args: Any, kwargs: dict[str, Any], context: Any) -> Any:
         module = context.module

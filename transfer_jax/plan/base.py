@@ -3,7 +3,9 @@
 from typing import Protocol
 
 from transfer_jax.engine.columns import Normalisation, Recipe
-from transfer_jax.models.layered import Variables
+from transfer_jax.folder.workdir import Workdir
+from transfer_jax.grid.conditions import Column
+from transfer_jax.models.layered import Layered, Variables
 
 
 class Base(Protocol):
@@ -33,5 +35,21 @@ class Base(Protocol):
 
         Returns:
           Mean and scale; None where it does not say, and the target's are taken.
+        """
+        ...
+
+    def begun(
+        self, network: Layered, column: Column, networks: dict[str, Variables], heads: Workdir
+    ) -> dict[str, Variables]:
+        """What the networks of a column begin as, beside the layers that they copy.
+
+        Args:
+          network: the layered network.
+          column: one that copies from this base.
+          networks: cut label to a fresh network, its copied layers grafted.
+          heads: the folder that solved heads lie in.
+
+        Returns:
+          Cut label to network.
         """
         ...

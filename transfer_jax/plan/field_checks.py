@@ -167,10 +167,17 @@ def _free_form(hint: Any, known: Setting, value: Any, name: str) -> dict[str, An
     return found
 
 
+def _is_one(value: Any) -> bool:
+    """Whether it is one name or number, which may stand alone."""
+    if isinstance(value, str):
+        return re.fullmatch(r"[\w.-]+", value) is not None
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
 def _tuple(hint: Any, known: Setting, value: Any, name: str) -> tuple[Any, ...]:
     own, *rest = get_args(hint)
-    if own == EITHER and isinstance(value, str) and re.fullmatch(r"[\w.-]+", value):
-        value = (value,)  # One name may stand alone.
+    if own == EITHER and _is_one(value):
+        value = (value,)
     if not isinstance(value, tuple | list):
         one, two = EXAMPLES[own]
         example = two if rest != [...] else f"{one} or {two}"

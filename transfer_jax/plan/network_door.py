@@ -2,6 +2,7 @@
 
 import os
 from dataclasses import replace
+from numbers import Integral
 from typing import cast
 
 import jax
@@ -9,7 +10,7 @@ import jax.numpy as jnp
 
 from transfer_jax.models.layered import Variables
 from transfer_jax.models.stack import Stack
-from transfer_jax.models.weights.detection import classes_of
+from transfer_jax.models.weights.detection import classes_of, head_keys
 from transfer_jax.models.weights.reading import read_weights
 from transfer_jax.plan.network_fields import NetworkFields, make_network, network_kind
 
@@ -50,20 +51,22 @@ def network(
       >>> made.logits(variables, jnp.zeros((1, 64, 64, 3))).shape
       (1, 10)
     """
-    if num_outputs is not None and num_outputs < 1:
-        raise ValueError(f"num_outputs is {num_outputs}; allowed: whole numbers from 1, or None")
+    if not isinstance(name, str):
+        raise ValueError(f"name is {name!r}; allowed: text, such as 'resnet18' or 'mine:layers'")
+    is_number = isinstance(num_outputs, Integral) and not isinstance(num_outputs, bool)
+    if num_outputs is not None and not (is_number and num_outputs > 0):
+        raise ValueError(f"num_outputs is {num_outputs!r}; allowed: whole numbers from 1, or None")
     fields = replace(network_kind(name)(), weights=str(weights or ""))
     made = _made(fields, num_outputs or CLASSES)
     x = jnp.zeros((1, *(image_shape or _seen(name, made))))
     init = jax.jit(lambda: made.init(jax.random.key(0), x))
     if weights is None:
         return made, init()
-    last = made.layer_names[-1]
-    held = read_weights(
-        weights, name, jax.eval_shape(init), own_head=num_outputs is None, head=last
-    )
-    outputs = classes_of(held, last) or CLASSES
-    return _made(fields, outputs), jax.tree.map(jnp.asarray, held)
+    wider = _made(fields, (num_outputs or CLASSES) + 1)
+    like, more = (jax.eval_shape(lambda n=n: n.init(jax.random.key(0), x)) for n in (made, wider))
+    head = head_keys(like, more)
+    held = read_weights(weights, name, like, own_head=num_outputs is None, head=head)
+    return _made(fields, classes_of(held, head)), jax.tree.map(jnp.asarray, held)
 
 
 def _made(fields: NetworkFields, num_outputs: int) -> Stack:

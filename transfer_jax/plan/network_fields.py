@@ -13,6 +13,7 @@ from transfer_jax.models.layered import Layered
 from transfer_jax.models.own_layers import from_layers, from_made
 from transfer_jax.models.weights.provenance import origin_of
 from transfer_jax.models.zoo import ZOO
+from transfer_jax.models.zoo.origins import TIMM
 from transfer_jax.plan.fields import Affects, setting
 from transfer_jax.plan.own_fields import fields_of
 
@@ -88,8 +89,18 @@ def make_network(fields: NetworkFields, num_outputs: int) -> Layered:
     if is_own(name):
         return _own(name, arguments)
     if weights and name in ZOO and (origin := origin_of(weights, name)):
-        arguments["origin"] = origin
+        arguments["origin"] = _agreed(arguments["origin"], origin)
     return made("network.name", name, NETWORKS, arguments)
+
+
+def _agreed(asked: str, found: str) -> str:
+    """Whose weights they are, by the names in their file; whoever says otherwise is told."""
+    if asked not in (TIMM, found):
+        raise ValueError(
+            f"origin is '{asked}', but the weights have the names of '{found}', which decide what "
+            "the network sees; leave network.origin out"
+        )
+    return found
 
 
 def _own(name: str, arguments: dict[str, Any]) -> Layered:

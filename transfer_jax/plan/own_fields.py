@@ -61,6 +61,8 @@ def fields_of(
 
 def _field(lead: str, parameter: inspect.Parameter, hint: Any, doc: str) -> tuple[str, Any, Any]:
     """An argument as a field of a dataclass: its name, type, and what is known of it."""
+    if hint is None and type(parameter.default) in PLAIN:
+        hint = type(parameter.default)  # A default tells it as well.
     is_tuple = get_origin(hint) in (Sequence, tuple, list)
     one = get_args(hint)[0] if is_tuple and get_args(hint) else hint
     if one not in PLAIN or parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD):

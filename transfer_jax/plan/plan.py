@@ -23,6 +23,7 @@ from transfer_jax.plan.config import read_config
 from transfer_jax.plan.fields import Affects, ConfigError, flat
 from transfer_jax.plan.grids import check_grid, grid_of
 from transfer_jax.plan.network_checks import check_network, check_optimizer, check_own_network
+from transfer_jax.plan.network_fields import make_network
 from transfer_jax.plan.optimizer_fields import in_state, make_optimizer
 from transfer_jax.plan.own_sizes import with_own_sizes
 from transfer_jax.plan.pretrained import pretrained_base
@@ -222,4 +223,5 @@ def _plan(config: Config) -> Plan:
     plan = Plan(config, splits, network, recipe, bases, grid)
     if not plan.is_pretrained:
         return plan
-    return replace(plan, given={PRETRAINED_BASE: pretrained_base(config, network, recipe)})
+    wider = make_network(config.network, num_outputs(config, largest) + 1)
+    return replace(plan, given={PRETRAINED_BASE: pretrained_base(config, network, wider, recipe)})

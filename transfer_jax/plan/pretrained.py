@@ -11,11 +11,15 @@ import jax.numpy as jnp
 
 from transfer_jax.engine.columns import Normalisation, Recipe
 from transfer_jax.folder.places import local
+from transfer_jax.folder.workdir import Workdir
+from transfer_jax.grid.conditions import Column
 from transfer_jax.grid.pretrained import LP_FT
 from transfer_jax.models.heads import head_path
 from transfer_jax.models.layered import Layered, Variables
+from transfer_jax.models.weights.detection import head_keys
 from transfer_jax.models.weights.packages import in_package
 from transfer_jax.models.weights.reading import read_weights
+from transfer_jax.plan.beginnings import pretrained_networks
 from transfer_jax.plan.fields import ConfigError
 from transfer_jax.plan.schema import Config
 from transfer_jax.surgery.sharded_files import INDEX
@@ -54,13 +58,22 @@ class PretrainedBase:
         """What it saw is said by the network's own preprocessing, which all of a run share."""
         return None
 
+    def begun(
+        self, network: Layered, column: Column, networks: dict[str, Variables], heads: Workdir
+    ) -> dict[str, Variables]:
+        """With the file's last layer, but for the logits: zeros, or a solved head."""
+        return pretrained_networks(network, column, networks, self.network, self.head, heads)
 
-def pretrained_base(config: Config, network: Layered, recipe: Recipe) -> PretrainedBase:
+
+def pretrained_base(
+    config: Config, network: Layered, wider: Layered, recipe: Recipe
+) -> PretrainedBase:
     """The network in the file that a config names.
 
     Args:
       config: names the network and its file.
       network: the layered network, with the outputs of the run's tasks.
+      wider: the same with one output more, which tells what of it is its head.
       recipe: says what it sees.
 
     Returns:
@@ -70,10 +83,15 @@ def pretrained_base(config: Config, network: Layered, recipe: Recipe) -> Pretrai
       ConfigError: there is no such file, or it is damaged or another network's.
     """
     path, x = local(config.network.weights, FIELD), jnp.zeros((1, *recipe.network_shape))
-    like = jax.eval_shape(lambda: network.init(jax.random.key(0), x))
-    last = network.layer_names[-1]
+    like, more = (
+        jax.eval_shape(lambda n=n: n.init(jax.random.key(0), x)) for n in (network, wider)
+    )
     try:
-        found = read_weights(path, config.network.name, like, own_head=False, head=last)
+        head = head_keys(like, more)
+    except ValueError as error:
+        raise ConfigError(f"network.name is '{config.network.name}': {error}") from None
+    try:
+        found = read_weights(path, config.network.name, like, own_head=False, head=head)
     except ValueError as error:
         raise ConfigError(f"{FIELD}: {error}") from None
     return PretrainedBase(found, _head(config, network, like, recipe))

@@ -8,16 +8,26 @@ import jax
 from transfer_jax.engine.columns import Init, Normalisation, Recipe, task_normalisation
 from transfer_jax.folder.checkpoints import restore, save
 from transfer_jax.folder.workdir import Workdir
-from transfer_jax.grid.conditions import RANDOM_BASE, SCRATCH_BASE, Condition, Split, Task
+from transfer_jax.grid.conditions import RANDOM_BASE, SCRATCH_BASE, Column, Condition, Split, Task
 from transfer_jax.grid.grid import base_condition
 from transfer_jax.grid.keys import key_for
-from transfer_jax.models.layered import Variables, as_stored, from_stored
+from transfer_jax.models.layered import Layered, Variables, as_stored, from_stored
 from transfer_jax.plan.base import Base
 from transfer_jax.plan.plan import Plan
 
 
+class OfCopies:
+    """A base whose copied layers are all that others have of it."""
+
+    def begun(
+        self, network: Layered, column: Column, networks: dict[str, Variables], heads: Workdir
+    ) -> dict[str, Variables]:
+        """Fresh but for what is copied."""
+        return networks
+
+
 @dataclass(frozen=True)
-class NoBase:
+class NoBase(OfCopies):
     """That of networks trained from scratch, which copy nothing."""
 
     classes = None
@@ -32,7 +42,7 @@ class NoBase:
 
 
 @dataclass(frozen=True)
-class RandomBase:
+class RandomBase(OfCopies):
     """The untrained network whose layers the random control freezes: one a split and seed.
 
     Source: Yosinski et al. (2014), section 4.3.
@@ -53,7 +63,7 @@ class RandomBase:
 
 
 @dataclass(frozen=True)
-class TrainedBase:
+class TrainedBase(OfCopies):
     """A network that this run trained on a task of a split, with all of its images."""
 
     split: str

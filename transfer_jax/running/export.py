@@ -114,7 +114,8 @@ def _probe_lines(plan: Plan, found: KeptNetwork) -> tuple[str, ...]:
     last = list(found.variables)[-1]
     return (
         f"{len(found.variables)} of {len(plan.network.layer_names)} layers, up to {last}; "
-        "probe.weight and probe.bias are a linear head on the mean activation that leaves it",
+        "probe.weight and probe.bias are a linear head on the mean activation that leaves it; "
+        "PyTorch loads them with strict=False",
     )
 
 

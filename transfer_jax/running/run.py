@@ -25,9 +25,7 @@ from transfer_jax.plan.differences import fingerprint
 from transfer_jax.plan.initialisers import Initialisers
 from transfer_jax.plan.optimizer_fields import in_state, rates_of
 from transfer_jax.plan.plan import Plan
-from transfer_jax.plan.pretrained import PretrainedBase
 from transfer_jax.running.bases import bases_of
-from transfer_jax.running.beginnings import pretrained_networks
 from transfer_jax.running.claim import claim
 from transfer_jax.running.column_checkpoints import ColumnCheckpoints
 from transfer_jax.running.pilot import Pilot
@@ -112,8 +110,7 @@ class Run:
         where = (column, plan.splits[column.split], plan.recipe)
         inputs = column_inputs(*where, base.mean(plan.recipe))
         networks = initial_networks(column, plan.network.layer_names, self.init, variables)
-        if isinstance(base, PretrainedBase):
-            networks = pretrained_networks(plan.network, column, networks, base, self.donor)
+        networks = base.begun(plan.network, column, networks, self.donor)
         if not self.tests:
             inputs = inputs._replace(test_batches=np.full_like(inputs.test_batches, -1))
         optimizer = plan.config.optimizer

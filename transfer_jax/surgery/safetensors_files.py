@@ -88,6 +88,8 @@ def write_safetensors(path: Path, leaves: Mapping[str, Any], metadata: Mapping[s
         header[name] = {"dtype": NAMES[array.dtype.name], **places}
     text = json.dumps(header).encode()
     text += b" " * (-len(text) % 8)
+    if not path.parent.is_dir():
+        raise TreeFileError(f"{path} cannot be written: the folder {path.parent} does not exist")
     partial = path.with_name(f".{path.name}.partial")
     try:
         with partial.open("wb") as file:

@@ -68,16 +68,14 @@ def read_index(path: Path, readers: Mapping[str, Reader]) -> tuple[dict[str, Any
       ...
       transfer_jax.surgery.tree_file_error.TreeFileError: model.safetensors.index.json ...
     """
-    try:
-        places = json.loads(path.read_bytes())["weight_map"]
-        names = sorted(set(places.values()))
-        odd = [
-            name for name in names if name != Path(name).name or Path(name).suffix not in readers
-        ]
-    except (ValueError, TypeError, KeyError, AttributeError, OSError, RecursionError) as error:
-        raise TreeFileError(f"{path} is no index of files: {brief(error)}") from None
-    if odd:
+    places = _places(path)
+    names = sorted(set(places.values()))
+    if odd := [n for n in names if n != Path(n).name or Path(n).suffix not in readers]:
         raise TreeFileError(f"{path} names {brief(odd[0])}; allowed: {' '.join(readers)} beside it")
+    if lost := [name for name in names if not path.with_name(name).is_file()]:
+        raise TreeFileError(
+            f"{path} names {len(names)} files, of which {len(lost)} are missing: {brief(lost[0])}"
+        )
     files = {
         path.with_name(name): readers[Path(name).suffix](path.with_name(name)) for name in names
     }
@@ -87,6 +85,20 @@ def read_index(path: Path, readers: Mapping[str, Reader]) -> tuple[dict[str, Any
         raise TreeFileError(f"{path}: {lost[0]} lies in {where} for the index, not for the files")
     _all_there(path, list(files))
     return found, Path(names[0]).suffix if names else next(iter(readers))
+
+
+def _places(path: Path) -> dict[str, str]:
+    """Name of an array to that of its file, as an index says."""
+    try:
+        held = json.loads(path.read_bytes())
+    except (ValueError, OSError, RecursionError) as error:
+        raise TreeFileError(f"{path} is no index of files: {brief(error)}") from None
+    places = held.get("weight_map") if isinstance(held, dict) else None
+    if not isinstance(places, dict) or not all(isinstance(name, str) for name in places.values()):
+        raise TreeFileError(
+            f"{path} is no index of files; allowed: a weight_map of names of arrays to files"
+        )
+    return places
 
 
 def _all_there(path: Path, files: list[Path]) -> bool:

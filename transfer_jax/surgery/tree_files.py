@@ -125,15 +125,15 @@ def _read(path: Path) -> tuple[Any, bool]:
     if path.is_dir():
         found = read_folder(path, READERS)
         return (read_orbax(path), False) if found is None else (found[0], found[1] in FLAT)
+    if not path.exists():
+        raise TreeFileError(f"{path} does not exist")
     index = path.name.endswith(INDEX)
     if not index and path.suffix not in READERS:
         allowed = ", ".join(READERS)
         raise TreeFileError(
-            f"{path} is no tree; allowed: {allowed}, an index of shards, or a folder of either "
-            "or of orbax"
+            f"{path} is no file of arrays; allowed: {allowed}, an index of shards, or a folder of "
+            "either or of orbax"
         )
-    if not path.is_file():
-        raise TreeFileError(f"{path} does not exist")
     if index:
         arrays, suffix = read_index(path, READERS)
         return arrays, suffix in FLAT

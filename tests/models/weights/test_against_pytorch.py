@@ -5,7 +5,7 @@ import pytest
 
 import transfer_jax as tj
 from tests.models.weights.drawn import drawn, images
-from transfer_jax.models.weights.nearest_network import zoo_shapes
+from transfer_jax.models.weights.nearest_network import zoo_head, zoo_shapes
 from transfer_jax.models.weights.reading import read_styled
 from transfer_jax.models.weights.writing import write_weights
 from transfer_jax.models.zoo import ZOO
@@ -39,7 +39,7 @@ def with_drawn(model):
 def read_and_write(model, name, folder):
     """A network read from a model's file; what is written of it, as PyTorch loads it."""
     torch.save(model.state_dict(), folder / "net.pth")
-    variables, style = read_styled(folder / "net.pth", name, zoo_shapes(name))
+    variables, style = read_styled(folder / "net.pth", name, zoo_shapes(name), head=zoo_head(name))
     write_weights(variables, name, style, folder / "out.safetensors")
     back = load_file(folder / "out.safetensors")
     model.load_state_dict(back, strict=True)
@@ -92,7 +92,9 @@ def test_the_older_names_of_torchvisions_transformers(tmp_path):
         for n, leaf in model.state_dict().items()
     }
     torch.save(older, tmp_path / "net.pth")
-    variables, style = read_styled(tmp_path / "net.pth", name, zoo_shapes(name))
+    variables, style = read_styled(
+        tmp_path / "net.pth", name, zoo_shapes(name), head=zoo_head(name)
+    )
     write_weights(variables, name, style, tmp_path / "out.safetensors")
     back = load_file(tmp_path / "out.safetensors")
     assert set(back) == set(older)

@@ -3,6 +3,7 @@
 import json
 import pickle
 
+import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -12,13 +13,16 @@ import transfer_jax as tj
 from tests.models.weights import transformers_shapes
 from tests.models.weights.drawn import drawn
 from tests.running.named import as_pytorch_names_them, network, weights
-from transfer_jax.models.weights.nearest_network import zoo_shapes
+from transfer_jax.models.linen_layers import from_linen
+from transfer_jax.models.weights.detection import head_keys
+from transfer_jax.models.weights.nearest_network import zoo_head, zoo_shapes
 from transfer_jax.models.weights.reading import read_styled, read_weights
 from transfer_jax.models.weights.weight_files import WeightsError
 from transfer_jax.models.weights.writing import write_weights
 from transfer_jax.surgery.safetensors_files import read_safetensors, write_safetensors
 
 TOY = "toy"
+HEAD = [("head", "params", "head.fc", leaf) for leaf in ("kernel", "bias")]
 
 
 def like(outputs=7):
@@ -33,7 +37,7 @@ def file_of(arrays, folder, name="net.safetensors"):
 
 def error_of(arrays, folder, **asked):
     with pytest.raises(WeightsError) as caught:
-        read_weights(file_of(arrays, folder), TOY, like(), **asked)
+        read_weights(file_of(arrays, folder), TOY, like(), head=HEAD, **asked)
     said = str(caught.value)
     assert "\n" not in said and str(folder / "net.safetensors") in said and TOY in said
     return said
@@ -47,7 +51,7 @@ def without_wrapper(arrays=None):
 @pytest.mark.parametrize("wrapper", ["", "module.", "model.module.", "_orig_mod."])
 def test_leaves_are_found_by_name_whatever_wraps_them_and_written_with_it(wrapper, tmp_path):
     arrays = {f"{wrapper}{name}": leaf for name, leaf in without_wrapper().items()}
-    found, style = read_styled(file_of(arrays, tmp_path), TOY, like())
+    found, style = read_styled(file_of(arrays, tmp_path), TOY, like(), head=HEAD)
     jax.tree.map(np.testing.assert_array_equal, found, weights())
     write_weights(found, TOY, style, tmp_path / "out.safetensors")
     back = read_safetensors(tmp_path / "out.safetensors")
@@ -60,7 +64,7 @@ def test_leaves_are_found_by_name_whatever_wraps_them_and_written_with_it(wrappe
 
 def test_what_save_tree_wrote_is_read_as_it_is(tmp_path):
     tj.save_tree(tmp_path / "net.safetensors", weights())
-    found, style = read_styled(tmp_path / "net.safetensors", TOY, like())
+    found, style = read_styled(tmp_path / "net.safetensors", TOY, like(), head=HEAD)
     jax.tree.map(np.testing.assert_array_equal, found, weights())
     write_weights(found, TOY, style, tmp_path / "out.safetensors")
     jax.tree.map(
@@ -77,12 +81,12 @@ def test_shards_are_read_by_their_index_and_by_their_folder(tmp_path):
     index = tmp_path / "model.safetensors.index.json"
     index.write_text(json.dumps({"weight_map": {n: f for f, own in shards.items() for n in own}}))
     for path in (index, tmp_path):
-        found = read_weights(path, TOY, like())
+        found = read_weights(path, TOY, like(), head=HEAD)
         jax.tree.map(np.testing.assert_array_equal, found, weights())
     (tmp_path / "model-00002-of-00002.safetensors").unlink()
     for path in (index, tmp_path):
         with pytest.raises(WeightsError, match=rf"weights of {TOY}: .*model-0000"):
-            read_weights(path, TOY, like())
+            read_weights(path, TOY, like(), head=HEAD)
 
 
 def test_half_precision_becomes_the_networks_own(tmp_path):
@@ -90,16 +94,16 @@ def test_half_precision_becomes_the_networks_own(tmp_path):
         name: leaf.astype(np.float16) if leaf.dtype == np.float32 else leaf
         for name, leaf in without_wrapper().items()
     }
-    found = read_weights(file_of(arrays, tmp_path), TOY, like())
+    found = read_weights(file_of(arrays, tmp_path), TOY, like(), head=HEAD)
     for own, leaf in zip(jax.tree.leaves(found), jax.tree.leaves(weights()), strict=True):
         assert own.dtype == np.float32 and np.array_equal(own, leaf.astype(np.float16))
 
 
 def test_the_files_head_has_its_own_number_of_classes_or_is_left(tmp_path):
     file = file_of(as_pytorch_names_them(outputs=5), tmp_path)
-    head = read_weights(file, TOY, like())["head"]["params"]["head.fc"]
+    head = read_weights(file, TOY, like(), head=HEAD)["head"]["params"]["head.fc"]
     assert head["kernel"].shape == (8, 5) and head["bias"].shape == (5,)
-    found = read_weights(file, TOY, like(), own_head=False)["head"]["params"]
+    found = read_weights(file, TOY, like(), head=HEAD, own_head=False)["head"]["params"]
     assert found["head.fc"]["kernel"].shape == (8, 7) and not found["head.fc"]["kernel"].any()
     # The rest of the last layer is the file's.
     np.testing.assert_array_equal(
@@ -112,7 +116,7 @@ def test_a_file_without_a_head_serves_a_new_one_only(tmp_path):
     said = error_of(arrays, tmp_path)
     assert said.endswith("; it has no head: give the number of outputs of a new one")
     assert "missing: head.fc." in said
-    read_weights(file_of(arrays, tmp_path), TOY, like(), own_head=False)
+    read_weights(file_of(arrays, tmp_path), TOY, like(), head=HEAD, own_head=False)
 
 
 def test_all_that_does_not_fit_is_told_at_once(tmp_path):
@@ -147,7 +151,9 @@ def test_what_is_no_weight_is_none(leaf, said, tmp_path):
 def test_another_network_is_named(tmp_path):
     arrays = drawn(transformers_shapes.mobilenetv2_100(3))
     with pytest.raises(WeightsError, match=r"nearest: mobilenetv2_100$"):
-        read_weights(file_of(arrays, tmp_path), "resnet18", zoo_shapes("resnet18"))
+        read_weights(
+            file_of(arrays, tmp_path), "resnet18", zoo_shapes("resnet18"), head=zoo_head("resnet18")
+        )
 
 
 def test_another_depth_is_named(tmp_path):
@@ -156,14 +162,21 @@ def test_another_depth_is_named(tmp_path):
     write_weights(variables, "resnet34", "timm", tmp_path / "net.safetensors")
     for wrong in ("resnet18", "resnet50"):
         with pytest.raises(WeightsError, match=r"nearest: resnet34$"):
-            read_weights(tmp_path / "net.safetensors", wrong, zoo_shapes(wrong))
+            read_weights(
+                tmp_path / "net.safetensors", wrong, zoo_shapes(wrong), head=zoo_head(wrong)
+            )
 
 
 def test_another_width_is_told(tmp_path):
     shapes = transformers_shapes.resnet18(3)
     wide = {n: tuple(2 * k if k in (64, 128) else k for k in s) for n, s in shapes.items()}
     with pytest.raises(WeightsError, match=r"the names are those of resnet18, the sizes are not$"):
-        read_weights(file_of(drawn(wide), tmp_path), "resnet18", zoo_shapes("resnet18"))
+        read_weights(
+            file_of(drawn(wide), tmp_path),
+            "resnet18",
+            zoo_shapes("resnet18"),
+            head=zoo_head("resnet18"),
+        )
 
 
 def truncated(folder):
@@ -200,7 +213,7 @@ def test_a_file_that_is_none_is_told_in_a_line(make, tmp_path):
     make(tmp_path)
     (file,) = tmp_path.iterdir()
     with pytest.raises(WeightsError) as caught:
-        read_weights(file, TOY, like())
+        read_weights(file, TOY, like(), head=HEAD)
     said = str(caught.value)
     assert said.startswith(f"weights of {TOY}: {file} ") and "\n" not in said
     assert not (tmp_path / "ran").exists()
@@ -209,4 +222,51 @@ def test_a_file_that_is_none_is_told_in_a_line(make, tmp_path):
 def test_nothing_there_and_an_empty_folder(tmp_path):
     for path in (tmp_path / "none.pth", tmp_path):
         with pytest.raises(WeightsError, match=rf"weights of {TOY}: "):
-            read_weights(path, TOY, like())
+            read_weights(path, TOY, like(), head=HEAD)
+
+
+class Perceptron(nn.Module):
+    """Two dense layers, of which the second gives the logits."""
+
+    outputs: int
+
+    @nn.compact
+    def __call__(self, x):
+        return nn.Dense(self.outputs)(nn.relu(nn.Dense(4)(x)))
+
+
+def perceptron(outputs):
+    made = from_linen([("low", nn.Dense(5)), ("head", Perceptron(outputs))])
+    return made.init(jax.random.key(outputs), jnp.zeros((1, 3)))
+
+
+@pytest.mark.parametrize("classes", [2, 6])
+def test_a_head_of_several_dense_layers_gets_new_logits_whatever_the_files_classes(
+    classes, tmp_path
+):
+    held, like = perceptron(classes), perceptron(2)
+    tj.save_tree(tmp_path / "net.safetensors", held)
+    head = head_keys(like, perceptron(3))
+    found = read_weights(tmp_path / "net.safetensors", "mine", like, own_head=False, head=head)
+    logits, hidden = (found["head"]["params"][name] for name in ("Dense_0", "Dense_1"))
+    assert logits["kernel"].shape == (4, 2) and not logits["kernel"].any()
+    np.testing.assert_array_equal(hidden["kernel"], held["head"]["params"]["Dense_1"]["kernel"])
+    own = read_weights(tmp_path / "net.safetensors", "mine", like, head=head)
+    np.testing.assert_array_equal(
+        own["head"]["params"]["Dense_0"]["kernel"], held["head"]["params"]["Dense_0"]["kernel"]
+    )
+
+
+@pytest.mark.parametrize(
+    ("layers", "said"),
+    [
+        (lambda n: [("fc", nn.Dense(n)), ("half", lambda x: x / 2)],
+         "layer fc is made for a number of classes, but half is the last layer"),
+        (lambda n: [("low", nn.Dense(5)), ("cut", lambda x: x[:, :n])],
+         "nothing in the last layer, cut, is made for a number of classes"),
+    ],
+)  # fmt: skip
+def test_a_network_that_no_new_head_can_be_put_on_is_told(layers, said):
+    of = [from_linen(layers(n)).init(jax.random.key(0), jnp.zeros((1, 3))) for n in (2, 3)]
+    with pytest.raises(ValueError, match=f"^{said}; allowed: [^\\n]*$"):
+        head_keys(*of)

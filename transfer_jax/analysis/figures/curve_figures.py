@@ -153,6 +153,10 @@ def _shift(apart: float, curves: Sequence[object], curve: object) -> float:
 def _layers_below(axis: Axes, own: Effects) -> None:
     depths = {arm.n for arm in own.group.arms} | {0}
     cut_ticks(axis, depths)
+    if is_pretrained(own.group):
+        # At 0 stand the ways that have no n.
+        ticks = [int(n) for n in axis.get_xticks()]
+        axis.set_xticks(ticks, [str(n) if n else "no n" for n in ticks])
     axis.set_xlim(-0.4, max(depths) + 0.4)
     tidy(axis)
 

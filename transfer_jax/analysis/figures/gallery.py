@@ -115,15 +115,19 @@ PRETRAINED_TEXTS = {
         "n that it counts: linear heads after layer n (probe), the first n layers frozen and the "
         "rest tuned (freeze), and others; ways without an n are levels.",
     ),
-    "networks": ("Every network", "A point a network; a panel for each target."),
+    "networks": (
+        "Every network",
+        "A point a network, at its n; those of ways without an n at the left. A probe is the same "
+        "for every seed.",
+    ),
     "filters": (
         "First-layer filters",
         "Of networks tuned under a fresh top, first seed.",
     ),
-    "splits": ("The classes", "An image of each of the first classes."),
+    "splits": ("The classes", "An image of each class, of the first six if there are more."),
     "learning": (
         "Learning curves",
-        "Accuracy on the way: from scratch, and of each family that is trained the best cut.",
+        "Accuracy while training: from scratch, and of each family that is trained, at its best n.",
     ),
     "steps": (
         "Steps until scratch's final accuracy is reached",

@@ -75,6 +75,7 @@ def compare(
     margin: float,
     *,
     among: int = 1,
+    confidence: float = CONFIDENCE,
     seed: int = 0,
     draws: int = DRAWS,
     more: int = MORE_DRAWS,
@@ -87,6 +88,7 @@ def compare(
     Args:
       margin: a difference that does not matter.
       among: of how many comparisons some exclusion may be picked; all hold at once with 95%.
+      confidence: in the place of these 95%.
       seed: of the draws.
       draws: how many.
       more: how many, at most, where that leaves a verdict open.
@@ -99,7 +101,7 @@ def compare(
     """
     error, random = ways.error, np.random.default_rng([seed, CHOICE])
     most = _maxima(ways, error, np.arange(len(ways.mean)), draws, random)
-    levels = CONFIDENCE, 1 - (1 - CONFIDENCE) / among
+    levels = confidence, 1 - (1 - confidence) / among
     limits = [_limits(most, level) for level in levels]
     open_ones = _open(ways.mean, error, limits, margin)
     again = min(more, int(WORK / (len(ways.mean) * max(1, len(open_ones)))))

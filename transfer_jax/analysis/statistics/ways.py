@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
+from jaxtyping import Float
 
 from transfer_jax.analysis.statistics.best import Ways
 from transfer_jax.analysis.statistics.choices import (
@@ -15,9 +16,8 @@ from transfer_jax.analysis.statistics.choices import (
 from transfer_jax.analysis.statistics.crossing import Arm, Cell, Group
 from transfer_jax.analysis.statistics.failures import failures
 from transfer_jax.analysis.statistics.images import TestOf
-from transfer_jax.analysis.statistics.noise import noise_of
+from transfer_jax.analysis.statistics.noise import Noise, noise_of
 from transfer_jax.analysis.statistics.sampling import Sampler
-from transfer_jax.grid.conditions import Treatment
 from transfer_jax.grid.pretrained import PROBE
 
 SHOWN = 4
@@ -58,9 +58,7 @@ class Contest:
         images = np.zeros((len(order), len(order)))
         if apart.images is not None:
             images = apart.images[np.ix_(order, order)]
-        families = [_family(arm) for arm in self.arms]
-        still = np.array([_is_still(arm, own) for arm, own in zip(self.arms, parts, strict=True)])
-        noise = noise_of(parts, apart.freedom, families, apart.rounding, still)
+        noise = noise_of_arms(self.arms, parts, apart.freedom, apart.rounding)
         return Ways(apart.mean[order], parts, noise, images), apart.images is not None
 
     def means(self, group: Group | None = None) -> np.ndarray:
@@ -172,10 +170,19 @@ def told_place(place: Cell) -> str:
     return f"{place.split}, seed {place.seed}, target {place.target}"
 
 
-def _is_still(arm: Arm, parts: np.ndarray) -> bool:
-    """Whether a way is the same in every unit because it is solved, and not by luck."""
-    return arm.variant == PROBE and not parts.any()
+def noise_of_arms(
+    arms: Sequence[Arm], parts: Float[np.ndarray, "way unit"], freedom: float, rounding: float
+) -> Noise:
+    """The noise of some ways, whose families are known.
 
+    Args:
+      parts: as in `noise_of`.
+      freedom: as in `noise_of`.
+      rounding: as in `noise_of`.
 
-def _family(arm: Arm) -> tuple[Treatment, str]:
-    return arm.treatment, arm.variant
+    Returns:
+      It; a way that is the same in every unit because it is solved, and not by luck, is still.
+    """
+    families = [(arm.treatment, arm.variant) for arm in arms]
+    still = [arm.variant == PROBE and not own.any() for arm, own in zip(arms, parts, strict=True)]
+    return noise_of(parts, freedom, families, rounding, np.array(still))

@@ -4,7 +4,7 @@ from collections.abc import Collection, Iterator, Mapping
 from dataclasses import replace
 from itertools import accumulate, takewhile
 
-from transfer_jax.models.layered import PARAMS, Variables
+from transfer_jax.models.layered import Variables
 from transfer_jax.models.weights.leaf_names import Foreign, Keys, Shape, foreign_shapes, leaves_of
 from transfer_jax.models.weights.styles import Style, names_in, styles_of
 
@@ -60,25 +60,41 @@ def _candidates(network: str, found: Shapes) -> Iterator[Style]:
                 yield replace(style, bare=bare, wrapper=front)
 
 
-def head_keys(like: Variables, head: str) -> list[Keys]:
-    """Where the leaves of the last dense layer stand.
+def head_keys(like: Variables, wider: Variables) -> list[Keys]:
+    """Where the leaves of the logits stand: those that are larger where there are more classes.
 
     Args:
       like: a network's variables, or their shapes.
-      head: the name of its last layer.
+      wider: those of the same network with one logit more.
 
     Returns:
-      Their keys; none where that layer has several dense layers, or none.
+      Their keys.
+
+    Raises:
+      ValueError: there are none, or such in another layer than the last: no new head can be put
+        on a network whose other layers are kept.
 
     Example:
       >>> import numpy as np
-      >>> dense = {"kernel": np.zeros((2, 3)), "bias": np.zeros(3)}
-      >>> head_keys({"head": {"params": {"norm": {"bias": np.zeros(2)}, "fc": dense}}}, "head")
+      >>> def of(classes):
+      ...     dense = {"kernel": np.zeros((2, classes)), "bias": np.zeros(classes)}
+      ...     return {"head": {"params": {"norm": {"bias": np.zeros(2)}, "fc": dense}}}
+      >>> head_keys(of(3), of(4))
       [('head', 'params', 'fc', 'kernel'), ('head', 'params', 'fc', 'bias')]
     """
-    leaves = {keys: leaf for keys, leaf in leaves_of(like).items() if keys[:2] == (head, PARAMS)}
-    dense = [k[:-1] for k, leaf in leaves.items() if k[-1] == "kernel" and len(leaf.shape) == 2]
-    return [keys for keys in leaves if keys[:-1] == dense[0]] if len(dense) == 1 else []
+    leaves, others, last = leaves_of(like), leaves_of(wider), list(like)[-1]
+    found = [k for k in leaves if k not in others or leaves[k].shape != others[k].shape]
+    if below := [keys[0] for keys in found if keys[0] != last]:
+        raise ValueError(
+            f"layer {below[0]} is made for a number of classes, but {last} is the last layer; "
+            "allowed: such in the last layer alone, which gets a new head; join the two"
+        )
+    if not found:
+        raise ValueError(
+            f"nothing in the last layer, {last}, is made for a number of classes; allowed: a "
+            "layer that gets a new head"
+        )
+    return found
 
 
 def asked_shapes(
@@ -90,7 +106,7 @@ def asked_shapes(
       like: the network's variables, or their shapes.
       names: how the leaves that are read lie there.
       found: the shapes that it has: its number of classes is its own.
-      head: where the leaves of the last dense layer stand.
+      head: where the leaves of the logits stand.
 
     Returns:
       Name to shape.
@@ -106,20 +122,20 @@ def asked_shapes(
     return asked
 
 
-def classes_of(variables: Variables, head: str) -> int | None:
+def classes_of(variables: Variables, head: Collection[Keys]) -> int:
     """How many classes a network tells apart.
 
     Args:
       variables: its own.
-      head: the name of its last layer.
+      head: where the leaves of its logits stand.
 
     Returns:
-      The outputs of its last dense layer; None where that layer has several, or none.
+      The number.
 
     Example:
       >>> import numpy as np
-      >>> classes_of({"fc8": {"params": {"kernel": np.zeros((2, 3)), "bias": np.zeros(3)}}}, "fc8")
+      >>> classes_of({"fc8": {"params": {"bias": np.zeros(3)}}}, [("fc8", "params", "bias")])
       3
     """
-    leaves, keys = leaves_of(variables), head_keys(variables, head)
-    return next((leaves[own].shape[-1] for own in keys if own[-1] == "kernel"), None)
+    leaves = leaves_of(variables)
+    return next(int(leaves[keys].shape[-1]) for keys in head)

@@ -8,9 +8,7 @@ import jax.numpy as jnp
 from transfer_jax.models.layered import Variables
 from transfer_jax.models.weights.detection import Shapes, asked_shapes, detect, head_keys
 from transfer_jax.models.weights.fit import share
-
-# The last layer of each.
-HEAD = "head"
+from transfer_jax.models.weights.leaf_names import Keys
 
 
 def nearest_network(network: str, found: Shapes, least: float) -> str | None:
@@ -32,18 +30,35 @@ def nearest_network(network: str, found: Shapes, least: float) -> str | None:
         known = detect(other, like, found) if other != network else None
         if known is None:
             continue
-        asked = asked_shapes(like, known[1], found, head_keys(like, HEAD))
+        asked = asked_shapes(like, known[1], found, zoo_head(other))
         if (own := share(asked, found)) > most:
             best, most = other, own
     return best
 
 
+def zoo_head(network: str) -> list[Keys]:
+    """Where the leaves of a network's logits stand.
+
+    Args:
+      network: one of the zoo.
+
+    Returns:
+      Their keys.
+
+    Example:
+      >>> zoo_head("resnet18")
+      [('head', 'params', 'fc', 'kernel'), ('head', 'params', 'fc', 'bias')]
+    """
+    return head_keys(zoo_shapes(network), zoo_shapes(network, 2))
+
+
 @functools.cache
-def zoo_shapes(network: str) -> Variables:
+def zoo_shapes(network: str, outputs: int = 1) -> Variables:
     """The shapes of a network's variables at the size that it was pretrained with.
 
     Args:
-      network: one of the zoo, which gets one logit.
+      network: one of the zoo.
+      outputs: number of its logits.
 
     Returns:
       The variables, without numbers.
@@ -54,7 +69,7 @@ def zoo_shapes(network: str) -> Variables:
     """
     from transfer_jax.models.zoo import ZOO
 
-    made = ZOO[network](1)
+    made = ZOO[network](outputs)
     seen = made.preprocessing
     assert seen is not None
     x = jnp.zeros((1, seen.size, seen.size, seen.channels))

@@ -1,7 +1,7 @@
 """Weights of others as the variables of our networks: all of them, or one line why not."""
 
 import os
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import NamedTuple
 
 import jax.numpy as jnp
@@ -9,10 +9,10 @@ import numpy as np
 from jaxtyping import Shaped
 
 from transfer_jax.models.layered import PARAMS, Variables
-from transfer_jax.models.weights.detection import Shapes, asked_shapes, detect, head_keys
+from transfer_jax.models.weights.detection import Shapes, asked_shapes, detect
 from transfer_jax.models.weights.fit import Misfit, few, misfit, share
-from transfer_jax.models.weights.leaf_names import from_foreign, leaves_of, variables_of
-from transfer_jax.models.weights.nearest_network import HEAD, nearest_network
+from transfer_jax.models.weights.leaf_names import Keys, from_foreign, leaves_of, variables_of
+from transfer_jax.models.weights.nearest_network import nearest_network
 from transfer_jax.models.weights.styles import Style, styles_of
 from transfer_jax.models.weights.weight_files import WeightsError, read_arrays
 
@@ -32,7 +32,12 @@ class Weights(NamedTuple):
 
 
 def read_weights(
-    path: Path, network: str, like: Variables, *, own_head: bool = True, head: str = HEAD
+    path: Path,
+    network: str,
+    like: Variables,
+    *,
+    own_head: bool = True,
+    head: Collection[Keys] = (),
 ) -> Variables:
     """The variables of a network from a file of weights.
 
@@ -43,8 +48,8 @@ def read_weights(
       network: the network's name.
       like: its variables, or their shapes.
       own_head: whether the file's own head is read, which may have another number of classes;
-        else whatever head it has is left, and the last dense layer is zero, in the shape of `like`.
-      head: the name of the network's last layer.
+        else whatever head it has is left, and the leaves of the logits are zero, as in `like`.
+      head: where these stand, as `head_keys` says.
 
     Returns:
       The variables, in the dtypes of `like`, in host memory.
@@ -65,7 +70,12 @@ not exist
 
 
 def read_styled(
-    path: Path, network: str, like: Variables, *, own_head: bool = True, head: str = HEAD
+    path: Path,
+    network: str,
+    like: Variables,
+    *,
+    own_head: bool = True,
+    head: Collection[Keys] = (),
 ) -> Weights:
     """As `read_weights`, with the style of the file.
 
@@ -74,7 +84,7 @@ def read_styled(
       network: the network's name.
       like: its variables, or their shapes.
       own_head: whether the file's own head is read.
-      head: the name of the network's last layer.
+      head: where the leaves of the logits stand.
 
     Returns:
       Variables and style.
@@ -89,12 +99,11 @@ def read_styled(
     if known is None:
         raise WeightsError(f"{lead} holds no name of it{_unknown(network, found)}")
     style, names = known
-    last = head_keys(like, head)
-    heads = {name for keys in last for name in names[keys].names}
+    heads = {name for keys in head for name in names[keys].names}
     if not own_head:
         found = {n: s for n, s in found.items() if n not in heads and not style.is_head(n)}
-    read = {keys: foreign for keys, foreign in names.items() if own_head or keys not in last}
-    asked = asked_shapes(like, read, found, last)
+    read = {keys: foreign for keys, foreign in names.items() if own_head or keys not in head}
+    asked = asked_shapes(like, read, found, head)
     if odd := misfit(asked, found):
         hint = _hint(network, odd, heads)
         near = _nearest(network, found, share(asked, found))

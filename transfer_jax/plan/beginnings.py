@@ -8,7 +8,6 @@ from transfer_jax.grid.conditions import Column, Cut
 from transfer_jax.grid.pretrained import PROBE
 from transfer_jax.models.heads import with_head
 from transfer_jax.models.layered import Layered, Variables
-from transfer_jax.plan.pretrained import PretrainedBase
 
 # The logit of a class that the task does not have: never chosen, and left alone by training.
 ABSENT = -20.0
@@ -18,7 +17,8 @@ def pretrained_networks(
     network: Layered,
     column: Column,
     networks: dict[str, Variables],
-    base: PretrainedBase,
+    base: Variables,
+    head: tuple[str, ...] | None,
     heads: Workdir,
 ) -> dict[str, Variables]:
     """Networks whose last layer is the file's, too, but for the logits: zeros, or a solved head.
@@ -28,6 +28,7 @@ def pretrained_networks(
       column: one that copies from the base.
       networks: cut label to the network before training, its copied layers grafted.
       base: the pretrained network.
+      head: the keys that lead to its logits; None where it ends in no dense layer.
       heads: the folder that solved heads lie in.
 
     Returns:
@@ -36,11 +37,11 @@ def pretrained_networks(
     below, last = tuple(range(len(network.layer_names) - 1)), network.layer_names[-1]
     found = dict(networks)
     for cut in column.cuts:
-        if base.head is None or cut.variant is None or cut.copied != below:
+        if head is None or cut.variant is None or cut.copied != below:
             continue
-        found[cut.label] = {**found[cut.label], last: base.network[last]}
+        found[cut.label] = {**found[cut.label], last: base[last]}
         if cut.variant.start == PROBE:
-            begun = _with_solved(network, found[cut.label], base.head, column, cut, heads)
+            begun = _with_solved(network, found[cut.label], head, column, cut, heads)
             found[cut.label] = begun
     return found
 

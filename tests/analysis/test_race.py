@@ -1,0 +1,228 @@
+"""A race drops by evidence alone, sets aside for want of money, and says which is which."""
+
+import numpy as np
+import pytest
+
+from transfer_jax.analysis.statistics.best import compare
+from transfer_jax.analysis.statistics.crossing import Arm
+from transfer_jax.analysis.statistics.race import after, race
+from transfer_jax.analysis.statistics.race_evidence import Asked, by_images, by_seeds, ways_of
+from transfer_jax.analysis.statistics.race_outcome import Fate, RaceOutcome
+from transfer_jax.analysis.statistics.race_rules import Rules, Seen, looks_of
+
+from .pretrained import probe, tuned
+
+FULL, FREEZE, LP, PROBE = tuned("full"), tuned("freeze", 3), tuned("lp-ft"), probe(2)
+ARMS = (FULL, FREEZE, LP, PROBE)
+IMAGES = 300
+
+
+def right(share: float, seeds: int = 1, shift: int = 0, images: int = IMAGES) -> Seen:
+    """So many are right, from a place on; the same for each seed."""
+    own = np.roll(np.arange(images) < round(share * images), shift)
+    return Seen.of(np.repeat(own[None], seeds, axis=0))
+
+
+def rules(budget: float = 4.0, **given: object) -> Rules:
+    return Rules(dict.fromkeys(ARMS, 1.0), 0.01, looks_of(**given), budget)  # type: ignore[arg-type]
+
+
+def fates(outcome: RaceOutcome, look: int) -> dict[Arm, Fate]:
+    return {verdict.arm: verdict.fate for verdict in outcome.rounds[look].verdicts}
+
+
+FIRST = dict(zip(ARMS, map(right, (0.5, 0.9, 0.8, 0.7)), strict=True))
+LAST = dict(zip(ARMS, map(right, (0.95, 0.9, 0.7, 0.6)), strict=True))
+
+
+def test_curves_that_cross_drop_nobody_before_the_end():
+    """Full is 40 points below at a quarter of the steps, on 300 images, and the best at the end."""
+    outcome = race(rules(), [FIRST])
+    assert set(outcome.going_on) == set(ARMS)
+    assert set(fates(outcome, 0).values()) == {Fate.GOES_ON}
+    outcome = race(rules(), [FIRST, FIRST, LAST])
+    assert outcome.leader == FULL and outcome.is_over
+    assert [verdict.arm for verdict in outcome.dropped] == [LP, PROBE]
+    assert outcome.set_aside == ()
+    assert outcome.not_excluded == (FULL, FREEZE)
+
+
+def test_who_takes_early_accuracy_for_the_end_drops_the_best():
+    """And is told so: the reason names what was taken for granted."""
+    given = rules(may_move={0.25: 0.05})
+    outcome = race(given, [FIRST])
+    assert FULL in [verdict.arm for verdict in outcome.dropped]
+    why = next(v.why for v in outcome.dropped if v.arm == FULL)
+    assert why == (
+        "full is 40.0 points below freeze:3 after 0.25 of the steps, with a standard error of 2.8; "
+        "it is shown to be worse than another way by more than a point, if it can gain no more than "
+        "5 points from here on."
+    )
+    # With as much as it gains, it stays.
+    assert FULL in race(rules(may_move={0.25: 0.40}), [FIRST]).going_on
+
+
+def test_what_the_budget_stops_is_set_aside_and_stays_on_the_list():
+    """Two of four whole trainings: four quarters, three, one half... and the lowest go first."""
+    outcome = race(rules(2.0), [FIRST])
+    assert fates(outcome, 0)[FULL] == Fate.SET_ASIDE and FULL in outcome.not_excluded
+    assert fates(outcome, 0)[FREEZE] == Fate.GOES_ON
+    while not outcome.is_over:
+        outcome = after(outcome, {arm: LAST[arm] for arm in outcome.going_on})
+    assert outcome.cost <= 2.0 and not outcome.decided
+    assert outcome.saved == pytest.approx(1 - outcome.cost / 4)
+    assert outcome.taken == FREEZE and FULL in outcome.not_excluded
+    assert "set aside, not excluded" in outcome.answer
+    # All to the end is the complete grid.
+    assert outcome.would_decide.budget == pytest.approx(4.0)
+
+
+def test_a_way_that_never_began_is_not_excluded():
+    outcome = race(Rules({FULL: 3.0, PROBE: 0.1}, 0.01, looks_of(), 1.0))
+    assert outcome.going_on == (PROBE,) and outcome.not_excluded == (PROBE, FULL)
+    (verdict,) = outcome.set_aside
+    assert (verdict.arm, verdict.look, verdict.fate) == (FULL, 0, Fate.SET_ASIDE)
+
+
+def test_a_budget_that_trains_nothing_says_what_would():
+    outcome = race(Rules({FULL: 3.0, PROBE: 0.1}, 0.01, looks_of(), 0.05))
+    assert outcome.is_over and outcome.answer == (
+        "A budget of 0.05 trains no way to its end; one: 0.1."
+    )
+
+
+def test_a_race_that_was_stopped_goes_on_as_if_it_was_not():
+    at_once = race(rules(2.5), [FIRST])
+    seen = [FIRST, {arm: LAST[arm] for arm in at_once.going_on}]
+    again = race(rules(2.5), seen)
+    assert str(again) == str(after(race(rules(2.5), seen[:1]), seen[1]))
+    assert again == race(rules(2.5), seen)
+
+
+def test_ways_that_tie_are_told_to_and_how_many_images_would_decide():
+    """Twelve images only the one gets right, twelve the other, of 300; the cheaper is taken."""
+    own = Rules({FULL: 1.0, PROBE: 0.1}, 0.01, looks_of((1.0,)))
+    outcome = race(own, [{FULL: right(0.9), PROBE: right(0.9, shift=12)}])
+    assert outcome.choice is None and outcome.taken == PROBE and not outcome.decided
+    assert set(outcome.not_excluded) == {FULL, PROBE}
+    number = outcome.would_decide.images
+    assert number is not None
+    assert outcome.answer == "2 ways tie (probe at n = 2; full): take probe:2, the highest."
+    more = {
+        FULL: right(0.9, images=number),
+        PROBE: right(0.9, shift=round(0.04 * number), images=number),
+    }
+    assert race(own, [more]).choice == PROBE
+    fewer = round(0.8 * number)
+    less = {
+        FULL: right(0.9, images=fewer),
+        PROBE: right(0.9, shift=round(0.04 * fewer), images=fewer),
+    }
+    assert race(own, [less]).choice is None
+
+
+def test_a_choice_is_for_all_ways():
+    own = Rules(dict.fromkeys(ARMS, 1.0), 0.01, looks_of((1.0,)))
+    outcome = race(own, [LAST | {FREEZE: right(0.6)}])
+    assert outcome.choice == FULL and outcome.decided
+    assert outcome.answer == "Full is within a point of the best of all 4 ways, whichever that is."
+
+
+def test_a_network_that_failed_is_set_aside():
+    lost = Seen(np.array([np.nan]), IMAGES)
+    outcome = race(rules(), [FIRST | {LP: lost}])
+    assert LP not in outcome.going_on
+    assert [v.why for v in outcome.set_aside] == ["lp-ft is stopped: its network failed."]
+    assert not race(rules(shares=(1.0,)), [dict.fromkeys(ARMS, lost)]).finished
+
+
+def test_accuracies_alone_are_enough_for_what_is_far_away():
+    known = {arm: Seen(own.accuracy, IMAGES) for arm, own in LAST.items()}
+    outcome = race(rules(shares=(1.0,)), [known])
+    assert [verdict.arm for verdict in outcome.dropped] == [LP, PROBE]
+
+
+def table(random: np.random.Generator, seeds: int, ways: int = 4) -> list[Seen]:
+    """Ways that differ by two points each, on 2000 images of their own difficulty."""
+    easy = random.standard_normal(2000)
+    level = np.linspace(1.3, 1.0, ways)[:, None, None]
+    luck = 0.02 * random.standard_normal((ways, seeds, 1))
+    own = random.standard_normal((ways, seeds, 2000))
+    return [Seen.of(found) for found in level + luck + easy + 0.5 * own > 0]
+
+
+def test_with_several_seeds_ways_are_compared_as_advice_compares_them():
+    """Where all are here: the limits of 95% divided by the parts of the error, and by the ways."""
+    random = np.random.default_rng(0)
+    for _ in range(3):
+        seen = table(random, 3)
+        found = by_seeds(ARMS, seen, Asked(4, 0.01, 0.02, all_here=True))
+        wanted = compare(ways_of(ARMS, seen), 0.01, confidence=0.98, among=4)
+        assert found.worse.tolist() == wanted.excluded.tolist()
+        assert found.near.tolist() == wanted.may_be_chosen.tolist()
+
+
+def test_ways_that_left_still_count():
+    """Two are here of two, of four, of forty: ever more is needed to call one worse."""
+    shown: list[int] = []
+    for entered in (2, 4, 40):
+        asked = Asked(entered, 0.0, 0.05, all_here=False)
+        random = np.random.default_rng(1)
+        tables = [table(random, 1)[:2] for _ in range(60)]
+        shown.append(sum(bool(by_images(seen, asked).worse.any()) for seen in tables))
+    assert shown[0] > shown[1] > shown[2]
+
+
+def test_one_seed_of_several_drops_nobody():
+    """What is asked is about ways, and one seed tells nothing of others."""
+    given = rules(8.0, shares=(1.0,), seeds=2)
+    one = race(given, [LAST])
+    assert set(one.going_on) == set(ARMS)
+    shares = {FULL: (0.95, 0.94), FREEZE: (0.9, 0.91), LP: (0.7, 0.71), PROBE: (0.6, 0.6)}
+    two = {
+        arm: Seen.of(np.concatenate([right(share).right for share in own]))  # type: ignore[arg-type]
+        for arm, own in shares.items()
+    }
+    both = race(given, [LAST, two])
+    assert PROBE in [verdict.arm for verdict in both.dropped]
+    assert "new seeds" in str(both)
+
+
+@pytest.mark.parametrize(
+    ("seen", "told"),
+    [
+        ({FULL: right(0.9)}, "look 1 saw full; running: freeze:3, full, lp-ft, probe:2"),
+        (
+            LAST | {LP: right(0.7, seeds=2)},
+            "look 1 saw 2 seeds of lp-ft; it is after 0.25 of the steps",
+        ),
+        (
+            LAST | {LP: right(0.7, images=20)},
+            r"look 1 saw ways on \[20, 300\] images; allowed: the same",
+        ),
+    ],
+)
+def test_what_a_race_cannot_be_asked(seen, told):
+    with pytest.raises(ValueError, match=told):
+        race(rules(), [seen])
+
+
+@pytest.mark.parametrize(
+    ("given", "told"),
+    [
+        ({"shares": (0.5,)}, r"looks are at \[0.5\]; allowed: shares of the steps that rise to 1"),
+        ({"shares": (0.5, 0.5, 1.0)}, "that rise to 1"),
+        ({"seeds": 0}, "a race of 0 seeds; allowed: 1 or more"),
+        ({"may_move": {0.3: 0.1}}, "may_move is given for 0.3; looks are at"),
+    ],
+)
+def test_looks_that_are_none(given, told):
+    with pytest.raises(ValueError, match=told):
+        looks_of(**given)
+
+
+def test_the_error_is_shared_by_what_can_be_wrong():
+    """One look drops, two kinds of choice: a third each; four parts where two looks drop."""
+    assert rules().error_of_a_look == pytest.approx(0.05 / 3)
+    assert rules(may_move={0.5: 0.1}).error_of_a_look == pytest.approx(0.05 / 4)
+    assert rules(seeds=3).error_of_a_look == pytest.approx(0.05 / 4)
