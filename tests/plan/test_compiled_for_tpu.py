@@ -20,8 +20,8 @@ from transfer_jax.plan.topologies import TopologyError, topology
 
 pytest.importorskip("libtpu")
 
-# A narrow CaffeNet on small cuttings of images that are read, four conditions a column: four columns
-# of one chip each, or two of two.
+# Narrow CaffeNets on small cuttings of images that are read, four conditions a column: four columns
+# of a chip each, or two of two chips each.
 GRID = [
     "--config.network.width=0.0625",
     "--config.data.crop=67",
