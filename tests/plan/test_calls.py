@@ -45,6 +45,8 @@ def plan() -> Plan:
 class Device:
     """One that nothing is compiled for."""
 
+    platform, device_kind = "tpu", "TPU v5 lite"
+
 
 def devices(count: int) -> list[Device]:
     return [Device() for _ in range(count)]

@@ -15,6 +15,7 @@ from transfer_jax.folder.extras import needs
 from transfer_jax.grid.registry import nearest
 from transfer_jax.plan.accelerators import ACCELERATORS, Accelerator
 from transfer_jax.plan.fields import ConfigError
+from transfer_jax.plan.gpu_topologies import gpu_topology
 
 TPU = r"(?:(?P<slices>\d+)x)?(?P<chip>v\d\w*):(?P<shape>\d+(?:x\d+){1,2})"
 SIZE, GPU = r"(?P<chip>v\d\w*)-(?P<size>\d+)", r"(?P<chip>[a-z]+\d+)(?::(?P<count>\d+))?"
@@ -83,8 +84,6 @@ class Topology:
           TopologyError: the compiler does not know the shape.
         """
         if not self.is_tpu:
-            from transfer_jax.plan.gpu_topologies import gpu_topology  # pyright: ignore
-
             return gpu_topology(self.chip.name, self.chips)
         with needs("topology", f"Compiling for {self.name} on this machine"):
             import_module("libtpu")
