@@ -42,6 +42,7 @@ def test_a_report_stays_small(tmp_path):
 def gpu(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
     """The GPU's benchmark, whose steps do nothing."""
     monkeypatch.syspath_prepend(str(BENCHMARKS))
+    monkeypatch.setenv("XLA_PYTHON_CLIENT_PREALLOCATE", "false")
     module = importlib.import_module("gpu")
     monkeypatch.setattr(module, "engine_step", lambda grid, way, columns: lambda: None)
     monkeypatch.setattr(module, "torch_step", lambda grid, *asked: lambda: None)
@@ -102,6 +103,6 @@ def test_a_step_compiled_for_a_gpu_keeps_its_bounds(tmp_path: Path):
     environment = {**os.environ, "JAX_PLATFORMS": "cpu"}
     subprocess.run(command, check=True, capture_output=True, env=environment)
     step, *kernels = json.loads(numbers.read_text())["rows"]
-    assert step["over least"] == pytest.approx(1, abs=1e-6)
+    assert 1 <= step["over least"] < 1.02
     assert sum(row["moved, GB"] for row in kernels) == pytest.approx(step["moved, GB"])
     assert kernels[0]["kernels"] == "cuDNN" and kernels[0]["number"] == 216
