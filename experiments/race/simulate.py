@@ -247,7 +247,9 @@ SETTINGS = (
     {"images": 3000, "seeds": 3, "budget": 0.35},
     {"images": 3000, "seeds": 3, "budget": 1.0},
 )
-HEAD = "| truth | images | seeds | budget | dropped | chosen | decided | same | against | complete | "
+HEAD = (
+    "| truth | images | seeds | budget | dropped | chosen | decided | same | against | complete | "
+)
 
 
 def main() -> None:
