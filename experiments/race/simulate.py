@@ -54,8 +54,8 @@ class Counted(NamedTuple):
       dropped: some way was wrongly dropped.
       chosen: the choice is worse than the best of those trained to the end by more than the margin.
       decided: there is a choice for all ways.
-      same: of tables that the complete grid decides, those where the race has a choice that it has.
-      left: of these, those where its choice is not excluded by the race, which has no other one.
+      same: of tables that the complete grid decides, those where the race chooses the same way.
+      against: of these, those where the race excludes that way.
       complete: tables that the complete grid decides.
       saved: share of the complete grid's cost.
       lost: by how much what is taken is below the best of all ways, on average.
@@ -65,7 +65,7 @@ class Counted(NamedTuple):
     chosen: float
     decided: float
     same: float
-    left: float
+    against: float
     complete: float
     saved: float
     lost: float
@@ -188,8 +188,7 @@ def simulate(
         counts["complete"].append(wanted is not None)
         if wanted is not None:
             counts["same"].append(outcome.choice == wanted)
-            kept = outcome.choice is None and wanted in outcome.not_excluded
-            counts["left"].append(kept)
+            counts["against"].append(wanted not in outcome.not_excluded)
     return Counted(**{name: float(np.mean(counts[name] or [np.nan])) for name in Counted._fields})
 
 
@@ -248,7 +247,9 @@ SETTINGS = (
     {"images": 3000, "seeds": 3, "budget": 0.35},
     {"images": 3000, "seeds": 3, "budget": 1.0},
 )
-HEAD = "| truth | images | seeds | budget | dropped | chosen | decided | same | left | complete | "
+HEAD = (
+    "| truth | images | seeds | budget | dropped | chosen | decided | same | against | complete | "
+)
 
 
 def main() -> None:

@@ -55,8 +55,8 @@ def test_who_takes_early_accuracy_for_the_end_drops_the_best():
     why = next(v.why for v in outcome.dropped if v.arm == FULL)
     assert why == (
         "full is 40.0 points below freeze:3 after 0.25 of the steps, with a standard error of 2.8; "
-        "it is shown to be worse than another way by more than a point, if it can gain no more than "
-        "5 points from here on."
+        "it is shown to be worse than another way by more than a point, if it can gain no more "
+        "than 5 points from here on."
     )
     # With as much as it gains, it stays.
     assert FULL in race(rules(may_move={0.25: 0.40}), [FIRST]).going_on

@@ -151,7 +151,9 @@ class RaceOutcome:
         """The answer in one sentence."""
         if not self.rounds and self.is_over:
             least = min(self.rules.costs.values()) * sum(self.rules.parts)
-            return f"A budget of {self.rules.budget:.3g} trains no way to its end; one: {least:.3g}."
+            return (
+                f"A budget of {self.rules.budget:.3g} trains no way to its end; one: {least:.3g}."
+            )
         if not self.rounds:
             return "Nothing is trained yet."
         if not self.is_over:
