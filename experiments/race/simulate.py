@@ -79,7 +79,7 @@ def ways(cuts: Sequence[int]) -> tuple[Arm, ...]:
 
 def real(name: str) -> Truth:
     """Curves of a complete grid."""
-    lines = [line for line in csv.reader(CURVES.open()) if line[0] == name]
+    lines = [line for line in csv.reader(CURVES.read_text().splitlines()) if line[0] == name]
     shares = np.linspace(0.1, 1.0, len(lines[0]) - 3)
     arms = tuple(Arm(Treatment(treatment), int(n)) for _, treatment, n, *_ in lines)
     curves = np.array([line[3:] for line in lines], float)
@@ -116,7 +116,7 @@ class Table(NamedTuple):
 
 def draw(random: np.random.Generator, truth: Truth, images: int, seeds: int, luck: float) -> Table:
     """A table; luck is the standard deviation of a network's accuracy, seed by seed."""
-    level = norm.ppf(truth.accuracy)
+    level: np.ndarray = np.asarray(norm.ppf(truth.accuracy))
     count, looks = len(level), level.shape[1]
     chance = luck * random.standard_normal((count, seeds)) / norm.pdf(level[:, -1:])
     easy, scale = random.standard_normal(images), np.hypot(1, OWN)
@@ -236,7 +236,7 @@ def moves() -> str:
 
 def names() -> list[str]:
     """The grids in `curves.csv`."""
-    return list(dict.fromkeys(line[0] for line in csv.reader(CURVES.open())))
+    return list(dict.fromkeys(line[0] for line in csv.reader(CURVES.read_text().splitlines())))
 
 
 SETTINGS = (
