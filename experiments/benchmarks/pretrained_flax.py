@@ -32,17 +32,18 @@ class PlainConv(nn.Module):
         padding = "SAME" if self.padding == "same" else self.size // 2
         groups = x.shape[-1] if self.depthwise else 1
         kernel = (self.size, self.size)
-        return nn.Conv(
+        conv = nn.Conv(
             self.features, kernel, self.stride, padding, feature_group_count=groups, use_bias=False
-        )(x)
+        )
+        nn.share_scope(self, conv)
+        return conv(x)
 
 
 def alone(grid: PretrainedGrid) -> Step:
     """Conditions one after the other; the frozen layers' gradients are not computed."""
     x = jax.random.normal(jax.random.key(1), (grid.batch, grid.size, grid.size, 3))
     net, tx = grid.stack, optimizer()
-    with plain():
-        variables = jax.jit(net.init)(jax.random.key(0), x)
+    variables = jax.jit(net.init)(jax.random.key(0), x)
     held = []
     for depth in grid.depths:
         params = jax.tree.map(jnp.copy, params_of(variables))
@@ -82,8 +83,7 @@ def _step(grid: PretrainedGrid, tx: optax.GradientTransformation) -> Any:
 def probes(grid: PretrainedGrid, images: ProbeImages) -> Step:
     """Features of all cuts in one jitted forward pass; scikit-learn's heads on them."""
     net, shape = grid.stack, (1, grid.size, grid.size, 3)
-    with plain():
-        variables = jax.jit(net.init)(jax.random.key(0), jnp.zeros(shape))
+    variables = jax.jit(net.init)(jax.random.key(0), jnp.zeros(shape))
 
     @jax.jit
     def features(variables: Any, x: jax.Array) -> dict[int, jax.Array]:
