@@ -60,7 +60,7 @@ def network(
         return made, init()
     wider = _made(fields, (num_outputs or CLASSES) + 1)
     like, more = (jax.eval_shape(lambda n=n: n.init(jax.random.key(0), x)) for n in (made, wider))
-    head = head_keys(like, more)
+    head = head_keys(like, more, made.layer_names[-1])
     held = read_weights(weights, name, like, own_head=num_outputs is None, head=head)
     return _made(fields, classes_of(held, head)), jax.tree.map(jnp.asarray, held)
 

@@ -87,7 +87,7 @@ def pretrained_base(
         jax.eval_shape(lambda n=n: n.init(jax.random.key(0), x)) for n in (network, wider)
     )
     try:
-        head = head_keys(like, more)
+        head = head_keys(like, more, network.layer_names[-1])
     except ValueError as error:
         raise ConfigError(f"network.name is '{config.network.name}': {error}") from None
     try:

@@ -246,7 +246,7 @@ def test_a_head_of_several_dense_layers_gets_new_logits_whatever_the_files_class
 ):
     held, like = perceptron(classes), perceptron(2)
     tj.save_tree(tmp_path / "net.safetensors", held)
-    head = head_keys(like, perceptron(3))
+    head = head_keys(like, perceptron(3), "head")
     found = read_weights(tmp_path / "net.safetensors", "mine", like, own_head=False, head=head)
     logits, hidden = (found["head"]["params"][name] for name in ("Dense_0", "Dense_1"))
     assert logits["kernel"].shape == (4, 2) and not logits["kernel"].any()
@@ -268,5 +268,6 @@ def test_a_head_of_several_dense_layers_gets_new_logits_whatever_the_files_class
 )  # fmt: skip
 def test_a_network_that_no_new_head_can_be_put_on_is_told(layers, said):
     of = [from_linen(layers(n)).init(jax.random.key(0), jnp.zeros((1, 3))) for n in (2, 3)]
+    last = list(of[0])[-1]
     with pytest.raises(ValueError, match=f"^{said}; allowed: [^\\n]*$"):
-        head_keys(*of)
+        head_keys(*of, last)

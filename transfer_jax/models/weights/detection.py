@@ -60,12 +60,13 @@ def _candidates(network: str, found: Shapes) -> Iterator[Style]:
                 yield replace(style, bare=bare, wrapper=front)
 
 
-def head_keys(like: Variables, wider: Variables) -> list[Keys]:
+def head_keys(like: Variables, wider: Variables, last: str) -> list[Keys]:
     """Where the leaves of the logits stand: those that are larger where there are more classes.
 
     Args:
       like: a network's variables, or their shapes.
       wider: those of the same network with one logit more.
+      last: the name of its last layer.
 
     Returns:
       Their keys.
@@ -79,10 +80,10 @@ def head_keys(like: Variables, wider: Variables) -> list[Keys]:
       >>> def of(classes):
       ...     dense = {"kernel": np.zeros((2, classes)), "bias": np.zeros(classes)}
       ...     return {"head": {"params": {"norm": {"bias": np.zeros(2)}, "fc": dense}}}
-      >>> head_keys(of(3), of(4))
+      >>> head_keys(of(3), of(4), "head")
       [('head', 'params', 'fc', 'kernel'), ('head', 'params', 'fc', 'bias')]
     """
-    leaves, others, last = leaves_of(like), leaves_of(wider), list(like)[-1]
+    leaves, others = leaves_of(like), leaves_of(wider)
     found = [k for k in leaves if k not in others or leaves[k].shape != others[k].shape]
     if below := [keys[0] for keys in found if keys[0] != last]:
         raise ValueError(

@@ -10,6 +10,9 @@ from transfer_jax.models.weights.detection import Shapes, asked_shapes, detect, 
 from transfer_jax.models.weights.fit import share
 from transfer_jax.models.weights.leaf_names import Keys
 
+# The last layer of each.
+HEAD = "head"
+
 
 def nearest_network(network: str, found: Shapes, least: float) -> str | None:
     """The network of the zoo that a file is most like.
@@ -49,7 +52,7 @@ def zoo_head(network: str) -> list[Keys]:
       >>> zoo_head("resnet18")
       [('head', 'params', 'fc', 'kernel'), ('head', 'params', 'fc', 'bias')]
     """
-    return head_keys(zoo_shapes(network), zoo_shapes(network, 2))
+    return head_keys(zoo_shapes(network), zoo_shapes(network, 2), HEAD)
 
 
 @functools.cache
