@@ -8,6 +8,7 @@ import jax.numpy as jnp
 import optax
 from jaxtyping import Array, Float
 
+from transfer_jax.engine.layouts import as_parameters_lie
 from transfer_jax.engine.mesh import under_axis
 from transfer_jax.engine.objective import CLASSIFICATION, Objective
 from transfer_jax.grid.conditions import Cut
@@ -168,7 +169,7 @@ class ConditionProgram:
         (loss, found), grads = jax.value_and_grad(loss_of, has_aux=True)(trained)
         logits, changed = found
         score = jnp.mean(self.objective.score.of_each(logits, labels))
-        params, opt_state = self._updated(state, base, grads)
+        params, opt_state = self._updated(state, base, as_parameters_lie(grads))
         return ConditionState(params, opt_state, {**state.statistics, **changed}), loss, score
 
     def _updated(
