@@ -1,5 +1,6 @@
 """Linear heads on features: solved at several strengths, one of them chosen by validation."""
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import jax.numpy as jnp
@@ -16,6 +17,8 @@ from transfer_jax.engine.logistic import (
     solve,
 )
 from transfer_jax.engine.objective import cross_entropy, right
+
+FOLDS = 5
 
 
 class Examples(NamedTuple):
@@ -45,7 +48,8 @@ def probe(
     """The linear head on some features: logistic regression, its strength chosen by validation.
 
     Of strengths that classify as many validation examples right the greatest is taken; where there
-    are none, the strength is fixed.
+    are none, the strength is fixed. How the head does on these examples is told of each by a
+    strength that it did not choose.
 
     Args:
       train: what it is solved on.
@@ -72,13 +76,32 @@ def probe(
     )
     solved = [Linear(*(np.asarray(leaf[i]) for leaf in several)) for i in range(len(strengths))]
     rights = [_right(linear, x_validation, validation.labels) for linear in solved]
-    best = max(range(len(strengths)), key=lambda i: (rights[i].sum(), strengths[i]))
+    best = _best(np.stack(rights), strengths)
     linear = solved[best]
     logits = logits_of(linear, jnp.asarray(x_test))
     loss = np.asarray(cross_entropy(logits, jnp.asarray(test.labels)))
     narrow = Linear(linear.kernel[:count], linear.bias)
     of_test = _right(linear, x_test, test.labels)
-    return Probed(axes.folded(narrow), strengths[best], of_test, loss, rights[best])
+    of_validation = _of_validation(np.stack(rights), strengths)
+    return Probed(axes.folded(narrow), strengths[best], of_test, loss, of_validation)
+
+
+def _best(rights: Float[np.ndarray, "strength example"], strengths: Sequence[float]) -> int:
+    return max(range(len(strengths)), key=lambda i: (rights[i].sum(), strengths[i]))
+
+
+def _of_validation(
+    rights: Float[np.ndarray, "strength example"], strengths: Sequence[float]
+) -> Float[np.ndarray, " example"]:
+    """Each validation example, as the strength has it that those of the other folds choose.
+
+    What chose the strength would flatter it, and ways are compared by these numbers.
+    """
+    folds = np.arange(rights.shape[1]) % FOLDS
+    found = np.zeros(rights.shape[1], rights.dtype)
+    for fold in range(FOLDS):
+        found[folds == fold] = rights[_best(rights[:, folds != fold], strengths), folds == fold]
+    return found
 
 
 def _right(linear: Linear, features: np.ndarray, labels: np.ndarray) -> np.ndarray:
