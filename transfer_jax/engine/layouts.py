@@ -4,14 +4,16 @@ import jax
 from jax.experimental.layout import Layout, with_layout_constraint
 from jaxtyping import PyTree
 
+from transfer_jax.engine.mesh import DATA
 from transfer_jax.models.backend import target_backend
 
 
 def as_parameters_lie(gradients: PyTree) -> PyTree:
-    """Gradients that lie in a TPU's memory as parameters do, their last axis the fastest.
+    """Gradients of dense layers that lie in a TPU's memory as parameters do, row by row.
 
-    A product gives a gradient of a dense layer transposed as readily. Left to itself XLA then
-    copies parameters and momentum, before they are updated and after, at each step.
+    A product gives them transposed as readily. Left to itself XLA then copies parameters and
+    momentum, before they are updated and after, at each step. It does so where chips share a batch
+    and add their gradients up; elsewhere, and of convolutions, it chooses well.
 
     Args:
       gradients: a tree of arrays.
@@ -23,10 +25,12 @@ def as_parameters_lie(gradients: PyTree) -> PyTree:
       >>> as_parameters_lie({"kernel": jax.numpy.ones(2)})["kernel"].tolist()
       [1.0, 1.0]
     """
-    if target_backend() != "tpu":
+    shared = jax.sharding.get_abstract_mesh().shape.get(DATA, 1) > 1
+    if target_backend() != "tpu" or not shared:
         return gradients
 
-    def plain(leaf: jax.Array) -> jax.Array:
-        return with_layout_constraint(leaf, Layout(major_to_minor=tuple(range(leaf.ndim))))
+    def by_rows(leaf: jax.Array) -> jax.Array:
+        rows = Layout(major_to_minor=(0, 1))
+        return with_layout_constraint(leaf, rows) if leaf.ndim == 2 else leaf
 
-    return jax.tree.map(plain, gradients)
+    return jax.tree.map(by_rows, gradients)
