@@ -10,7 +10,7 @@ import jax.numpy as jnp
 
 from transfer_jax.models.layered import Variables
 from transfer_jax.models.stack import Stack
-from transfer_jax.models.weights.detection import classes_of, head_keys
+from transfer_jax.models.weights.detection import classes_of, shapes_and_head
 from transfer_jax.models.weights.reading import read_weights
 from transfer_jax.plan.network_fields import NetworkFields, make_network, network_kind
 
@@ -63,8 +63,7 @@ def network(
     if weights is None:
         return made, init()
     wider = _made(fields, (num_outputs or CLASSES) + 1)
-    like, more = (jax.eval_shape(lambda n=n: n.init(jax.random.key(0), x)) for n in (made, wider))
-    head = head_keys(like, more, made.layer_names[-1])
+    like, head = shapes_and_head(made, wider, x)
     held = read_weights(weights, name, like, own_head=num_outputs is None, head=head)
     return _made(fields, classes_of(held, head)), jax.tree.map(jnp.asarray, held)
 

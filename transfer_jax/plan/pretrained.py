@@ -16,7 +16,7 @@ from transfer_jax.grid.conditions import Column
 from transfer_jax.grid.pretrained import LP_FT
 from transfer_jax.models.heads import head_path
 from transfer_jax.models.layered import Layered, Variables
-from transfer_jax.models.weights.detection import head_keys
+from transfer_jax.models.weights.detection import shapes_and_head
 from transfer_jax.models.weights.packages import in_package
 from transfer_jax.models.weights.reading import read_weights
 from transfer_jax.plan.beginnings import pretrained_networks
@@ -83,11 +83,8 @@ def pretrained_base(
       ConfigError: there is no such file, or it is damaged or another network's.
     """
     path, x = local(config.network.weights, FIELD), jnp.zeros((1, *recipe.network_shape))
-    like, more = (
-        jax.eval_shape(lambda n=n: n.init(jax.random.key(0), x)) for n in (network, wider)
-    )
     try:
-        head = head_keys(like, more, network.layer_names[-1])
+        like, head = shapes_and_head(network, wider, x)
     except ValueError as error:
         raise ConfigError(f"network.name is '{config.network.name}': {error}") from None
     try:

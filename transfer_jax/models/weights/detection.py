@@ -4,7 +4,10 @@ from collections.abc import Collection, Iterator, Mapping
 from dataclasses import replace
 from itertools import accumulate, takewhile
 
-from transfer_jax.models.layered import Variables
+import jax
+from jaxtyping import Array, Float
+
+from transfer_jax.models.layered import Layered, Variables
 from transfer_jax.models.weights.leaf_names import Foreign, Keys, Shape, foreign_shapes, leaves_of
 from transfer_jax.models.weights.styles import Style, names_in, styles_of
 
@@ -96,6 +99,27 @@ def head_keys(like: Variables, wider: Variables, last: str) -> list[Keys]:
             "layer that gets a new head"
         )
     return found
+
+
+def shapes_and_head(
+    network: Layered, wider: Layered, x: Float[Array, "batch ..."]
+) -> tuple[Variables, list[Keys]]:
+    """The shapes of a network's variables, and where the leaves of its logits stand.
+
+    Args:
+      network: whose last layer is to get a new head.
+      wider: the same with one logit more.
+      x: a batch of what both take; only its shape matters.
+
+    Returns:
+      The variables, without numbers; the keys.
+
+    Raises:
+      ValueError: no new head can be put on it, as `head_keys` says.
+    """
+    key = jax.random.key(0)
+    like, more = (jax.eval_shape(lambda n=n: n.init(key, x)) for n in (network, wider))
+    return like, head_keys(like, more, network.layer_names[-1])
 
 
 def asked_shapes(
