@@ -22,6 +22,7 @@ from transfer_jax.models.layered import Variables
 
 LOG_EVERY = 20
 EVALUATED = ("validation_batches", "test_batches")
+BATCHES = ("train_batches", *EVALUATED)
 
 
 class Pause(NamedTuple):
@@ -198,18 +199,9 @@ class CompiledProgram:
 
     def place_inputs(self, inputs: Sequence[ColumnInputs]) -> ColumnInputs:
         """The columns' inputs over the mesh, the batches divided over its axis `data`."""
-        divided = [
-            field
-            for field in ("train_batches", "validation_batches", "test_batches")
-            if getattr(inputs[0], field).shape[1] % self.mesh.shape[DATA] == 0
-        ]
         placed = {
-            field: place(
-                [getattr(own, field) for own in inputs],
-                self.mesh,
-                batch_axis=2 if field in divided else None,
-            )
-            for field in ColumnInputs._fields
+            field: place([getattr(own, field) for own in inputs], self.mesh, batch_axis=axis)
+            for field, axis in batch_axes(inputs[0], self.mesh).items()
         }
         return ColumnInputs(**placed)
 
@@ -250,6 +242,22 @@ class CompiledProgram:
 
         nothing = self.program.no_counts().loss
         return jax.lax.fori_loop(0, count, body, (state, Metrics(nothing, nothing)))
+
+
+def batch_axes(inputs: ColumnInputs, mesh: Mesh) -> dict[str, int | None]:
+    """Which axis of each input, behind that of columns, is divided over the mesh's axis `data`.
+
+    Args:
+      inputs: a column's inputs, or their shapes.
+
+    Returns:
+      Field to axis; None where it is not of batches, or does not go evenly.
+    """
+    shares = mesh.shape[DATA]
+    return {
+        field: 2 if field in BATCHES and getattr(inputs, field).shape[1] % shares == 0 else None
+        for field in ColumnInputs._fields
+    }
 
 
 def _with_examples(starts: Sequence[ColumnStart], name: str) -> int:

@@ -48,11 +48,11 @@ def devices_per_column(columns: int, devices: int, batch_size: int, asked: int =
     return asked or max(n for n in allowed if n == 1 or devices // n >= columns)
 
 
-def column_mesh(devices: int | None = None, data: int = 1) -> Mesh:
+def column_mesh(devices: int | Sequence[Any] | None = None, data: int = 1) -> Mesh:
     """A mesh of axes `column` and `data`.
 
     Args:
-      devices: number of devices; None takes all, of all processes.
+      devices: the devices, or how many of all processes'; None takes all of these.
       data: devices that share the batch of one column.
 
     Returns:
@@ -62,7 +62,9 @@ def column_mesh(devices: int | None = None, data: int = 1) -> Mesh:
       >>> dict(column_mesh(1).shape)
       {'column': 1, 'data': 1}
     """
-    return Mesh(np.asarray(jax.devices()[:devices]).reshape(-1, data), (COLUMN, DATA))
+    if devices is None or isinstance(devices, int):
+        devices = jax.devices()[:devices]
+    return Mesh(np.asarray(devices).reshape(-1, data), (COLUMN, DATA))
 
 
 def check_processes(columns: int, mesh: Mesh) -> None:
@@ -193,9 +195,26 @@ def place(trees: Sequence[PyTree], mesh: Mesh, *, batch_axis: int | None = None)
       (1, 2)
     """
     filled = [*trees, *[trees[-1]] * (mesh.shape[COLUMN] - len(trees))]
-    spec = P(COLUMN) if batch_axis is None else P(COLUMN, *[None] * (batch_axis - 1), DATA)
-    sharding = NamedSharding(mesh, spec)
+    sharding = column_sharding(mesh, batch_axis)
     return jax.tree.map(lambda *leaves: _put(np.stack(leaves), sharding), *filled)
+
+
+def column_sharding(mesh: Mesh, batch_axis: int | None = None) -> NamedSharding:
+    """How arrays with a leading axis of columns lie on a mesh.
+
+    Args:
+      batch_axis: their axis that is divided over `data`; None divides none.
+
+    Returns:
+      The sharding.
+
+    Example:
+      >>> tuple(column_sharding(column_mesh(1), batch_axis=2).spec)
+      ('column', None, 'data')
+    """
+    if batch_axis is None:
+        return NamedSharding(mesh, P(COLUMN))
+    return NamedSharding(mesh, P(COLUMN, *[None] * (batch_axis - 1), DATA))
 
 
 def replicate(tree: PyTree, mesh: Mesh) -> PyTree:

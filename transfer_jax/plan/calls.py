@@ -7,20 +7,18 @@ from itertools import accumulate
 from typing import Any
 
 import jax
-import numpy as np
-from jax.sharding import Mesh, NamedSharding
-from jax.sharding import PartitionSpec as P
+from jax.sharding import Mesh
 
 from transfer_jax.data.order import DeviceImages
 from transfer_jax.engine.columns import input_shapes
 from transfer_jax.engine.cost import multiply_adds
 from transfer_jax.engine.loop import CompiledProgram
-from transfer_jax.engine.mesh import COLUMN, DATA
+from transfer_jax.engine.mesh import COLUMN, DATA, column_mesh
 from transfer_jax.grid.conditions import Column
 from transfer_jax.plan.estimate import pilot_waves
 from transfer_jax.plan.evaluated_batches import evaluated_batches
 from transfer_jax.plan.pilot import PILOT_WAVES
-from transfer_jax.plan.placed_shapes import evaluate_arguments, train_arguments
+from transfer_jax.plan.placed_shapes import evaluate_arguments, on_every_device, train_arguments
 from transfer_jax.plan.plan import Plan, by_program, plan_mesh
 from transfer_jax.plan.probe_costs import PROBES, feature_program, solved_once
 
@@ -80,12 +78,9 @@ def _feature_calls(plan: Plan, devices: Sequence[Any]) -> Iterator[Call]:
     columns = solved_once(plan)
     if not columns:
         return
-    mesh = Mesh(np.asarray(devices[:1]).reshape(1, 1), (COLUMN, DATA))
+    mesh = column_mesh(devices[:1])
     program, seen, _ = feature_program(plan, columns[0])
-    sharding = NamedSharding(mesh, P())
-    placed = jax.tree.map(
-        lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=sharding), seen
-    )
+    placed = on_every_device(seen, mesh)
     number = sum(feature_program(plan, column)[-1] for column in columns)
     least = 2 * multiply_adds(program.of, *seen)
     yield Call(f"{PROBES}: features", mesh, jax.jit(program.of), placed, least, number)

@@ -10,12 +10,11 @@ from jaxtyping import PyTree
 
 from transfer_jax.data.order import ColumnInputs, DeviceImages, Images
 from transfer_jax.engine.feeds import batch_sharding, shapes_of_images
-from transfer_jax.engine.mesh import COLUMN, DATA
+from transfer_jax.engine.loop import batch_axes
+from transfer_jax.engine.mesh import COLUMN, column_sharding
 from transfer_jax.engine.step import ColumnProgram
 from transfer_jax.plan.estimate import step_shapes
 from transfer_jax.plan.plan import Plan
-
-BATCHES = ("train_batches", "validation_batches", "test_batches")
 
 
 def train_arguments(
@@ -55,39 +54,39 @@ def evaluate_arguments(
     return (*held, _images(images, mesh), _inputs(inputs, mesh))
 
 
-def _columns(tree: PyTree, mesh: Mesh, *, batch_axis: int | None = None) -> PyTree:
+def on_every_device(tree: PyTree, mesh: Mesh) -> PyTree:
+    """As `replicate` puts a tree on a mesh.
+
+    Args:
+      tree: arrays, or their shapes.
+
+    Returns:
+      The tree, of `jax.ShapeDtypeStruct`.
+    """
+    return _placed(tree, (), NamedSharding(mesh, P()))
+
+
+def _columns(tree: PyTree, mesh: Mesh, batch_axis: int | None = None) -> PyTree:
     """As `place` puts one tree a column on a mesh."""
-    spec = P(COLUMN) if batch_axis is None else P(COLUMN, *[None] * (batch_axis - 1), DATA)
-    sharding = NamedSharding(mesh, spec)
-
-    def placed(leaf: Any) -> jax.ShapeDtypeStruct:
-        shape = (mesh.shape[COLUMN], *leaf.shape)
-        return jax.ShapeDtypeStruct(shape, leaf.dtype, sharding=sharding)
-
-    return jax.tree.map(placed, tree)
+    return _placed(tree, (mesh.shape[COLUMN],), column_sharding(mesh, batch_axis))
 
 
 def _inputs(inputs: ColumnInputs, mesh: Mesh) -> ColumnInputs:
-    """As the loop places them: batches are divided where that goes evenly."""
-    divided = [f for f in BATCHES if getattr(inputs, f).shape[1] % mesh.shape[DATA] == 0]
-    placed = {
-        field: _columns(getattr(inputs, field), mesh, batch_axis=2 if field in divided else None)
-        for field in ColumnInputs._fields
-    }
-    return ColumnInputs(**placed)
+    """As the loop places them."""
+    axes = batch_axes(inputs, mesh).items()
+    return ColumnInputs(**{f: _columns(getattr(inputs, f), mesh, axis) for f, axis in axes})
 
 
 def _images(images: Images, mesh: Mesh) -> PyTree:
     """As a feed gives them: all of them on every device, or each column's own batch."""
-    if not isinstance(images, DeviceImages):
-        sharding = batch_sharding(mesh, images.labels.shape[0])
-        return jax.tree.map(
-            lambda leaf: jax.ShapeDtypeStruct(
-                (mesh.shape[COLUMN], *leaf.shape), leaf.dtype, sharding=sharding
-            ),
-            images,
-        )
-    sharding = NamedSharding(mesh, P())
-    return jax.tree.map(
-        lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=sharding), images
-    )
+    if isinstance(images, DeviceImages):
+        return on_every_device(images, mesh)
+    sharding = batch_sharding(mesh, images.labels.shape[0])
+    return _placed(images, (mesh.shape[COLUMN],), sharding)
+
+
+def _placed(tree: PyTree, leading: tuple[int, ...], sharding: NamedSharding) -> PyTree:
+    def placed(leaf: Any) -> jax.ShapeDtypeStruct:
+        return jax.ShapeDtypeStruct((*leading, *leaf.shape), leaf.dtype, sharding=sharding)
+
+    return jax.tree.map(placed, tree)

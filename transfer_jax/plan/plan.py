@@ -5,12 +5,11 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 import jax
-import numpy as np
 from jax.sharding import Mesh
 from ml_collections import ConfigDict
 
 from transfer_jax.engine.columns import Recipe
-from transfer_jax.engine.mesh import COLUMN, DATA, check_processes, devices_per_column
+from transfer_jax.engine.mesh import check_processes, column_mesh, devices_per_column
 from transfer_jax.engine.step import ColumnProgram
 from transfer_jax.folder.control_results import TRAINING
 from transfer_jax.grid.conditions import PRETRAINED_BASE, Column, Condition, Cut, Split
@@ -169,8 +168,7 @@ def plan_mesh(plan: Plan, group: Sequence[object], devices: Sequence[Any] | None
     """
     asked, batch = plan.config.devices_per_column, plan.recipe.batch_size
     devices = jax.devices() if devices is None else devices
-    data = devices_per_column(len(group), len(devices), batch, asked)
-    return Mesh(np.asarray(devices).reshape(-1, data), (COLUMN, DATA))
+    return column_mesh(devices, devices_per_column(len(group), len(devices), batch, asked))
 
 
 def check_devices(plan: Plan) -> None:
