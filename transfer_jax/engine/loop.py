@@ -103,6 +103,7 @@ class CompiledProgram:
         test_every: int = 0,
         part: int = 0,
         extra_pauses: Collection[int] = (),
+        until: int = 0,
     ) -> list[ColumnOutcome]:
         """Train and test one slot of columns, from their first step or from where they stand.
 
@@ -118,10 +119,13 @@ class CompiledProgram:
           part: batches of the test that those on the way are made of, without validation; the
             last step has one of these, and then a whole one. 0 makes all of them whole.
           extra_pauses: further steps to pause at.
+          until: the step to stop at; 0 for the last one. Before that, validation images alone are
+            looked at.
 
         Returns:
           One outcome a column.
         """
+        end = until or steps
         done = int(starts[0].resume_point.state.step) if starts[0].resume_point else 0
         phase = self.at(done, steps)
         state = place([phase.state(start) for start in starts], self.mesh)
@@ -130,15 +134,15 @@ class CompiledProgram:
         inputs = self.place_inputs([start.inputs for start in starts])
         boundaries = self.program.boundaries(steps)
         extra_pauses = {*extra_pauses, *boundaries}
-        feed.begin(steps, done)
+        feed.begin(end, done)
         scores: list[Array] = []
         first_test, tests = (_with_examples(starts, name) for name in EVALUATED)
         part = min(part, tests) if test_every else 0
-        while done < steps:
+        while done < end:
             next_test = _next_multiple(done, test_every) if test_every else steps
             next_log = _next_multiple(done, log_every)
             later = [step for step in extra_pauses if step > done]
-            count = min(next_log, next_test, steps, *later) - done
+            count = min(next_log, next_test, end, *later) - done
             state, metrics = phase.advance(state, base, feed, inputs, count)
             done += count
             if done in boundaries:
@@ -156,6 +160,9 @@ class CompiledProgram:
                     evaluations.append((done, fetch(found)))
             states = partial(fetch_rows, state, self.mesh)
             on_pause(Pause(count, done, fetch_rows(metrics, self.mesh), evaluations, states))
+        if end < steps:
+            found, scores = phase.judge(state, base, feed, inputs, len(starts), first_test, 0)
+            evaluations = [(done, fetch(found))]
         fetched = [fetch(batch) for batch in scores]
         halves = fetched[:first_test], fetched[first_test:]
         return outcomes(evaluations, state, *halves, len(starts), self.mesh)

@@ -57,6 +57,19 @@ class Workdir:
         """Which of the rates each family of networks has."""
         return self.path / "rates.json"
 
+    @property
+    def race(self) -> epath.Path:
+        """The rules of a race: its ways and their prices, the budget, the looks."""
+        return self.path / "race.json"
+
+    def way(self, name: str) -> "Workdir":
+        """The folder of one way of a race, laid out as that of a run."""
+        return Workdir(self.path / "race" / name)
+
+    def look(self, task: str, number: int) -> epath.Path:
+        """In the folder of a way: what a look saw of its network."""
+        return self.path / "looks" / f"{task}.look{number}.npz"
+
     def make(self) -> None:
         """Make the folders that finished columns are written to."""
         for name in ("columns", "curves", "bases", "metrics"):

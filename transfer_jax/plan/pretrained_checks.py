@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from transfer_jax.grid.pretrained import FAMILIES
+from transfer_jax.grid.pretrained import FAMILIES, RANDOM
 from transfer_jax.plan.fields import ConfigError
+from transfer_jax.plan.optimizer_fields import rates_of
 
 if TYPE_CHECKING:
     from transfer_jax.plan.schema import Config
@@ -38,6 +39,11 @@ families are of a pretrained network: name its file, or use treatments
                 f"families is {config.families}, but network.weights is empty; families are of a "
                 "pretrained network: name its file, or use treatments"
             )
+        if config.budget:
+            raise ConfigError(
+                f"budget is {config.budget:g}, but network.weights is empty; a race is between "
+                "families of a pretrained network: name its file, or leave budget out"
+            )
         return
     for name in NOT_WITH_WEIGHTS:
         if (value := getattr(config, name)) != getattr(default, name):
@@ -45,5 +51,15 @@ families are of a pretrained network: name its file, or use treatments
                 f"{name} is {value!r}, but network.weights names a pretrained network: no base "
                 f"network is trained; what is trained are families; leave {name} out"
             )
+    if config.budget and len(rates := rates_of(config.optimizer)) > 1:
+        raise ConfigError(
+            f"budget is {config.budget:g}, but optimizer.rates holds {len(rates)} rates, which are "
+            "tried outside of any budget; name one rate, or leave budget out"
+        )
+    if config.budget and RANDOM in config.families:
+        raise ConfigError(
+            f"budget is {config.budget:g}, but families holds '{RANDOM}', a control that no "
+            "race can be won by; leave one of them out"
+        )
     if not config.families and not config.variants:
         raise ConfigError(f"families is empty; allowed: any of {', '.join(FAMILIES)}")

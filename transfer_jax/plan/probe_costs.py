@@ -83,17 +83,43 @@ def _examples(plan: Plan, column: Column) -> int:
     return len(order.examples) + plan.recipe.validation_examples + plan.recipe.test_examples
 
 
+def answer_costs(plan: Plan, column: Column) -> int:
+    """Multiply-adds of solving the heads of a column, and of judging them on validation images.
+
+    Args:
+      column: one of probes.
+
+    Returns:
+      The number; that of test images, which no choice is made by, is not in it.
+    """
+    return _forward(plan, column, plan.recipe.test_examples) + _solving(plan, column)
+
+
 def _of(plan: Plan, column: Column) -> tuple[int, int, int]:
     """Multiply-adds, parameters and bytes of the probes of one column."""
-    recipe, split = plan.recipe, plan.splits[column.split]
-    program, seen, number = feature_program(plan, column)
-    whole, images, *_ = seen
-    widths = [own.shape[1] for own in jax.eval_shape(program.of, *seen).values()]
-    examples = _examples(plan, column)
-    train = examples - recipe.validation_examples - recipe.test_examples
-    forward = multiply_adds(program.of, *seen) * number
-    outputs = len(split.task(column.target).classes)
-    products = 2 * EVALUATIONS * len(STRENGTHS) * train * outputs * max(widths) * len(widths)
-    features = 4 * examples * sum(widths)
-    memory = tree_bytes((images, whole)) + features
-    return forward + products, outputs * sum(width + 1 for width in widths), memory
+    whole, images, *_ = feature_program(plan, column)[1]
+    widths = _widths(plan, column)
+    outputs = len(plan.splits[column.split].task(column.target).classes)
+    memory = tree_bytes((images, whole)) + 4 * _examples(plan, column) * sum(widths)
+    parameters = outputs * sum(width + 1 for width in widths)
+    return _forward(plan, column) + _solving(plan, column), parameters, memory
+
+
+def _forward(plan: Plan, column: Column, left_out: int = 0) -> int:
+    """Of one pass over all images but some."""
+    program, seen, _ = feature_program(plan, column)
+    batches = -(-(_examples(plan, column) - left_out) // plan.recipe.test_batch_size)
+    return multiply_adds(program.of, *seen) * batches
+
+
+def _solving(plan: Plan, column: Column) -> int:
+    widths = _widths(plan, column)
+    train = len(column_order(column, plan.splits[column.split], plan.recipe).examples)
+    outputs = len(plan.splits[column.split].task(column.target).classes)
+    return 2 * EVALUATIONS * len(STRENGTHS) * train * outputs * max(widths) * len(widths)
+
+
+def _widths(plan: Plan, column: Column) -> list[int]:
+    """Numbers of features, head by head."""
+    program, seen, _ = feature_program(plan, column)
+    return [own.shape[1] for own in jax.eval_shape(program.of, *seen).values()]

@@ -91,6 +91,13 @@ def make_recipe(
             f"has no validation images to choose by; data.validation_share is "
             f"{config.data.validation_share}: a larger one holds some out; or name one rate"
         )
+    if config.budget and not all(validation):
+        odd = tasks[validation.index(0)]
+        raise ConfigError(
+            f"budget is {config.budget:g}, but task {odd.name} has no validation images to race "
+            f"on; data.validation_share is {config.data.validation_share}: a larger one holds some "
+            "out; or leave budget out"
+        )
     return Recipe(
         images=images,
         train_per_class=config.data.train_per_class or None,

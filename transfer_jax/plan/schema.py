@@ -159,6 +159,11 @@ class Config:
         DEFAULT_FAMILIES, "ways to use a pretrained network that are trained, with network.weights",
         choices=tuple(FAMILIES), distinct=True, affects=COLUMNS,
     )  # fmt: skip
+    budget: float = setting(
+        0.0, "what a race between families may cost, in full fine-tunings of one network; 0: no "
+        "race, all are trained",
+        low=0.0, high=10.0**6, affects=COLUMNS,
+    )  # fmt: skip
     examples: tuple[int, ...] = setting(
         (0,), "training images of each class of the target, the first ones; 0: all",
         low=0, high=10**7, distinct=True, affects=COLUMNS,

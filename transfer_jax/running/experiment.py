@@ -13,6 +13,7 @@ from transfer_jax.engine.one_folder import check_one_folder
 from transfer_jax.engine.processes import all_meet, is_first
 from transfer_jax.folder.extras import left_out
 from transfer_jax.folder.lock import Lock
+from transfer_jax.folder.race_files import write_race
 from transfer_jax.folder.results import Results, write_rows
 from transfer_jax.folder.whole_file import write_json
 from transfer_jax.folder.workdir import Workdir, workdir_at
@@ -29,6 +30,7 @@ from transfer_jax.running.report_images import keep_split_images
 from transfer_jax.running.run import Run
 from transfer_jax.running.stopping import StopRequest
 from transfer_jax.running.training import train
+from transfer_jax.running.ways import race_file, way_runs
 
 if TYPE_CHECKING:
     from transfer_jax.analysis.evidence import Evidence
@@ -160,11 +162,14 @@ def train_and_report(
         console.print(line, highlight=False, soft_wrap=True)
 
     written: list[Evidence] = []
+    files = {own: race_file(own) for own in runs if own.is_raced}
     folders = dict.fromkeys([folder, *(own.folder for own in runs)])
     with all_meet("the results") as first, _locked(folders if first else (), say) as still_ours:
         with all_meet("the claim"):
             for own in runs if first else ():
                 _begin(own, say)
+                if own in files:
+                    write_race(own.folder.race, files[own])
             events = any(own.plan.config.logs.tensorboard for own in runs)
             if note := left_out(*(["tensorboard"] if events else []), "tables"):
                 say(note)
@@ -191,10 +196,12 @@ def _begin(own: Run, say: Callable[[str], None]) -> None:
     """Make a folder the run's, with all that training needs to find in it."""
     plan, folder = own.plan, own.folder
     claim(folder, plan.config, plan.recipe.images)
-    for trial in own.pilot.runs.values():
-        trial.folder.make()
+    for inner in (*own.pilot.runs.values(), *(way_runs(own).values() if own.is_raced else ())):
+        inner.folder.make()
     layers = list(plan.network.layer_names)
-    kept: dict[str, object] = {"networks": len(plan.networks), "layers": layers}
+    # Of a race nobody knows.
+    networks = 0 if own.is_raced else len(plan.networks)
+    kept: dict[str, object] = {"networks": networks, "layers": layers}
     given = plan.given.get(PRETRAINED_BASE)
     if isinstance(given, PretrainedBase):
         kept["parameters"] = [given.parameters[name] for name in layers]

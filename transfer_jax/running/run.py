@@ -29,6 +29,7 @@ from transfer_jax.running.bases import bases_of
 from transfer_jax.running.claim import claim
 from transfer_jax.running.column_checkpoints import ColumnCheckpoints
 from transfer_jax.running.pilot import Pilot
+from transfer_jax.running.ways import ended, raced_rows
 
 if TYPE_CHECKING:
     from transfer_jax.analysis.evidence import Evidence
@@ -57,6 +58,11 @@ class Run:
     def pilot(self) -> Pilot:
         """What chooses its learning rates."""
         return Pilot(self)
+
+    @property
+    def is_raced(self) -> bool:
+        """Whether a budget decides which of its networks are trained, and how far."""
+        return self.plan.config.budget > 0
 
     def rate(self, family: Family) -> float:
         """What the learning rate of a family of networks is multiplied by."""
@@ -128,6 +134,8 @@ class Run:
         Raises:
           ResultsError: a network's row is missing or damaged.
         """
+        if self.is_raced:
+            return raced_rows(self)
         tables = [self.folder.column(column) for column in self.plan.every_column()]
         rows = [row for table in tables for row in read_rows(table)]
         check_complete(self.folder.path / "columns", rows, self.plan.networks)
@@ -142,7 +150,8 @@ class Run:
         from transfer_jax.analysis.reading import read_evidence
 
         rows = read_rows(self.folder.results)
-        check_complete(self.folder.results, rows, self.plan.networks)
+        networks = ended(self) if self.is_raced else self.plan.networks
+        check_complete(self.folder.results, rows, networks)
         return read_evidence(self.folder.path, rows)
 
 

@@ -32,12 +32,19 @@ class Slot:
       own: the columns; they share a program, hence all that is looked at here of one's plan.
       compiled: the program.
       session: what all slots share.
+      until: the step to stop at, with a checkpoint; 0 for the last one.
     """
 
     def __init__(
-        self, wave: str, own: Sequence[RunColumn], compiled: CompiledProgram, session: Session
+        self,
+        wave: str,
+        own: Sequence[RunColumn],
+        compiled: CompiledProgram,
+        session: Session,
+        until: int = 0,
     ) -> None:
         self.compiled, self.session, self.plan = compiled, session, own[0].run.plan
+        self.until = until
         self.steps, self.tests = own[0].steps, own[0].run.tests
         self.columns = self._prepare(wave, own)
 
@@ -92,7 +99,9 @@ class Slot:
         """
         session, config, steps = self.session, self.plan.config, self.steps
         starts = [own.start for own in self.columns]
-        watch = SlotWatch(self.columns, config.checkpoint, self.done, steps, session)
+        watch = SlotWatch(
+            self.columns, config.checkpoint, self.done, steps, session, self.until
+        )
         try:
             return self.compiled.run(
                 starts,
@@ -103,6 +112,7 @@ class Slot:
                 test_every=config.test_every if self.tests else 0,
                 part=self.plan.recipe.part_batches,
                 extra_pauses=session.profiled.steps,
+                until=self.until,
             )
         finally:
             session.profiled.stop()

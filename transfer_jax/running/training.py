@@ -17,6 +17,7 @@ from transfer_jax.running.probes import solve_probes
 from transfer_jax.running.profiling import Profiled
 from transfer_jax.running.programs import Programs
 from transfer_jax.running.progress import RunProgress
+from transfer_jax.running.race import run_races
 from transfer_jax.running.rates import keep_rates
 from transfer_jax.running.run import Run, RunColumn
 from transfer_jax.running.session import Session
@@ -24,6 +25,7 @@ from transfer_jax.running.slot import Slot
 from transfer_jax.running.stopping import StopRequest
 from transfer_jax.running.taken_bases import take_bases
 from transfer_jax.running.watch import stop_if_asked, stop_measuring_if_asked
+from transfer_jax.running.ways import way_runs
 
 # Its name, and its columns.
 Wave = tuple[str, list[RunColumn]]
@@ -51,7 +53,7 @@ def train(
       Stopped: the process was asked to stop, and did.
       LockError: a folder is another process's.
     """
-    pilots, waves = _pilot_waves(runs), _waves(runs)
+    pilots, waves = _pilot_waves(runs), _waves([run for run in runs if not run.is_raced])
     todo = _todo([*pilots, *waves])
     with (
         _closing(_writers(runs)) as writers,
@@ -67,7 +69,10 @@ def train(
         todo = _todo(waves)
         progress.expect(_steps(todo))
         _train_waves(waves, todo, session)
-    _clear_checkpoints([*runs, *(own for run in runs for own in run.pilot.runs.values())])
+        run_races(runs, session)
+    inner = [own for run in runs for own in run.pilot.runs.values()]
+    inner += [own for run in runs if run.is_raced for own in way_runs(run).values()]
+    _clear_checkpoints([*runs, *inner])
 
 
 def _todo(waves: Sequence[Wave]) -> set[RunColumn]:

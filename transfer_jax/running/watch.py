@@ -90,6 +90,7 @@ class SlotWatch:
       done: steps done when training begins.
       steps: steps in all.
       session: who looks on, who may stop it, and whose the folder is.
+      until: the step that training goes on from later; 0 for none.
     """
 
     def __init__(
@@ -99,8 +100,9 @@ class SlotWatch:
         done: int,
         steps: int,
         session: Session,
+        until: int = 0,
     ) -> None:
-        self.slot, self.settings, self.steps = slot, settings, steps
+        self.slot, self.settings, self.steps, self.until = slot, settings, steps, until
         self.session, self.progress = session, session.progress
         self.saved_at, self.saved_step = time.monotonic(), done
 
@@ -143,7 +145,8 @@ class SlotWatch:
     def _is_due(self, pause: Pause) -> bool:
         minutes, steps = self.settings.minutes, self.settings.steps
         by_time = minutes and time.monotonic() - self.saved_at >= 60 * minutes
-        return bool(by_time or (steps and pause.done - self.saved_step >= steps))
+        by_steps = steps and pause.done - self.saved_step >= steps
+        return bool(by_time or by_steps or pause.done == self.until)
 
     def _save(self, pause: Pause) -> None:
         """A checkpoint that cannot be written is told; training goes on from the device."""

@@ -11,6 +11,8 @@ optimization.
 from collections.abc import Sequence
 from typing import NamedTuple
 
+# Of each way, of each look.
+Prices = Sequence[Sequence[float]]
 # Sums of costs are equal up to this share.
 ROUNDING = 1e-9
 
@@ -44,60 +46,58 @@ def numbers(ways: int, last: int, looks: int) -> tuple[int, ...]:
     )
 
 
-def schedule(costs: Sequence[float], parts: Sequence[float], budget: float) -> Schedule:
+def schedule(prices: Prices, budget: float) -> Schedule:
     """The plan before anything is known, when all that can begin do.
 
     Args:
-      costs: of training each way to its end, in the order in which they are taken where not all
-        can begin.
-      parts: what share of that lies between one look and the next.
+      prices: of each way, of each look: what it costs to train it from the look before up to this
+        one; in the order in which ways are taken where not all can begin.
       budget: in the same unit.
 
     Returns:
       The numbers of ways, none for those that cannot begin; its cost where the dearest do best.
 
     Example:
-      >>> schedule([1.0] * 8, [0.25, 0.25, 0.5], 4.0)
+      >>> schedule([[0.25, 0.25, 0.5]] * 8, 4.0)
       Schedule(ways=(8, 4, 2), cost=4.0)
-      >>> schedule([1.0] * 8, [0.25, 0.25, 0.5], 2.0)
+      >>> schedule([[0.25, 0.25, 0.5]] * 8, 2.0)
       Schedule(ways=(4, 2, 1), cost=2.0)
-      >>> schedule([1.0] * 8, [0.25, 0.25, 0.5], 8.0)
+      >>> schedule([[0.25, 0.25, 0.5]] * 8, 8.0)
       Schedule(ways=(8, 8, 8), cost=8.0)
     """
-    able = _able(costs, parts, budget)
+    able = _able(prices, budget)
+    looks = max(map(len, prices), default=0)
     for count in range(len(able), 0, -1):
         for last in range(count, 0, -1):
-            own = [costs[i] for i in able[:count]]
-            ways = (count, *numbers(count, last, len(parts) - 1))
-            if (cost := _most(own, ways, parts)) <= budget * (1 + ROUNDING):
+            own = [prices[i] for i in able[:count]]
+            ways = (count, *numbers(count, last, looks - 1))
+            if (cost := _most(own, ways)) <= budget * (1 + ROUNDING):
                 return Schedule(ways, cost)
-    return Schedule((0,) * len(parts), 0.0)
+    return Schedule((0,) * looks, 0.0)
 
 
-def begin(costs: Sequence[float], parts: Sequence[float], budget: float) -> list[int]:
+def begin(prices: Prices, budget: float) -> list[int]:
     """Which ways begin.
 
     Args:
-      costs: as in `schedule`.
-      parts: as in `schedule`.
+      prices: as in `schedule`.
       budget: in the same unit.
 
     Returns:
       Their numbers: the first of those that could be trained to the end.
 
     Example:
-      >>> begin([3.0, 1.0, 0.5], [0.5, 0.5], 2.0)
+      >>> begin([[1.5, 1.5], [0.5, 0.5], [0.25, 0.25]], 2.0)
       [1, 2]
     """
-    return _able(costs, parts, budget)[: schedule(costs, parts, budget).ways[0]]
+    return _able(prices, budget)[: max(schedule(prices, budget).ways, default=0)]
 
 
-def go_on(costs: Sequence[float], parts: Sequence[float], budget: float) -> list[int]:
+def go_on(prices: Prices, budget: float) -> list[int]:
     """Which ways go on after a look.
 
     Args:
-      costs: of training each way to its end; the best one at this look first.
-      parts: what share of that lies between this look and the next, and so on.
+      prices: as in `schedule`, of the looks that are left; the best way at this look first.
       budget: what is left.
 
     Returns:
@@ -105,31 +105,28 @@ def go_on(costs: Sequence[float], parts: Sequence[float], budget: float) -> list
       for; all if there is enough.
 
     Example:
-      >>> go_on([1.0] * 8, [0.25, 0.5], 2.0)
+      >>> go_on([[0.25, 0.5]] * 8, 2.0)
       [0, 1, 2, 3]
-      >>> go_on([0.2, 1.0, 0.2], [0.5], 0.25)
+      >>> go_on([[0.1], [0.5], [0.1]], 0.25)
       [0, 2]
     """
-    able = _able(costs, parts, budget)
+    able = _able(prices, budget)
+    looks = max(map(len, prices), default=0)
     for count in range(len(able), 0, -1):
         for last in range(count, 0, -1):
-            ways = numbers(count, last, len(parts))
-            own = [costs[i] for i in able[: ways[0]]]
-            if _most(own, ways, parts) <= budget * (1 + ROUNDING):
+            ways = numbers(count, last, looks)
+            if _most([prices[i] for i in able[: ways[0]]], ways) <= budget * (1 + ROUNDING):
                 return able[: ways[0]]
     return []
 
 
-def _able(costs: Sequence[float], parts: Sequence[float], budget: float) -> list[int]:
+def _able(prices: Prices, budget: float) -> list[int]:
     """Ways that could be trained to the end if they were alone."""
-    whole = sum(parts)
-    return [i for i, cost in enumerate(costs) if cost * whole <= budget * (1 + ROUNDING)]
+    return [i for i, own in enumerate(prices) if sum(own) <= budget * (1 + ROUNDING)]
 
 
-def _most(costs: Sequence[float], ways: Sequence[int], parts: Sequence[float]) -> float:
+def _most(prices: Prices, ways: Sequence[int]) -> float:
     """What it costs if the dearest do best; those that train up to the next look are known."""
-    dearest = sorted(costs, reverse=True)
-    return sum(
-        part * sum(dearest[:count] if number else costs[:count])
-        for number, (count, part) in enumerate(zip(ways, parts, strict=True))
-    )
+    each = [list(own) for own in zip(*prices, strict=True)]
+    later = [sum(sorted(own, reverse=True)[:count]) for own, count in zip(each, ways, strict=True)]
+    return sum(each[0][: ways[0]]) + sum(later[1:])

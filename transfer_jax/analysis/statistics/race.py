@@ -69,8 +69,10 @@ def race(rules: Rules, seen: Sequence[Mapping[Arm, Seen]] = ()) -> RaceOutcome:
     """
     if len(seen) > len(rules.looks):
         raise ValueError(f"{len(seen)} looks were seen; the race has {len(rules.looks)}")
-    started = halving.begin(list(rules.costs.values()), rules.parts, rules.budget)
-    running = tuple(rules.arms[i] for i in started)
+    paid = [arm for arm in rules.arms if rules.costs[arm]]
+    started = halving.begin([rules.prices(arm) for arm in paid], rules.budget)
+    begun = {paid[i] for i in started}
+    running = tuple(arm for arm in rules.arms if arm in begun or not rules.costs[arm])
     never = tuple(_never(arm) for arm in rules.arms if arm not in running)
     outcome = RaceOutcome(rules, (), never, running)
     for found in seen:
@@ -93,7 +95,7 @@ def after(outcome: RaceOutcome, seen: Mapping[Arm, Seen]) -> RaceOutcome:
     """
     _check(outcome, seen)
     rules, number = outcome.rules, len(outcome.rounds)
-    cost = sum(rules.costs[arm] for arm in outcome.going_on) * rules.parts[number]
+    cost = sum(rules.prices(arm, number)[0] for arm in outcome.going_on)
     there = _ranked([arm for arm in outcome.going_on if not math.isnan(seen[arm].mean)], seen)
     asked = _asked(outcome, seen)
     found = _compared(rules.looks[number], there, [seen[arm] for arm in there], asked)
@@ -136,10 +138,12 @@ def _compared(look: Look, arms: Sequence[Arm], seen: Sequence[Seen], asked: Aske
 
 def _go_on(rules: Rules, kept: Sequence[Arm], number: int, left: float) -> list[Arm]:
     """Ways that are not stopped for want of money."""
-    parts = rules.parts[number + 1 :]
-    if not parts:
+    if number + 1 == len(rules.looks):
         return list(kept)
-    return [kept[i] for i in halving.go_on([rules.costs[arm] for arm in kept], parts, left)]
+    paid = [arm for arm in kept if rules.costs[arm]]
+    able = halving.go_on([rules.prices(arm, number + 1) for arm in paid], left)
+    on = {paid[i] for i in able}
+    return [arm for arm in kept if arm in on or not rules.costs[arm]]
 
 
 def _verdicts(
@@ -210,9 +214,7 @@ def _ended(
 def _whole(outcome: RaceOutcome) -> float | None:
     """The budget with which no way would have been set aside for want of money."""
     rules = outcome.rules
-    left = [
-        rules.costs[verdict.arm] * sum(rules.parts[verdict.look :]) for verdict in outcome.set_aside
-    ]
+    left = [sum(rules.prices(verdict.arm, verdict.look)) for verdict in outcome.set_aside]
     return outcome.cost + sum(left) if any(left) else None
 
 

@@ -136,7 +136,7 @@ class RaceOutcome:
     @property
     def saved(self) -> float:
         """The share of the complete grid's cost that was not spent."""
-        return 1 - self.cost / (sum(self.rules.costs.values()) * sum(self.rules.parts))
+        return 1 - self.cost / self.rules.complete if self.rules.complete else 0.0
 
     def _with(self, fate: Fate) -> tuple[Verdict, ...]:
         return tuple(v for found in self.rounds for v in found.verdicts if v.fate == fate)
@@ -150,7 +150,7 @@ class RaceOutcome:
     def answer(self) -> str:
         """The answer in one sentence."""
         if not self.rounds and self.is_over:
-            least = min(self.rules.costs.values()) * sum(self.rules.parts)
+            least = min(sum(self.rules.prices(arm)) for arm in self.rules.arms)
             return (
                 f"A budget of {self.rules.budget:.3g} trains no way to its end; one: {least:.3g}."
             )

@@ -96,11 +96,12 @@ class Rules:
 
     Attributes:
       costs: of training a network of each way to its end, in any unit; of ways that cannot all
-        begin, the first ones do.
+        begin, the first ones do. What costs nothing is there already, and always goes on.
       margin: a difference that does not matter.
       looks: when networks are looked at.
       budget: in the unit of the costs.
       error: how often some way may be dropped, or one be chosen, that should not be.
+      looking: what it costs to look at one network.
     """
 
     costs: Mapping[Arm, float]
@@ -108,6 +109,7 @@ class Rules:
     looks: tuple[Look, ...] = looks_of()
     budget: float = math.inf
     error: float = 1 - CONFIDENCE
+    looking: float = 0.0
 
     @property
     def arms(self) -> tuple[Arm, ...]:
@@ -119,6 +121,25 @@ class Rules:
         """What share of a network's training lies between one look and the next."""
         done = [0.0, *(look.seeds - 1 + look.share for look in self.looks)]
         return tuple(after - before for before, after in pairwise(done))
+
+    def prices(self, arm: Arm, done: int = 0) -> list[float]:
+        """What is left to pay for a network of a way, look by look.
+
+        Args:
+          arm: the way.
+          done: looks that are over.
+
+        Returns:
+          The price of training up to each further look, and of that.
+        """
+        cost = self.costs[arm]
+        return [cost * part + self.looking * bool(cost) for part in self.parts[done:]]
+
+    @property
+    def complete(self) -> float:
+        """What it costs to train all ways to the end, and to look at them then only."""
+        paid = [cost for cost in self.costs.values() if cost]
+        return self.looks[-1].seeds * (sum(paid) + self.looking * len(paid))
 
     @property
     def error_of_a_look(self) -> float:

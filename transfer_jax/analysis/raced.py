@@ -1,0 +1,139 @@
+"""Races of a run's folder: what came of each so far, and where what its networks left lies."""
+
+import functools
+from dataclasses import dataclass
+
+import numpy as np
+from etils import epath
+
+from transfer_jax.analysis.statistics.choices import typed
+from transfer_jax.analysis.statistics.crossing import Arm
+from transfer_jax.analysis.statistics.race import after, race
+from transfer_jax.analysis.statistics.race_outcome import RaceOutcome
+from transfer_jax.analysis.statistics.race_rules import Rules, Seen, looks_of
+from transfer_jax.folder.race_files import Looked, RaceFile, read_look, read_race
+from transfer_jax.folder.results import ResultRow
+from transfer_jax.folder.workdir import Workdir
+from transfer_jax.grid.conditions import Treatment
+
+
+@dataclass(frozen=True)
+class Raced:
+    """A race for one task.
+
+    Attributes:
+      task: its name.
+      file: what was fixed before.
+      outcome: what came of it so far.
+    """
+
+    task: str
+    file: RaceFile
+    outcome: RaceOutcome
+
+    @property
+    def spent(self) -> float:
+        """What it cost so far, in full fine-tunings, the linear heads included."""
+        return self.file.probes + self.outcome.cost
+
+
+def folder_name(arm: Arm) -> str:
+    """What the folder of a way is called.
+
+    Example:
+      >>> folder_name(Arm(Treatment.TRANSFER_PLUS, 3, "freeze"))
+      'freeze@3'
+    """
+    return typed(arm).replace(":", "@")
+
+
+def home_of(folder: epath.Path, row: ResultRow) -> epath.Path:
+    """Where what a network left lies: in a folder of its way's, where there was a race.
+
+    Args:
+      folder: the run's folder.
+      row: the network.
+
+    Returns:
+      The folder, laid out as a run's.
+    """
+    arm = Arm(Treatment(row.treatment), row.n, row.variant)
+    own = Workdir(folder).way(folder_name(arm)).path
+    return own if (own / "columns").exists() else folder
+
+
+def races_of(folder: epath.Path) -> list[Raced]:
+    """The races of a run's folder, as far as their looks are there.
+
+    Args:
+      folder: the run's folder.
+
+    Returns:
+      One entry a task; none where all networks are trained.
+
+    Raises:
+      ResultsError: a file is damaged.
+    """
+    file = read_race(Workdir(folder).race)
+    return [race_of(folder, file, task) for task in file.tasks] if file else []
+
+
+def race_of(folder: epath.Path, file: RaceFile, task: str) -> Raced:
+    """The race for one task, as far as its looks are there.
+
+    Args:
+      folder: the run's folder.
+      file: what was fixed before.
+      task: its name.
+
+    Returns:
+      It.
+
+    Raises:
+      ResultsError: a file is damaged.
+    """
+    rules = rules_of(file)
+    outcome = race(rules)
+    while not outcome.is_over and (seen := _seen(folder, task, outcome)) is not None:
+        outcome = after(outcome, seen)
+    return Raced(task, file, outcome)
+
+
+@functools.lru_cache(maxsize=8)
+def rules_of(file: RaceFile) -> Rules:
+    """The rules of a race.
+
+    Args:
+      file: what was fixed before.
+
+    Returns:
+      They; the budget is what the linear heads leave of it.
+    """
+    return Rules(
+        {Arm(Treatment(way.treatment), way.n, way.variant): way.price for way in file.ways},
+        file.margin,
+        looks_of(seeds=file.seeds),
+        max(0.0, file.budget - file.probes),
+        looking=file.looking,
+    )
+
+
+def _seen(folder: epath.Path, task: str, outcome: RaceOutcome) -> dict[Arm, Seen] | None:
+    """What the next look sees of all that run; None where it is still to come."""
+    looks, number = outcome.rules.looks, len(outcome.rounds)
+    # The networks of earlier seeds are at their ends.
+    numbers = [n for n in range(number) if looks[n].share == 1] + [number]
+    found: dict[Arm, Seen] = {}
+    for arm in outcome.going_on:
+        where = Workdir(folder).way(folder_name(arm))
+        held = [look for n in numbers if (look := read_look(where.look(task, n))) is not None]
+        if len(held) < len(numbers):
+            return None
+        found[arm] = _of(held)
+    return found
+
+
+def _of(held: list[Looked]) -> Seen:
+    seen = Seen.of(np.stack([look.right for look in held]))
+    failed = np.array([look.failed for look in held])
+    return Seen(np.where(failed, np.nan, seen.accuracy), seen.images, seen.right)

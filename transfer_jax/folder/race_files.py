@@ -1,0 +1,142 @@
+"""A race on disk: its rules, written before its first step, and what each look saw of a network."""
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+from etils import epath
+from jaxtyping import Bool
+
+from transfer_jax.folder.results import ResultsError
+from transfer_jax.folder.whole_file import read_arrays, read_json, write_arrays, write_json
+
+
+@dataclass(frozen=True)
+class WayPrice:
+    """A way, and what one network of it costs, to its end, in full fine-tunings."""
+
+    treatment: str
+    n: int
+    variant: str
+    price: float
+
+
+@dataclass(frozen=True)
+class RaceFile:
+    """What is fixed before a race; prices are in full fine-tunings.
+
+    Attributes:
+      tasks: what is raced for, each for itself: split, target, and a number of examples.
+      ways: all that enter, in the order in which they begin.
+      budget: what a race may cost, the linear heads included.
+      probes: what the linear heads cost, which come first.
+      looking: what it costs to look at one network.
+      margin: a difference that does not matter.
+      seeds: how many networks of a way are trained at most.
+      unit: multiply-adds of one full fine-tuning.
+    """
+
+    tasks: tuple[str, ...]
+    ways: tuple[WayPrice, ...]
+    budget: float
+    probes: float
+    looking: float
+    margin: float
+    seeds: int
+    unit: int
+
+
+class Looked(NamedTuple):
+    """What a look saw of a network: which validation images it gets right, and whether it failed."""
+
+    right: Bool[np.ndarray, " image"]
+    failed: bool
+
+
+def task_name(split: str, target: str, examples: int | None) -> str:
+    """What a task of a race is called in files.
+
+    Example:
+      >>> task_name("whole", "A", None), task_name("whole", "A", 100)
+      ('whole.A', 'whole.A.first100')
+    """
+    return f"{split}.{target}" + (f".first{examples}" if examples else "")
+
+
+def write_race(path: epath.Path, race: RaceFile) -> None:
+    """Write the rules of a race.
+
+    Args:
+      path: the file.
+    """
+    write_json(path, asdict(race))
+
+
+def read_race(path: epath.Path) -> RaceFile | None:
+    """Read the rules of a race.
+
+    Args:
+      path: the file.
+
+    Returns:
+      The rules; None where there is no race.
+
+    Raises:
+      ResultsError: the file is damaged.
+
+    Example:
+      >>> path = epath.Path(__import__("tempfile").mkdtemp()) / "race.json"
+      >>> race = RaceFile(("whole.A",), (WayPrice("AnB", 3, "probe", 0.0),), 2, 0, 0, 0.01, 1, 9)
+      >>> write_race(path, race)
+      >>> read_race(path) == race, read_race(path.with_name("none.json"))
+      (True, None)
+    """
+    if not path.exists():
+        return None
+    held: dict[str, Any] = read_json(path)
+    try:
+        ways = tuple(WayPrice(**way) for way in held.pop("ways"))
+        return RaceFile(tuple(held.pop("tasks")), ways, **held)
+    except (KeyError, TypeError) as error:
+        raise ResultsError(f"{path} is damaged: {error}") from None
+
+
+def write_look(path: epath.Path, right: Sequence[bool] | np.ndarray, failed: bool) -> None:
+    """Write what a look saw of a network.
+
+    Args:
+      path: the file.
+      right: which validation images it gets right.
+      failed: whether its loss is no number.
+    """
+    held = np.asarray(right, bool)
+    write_arrays(path, bits=np.packbits(held), images=np.array(len(held)), failed=np.array(failed))
+
+
+def read_look(path: epath.Path) -> Looked | None:
+    """Read what a look saw of a network.
+
+    Args:
+      path: the file; nothing in it is executed.
+
+    Returns:
+      It; None where the look is still to come.
+
+    Raises:
+      ResultsError: the file is damaged.
+
+    Example:
+      >>> path = epath.Path(__import__("tempfile").mkdtemp()) / "look.npz"
+      >>> write_look(path, [True, False, True], False)
+      >>> read_look(path).right.tolist(), read_look(path.with_name("no.npz"))
+      ([True, False, True], None)
+    """
+    if not path.exists():
+        return None
+    try:
+        bits, images, failed = read_arrays(path, ("bits", "images", "failed"))
+        right = np.unpackbits(bits, count=int(images)).astype(bool)
+    except (ValueError, TypeError) as error:
+        raise ResultsError(f"{path} is damaged: {error}; delete it and run again") from None
+    return Looked(right, bool(failed))

@@ -1,0 +1,113 @@
+"""What a race between ways to use a pretrained network pays, counted before anything is trained.
+
+The unit is one plain full fine-tuning: all layers trained, for all steps. What is counted are
+multiply-adds of training and of looking at validation images; test images are for the report only.
+"""
+
+from dataclasses import dataclass, replace
+
+import jax
+
+from transfer_jax.engine.cost import multiply_adds
+from transfer_jax.engine.feeds import shapes_of_images
+from transfer_jax.grid.conditions import Condition, Cut
+from transfer_jax.grid.pretrained import PROBE, full
+from transfer_jax.grid.variants import Variant
+from transfer_jax.plan.estimate import step_multiply_adds, step_shapes
+from transfer_jax.plan.fields import ConfigError
+from transfer_jax.plan.plan import Plan
+from transfer_jax.plan.probe_costs import answer_costs
+
+# A base network's name, and a cut.
+Way = tuple[str | None, Cut]
+
+
+@dataclass(frozen=True)
+class Prices:
+    """Multiply-adds.
+
+    Attributes:
+      unit: of one plain full fine-tuning.
+      training: of one network of each way, to its end.
+      looking: at one network, with all validation images.
+      probes: of all linear heads, and what networks begin with; solved once for all seeds.
+    """
+
+    unit: int
+    training: dict[Way, int]
+    looking: int
+    probes: int
+
+    def in_units(self, multiply_adds: float) -> float:
+        """A number of multiply-adds, in full fine-tunings."""
+        return multiply_adds / self.unit
+
+
+def prices_of(plan: Plan) -> Prices:
+    """What the ways of a plan cost.
+
+    Args:
+      plan: one that begins with a pretrained network.
+
+    Returns:
+      The prices.
+    """
+    (whole,) = full((), len(plan.network.layer_names))
+    ways = dict.fromkeys(way_of(condition) for condition in plan.grid if not condition.solved)
+    return Prices(
+        unit=_training(plan, whole),
+        training={way: _training(plan, way[1]) for way in ways},
+        looking=_looking(plan, whole),
+        probes=_probes(plan),
+    )
+
+
+def check_budget(plan: Plan, prices: Prices) -> None:
+    """Check that a budget pays for the linear heads, which come first.
+
+    Args:
+      plan: one with a budget.
+      prices: its own.
+
+    Raises:
+      ConfigError: it does not.
+    """
+    budget, least = plan.config.budget, prices.in_units(prices.probes)
+    if budget < least:
+        raise ConfigError(
+            f"budget is {budget:g} full fine-tunings, but the linear heads alone take {least:.2g}; "
+            f"allowed: {least:.2g} or more, or 0 for all networks"
+        )
+
+
+def way_of(condition: Condition) -> Way:
+    """The way that a network is one of, whatever its seed and task."""
+    return condition.base, Cut(condition.n, condition.fine_tuned, condition.variant)
+
+
+def _training(plan: Plan, cut: Cut) -> int:
+    phases = plan.program((cut,)).phases(plan.recipe.steps)
+    return sum(count * step_multiply_adds(plan, phase) for count, phase in phases)
+
+
+def _looking(plan: Plan, cut: Cut) -> int:
+    program = plan.program((cut,))
+    state, base, _, inputs = step_shapes(plan, program)
+    counts = jax.eval_shape(program.no_counts)
+    batch = shapes_of_images(plan.recipe.images, plan.recipe.test_batch_size)
+    one = multiply_adds(program.evaluate, counts, state.conditions, base, batch, inputs)
+    return one * inputs.validation_batches.shape[0]
+
+
+def _probes(plan: Plan) -> int:
+    """Of the task with the most images, whose heads are solved."""
+    if plan.probes:
+        return max(answer_costs(plan, column) for column in plan.probes)
+    last = len(plan.network.layer_names) - 1
+    head = Cut(last, False, Variant(PROBE, tuple(range(last)), tuple(range(last)), solved=True))
+    begun = [
+        replace(column, cuts=(head,), trainings=0)
+        for column in plan.columns(plan.grid)
+        if any(cut.variant and cut.variant.start == PROBE for cut in column.cuts)
+    ]
+    return max((answer_costs(plan, column) for column in begun), default=0)

@@ -1,0 +1,153 @@
+"""Races: of some ways to train a network those go on that may still be the best, for a budget.
+
+What a race knows lies in the folder: its rules, and what each look saw. So a race that was stopped
+goes on as if it never had been, and all processes decide alike.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+from transfer_jax.analysis.raced import Raced, folder_name, race_of, rules_of
+from transfer_jax.analysis.statistics import halving
+from transfer_jax.analysis.statistics.choices import told_by_family
+from transfer_jax.analysis.statistics.crossing import Arm
+from transfer_jax.analysis.statistics.race_outcome import Fate
+from transfer_jax.engine.processes import all_meet
+from transfer_jax.folder.correctness import read_correctness
+from transfer_jax.folder.race_files import RaceFile, read_look, write_look
+from transfer_jax.folder.results import read_rows
+from transfer_jax.grid.conditions import Column
+from transfer_jax.plan.plan import plan_mesh
+from transfer_jax.running.run import Run, RunColumn
+from transfer_jax.running.session import Session
+from transfer_jax.running.slot import Slot
+from transfer_jax.running.watch import stop_if_asked
+from transfer_jax.running.ways import arm_of, race_file, task_of, way_runs
+
+WAVE = "race"
+
+
+def run_races(runs: Sequence[Run], session: Session) -> None:
+    """Carry out what is left of the races of some runs, whose linear heads are solved.
+
+    Args:
+      runs: any; those without a budget have none.
+      session: who looks on, and who may stop it.
+
+    Raises:
+      Stopped: the process was asked to stop, and did.
+    """
+    for run in runs:
+        if run.is_raced:
+            file, ways = race_file(run), way_runs(run)
+            for task in file.tasks:
+                Race(run, ways, file, task, session).carry_out()
+
+
+@dataclass(frozen=True)
+class Race:
+    """A race for one task.
+
+    Attributes:
+      run: the run that it is a part of.
+      ways: a run for each way that is trained.
+      file: what is fixed before.
+      task: its name.
+      session: who looks on, and who may stop it.
+    """
+
+    run: Run
+    ways: dict[Arm, Run]
+    file: RaceFile
+    task: str
+    session: Session
+
+    def carry_out(self) -> None:
+        """Train up to look after look, until nothing is left to train or to pay with."""
+        while not (raced := self._raced()).outcome.is_over:
+            number = len(raced.outcome.rounds)
+            self._expect(raced, number)
+            for arm in raced.outcome.going_on:
+                if arm in self.ways:
+                    self._look_at_network(arm, number)
+                else:
+                    self._look_at_head(arm, number)
+            self._tell(self._raced())
+
+    def _raced(self) -> Raced:
+        with all_meet(f"the looks of {self.task}"):
+            return race_of(self.run.folder.path, self.file, self.task)
+
+    def _expect(self, raced: Raced, number: int) -> None:
+        """Steps up to the next look are known; of later ones, the most that can be paid."""
+        rules = raced.outcome.rules
+        paid = [arm for arm in raced.outcome.going_on if arm in self.ways]
+        ways = halving.schedule([rules.prices(arm, number) for arm in paid], rules.budget).ways
+        looks = range(number, len(rules.looks))
+        each = zip((len(paid), *ways[1:]), map(self._until, looks), strict=False)
+        self.session.progress.expect(sum(count * steps for count, steps in each))
+
+    def _until(self, number: int) -> int:
+        """The step of a look."""
+        return max(1, round(rules_of(self.file).looks[number].share * self.run.plan.recipe.steps))
+
+    def _look_at_network(self, arm: Arm, number: int) -> None:
+        """Train a network up to a look, and keep what that sees."""
+        way, seed = self.ways[arm], rules_of(self.file).looks[number].seeds - 1
+        column = self._column(way, seed)
+        path, until = way.folder.look(self.task, number), self._until(number)
+        with all_meet(f"the look of {folder_name(arm)}"):
+            there, finished = path.exists(), way.has_finished(column)
+        if there:
+            return
+        stop_if_asked(self.session.stop)
+        right = failed = None
+        if not finished:
+            right, failed = self._train(RunColumn(way, column), until)
+        with all_meet(f"the next look of {folder_name(arm)}") as first:
+            if first:
+                write_look(path, *(_at_its_end(way, column) if failed is None else (right, failed)))
+
+    def _train(self, own: RunColumn, until: int) -> tuple[object, bool | None]:
+        """What a look on the way sees; nothing where the network is at its end, and is kept."""
+        way, column = own
+        # A column has all devices: it is alone in its program, whenever it is trained.
+        compiled = self.session.programs.of(way.plan, column, plan_mesh(way.plan, [own]))
+        slot = Slot(WAVE, [own], compiled, self.session, until if until < own.steps else 0)
+        (outcome,) = outcomes = slot.train()
+        if until < own.steps:
+            return outcome.validation_right[0], bool(outcome.diverged[0])
+        slot.keep(outcomes)
+        return None, None
+
+    def _look_at_head(self, arm: Arm, number: int) -> None:
+        """A linear head was solved, and is the same at every look."""
+        folder = self.run.folder
+        path = folder.way(folder_name(arm)).look(self.task, number)
+        with all_meet("the look of a head") as first:
+            if not first or read_look(path) is not None:
+                return
+            for column in self.run.plan.probes:
+                for condition in column.conditions:
+                    if task_of(condition) == self.task and arm_of(condition) == arm:
+                        right = read_correctness(folder.validated(column)).right(condition.label)
+                        write_look(path, right, False)
+                        return
+
+    def _column(self, way: Run, seed: int) -> Column:
+        columns = way.plan.columns(way.plan.grid)
+        return next(c for c in columns if c.seed == seed and task_of(c) == self.task)
+
+    def _tell(self, raced: Raced) -> None:
+        """What a look did."""
+        found = raced.outcome.rounds[-1]
+        parts = [f"{fate} {told_by_family(found.of(fate))}" for fate in Fate if found.of(fate)]
+        spent = f"{raced.spent:.2f} of {self.file.budget:g} spent"
+        self.session.progress.say(f"{self.task} {found.look}: {'; '.join(parts)}; {spent}")
+
+
+def _at_its_end(way: Run, column: Column) -> tuple[object, bool]:
+    (row,) = read_rows(way.folder.column(column))
+    right = read_correctness(way.folder.validated(column)).right(row.label)
+    return right, row.diverged > 0

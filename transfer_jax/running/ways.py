@@ -1,0 +1,143 @@
+"""The ways of a race: a run each, in a folder of its own, and the prices that they are known by."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from transfer_jax.analysis.raced import folder_name, races_of
+from transfer_jax.analysis.statistics.crossing import Arm
+from transfer_jax.analysis.statistics.margins import MOST
+from transfer_jax.folder.race_files import RaceFile, WayPrice, read_race, task_name
+from transfer_jax.folder.results import ResultRow, check_complete, read_rows
+from transfer_jax.grid.conditions import Column, Condition
+from transfer_jax.grid.pretrained import FREEZE, FULL, LP_FT, SCRATCH
+from transfer_jax.plan.prices import Prices, check_budget, prices_of, way_of
+
+if TYPE_CHECKING:
+    from transfer_jax.running.run import Run
+
+# Of ways that cannot all begin, these do first, and scratch last.
+FIRST = (FULL, FREEZE, LP_FT)
+
+
+def arm_of(condition: Condition) -> Arm:
+    """The way that a network is one of."""
+    name = condition.variant.name if condition.variant else ""
+    return Arm(condition.treatment, condition.n, name)
+
+
+def task_of(place: Column | Condition) -> str:
+    """The task that a network is trained for, as a race names it."""
+    return task_name(place.split, place.target, place.examples)
+
+
+def race_file(run: "Run") -> RaceFile:
+    """What is fixed before the races of a run; once they have begun, what was then.
+
+    Args:
+      run: one with a budget.
+
+    Returns:
+      It.
+
+    Raises:
+      ConfigError: the budget does not pay for the linear heads.
+    """
+    if (held := read_race(run.folder.race)) is not None:
+        return held
+    plan = run.plan
+    prices = prices_of(plan)
+    check_budget(plan, prices)
+    return RaceFile(
+        tasks=tuple(dict.fromkeys(map(task_of, plan.grid))),
+        ways=tuple(_priced(plan.grid, prices)),
+        budget=plan.config.budget,
+        probes=prices.in_units(prices.probes),
+        looking=prices.in_units(prices.looking),
+        margin=plan.config.margin or MOST,
+        seeds=plan.config.seeds,
+        unit=prices.unit,
+    )
+
+
+def _priced(grid: tuple[Condition, ...], prices: Prices) -> Iterator[WayPrice]:
+    """Linear heads, which are paid for; then those that begin first."""
+    each = {arm_of(condition): condition for condition in grid}
+    for arm, condition in sorted(each.items(), key=lambda item: _rank(item[1])):
+        cost = 0 if condition.solved else prices.training[way_of(condition)]
+        yield WayPrice(arm.treatment.value, arm.n, arm.variant, prices.in_units(cost))
+
+
+def _rank(condition: Condition) -> tuple[bool, int, int]:
+    name = condition.variant.name if condition.variant else condition.base
+    known = [*FIRST, name, SCRATCH] if name != SCRATCH else [*FIRST, "", SCRATCH]
+    return not condition.solved, known.index(name), -condition.n
+
+
+def way_runs(run: "Run") -> dict[Arm, "Run"]:
+    """A run for each way that is trained, whose networks are trained alone.
+
+    Args:
+      run: one with a budget.
+
+    Returns:
+      Way to run: of the same config, with heads that are solved from the folder of all.
+    """
+    grids: dict[Arm, list[Condition]] = {}
+    for condition in run.plan.grid:
+        if not condition.solved:
+            grids.setdefault(arm_of(condition), []).append(condition)
+    return {
+        arm: replace(
+            run,
+            plan=replace(run.plan, grid=tuple(grid)),
+            folder=run.folder.way(folder_name(arm)),
+            donors=lambda: run.folder,
+        )
+        for arm, grid in grids.items()
+    }
+
+
+def raced_rows(run: "Run") -> list[ResultRow]:
+    """The rows of all networks that races trained to their end, and of linear heads.
+
+    Args:
+      run: one whose races are over.
+
+    Returns:
+      The rows, in the order of the plan.
+
+    Raises:
+      ResultsError: a network's row is missing or damaged.
+    """
+    tables = [run.folder.column(column) for column in run.plan.probes]
+    for own in way_runs(run).values():
+        columns = own.plan.columns(own.plan.grid)
+        tables += [own.folder.column(column) for column in columns if own.has_finished(column)]
+    rows = [row for table in tables for row in read_rows(table)]
+    check_complete(run.folder.path / "race", rows, ended(run))
+    order = {_key(condition): i for i, condition in enumerate(run.plan.grid)}
+    return sorted(rows, key=lambda row: order[row.split, row.seed, row.label, row.examples])
+
+
+def ended(run: "Run") -> list[Condition]:
+    """The networks that are at their end: those that a look after all steps has seen.
+
+    Args:
+      run: one with a budget.
+
+    Returns:
+      They, and all linear heads.
+    """
+    seen = {
+        (own.task, found.look.seeds - 1, verdict.arm)
+        for own in races_of(run.folder.path)
+        for found in own.outcome.rounds
+        if found.look.share == 1
+        for verdict in found.verdicts
+    }
+    return [c for c in run.plan.grid if c.solved or (task_of(c), c.seed, arm_of(c)) in seen]
+
+
+def _key(condition: Condition) -> tuple[str, int, str, int]:
+    return condition.split, condition.seed, condition.label, condition.examples or 0
