@@ -5,10 +5,10 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from transfer_jax.analysis.best_network import network_of, seed_of
+from transfer_jax.analysis.best_network import seed_of
 from transfer_jax.analysis.evidence import Evidence
+from transfer_jax.analysis.network_of_way import arm_of, network_of
 from transfer_jax.analysis.statistics.choices import Choice, choice_of, name_of, typed
-from transfer_jax.analysis.statistics.crossing import Arm
 from transfer_jax.folder.results import ResultRow
 from transfer_jax.grid.conditions import Treatment
 from transfer_jax.grid.registry import nearest
@@ -63,15 +63,6 @@ def asked_network(
     if row is None:
         raise ValueError(f"no network of {way} is left in {evidence.folder}: they diverged")
     return Asked(row, _told(evidence, row, why, chosen=seed is None and len(seeds) > 1))
-
-
-def arm_of(row: ResultRow) -> Arm:
-    """The way of a network.
-
-    Returns:
-      Treatment, n and variant.
-    """
-    return Arm(Treatment(row.treatment), row.n, row.variant)
 
 
 def _of_task(rows: Sequence[ResultRow], task: str | None) -> list[ResultRow]:

@@ -1,17 +1,15 @@
 """Which of a run's networks is the one to take, where it lies, and what to type to have it."""
 
 import shlex
-from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
 from etils import epath
 
 from transfer_jax.analysis.evidence import Evidence
-from transfer_jax.analysis.statistics.choices import Choice, choice_of, typed
-from transfer_jax.analysis.statistics.crossing import Arm
+from transfer_jax.analysis.network_of_way import arm_of, network_of
+from transfer_jax.analysis.statistics.choices import typed
 from transfer_jax.folder.results import ResultRow
-from transfer_jax.grid.conditions import Treatment
 from transfer_jax.grid.pretrained import PROBE
 
 FILE = "best.safetensors"
@@ -35,25 +33,6 @@ class BestNetwork:
     command: str
 
 
-def network_of(networks: Iterable[ResultRow], choice: Choice) -> ResultRow | None:
-    """Of the networks of a way, the one that is most accurate on validation images.
-
-    Args:
-      networks: some that did not fail, of tasks that one choice is for.
-      choice: the way.
-
-    Returns:
-      It, on test images where there are no others, of alike ones that of the lowest seed; None
-      where there is none that did not fail.
-    """
-    rows = [row for row in networks if _is_of(row, choice)]
-    return max(
-        sorted(rows, key=lambda row: row.seed),
-        key=lambda row: row.top1 if row.validation is None else row.validation,
-        default=None,
-    )
-
-
 def best_network(evidence: Evidence) -> BestNetwork | None:
     """The network to take of a run that began with given weights.
 
@@ -74,7 +53,7 @@ def best_network(evidence: Evidence) -> BestNetwork | None:
     lies = f"What it trained lies in {place}." if place.exists() else NOT_KEPT
     tasks = {(other.split, other.target) for other in evidence.rows}
     of_task = f" of {row.split}.{row.target}" if len(tasks) > 1 else ""
-    way = typed(_arm(row))
+    way = typed(arm_of(row))
     told = f"The network to take: {way}{of_task}, {seed_of(evidence, row)} ({judged}). {lies}"
     asked = "best" if len(tasks) == 1 else f"{way} --task={row.split}.{row.target}"
     command = f"transfer-jax export {shlex.quote(str(evidence.folder))} --way={asked} --to={FILE}"
@@ -91,7 +70,7 @@ def seed_of(evidence: Evidence, row: ResultRow) -> str:
     Returns:
       Such as "seed 2, the most accurate of its way", or "which is the same for every seed".
     """
-    alike = {other.seed for other in evidence.rows if _arm(other) == _arm(row)}
+    alike = {other.seed for other in evidence.rows if arm_of(other) == arm_of(row)}
     if len(alike) < 2:
         return f"seed {row.seed}"
     if row.variant == PROBE:
@@ -114,13 +93,4 @@ def _place(evidence: Evidence, row: ResultRow) -> epath.Path:
     if row.variant == PROBE:
         first = f".first{row.examples}" if row.examples else ""
         return evidence.folder / "heads" / f"{row.split}.{row.target}{first}.npz"
-    return evidence.folder / "networks" / row.column
-
-
-def _is_of(row: ResultRow, choice: Choice) -> bool:
-    control = Arm(Treatment.SCRATCH, 0)
-    return choice_of(_arm(row)) == choice and (choice != "scratch" or _arm(row) == control)
-
-
-def _arm(row: ResultRow) -> Arm:
-    return Arm(Treatment(row.treatment), row.n, row.variant)
+    return evidence.home(row) / "networks" / row.column

@@ -8,6 +8,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from etils import epath
 
+from transfer_jax.analysis.race_advice import advice_of_races
+from transfer_jax.analysis.raced import Raced, home_of, races_of
 from transfer_jax.analysis.statistics.advice import Networks, advise_each
 from transfer_jax.analysis.statistics.choices import is_pretrained
 from transfer_jax.analysis.statistics.crossing import by_validation, groups, kind
@@ -28,9 +30,9 @@ TEST, VALIDATION = "correct", "validated"
 
 
 class _Tests(NamedTuple):
-    """Of each column, which examples its networks classify right; and which files are damaged."""
+    """Of each column's file, which examples are right; and which files are damaged."""
 
-    held: dict[str, Correctness]
+    held: dict[epath.Path, Correctness]
     damaged: list[str]
 
 
@@ -111,6 +113,8 @@ class Evidence:
     @functools.cached_property
     def advice(self) -> list[Advice]:
         """The advice on each group of networks, by the config's margin; when first asked for."""
+        if self.races:
+            return advice_of_races(self)
         judged = self.on_validation
         # The groups of `numbers`: where all networks of one failed, there is nothing to say.
         alive = {(kind(row.split), row.examples) for row in self.sound}
@@ -121,6 +125,15 @@ class Evidence:
             judged and Networks(by or (), judged.test_of),
             margin=self.margin,
         )
+
+    @functools.cached_property
+    def races(self) -> list[Raced]:
+        """What came of its races so far; none where all networks are trained."""
+        return races_of(self.folder) if self.config.get("budget") else []
+
+    def home(self, row: ResultRow) -> epath.Path:
+        """Where what a network left lies: the folder, or where it raced that of its way."""
+        return home_of(self.folder, row) if self.config.get("budget") else self.folder
 
     @functools.cached_property
     def on_validation(self) -> "Evidence | None":
@@ -147,14 +160,16 @@ class Evidence:
     @functools.cached_property
     def _tests(self) -> "_Tests":
         found = _Tests({}, [])
-        for column in dict.fromkeys(row.column for row in self.rows):
-            path = self.folder / self.judged_on / f"{column}.npz"
+        for path in dict.fromkeys(map(self._judged, self.rows)):
             try:
                 if path.exists():  # Else none was kept.
-                    found.held[column] = read_correctness(path)
+                    found.held[path] = read_correctness(path)
             except ResultsError as error:
                 found.damaged.append(f"{error}; intervals are without single images")
         return found
+
+    def _judged(self, row: ResultRow) -> epath.Path:
+        return self.home(row) / self.judged_on / f"{row.column}.npz"
 
     def test_of(self, row: ResultRow) -> Tested | None:
         """How a network does, example by example; None where it was not kept.
@@ -165,7 +180,7 @@ class Evidence:
         Returns:
           The numbers of the test (or validation) images, and 1 where it is right.
         """
-        held = self._tests.held.get(row.column)
+        held = self._tests.held.get(self._judged(row))
         if held is None or row.label not in held.labels:
             return None
         right = held.right(row.label)
@@ -174,7 +189,7 @@ class Evidence:
         return held.images, right.astype(np.float32)
 
     @functools.cached_property
-    def _curves(self) -> dict[tuple[str, bool], dict[str, Curve]]:
+    def _curves(self) -> dict[epath.Path, dict[str, Curve]]:
         return {}
 
     def curve_of(self, row: ResultRow, *, on_batches: bool = False) -> Curve:
@@ -187,16 +202,17 @@ class Evidence:
         Returns:
           Step to accuracy; empty where it was not kept.
         """
-        key = (row.column, on_batches)
-        if key not in self._curves:
-            tests = self.folder / "curves" / f"{row.column}.csv"
-            metrics = self.folder / "metrics" / f"{row.column}.jsonl"
-            self._curves[key] = training_curves(metrics) if on_batches else read_curves(tests)
-        return self._curves[key].get(row.label, {})
+        name = f"metrics/{row.column}.jsonl" if on_batches else f"curves/{row.column}.csv"
+        path = self.home(row) / name
+        if path not in self._curves:
+            self._curves[path] = training_curves(path) if on_batches else read_curves(path)
+        return self._curves[path].get(row.label, {})
 
-    def arrays(self, path: str, *names: str) -> list[np.ndarray] | None:
-        """Arrays kept for pictures; None where they are not there."""
+    def arrays(
+        self, path: str, *names: str, of: ResultRow | None = None
+    ) -> list[np.ndarray] | None:
+        """Arrays kept for pictures, of the run or of a network; None where they are not there."""
         try:
-            return read_arrays(self.folder / path, names)
+            return read_arrays((self.home(of) if of else self.folder) / path, names)
         except ValueError:
             return None

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from etils import epath
 
+from transfer_jax.analysis.network_of_way import arm_of
 from transfer_jax.analysis.statistics.choices import typed
 from transfer_jax.analysis.statistics.crossing import Arm
 from transfer_jax.analysis.statistics.race import after, race
@@ -15,6 +16,7 @@ from transfer_jax.folder.race_files import Looked, RaceFile, read_look, read_rac
 from transfer_jax.folder.results import ResultRow
 from transfer_jax.folder.workdir import Workdir
 from transfer_jax.grid.conditions import Treatment
+from transfer_jax.grid.pretrained import PROBE
 
 
 @dataclass(frozen=True)
@@ -48,18 +50,18 @@ def folder_name(arm: Arm) -> str:
 
 
 def home_of(folder: epath.Path, row: ResultRow) -> epath.Path:
-    """Where what a network left lies: in a folder of its way's, where there was a race.
+    """Where what a network of a race left lies.
 
     Args:
       folder: the run's folder.
       row: the network.
 
     Returns:
-      The folder, laid out as a run's.
+      The folder of its way, laid out as a run's; that of the run for a linear head.
     """
-    arm = Arm(Treatment(row.treatment), row.n, row.variant)
-    own = Workdir(folder).way(folder_name(arm)).path
-    return own if (own / "columns").exists() else folder
+    if row.variant == PROBE:
+        return folder
+    return Workdir(folder).way(folder_name(arm_of(row))).path
 
 
 def races_of(folder: epath.Path) -> list[Raced]:

@@ -45,16 +45,17 @@ def read_evidence(folder: epath.Path, whole: Sequence[ResultRow] = ()) -> Eviden
     if problems or not finished:
         # The columns' own tables are the source of the results.
         finished = False
-        own, odd = _read(sorted(folder.glob("columns/*.csv")), read_rows)
+        tables = [*folder.glob("columns/*.csv"), *folder.glob("race/*/columns/*.csv")]
+        own, odd = _read(sorted(tables), read_rows)
         found, problems = found + own, problems + odd
     rows, odd = _sound(found)
     problems += odd
     if not rows:
         problems.append("no finished networks")
     planned = planned if isinstance(planned, int) else 0
-    missing = planned - len(rows)
-    if finished and missing > 0:
-        problems.append(f"{missing} of {planned} networks are missing from results.csv")
+    lost = planned - len(rows)
+    if finished and lost > 0:
+        problems.append(f"{lost} of {planned} networks are missing from results.csv")
     controls, odd = _read(sorted(folder.glob("controls/*.csv")), read_controls)
     rates, bad = _read([folder / "rates.csv"], read_rates)
     try:
@@ -65,7 +66,9 @@ def read_evidence(folder: epath.Path, whole: Sequence[ResultRow] = ()) -> Eviden
     made = Evidence(
         folder, rows, config, planned, finished, problems, tuple(controls), tuple(rates), chosen
     )
-    return with_layers(replace(made, odd=(*made.odd, *_missing(rows, made.is_pretrained))))
+    # Of a race it is known why networks are missing.
+    missing = [] if config.get("budget") else _missing(rows, made.is_pretrained)
+    return with_layers(replace(made, odd=(*made.odd, *missing)))
 
 
 def with_layers(evidence: Evidence) -> Evidence:

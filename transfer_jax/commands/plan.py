@@ -78,9 +78,15 @@ def main(arguments: argparse.Namespace, overrides: list[str], console: "Console"
 def _estimated(plan: "Plan", chip: "Accelerator | None", console: "Console") -> list[str]:
     """Print what a plan is expected to cost; what that means."""
     from transfer_jax.commands.costs import cost_notes, costs_of, print_costs
+    from transfer_jax.commands.race_costs import print_prices, race_notes
+    from transfer_jax.running.ways import rules_of_plan
 
+    file = rules_of_plan(plan) if plan.config.budget else None
     with console.status("working out the costs" if chip else "measuring the speed of this machine"):
         costs = costs_of(plan, chip)
+    if file is not None:
+        print_prices(file, console)
+        return race_notes(plan, file, costs, chip)
     print_costs(plan, costs, console)
     return cost_notes(plan, costs, chip)
 

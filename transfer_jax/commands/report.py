@@ -77,6 +77,7 @@ def show_results(evidence: "Evidence", console: "Console") -> None:
     from transfer_jax.analysis.page.notes import divergence_note, interval_note, unfinished_note
     from transfer_jax.analysis.paper.beside_authors import boost_note
     from transfer_jax.analysis.pretrained_tables import meanings_lines, pretrained_tables
+    from transfer_jax.analysis.race_advice import race_tables
     from transfer_jax.analysis.tables import accuracy_table, gain_table, shown, title
     from transfer_jax.commands.terminal import print_table
 
@@ -85,12 +86,14 @@ def show_results(evidence: "Evidence", console: "Console") -> None:
         tables = pretrained_tables(found, evidence.parameters)
     else:
         tables = shown(make(own) for own in found for make in (accuracy_table, gain_table))
-    for table in tables:
+    for table in [*race_tables(evidence.races, why=False), *tables]:
         print_table(console, table.header, table.rows, title=table.title)
     pairs = zip(found, evidence.advice, strict=True)
     advice = [f"{title(own)}: {told.verdict}" for own, told in pairs]
     best = best_network(evidence)
     words = meanings_lines(found) if evidence.is_pretrained else []
+    if evidence.races:
+        advice = [line for told in evidence.advice for line in (told.verdict, *told.reasons)]
     lines = [*words, interval_note(found) if found else "", boost_note(found), *advice]
     lines += [best.told, best.command and f"Next: {best.command}"] if best else []
     for line in filter(None, lines):

@@ -48,7 +48,7 @@ class RaceFile:
 
 
 class Looked(NamedTuple):
-    """What a look saw of a network: which validation images it gets right, and whether it failed."""
+    """What a look saw: which validation images a network gets right, and whether it failed."""
 
     right: Bool[np.ndarray, " image"]
     failed: bool

@@ -8,6 +8,7 @@ from etils import epath
 from ml_collections import ConfigDict
 from rich.console import Console
 
+from transfer_jax.analysis.raced import races_of
 from transfer_jax.data.sources import check_prepared
 from transfer_jax.engine.one_folder import check_one_folder
 from transfer_jax.engine.processes import all_meet, is_first
@@ -28,7 +29,7 @@ from transfer_jax.plan.schema import Config
 from transfer_jax.running.claim import began_with, claim
 from transfer_jax.running.report_images import keep_split_images
 from transfer_jax.running.run import Run
-from transfer_jax.running.stopping import StopRequest
+from transfer_jax.running.stopping import Stopped, StopRequest
 from transfer_jax.running.training import train
 from transfer_jax.running.ways import race_file, way_runs
 
@@ -173,7 +174,13 @@ def train_and_report(
             events = any(own.plan.config.logs.tensorboard for own in runs)
             if note := left_out(*(["tensorboard"] if events else []), "tables"):
                 say(note)
-        train(runs, console, stop, still_ours, [folder.progress] if first else ())
+        try:
+            train(runs, console, stop, still_ours, [folder.progress] if first else ())
+        except Stopped:
+            for own in (own for own in files if first):
+                for raced in races_of(own.folder.path):
+                    say(f"{raced.task}: {raced.outcome.answer}")
+            raise
         if first:
             written = [_write_results(own) for own in runs]
     return written or [own.evidence() for own in runs]

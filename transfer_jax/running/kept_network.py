@@ -6,6 +6,7 @@ from typing import cast
 import numpy as np
 from etils import epath
 
+from transfer_jax.analysis.raced import home_of
 from transfer_jax.folder.checkpoints import CheckpointError, read_tree
 from transfer_jax.folder.heads import SolvedHead, read_head
 from transfer_jax.folder.results import ResultRow
@@ -49,7 +50,8 @@ def kept_network(plan: Plan, folder: Workdir, row: ResultRow) -> KeptNetwork:
     base = cast(PretrainedBase, plan.given[PRETRAINED_BASE])
     if cut.variant is not None and cut.variant.solved:
         return _probed(plan, base, read_head(folder.heads(column), cut.n), cut.n)
-    where = folder.networks(column)
+    home = home_of(folder.path, row) if plan.config.budget else folder.path
+    where = Workdir(home).networks(column)
     if not where.exists():
         raise CheckpointError(
             f"{where} is not there: the run kept no networks; checkpoint.networks is "

@@ -6,7 +6,6 @@ goes on as if it never had been, and all processes decide alike.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property
 
 from transfer_jax.analysis.raced import Raced, folder_name, race_of, rules_of
 from transfer_jax.analysis.statistics import halving
@@ -15,7 +14,7 @@ from transfer_jax.analysis.statistics.crossing import Arm
 from transfer_jax.analysis.statistics.race_outcome import Fate
 from transfer_jax.engine.processes import all_meet
 from transfer_jax.folder.correctness import read_correctness
-from transfer_jax.folder.race_files import RaceFile, read_look, write_look
+from transfer_jax.folder.race_files import Looked, RaceFile, read_look, write_look
 from transfer_jax.folder.results import read_rows
 from transfer_jax.grid.conditions import Column
 from transfer_jax.plan.plan import plan_mesh
@@ -102,24 +101,22 @@ class Race:
         if there:
             return
         stop_if_asked(self.session.stop)
-        right = failed = None
-        if not finished:
-            right, failed = self._train(RunColumn(way, column), until)
+        look = None if finished else self._trained(RunColumn(way, column), until)
         with all_meet(f"the next look of {folder_name(arm)}") as first:
             if first:
-                write_look(path, *(_at_its_end(way, column) if failed is None else (right, failed)))
+                write_look(path, *(look or _at_its_end(way, column)))
 
-    def _train(self, own: RunColumn, until: int) -> tuple[object, bool | None]:
-        """What a look on the way sees; nothing where the network is at its end, and is kept."""
+    def _trained(self, own: RunColumn, until: int) -> Looked | None:
+        """What a look on the way sees; of a network at its end, which is kept, nothing."""
         way, column = own
         # A column has all devices: it is alone in its program, whenever it is trained.
         compiled = self.session.programs.of(way.plan, column, plan_mesh(way.plan, [own]))
         slot = Slot(WAVE, [own], compiled, self.session, until if until < own.steps else 0)
         (outcome,) = outcomes = slot.train()
         if until < own.steps:
-            return outcome.validation_right[0], bool(outcome.diverged[0])
+            return Looked(outcome.validation_right[0], bool(outcome.diverged[0]))
         slot.keep(outcomes)
-        return None, None
+        return None
 
     def _look_at_head(self, arm: Arm, number: int) -> None:
         """A linear head was solved, and is the same at every look."""
@@ -147,7 +144,7 @@ class Race:
         self.session.progress.say(f"{self.task} {found.look}: {'; '.join(parts)}; {spent}")
 
 
-def _at_its_end(way: Run, column: Column) -> tuple[object, bool]:
+def _at_its_end(way: Run, column: Column) -> Looked:
     (row,) = read_rows(way.folder.column(column))
     right = read_correctness(way.folder.validated(column)).right(row.label)
-    return right, row.diverged > 0
+    return Looked(right, row.diverged > 0)

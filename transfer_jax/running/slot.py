@@ -99,9 +99,7 @@ class Slot:
         """
         session, config, steps = self.session, self.plan.config, self.steps
         starts = [own.start for own in self.columns]
-        watch = SlotWatch(
-            self.columns, config.checkpoint, self.done, steps, session, self.until
-        )
+        watch = SlotWatch(self.columns, config.checkpoint, self.done, steps, session, self.until)
         try:
             return self.compiled.run(
                 starts,

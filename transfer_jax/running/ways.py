@@ -11,6 +11,7 @@ from transfer_jax.folder.race_files import RaceFile, WayPrice, read_race, task_n
 from transfer_jax.folder.results import ResultRow, check_complete, read_rows
 from transfer_jax.grid.conditions import Column, Condition
 from transfer_jax.grid.pretrained import FREEZE, FULL, LP_FT, SCRATCH
+from transfer_jax.plan.plan import Plan
 from transfer_jax.plan.prices import Prices, check_budget, prices_of, way_of
 
 if TYPE_CHECKING:
@@ -43,9 +44,21 @@ def race_file(run: "Run") -> RaceFile:
     Raises:
       ConfigError: the budget does not pay for the linear heads.
     """
-    if (held := read_race(run.folder.race)) is not None:
-        return held
-    plan = run.plan
+    return read_race(run.folder.race) or rules_of_plan(run.plan)
+
+
+def rules_of_plan(plan: Plan) -> RaceFile:
+    """What is fixed before the races of a plan.
+
+    Args:
+      plan: one with a budget.
+
+    Returns:
+      It.
+
+    Raises:
+      ConfigError: the budget does not pay for the linear heads.
+    """
     prices = prices_of(plan)
     check_budget(plan, prices)
     return RaceFile(
@@ -70,8 +83,8 @@ def _priced(grid: tuple[Condition, ...], prices: Prices) -> Iterator[WayPrice]:
 
 def _rank(condition: Condition) -> tuple[bool, int, int]:
     name = condition.variant.name if condition.variant else condition.base
-    known = [*FIRST, name, SCRATCH] if name != SCRATCH else [*FIRST, "", SCRATCH]
-    return not condition.solved, known.index(name), -condition.n
+    place = FIRST.index(name) if name in FIRST else len(FIRST) + (name == SCRATCH)
+    return not condition.solved, place, -condition.n
 
 
 def way_runs(run: "Run") -> dict[Arm, "Run"]:

@@ -101,7 +101,7 @@ def _looked_at(rows: Sequence[ResultRow]) -> list[ResultRow]:
 
 
 def _kernel(evidence: Evidence, row: ResultRow) -> np.ndarray | None:
-    arrays = evidence.arrays(f"filters/{row.column}.npz", "labels", "kernels")
+    arrays = evidence.arrays(f"filters/{row.column}.npz", "labels", "kernels", of=row)
     found = {} if arrays is None else dict(zip(arrays[0].tolist(), arrays[1], strict=True))
     return found.get(row.label)
 

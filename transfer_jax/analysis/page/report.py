@@ -16,6 +16,7 @@ from transfer_jax.analysis.page.notes import (
     config_text,
     method,
     pretrained_method,
+    race_method,
     rates_method,
     repeat_text,
 )
@@ -39,6 +40,7 @@ from transfer_jax.analysis.pretrained_tables import (
     meanings_table,
     pretrained_tables,
 )
+from transfer_jax.analysis.race_advice import race_tables
 from transfer_jax.analysis.statistics.choices import is_pretrained
 from transfer_jax.analysis.statistics.effects import Effects, numbers_of
 from transfer_jax.analysis.statistics.steps_to_reach import (
@@ -142,8 +144,10 @@ def write_report(evidence: Evidence, *, reload_seconds: int = 0) -> list[epath.P
     if theirs:
         claims.append(beside_the_authors(evidence.sound, evidence.config["reference"]))
     how = pretrained_method if pretrained else method
+    races = race_tables(evidence.races)
     sections = [
         _best_section(evidence),
+        Section("The race", tables=races),
         Section(
             "Figures",
             pictures=pictures(drawn, statistic_of(evidence.rows, theirs), pretrained=pretrained),
@@ -152,7 +156,12 @@ def write_report(evidence: Evidence, *, reload_seconds: int = 0) -> list[epath.P
         Section("Numbers", tables=tables),
         Section("Claims of the paper", tables=claims),
         Section("What is missing", items=evidence.problems),
-        Section("Method", paragraphs=[*how(found), *rates_method(evidence)] if found else ()),
+        Section(
+            "Method",
+            paragraphs=[*how(found), *rates_method(evidence), *race_method(evidence)]
+            if found
+            else (),
+        ),
         Section("How to repeat it", code=repeat_text(evidence)),
         Section("Config", code=config_text(evidence)),
     ]
@@ -165,7 +174,7 @@ def write_report(evidence: Evidence, *, reload_seconds: int = 0) -> list[epath.P
         reload_seconds,
     )
     results = Results(evidence.rows, str(evidence.folder))
-    files = drawn | export(results, found, reached, [*tables, *claims])
+    files = drawn | export(results, found, reached, [*races, *tables, *claims])
     if pretrained and found:
         lines = family_lines(found, evidence.parameters)
         files["families.csv"] = csv_text(FAMILY_COLUMNS, lines).encode()

@@ -1,0 +1,145 @@
+"""What races say, as advice and as tables."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from scipy import special
+
+from transfer_jax.analysis.network_of_way import network_of
+from transfer_jax.analysis.raced import Raced
+from transfer_jax.analysis.statistics.choices import choice_of, name_of, typed
+from transfer_jax.analysis.statistics.crossing import Arm, Group
+from transfer_jax.analysis.statistics.race_outcome import Fate, Verdict
+from transfer_jax.analysis.statistics.telling import Advice
+from transfer_jax.analysis.tables import Table
+from transfer_jax.folder.race_files import task_name
+
+if TYPE_CHECKING:
+    from transfer_jax.analysis.evidence import Evidence
+
+HEADER = ("way", "fate", "looks", "validation accuracy, %", "points below", "price", "why")
+TAIL = 0.025
+
+
+def advice_of_races(evidence: "Evidence") -> list[Advice]:
+    """What the races of a run say of each group of its networks.
+
+    Args:
+      evidence: the run's folder.
+
+    Returns:
+      Advice for each of its groups, in their order; of several races in one, a part each.
+    """
+    found = []
+    for numbers in evidence.numbers:
+        each = [_advice(evidence, own) for own in races_in(evidence.races, numbers.group)]
+        if len(each) == 1:
+            found += each
+        else:
+            verdict = "There was a race for each task; see what each says."
+            found.append(Advice(numbers.group.name, verdict, (), parts=tuple(each)))
+    return found
+
+
+def races_in(races: Sequence[Raced], group: Group) -> list[Raced]:
+    """The races for the tasks of a group of networks."""
+    tasks = {task_name(at.split, at.target, group.examples or None) for at in group.places}
+    return [own for own in races if own.task in tasks]
+
+
+def _advice(evidence: "Evidence", own: Raced) -> Advice:
+    outcome, layers = own.outcome, evidence.layers
+    take = outcome.taken or outcome.leader
+    words = f"{typed(take)}: {name_of(take, layers)}." if take else ""
+    answer, *lines = str(outcome).split("\n")
+    paid = f"Of a budget of {own.file.budget:g} full fine-tunings {own.spent:.2g} were spent."
+    reasons = (words, _accuracy(evidence, own, take) if take else "", *lines, paid)
+    return Advice(
+        own.task,
+        answer,
+        tuple(filter(None, reasons)),
+        choice=choice_of(outcome.choice) if outcome.decided and outcome.choice else None,
+        not_excluded=tuple(map(choice_of, outcome.not_excluded)),
+        margin=own.file.margin,
+        taken=choice_of(outcome.taken) if outcome.taken else None,
+    )
+
+
+def _accuracy(evidence: "Evidence", own: Raced, taken: Arm) -> str:
+    """How accurate the network to take is on test images, which decided nothing."""
+    rows = [r for r in evidence.sound if task_name(r.split, r.target, r.examples) == own.task]
+    row = network_of(rows, choice_of(taken))
+    tested = row and evidence.test_of(row)
+    if row is None or tested is None:
+        return ""
+    images = len(tested[1])
+    low, high = interval(round(row.top1 * images), images)
+    return (
+        f"Its network has {100 * row.top1:.1f}% of {images} test images right "
+        f"({100 * low:.1f} to {100 * high:.1f}, 95% for other images of this kind)."
+    )
+
+
+def interval(right: int, images: int) -> tuple[float, float]:
+    """Between which shares the accuracy on all images lies, with 95%.
+
+    Args:
+      right: images that are right.
+      images: all that were looked at.
+
+    Returns:
+      The least and the largest share.
+
+    Example:
+      >>> [round(share, 4) for share in interval(81, 263)]
+      [0.2527, 0.3676]
+
+    Source: Clopper and Pearson (1934), The use of confidence or fiducial limits.
+    """
+    low = special.betaincinv(right, images - right + 1, TAIL) if right else 0.0
+    high = special.betaincinv(right + 1, images - right, 1 - TAIL) if right < images else 1.0
+    return float(low), float(high)
+
+
+def race_tables(races: Sequence[Raced], *, why: bool = True) -> list[Table]:
+    """What became of each way, when and why; a table a race.
+
+    Args:
+      races: some.
+      why: whether sentences say so, too.
+
+    Returns:
+      The tables: ways that finished first, then those that were stopped, the last ones first.
+    """
+    columns = len(HEADER) - (not why)
+    return [
+        Table(
+            f"The race for {own.task}",
+            HEADER[:columns],
+            tuple(_cells(own, found)[:columns] for found in _last(own)),
+        )
+        for own in races
+    ]
+
+
+def _last(own: Raced) -> list[Verdict]:
+    """The last verdict on each way."""
+    rounds = own.outcome.rounds
+    found = {verdict.arm: verdict for verdict in own.outcome.never_began}
+    found |= {verdict.arm: verdict for looked in rounds for verdict in looked.verdicts}
+    return sorted(found.values(), key=lambda v: (v.fate != Fate.GOES_ON, -v.look, v.below))
+
+
+def _cells(own: Raced, verdict: Verdict) -> tuple[str, ...]:
+    ends = verdict.fate == Fate.GOES_ON and own.outcome.is_over
+    spent = sum(own.outcome.rules.prices(verdict.arm)[: verdict.look])
+    seen = verdict.look > 0
+    return (
+        typed(verdict.arm),
+        "finished" if ends else str(verdict.fate),
+        str(verdict.look),
+        f"{100 * verdict.accuracy:.1f}" if seen else "",
+        f"{100 * verdict.below:.1f}" if seen else "",
+        f"{spent:.2f}" if spent else "",
+        verdict.why,
+    )

@@ -1,0 +1,62 @@
+"""What a race may cost, in a table and in sentences."""
+
+from collections.abc import Sequence
+
+from rich.console import Console
+
+from transfer_jax.analysis.raced import rules_of
+from transfer_jax.analysis.statistics import halving
+from transfer_jax.analysis.statistics.choices import typed
+from transfer_jax.commands.durations import duration
+from transfer_jax.commands.terminal import print_table
+from transfer_jax.folder.race_files import RaceFile
+from transfer_jax.plan.accelerators import Accelerator
+from transfer_jax.plan.costs import ProgramCost
+from transfer_jax.plan.plan import Plan
+
+
+def print_prices(file: RaceFile, console: Console) -> None:
+    """Print what one network of each way costs, in full fine-tunings."""
+    rules = rules_of(file)
+    rows = [
+        (typed(arm), f"{cost:.2f}" if cost else "with all heads")
+        for arm, cost in rules.costs.items()
+    ]
+    print_table(console, ("way", "price of one network"), rows, title="Ways of the race")
+
+
+def race_notes(
+    plan: Plan, file: RaceFile, costs: Sequence[ProgramCost], chip: Accelerator | None
+) -> list[str]:
+    """What a race may cost, a line each.
+
+    Args:
+      file: its rules.
+      costs: of all networks, without a race.
+      chip: where; None for this machine.
+
+    Returns:
+      Lines: prices, how many ways go how far, time and memory.
+    """
+    rules = rules_of(file)
+    paid = [rules.prices(arm) for arm, cost in rules.costs.items() if cost]
+    found = halving.schedule(paid, rules.budget)
+    looks = "; ".join(
+        f"{count} {look}" for count, look in zip(found.ways, rules.looks, strict=True)
+    )
+    most, races = file.probes + found.cost, len(file.tasks)
+    notes = [
+        f"Prices are in full fine-tunings of one network, {file.unit / 1e9:,.1f} G multiply-adds "
+        f"each; the linear heads take {file.probes:.2f}, a look at one network {file.looking:.3f}.",
+        f"Of {len(paid)} ways train, at most: {looks}. That is {most:.2f} of a budget of "
+        f"{file.budget:g}; all networks without a race: {file.probes + rules.complete:.2f}.",
+    ]
+    if races > 1:
+        notes.append(f"So much for each of {races} tasks: {', '.join(file.tasks)}.")
+    adds = sum(cost.multiply_adds * cost.steps for cost in costs)
+    trained = sum(cost.seconds for cost in costs)
+    compiled = sum(cost.compile_seconds for cost in costs)
+    seconds = races * most * file.unit * trained / adds + compiled
+    where = f"on one {chip.name}" if chip else "on this machine"
+    memory = max(cost.memory for cost in costs) / 2**20
+    return [*notes, f"About {duration(seconds)} {where}, and up to {memory:,.0f} MiB."]
