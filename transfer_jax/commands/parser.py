@@ -11,6 +11,7 @@ from transfer_jax.commands.usage import Parser
 # its `main`.
 COMMANDS = (
     "run",
+    "ask",
     "plan",
     "sweep",
     "launch",

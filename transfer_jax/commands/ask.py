@@ -1,0 +1,135 @@
+"""The command `transfer-jax ask`: which layers to freeze, for the price of a few fine-tunings."""
+
+import argparse
+from typing import TYPE_CHECKING
+
+from transfer_jax.commands.arguments import FIELDS, add_workdir
+from transfer_jax.commands.usage import Parser, given, whole
+
+if TYPE_CHECKING:
+    from etils import epath
+    from rich.console import Console
+
+    from transfer_jax.plan.schema import Config
+
+TASK = "ask which layers to freeze and which to tune: a race between ways, within a budget"
+CONFIG, BUDGET, PASSES = "pretrained", 2.0, 3
+FAMILIES = ("probe", "freeze", "full", "lp-ft")
+LEAST_STEPS = 32
+
+
+def add_arguments(parser: Parser) -> None:
+    """What is typed after `ask`."""
+    parser.set_defaults(takes_config=True)
+    parser.description = f"{parser.description} {FIELDS}"
+    parser.add_argument(
+        "--weights", required=True, type=given, metavar="FILE",
+        help="pretrained weights: .safetensors or .pth, or package:NAME",
+    )  # fmt: skip
+    parser.add_argument(
+        "--images", type=given, metavar="FOLDER",
+        help="a folder of images a class; default: clip art that is in the package",
+    )  # fmt: skip
+    parser.add_argument(
+        "--network", type=given,
+        help="its name, or PACKAGE.MODULE:FUNCTION; default: what the weights are recognised as",
+    )  # fmt: skip
+    parser.add_argument(
+        "--budget", type=_budget, default=BUDGET,
+        help="what it may cost, in full fine-tunings of one network; default: %(default)g",
+    )  # fmt: skip
+    parser.add_argument(
+        "--passes", type=whole, default=PASSES,
+        help=f"a fine-tuning sees the training images so often, for {LEAST_STEPS} steps at least; "
+        "default: %(default)s",
+    )  # fmt: skip
+    add_workdir(parser, default="runs/ask_NETWORK")
+
+
+def main(arguments: argparse.Namespace, overrides: list[str], console: "Console") -> None:
+    """Answer, and write the network to take and the report."""
+    from transfer_jax.commands.machine import prepare_machine
+    from transfer_jax.commands.report import show_results
+    from transfer_jax.folder.places import place
+    from transfer_jax.running.experiment import carry_out
+    from transfer_jax.running.export import export
+    from transfer_jax.running.stopping import StopRequest
+
+    def say(line: str) -> None:
+        console.print(line, highlight=False, markup=False, soft_wrap=True)
+
+    prepare_machine()
+    config = asked_config(arguments, overrides, say)
+    workdir = place(arguments.workdir or f"runs/{config.name}", "workdir")
+    with StopRequest(config.checkpoint.grace) as stop:
+        evidence = carry_out(config, workdir, console=console, stop=stop)
+    show_results(evidence, console)
+    file = workdir / "best.safetensors"
+    for line in export(workdir, str(file)).lines:
+        say(line)
+    say(f"Written: {file}, {workdir / 'results.csv'}, {workdir / 'report.html'}")
+    say(f"Next: open {workdir / 'report.html'}")
+
+
+def asked_config(arguments: argparse.Namespace, overrides: list[str], say) -> "Config":
+    """The config of a question: `pretrained`, with what was said and what the images tell.
+
+    Args:
+      arguments: as they are parsed.
+      overrides: of the config; they win.
+      say: is told what is done.
+
+    Returns:
+      The config.
+
+    Raises:
+      ValueError: the weights are of no network that is known, or a field may not hold its value.
+    """
+    from transfer_jax.plan.config import load_config
+    from transfer_jax.plan.own_folder import with_prepared_folder
+    from transfer_jax.plan.recipes import smallest_task
+
+    name = arguments.network or _recognised(arguments.weights, say)
+    flags = [
+        f"--config.name=ask_{name.rpartition(':')[2]}",
+        f"--config.network.name={name}",
+        f"--config.network.weights={arguments.weights}",
+        f"--config.budget={arguments.budget}",
+        f"--config.families={FAMILIES}",
+        "--config.seeds=1",
+    ]
+    if arguments.images:
+        flags.append(f"--config.data.folder={arguments.images}")
+    config = load_config(CONFIG, [*flags, *overrides])
+    config = with_prepared_folder(config, say)
+    if any(text.startswith("--config.steps=") for text in overrides):
+        return config
+    from dataclasses import replace
+
+    images = smallest_task(config)
+    steps = max(LEAST_STEPS, -(-arguments.passes * images // config.batch_size))
+    say(f"One fine-tuning is {steps} steps of {config.batch_size} of {images:,} training images")
+    return replace(config, steps=steps)
+
+
+def _recognised(weights: str, say) -> str:
+    from transfer_jax.folder.places import local
+    from transfer_jax.models.weights.recognition import recognised
+
+    first, *others = recognised(local(weights, "--weights"))
+    also = f"; {' and '.join(others)} would fit too, say --network if it is that" if others else ""
+    say(f"{weights} holds {first}{also}")
+    return first
+
+
+def _budget(text: str) -> float:
+    """A budget above 0."""
+    try:
+        found = float(text)
+    except ValueError:
+        found = 0.0
+    if not 0 < found < 10**6:
+        raise argparse.ArgumentTypeError(
+            f"is '{text}'; allowed: full fine-tunings, above 0, such as 2"
+        )
+    return found
