@@ -7,7 +7,6 @@ from transfer_jax.commands.arguments import FIELDS, add_workdir
 from transfer_jax.commands.usage import Parser, given, whole
 
 if TYPE_CHECKING:
-    from etils import epath
     from rich.console import Console
 
     from transfer_jax.plan.schema import Config

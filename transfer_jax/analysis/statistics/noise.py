@@ -113,6 +113,8 @@ def noise_of(
         return Noise(*_pooled(parts, freedom, family, rounding), nowhere, 0.0, freedom)
     variance, of_way = np.full(len(parts), rounding), np.full(len(parts), np.inf)
     moved, of_family = np.flatnonzero(~still), np.full(len(known), np.inf)
+    if not len(moved):
+        return Noise(variance, family, freedom, of_family, of_way, still, 0.0, freedom)
     own = _pooled(parts[moved], freedom, family[moved], rounding)
     variance[moved], of_way[moved] = own[0], own[4]
     there = np.unique(family[moved])

@@ -1,0 +1,254 @@
+"""Races: what they train is what the complete grid trains, within a budget, stopped or not."""
+
+import json
+import shutil
+import signal
+
+import jax
+import numpy as np
+import pytest
+from etils import epath
+from rich.console import Console
+
+import transfer_jax as tj
+from tests.running.named import named_config
+from tests.running.pretrained import pretrained_config
+from transfer_jax import cli
+from transfer_jax.analysis.raced import races_of
+from transfer_jax.analysis.statistics.race_outcome import Fate
+from transfer_jax.folder.checkpoints import read_tree
+from transfer_jax.folder.race_files import read_look
+from transfer_jax.folder.workdir import Workdir
+from transfer_jax.plan.fields import ConfigError
+from transfer_jax.plan.plan import make_plan
+from transfer_jax.plan.prices import prices_of
+from transfer_jax.running import watch
+from transfer_jax.running.stopping import Stopped, StopRequest
+from transfer_jax.running.ways import rules_of_plan
+from transfer_jax.surgery.safetensors_files import read_safetensors
+
+STEPS = 16
+FLAGS = [
+    "--config.families=('scratch','probe','freeze','full','lp-ft')", "--config.cuts=(1,2,3)",
+    "--config.seeds=2", f"--config.steps={STEPS}", "--config.checkpoint.networks=all",
+    "--config.optimizer.learning_rate=0.1", "--config.data.validation_share=0.01",
+]  # fmt: skip
+BUDGET = "--config.budget=5"
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory):
+    """The complete grid."""
+    place = tmp_path_factory.mktemp("whole")
+    return tj.run(named_config(place, FLAGS), place / "run")
+
+
+@pytest.fixture(scope="module")
+def raced(tmp_path_factory):
+    """The same with a budget that does not pay for all."""
+    place = tmp_path_factory.mktemp("raced")
+    tj.run(named_config(place, [*FLAGS, BUDGET]), place / "run")
+    return place
+
+
+def the_race(place):
+    (found,) = races_of(epath.Path(place / "run"))
+    return found
+
+
+def test_some_ways_are_stopped_and_some_finish(raced):
+    outcome = the_race(raced).outcome
+    assert outcome.is_over and outcome.finished
+    assert outcome.set_aside or outcome.dropped
+
+
+def test_each_network_is_the_complete_grids_to_the_bit(raced, whole):
+    """Numbers, tests, and every array: whether a network raced alone changes nothing of it."""
+    place, rows = raced / "run", tj.Results.read(raced / "run").rows
+    ended = {(row.label, row.seed) for row in rows}
+    assert len(rows) == len(ended) < len(whole.rows)
+    assert set(rows) <= set(whole.rows)
+    for row in (row for row in rows if row.variant == "freeze"):
+        name, cut = f"networks/{row.column}", f"{row.n}+ freeze"
+        way = read_tree(epath.Path(place) / "race" / f"freeze@{row.n}" / name)[cut]
+        held = read_tree(epath.Path(whole.workdir) / name)[cut]
+        assert len(jax.tree.leaves(held)) > 1
+        jax.tree.map(np.testing.assert_array_equal, way, held)
+
+
+def test_what_is_spent_are_the_steps_that_were_trained(raced):
+    """Steps by the log that each way keeps, looks by their files."""
+    found = the_race(raced)
+    prices = {(way.variant or way.treatment, way.n): way.price for way in found.file.ways}
+    spent = found.file.probes
+    for folder in (raced / "run" / "race").iterdir():
+        name, _, n = folder.name.partition("@")
+        price = prices[name, int(n or 0)]
+        for log in folder.glob("metrics/*.jsonl"):
+            steps = max(json.loads(line)["step"] for line in log.read_text().splitlines())
+            spent += price * steps / STEPS
+        spent += found.file.looking * len(list(folder.glob("looks/*"))) * (price > 0)
+    assert found.spent == pytest.approx(spent, rel=1e-6)
+    assert spent <= found.file.budget
+
+
+def test_a_full_fine_tuning_is_the_unit_and_frozen_layers_are_cheaper(raced):
+    prices = {(way.variant, way.n): way.price for way in the_race(raced).file.ways}
+    assert prices["full", 0] == pytest.approx(1)
+    assert prices["full", 0] > prices["freeze", 1] > prices["freeze", 2] > prices["freeze", 3] > 0
+    assert prices["probe", 3] == 0
+    # By hand: above frozen layers there is a norm, which is trained, and a dense head of 8 features
+    # and 10 classes, which has two products more than a forward pass.
+    plan = make_plan(named_config(raced, FLAGS))
+    found = prices_of(plan)
+    images = STEPS * plan.recipe.batch_size
+    frozen = next(p for (_, cut), p in found.training.items() if cut.label == "3+ freeze")
+    forward = found.looking / (-(-plan.recipe.validation_examples // plan.recipe.test_batch_size)
+                               * plan.recipe.test_batch_size)  # fmt: skip
+    assert frozen == pytest.approx(images * (forward + 2 * 8 * 10))
+
+
+def test_a_race_that_was_stopped_anywhere_goes_on_with_the_same_bits(raced, tmp_path):
+    """In the middle of a way, between looks, and once more."""
+    config = named_config(tmp_path, [*FLAGS, BUDGET])
+    stops = 0
+    for pauses in (2, 3, 2):
+        stop, seen = StopRequest(), []
+        note = watch.SlotWatch._note
+
+        def noting(self, pause, seen=seen, stop=stop, pauses=pauses, note=note):
+            note(self, pause)
+            seen.append(1)
+            if len(seen) == pauses:
+                stop.signal = signal.SIGTERM
+
+        with pytest.MonkeyPatch.context() as patch, pytest.raises(Stopped):
+            patch.setattr(watch.SlotWatch, "_note", noting)
+            tj.run(config, tmp_path / "run", stop=stop)
+        stops += 1
+    tj.run(config, tmp_path / "run")
+    assert stops == 3
+    before, after = the_race(raced), the_race(tmp_path)
+    assert str(after.outcome) == str(before.outcome) and after.spent == before.spent
+    assert tj.Results.read(tmp_path / "run").rows == tj.Results.read(raced / "run").rows
+    for look in (raced / "run" / "race").glob("*/looks/*"):
+        other = tmp_path / "run" / look.relative_to(raced / "run")
+        found, expected = read_look(epath.Path(other)), read_look(epath.Path(look))
+        assert found is not None and expected is not None
+        np.testing.assert_array_equal(found.right, expected.right)
+    assert not list((tmp_path / "run" / "race").glob("*/checkpoints"))
+
+
+def test_who_stops_hears_the_answer_so_far(tmp_path, capsys):
+    config = named_config(tmp_path, [*FLAGS, BUDGET])
+    stop = StopRequest()
+    note = watch.SlotWatch._note
+
+    def at_the_first_look(self, pause):
+        note(self, pause)
+        stop.signal = signal.SIGINT
+
+    with pytest.MonkeyPatch.context() as patch, pytest.raises(Stopped):
+        patch.setattr(watch.SlotWatch, "_note", at_the_first_look)
+        tj.run(config, tmp_path / "run", stop=stop, console=Console())
+    assert "whole.A: Nothing is trained yet." in capsys.readouterr().out
+
+
+def test_a_large_budget_stops_nobody_for_want_of_money(tmp_path, whole):
+    config = named_config(tmp_path, [*FLAGS, "--config.budget=1000"])
+    rows = tj.run(config, tmp_path / "run").rows
+    outcome = the_race(tmp_path).outcome
+    assert not outcome.set_aside
+    dropped = {verdict.arm for verdict in outcome.dropped}
+    assert set(rows) <= set(whole.rows)
+    assert len(rows) >= len(whole.rows) - len(dropped)
+
+
+def test_a_budget_for_heads_alone_trains_nothing(tmp_path):
+    plan = make_plan(named_config(tmp_path, [*FLAGS, BUDGET]))
+    least = rules_of_plan(plan).probes
+    config = named_config(tmp_path, [*FLAGS, f"--config.budget={1.001 * least}"])
+    rows = tj.run(config, tmp_path / "run").rows
+    assert {row.variant for row in rows} == {"probe"}
+    assert len(the_race(tmp_path).outcome.never_began) == 6
+
+
+def test_the_page_says_what_was_dropped_when_and_why(raced):
+    page, found = (raced / "run" / "report.html").read_text(), the_race(raced)
+    assert "The race for whole.A" in page and found.outcome.answer.split(";")[0] in page
+    for verdict in (*found.outcome.set_aside, *found.outcome.dropped):
+        assert verdict.why in page
+    assert "not finished" not in page and "What is missing" not in page
+
+
+def test_the_network_to_take_is_written(raced, capsys):
+    place = raced / "run"
+    assert cli.main(["export", str(place), f"--to={raced / 'best.safetensors'}"]) == 0
+    assert read_safetensors(raced / "best.safetensors")
+    way = next(
+        v.arm for v in the_race(raced).outcome.rounds[-1].verdicts if v.arm.variant != "probe"
+    )
+    assert cli.main(["export", str(place), f"--way={way.variant}" + (f":{way.n}" if way.n else ""),
+                     f"--to={raced / 'way.safetensors'}"]) == 0  # fmt: skip
+    # A way that was stopped has no network.
+    gone = (the_race(raced).outcome.set_aside or the_race(raced).outcome.dropped)[0]
+    if gone.fate == Fate.SET_ASIDE and gone.look < 3:
+        capsys.readouterr()
+        name = gone.arm.variant or "scratch"
+        asked = f"--way={name}" + (f":{gone.arm.n}" if gone.arm.n else "")
+        assert cli.main(["export", str(place), asked, f"--to={raced / 'no.safetensors'}"]) == 1
+        assert "allowed:" in capsys.readouterr().err
+
+
+def test_a_plan_says_what_the_race_may_cost(raced, capsys):
+    file = raced / "config.json"
+    held = json.loads((raced / "run" / "config.json").read_text())
+    file.write_text(json.dumps(held))
+    assert cli.main(["plan", f"--config={file}", "--accelerator=v5e"]) == 0
+    said = " ".join(capsys.readouterr().out.split())
+    assert "of a budget of 5; all networks without a race:" in said
+    rules = the_race(raced)
+    assert f"{rules.file.unit / 1e9:,.1f} G multiply-adds" in said
+
+
+@pytest.mark.parametrize(
+    ("flags", "said"),
+    [
+        (["budget=0.001"], "budget is 0.001 full fine-tunings, but the linear heads alone take"),
+        (["budget=2", "network.weights="], "budget is 2, but network.weights is empty"),
+        (["budget=2", "optimizer.rates=(0.3,1.0)"], "budget is 2, but optimizer.rates holds 2"),
+        (["budget=2", "families=('full','random')"], "budget is 2, but families holds 'random'"),
+        (["budget=2", "data.validation_share=0.0"], "budget is 2, but task A has no validation"),
+        (["budget=-1"], "budget is -1"),
+        (["budget=two"], "budget is 'two'"),
+    ],
+)
+def test_a_budget_that_cannot_be_is_told_before_anything_is_made(flags, said, tmp_path):
+    flags = [f"--config.{flag}" for flag in flags]
+    with pytest.raises(ConfigError, match=said) as error:
+        tj.run(pretrained_config(tmp_path, flags), tmp_path / "run")
+    assert "\n" not in str(error.value)
+    assert not (tmp_path / "run" / "config.json").exists()
+
+
+def test_a_damaged_look_is_told(raced, tmp_path):
+    shutil.copytree(raced / "run", tmp_path / "run")
+    look = next((tmp_path / "run" / "race").glob("*/looks/*"))
+    look.write_bytes(look.read_bytes()[:40])
+    with pytest.raises(ValueError, match="is damaged: .*; delete it and run again"):
+        races_of(epath.Path(tmp_path / "run"))
+
+
+def test_seeds_of_a_way_are_trained_after_the_first_one_raced(raced):
+    """So the second seed is of those that reached the end with the first."""
+    found = the_race(raced).outcome
+    assert [len(looked.verdicts) for looked in found.rounds] == sorted(
+        (len(looked.verdicts) for looked in found.rounds), reverse=True
+    )
+    folder = Workdir(epath.Path(raced / "run"))
+    for verdict in found.rounds[-1].verdicts:
+        if verdict.arm.variant != "probe":
+            name = f"{verdict.arm.variant or 'scratch'}" + (
+                f"@{verdict.arm.n}" if verdict.arm.n else ""
+            )
+            assert len(list(folder.way(name).path.glob("columns/*.csv"))) == 2
