@@ -184,3 +184,12 @@ def test_with_two_seeds_that_agree_a_trained_way_is_not_taken_for_still():
     assert noise.variance[at["full"]] > 1e-6
     told = advise_group(Judged(group, tests.get), margin=0.01)
     assert told.taken is not None
+
+
+def test_where_all_ways_are_solved_nothing_is_noise_but_rounding():
+    table = np.tile([0.5, 0.6, 0.7], (3, 1))
+    parts = np.zeros((3, 3))
+    noise = noise_of(parts, 2.0, ["probe"] * 3, 1e-9, np.ones(3, bool))
+    assert noise.variance.tolist() == [1e-9] * 3 and noise.common == 0
+    found = compare(Ways(table.mean(axis=0), parts, noise, np.zeros((3, 3))), MARGIN, draws=500)
+    assert found.may_be_chosen.tolist() == [False, False, True]

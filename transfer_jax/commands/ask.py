@@ -1,12 +1,15 @@
 """The command `transfer-jax ask`: which layers to freeze, for the price of a few fine-tunings."""
 
 import argparse
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from transfer_jax.commands.arguments import FIELDS, add_workdir
 from transfer_jax.commands.usage import Parser, given, whole
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from rich.console import Console
 
     from transfer_jax.plan.schema import Config
@@ -15,6 +18,8 @@ TASK = "ask which layers to freeze and which to tune: a race between ways, withi
 CONFIG, BUDGET, PASSES = "pretrained", 2.0, 3
 FAMILIES = ("probe", "freeze", "full", "lp-ft")
 LEAST_STEPS = 32
+# A choice is made on these images: with as few as a test has, most ways tie.
+VALIDATION = 0.2
 
 
 def add_arguments(parser: Parser) -> None:
@@ -70,7 +75,9 @@ def main(arguments: argparse.Namespace, overrides: list[str], console: "Console"
     say(f"Next: open {workdir / 'report.html'}")
 
 
-def asked_config(arguments: argparse.Namespace, overrides: list[str], say) -> "Config":
+def asked_config(
+    arguments: argparse.Namespace, overrides: list[str], say: "Callable[[str], None]"
+) -> "Config":
     """The config of a question: `pretrained`, with what was said and what the images tell.
 
     Args:
@@ -96,6 +103,7 @@ def asked_config(arguments: argparse.Namespace, overrides: list[str], say) -> "C
         f"--config.budget={arguments.budget}",
         f"--config.families={FAMILIES}",
         "--config.seeds=1",
+        f"--config.data.validation_share={VALIDATION}",
     ]
     if arguments.images:
         flags.append(f"--config.data.folder={arguments.images}")
@@ -103,15 +111,13 @@ def asked_config(arguments: argparse.Namespace, overrides: list[str], say) -> "C
     config = with_prepared_folder(config, say)
     if any(text.startswith("--config.steps=") for text in overrides):
         return config
-    from dataclasses import replace
-
     images = smallest_task(config)
     steps = max(LEAST_STEPS, -(-arguments.passes * images // config.batch_size))
     say(f"One fine-tuning is {steps} steps of {config.batch_size} of {images:,} training images")
     return replace(config, steps=steps)
 
 
-def _recognised(weights: str, say) -> str:
+def _recognised(weights: str, say: "Callable[[str], None]") -> str:
     from transfer_jax.folder.places import local
     from transfer_jax.models.weights.recognition import recognised
 
