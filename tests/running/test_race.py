@@ -235,7 +235,7 @@ def test_a_damaged_look_is_told(raced, tmp_path):
     shutil.copytree(raced / "run", tmp_path / "run")
     look = next((tmp_path / "run" / "race").glob("*/looks/*"))
     look.write_bytes(look.read_bytes()[:40])
-    with pytest.raises(ValueError, match="is damaged: .*; delete it and run again"):
+    with pytest.raises(ValueError, match=r"is damaged: .*; delete it and run again"):
         races_of(epath.Path(tmp_path / "run"))
 
 

@@ -7,6 +7,7 @@ import transfer_jax as tj
 from tests.models.weights.drawn import drawn, images
 from transfer_jax.models.weights.nearest_network import zoo_head, zoo_shapes
 from transfer_jax.models.weights.reading import read_styled
+from transfer_jax.models.weights.recognition import recognised
 from transfer_jax.models.weights.writing import write_weights
 from transfer_jax.models.zoo import ZOO
 
@@ -52,6 +53,21 @@ def assert_same_logits(model, name, folder, size):
     with torch.no_grad():
         expected = model(torch.tensor(images(size)).permute(0, 3, 1, 2)).numpy()
     np.testing.assert_allclose(found, expected, atol=1e-5 * max(1, np.abs(expected).max()))
+
+
+@pytest.mark.parametrize("name", ZOO)
+def test_a_file_of_timm_is_recognised(name, tmp_path):
+    """But for the two whose paddings differ, which are nowhere in a file."""
+    torch.save(timm.create_model(name, num_classes=11).state_dict(), tmp_path / "net.pth")
+    found = recognised(tmp_path / "net.pth")
+    assert name in found
+    assert len(found) == 1 + ("efficientnet" in name)
+
+
+@pytest.mark.parametrize("theirs", OF_TORCHVISION)
+def test_a_file_of_torchvision_is_recognised(theirs, tmp_path):
+    torch.save(getattr(models, theirs)().state_dict(), tmp_path / "net.pth")
+    assert recognised(tmp_path / "net.pth") == [OF_TORCHVISION[theirs][0]]
 
 
 @pytest.mark.parametrize("name", ZOO)
