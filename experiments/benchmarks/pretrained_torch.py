@@ -25,10 +25,17 @@ def layers_of(name: str) -> list[nn.Module]:
 
 def alone(grid: PretrainedGrid, *, channels_last: bool = False, cached: bool = False) -> Step:
     """Every condition a network of its own; `cached`: its frozen layers ran before."""
+    return of_depths(grid, grid.depths, channels_last=channels_last, cached=cached)
+
+
+def of_depths(
+    grid: PretrainedGrid, depths: list[int], *, channels_last: bool = False, cached: bool = False
+) -> Step:
+    """A network for each number of frozen layers, one after the other."""
     layout = torch.channels_last if channels_last else torch.contiguous_format
     x = torch.randn(grid.batch, 3, grid.size, grid.size).to(memory_format=layout)
     y = torch.arange(grid.batch) % CLASSES
-    steps = [_condition(grid, depth, x, y, layout, cached) for depth in grid.depths]
+    steps = [_condition(grid, depth, x, y, layout, cached) for depth in depths]
 
     def advance() -> None:
         for step in steps:
