@@ -12,6 +12,7 @@ from transfer_jax.folder.control_results import ControlRow, read_controls
 from transfer_jax.folder.rates import RateRow, read_chosen, read_rates
 from transfer_jax.folder.results import ResultRow, ResultsError, read_rows
 from transfer_jax.folder.whole_file import read_json
+from transfer_jax.folder.workdir import Workdir
 from transfer_jax.grid.conditions import Treatment
 
 Row = TypeVar("Row", ResultRow, ControlRow, RateRow)
@@ -45,8 +46,7 @@ def read_evidence(folder: epath.Path, whole: Sequence[ResultRow] = ()) -> Eviden
     if problems or not finished:
         # The columns' own tables are the source of the results.
         finished = False
-        tables = [*folder.glob("columns/*.csv"), *folder.glob("race/*/columns/*.csv")]
-        own, odd = _read(sorted(tables), read_rows)
+        own, odd = _read(Workdir(folder).tables(), read_rows)
         found, problems = found + own, problems + odd
     rows, odd = _sound(found)
     problems += odd

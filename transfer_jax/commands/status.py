@@ -70,7 +70,7 @@ def _finished(run: "Workdir") -> tuple[list[str], list[str]]:
     from transfer_jax.folder.results import ResultsError, read_rows
 
     names, bad = [], []
-    for path in sorted((run.path / "columns").glob("*.csv")):
+    for path in run.tables():
         try:
             rows = read_rows(path)
         except ResultsError:

@@ -79,6 +79,10 @@ class Workdir:
         """The results of one finished column."""
         return self.path / "columns" / f"{column.name}.csv"
 
+    def tables(self) -> list[epath.Path]:
+        """The results of all finished columns, those that raced too, in the order of names."""
+        return sorted([*self.path.glob("columns/*.csv"), *self.path.glob("race/*/columns/*.csv")])
+
     def curves(self, column: Column) -> epath.Path:
         """The learning curves of one finished column."""
         return self.path / "curves" / f"{column.name}.csv"
