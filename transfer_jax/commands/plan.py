@@ -80,9 +80,9 @@ def _estimated(plan: "Plan", chip: "Accelerator | None", console: "Console") -> 
     from transfer_jax.commands.costs import cost_notes, costs_of, print_costs
 
     with console.status("working out the costs" if chip else "measuring the speed of this machine"):
-        costs = costs_of(plan, chip)
+        costs, cache = costs_of(plan, chip)
     print_costs(plan, costs, console)
-    return cost_notes(plan, costs, chip)
+    return cost_notes(plan, costs, cache, chip)
 
 
 def _compiled(plan: "Plan", asked: "Topology", console: "Console") -> list[str]:

@@ -9,7 +9,6 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int, Key, UInt8, UInt32
 
-
 # Number of layers to the activations after them: of every view of every image.
 Activations = dict[int, Float[Array, "view image ..."]]
 

@@ -6,11 +6,11 @@ what depends on an image's place in its batch even so is found out, and not kept
 may sum the last rows of a matrix in another order.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-import jax
+import jax.numpy as jnp
 import numpy as np
 from jax.sharding import Mesh
 from jaxtyping import Array, Int
@@ -18,7 +18,7 @@ from jaxtyping import Array, Int
 from transfer_jax.data.order import ColumnInputs, DeviceImages, Images, KeptTrunk
 from transfer_jax.engine.loop import place_inputs
 from transfer_jax.engine.mesh import COLUMN, fetch, over_columns, place
-from transfer_jax.engine.trunk import Seen, Trunk
+from transfer_jax.engine.trunk import ROUNDED, Seen, Trunk
 from transfer_jax.models.layered import Variables
 
 # Batches in another order that must give the same numbers.
@@ -36,14 +36,12 @@ class TrunkPass:
       trunk: the layers, and the depths whose activations are kept.
       mesh: the devices that train.
       batch_size: examples of a training batch.
-      dtype: of what is kept; None keeps it as it is computed.
       lean: whether a CPU computes in the order that needs the least memory, as it is to train.
     """
 
     trunk: Trunk
     mesh: Mesh
     batch_size: int
-    dtype: str | None = None
     lean: bool = True
 
     def seen(
@@ -55,9 +53,12 @@ class TrunkPass:
         view: Int[Array, ""],
     ) -> Seen:
         """The activations of one batch, all of its images seen in the same way."""
-        batch = images.take(jax.numpy.asarray(inputs.train_batches), number)
-        found = self.trunk.above({0: self.trunk.view.kept(batch, inputs, view)}, base)
-        return {n: own.astype(self.dtype) if self.dtype else own for n, own in found.items()}
+        batch = images.take(jnp.asarray(inputs.train_batches), number)
+        seen = {0: self.trunk.view.kept(batch, inputs, view)}
+        found = self.trunk.above(seen, base, step=number)
+        if self.trunk.keeps == ROUNDED:
+            return {n: own.astype(jnp.bfloat16) for n, own in found.items()}
+        return found
 
     def over(
         self,
@@ -134,25 +135,3 @@ def _tables(
 def _equal(a: np.ndarray, b: np.ndarray) -> bool:
     """Whether two arrays are the same to the bit."""
     return a.tobytes() == b.tobytes()
-
-
-def wanted_depths(depths: Sequence[int], kept: Sequence[int]) -> list[tuple[int, int]]:
-    """Which layers are computed where some activations are kept.
-
-    Args:
-      depths: after how many layers an activation is wanted.
-      kept: after how many layers it is kept.
-
-    Returns:
-      For each depth the first layer that is computed for it, and the one after the last; the two
-      are the same where none is.
-
-    Example:
-      >>> wanted_depths((1, 4, 6), kept=(3, 6))
-      [(0, 1), (3, 4), (6, 6)]
-    """
-    found, known = [], {0, *kept}
-    for depth in sorted(depths):
-        found.append((max(n for n in known if n <= depth), depth))
-        known.add(depth)
-    return found

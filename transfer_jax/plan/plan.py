@@ -11,6 +11,7 @@ from ml_collections import ConfigDict
 from transfer_jax.engine.columns import Recipe
 from transfer_jax.engine.mesh import check_processes, column_mesh, devices_per_column
 from transfer_jax.engine.step import ColumnProgram
+from transfer_jax.engine.trunk import COMPUTED, NOTHING, ROUNDED
 from transfer_jax.folder.control_results import TRAINING
 from transfer_jax.grid.conditions import PRETRAINED_BASE, Column, Condition, Cut, Split
 from transfer_jax.grid.grid import columns
@@ -64,6 +65,19 @@ class Plan:
     def is_pretrained(self) -> bool:
         """Whether networks begin as one in a file, so that no base networks are trained."""
         return bool(self.config.network.weights)
+
+    @property
+    def keeps(self) -> str:
+        """How activations of frozen first layers may be kept.
+
+        They may where these layers are one network's and see an image in one way, or in two, so
+        that they can be computed once: see `trunk_cache`.
+        """
+        drawn = self.config.data.shift or self.config.data.crop
+        if drawn or not (self.is_pretrained and self.recipe.preprocessing):
+            return NOTHING
+        rounds = self.config.cache.precision != self.config.precision == "float32"
+        return ROUNDED if rounds else COMPUTED
 
     def columns(self, conditions: Iterable[Condition]) -> list[Column]:
         """The columns of some conditions, with the steps that they have in this plan.
@@ -130,6 +144,7 @@ class Plan:
             frozen_dropout=config.frozen_dropout,
             packing=config.packing,
             copied_statistics=config.copied_statistics,
+            keeps=self.keeps,
         )
 
 
