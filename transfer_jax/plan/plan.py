@@ -74,7 +74,10 @@ class Plan:
         that they can be computed once: see `trunk_cache`.
         """
         drawn = self.config.data.shift or self.config.data.crop
-        if drawn or not (self.is_pretrained and self.recipe.preprocessing):
+        tasks = [task for split in self.splits.values() for task in split.tasks]
+        # Where the network does not say what it wants to see, each task has a mean of its own.
+        alike = self.recipe.preprocessing is not None or len(tasks) == 1
+        if drawn or not (self.is_pretrained and alike):
             return NOTHING
         rounds = self.config.cache.precision != self.config.precision == "float32"
         return ROUNDED if rounds else COMPUTED
@@ -125,7 +128,7 @@ class Plan:
         # What a network sees has other channels where it is pretrained on colours.
         sizes = (*sizes, *self.recipe.network_shape, self.recipe.preprocessing)
         settings = tuple(in_state(self.config.optimizer))
-        return (cuts, trainings, largest_task(self.splits), *sizes, settings, *held)
+        return (cuts, trainings, largest_task(self.splits), *sizes, settings, self.keeps, *held)
 
     def program(self, cuts: tuple[Cut, ...], trainings: int = 1) -> ColumnProgram:
         """The computation that columns with these cuts share, and as many trainings' steps."""
