@@ -68,15 +68,15 @@ NETWORKS = {
 
 
 class Setting:
-    """A network as if pretrained, and a column that freezes it after every layer."""
+    """A network as if pretrained, and a column that freezes it in the middle, and but its head."""
 
     def __init__(self, network, split, recipe, images, *, keeps=COMPUTED, **options):
         self.network, self.recipe = network, recipe
         init = jax.jit(lambda key: network.init(key, jnp.zeros((1, 12, 12, 1))))
-        self.base = jax.tree_util.tree_map_with_path(moved, init(jax.random.key(3)))
+        self.base = jax.tree_util.tree_map_with_path(as_trained, init(jax.random.key(3)))
         layers = len(network.layer_names)
-        depths = tuple(range(1, layers))
-        self.cuts = (*full(depths, layers), *frozen_first(depths, layers))
+        self.depths = (2, layers - 1)
+        self.cuts = (*full(self.depths, layers), *frozen_first(self.depths, layers))
         self.program = ColumnProgram(network, self.cuts, TX, mirror=True, keeps=keeps, **options)
         self.mesh = column_mesh(1)
         column = Column(split.name, 0, "A", "B", self.cuts)
@@ -102,7 +102,7 @@ class Setting:
         return outcome
 
 
-def moved(path, leaf):
+def as_trained(path, leaf):
     """Statistics and norms are none of a fresh network."""
     if path[-1].key == "kernel":
         return leaf
@@ -125,23 +125,18 @@ def plain(setting):
     return setting.trained()
 
 
-def depths_of(setting):
-    return tuple(range(1, len(setting.network.layer_names)))
-
-
 def test_training_on_what_is_kept_is_training_to_the_bit(setting, plain):
-    depths = depths_of(setting)
-    trunk = setting.kept(depths)
-    assert tuple(sorted(trunk.activations)) == depths
+    trunk = setting.kept(setting.depths)
+    assert tuple(sorted(trunk.activations)) == setting.depths
     same(plain, setting.trained(trunk))
-    begun = setting.start.networks["1+ freeze"][setting.network.layer_names[-1]]
-    trained = plain.networks["1+ freeze"][setting.network.layer_names[-1]]
+    last = setting.network.layer_names[-1]
+    begun, trained = (tree["2+ freeze"][last] for tree in (setting.start.networks, plain.networks))
     moved = jax.tree.map(lambda a, b: bool((np.asarray(a) != b).any()), begun, trained)
     assert any(jax.tree.leaves(moved))
 
 
 def test_what_lies_between_is_computed_from_the_nearest_below(setting, plain):
-    same(plain, setting.trained(setting.kept((2, len(setting.network.layer_names) - 1))))
+    same(plain, setting.trained(setting.kept((1, 3))))
 
 
 def test_a_step_computes_only_what_is_above(setting):
@@ -153,15 +148,14 @@ def test_a_step_computes_only_what_is_above(setting):
         given = images._replace(trunk=trunk)
         return multiply_adds(program.train, state, base, given, start.inputs)
 
-    depths = depths_of(setting)
     x = jnp.zeros((setting.recipe.batch_size, 12, 12, 1))
     layers = []
-    for n in depths:
+    for n in range(1, setting.depths[-1] + 1):
         apply = lambda v, x, n=n: setting.network.apply(v, x, n - 1, n)[0]  # noqa: E731
         layers.append(multiply_adds(apply, base, x))
         x = apply(base, x)
-    assert adds(None) - adds(setting.kept(depths)) == sum(layers)
-    # What leaves the layers below is wanted all the same.
+    assert adds(None) - adds(setting.kept(setting.depths)) == sum(layers)
+    # What leaves the second layer is wanted all the same.
     assert adds(None) - adds(setting.kept((3,))) == layers[2]
 
 
@@ -191,7 +185,7 @@ def test_rounded_activations_are_the_same_whichever_are_kept(split, recipe, devi
     trunk = setting.kept((2, 4))
     assert {own.dtype for own in trunk.activations.values()} == {jnp.bfloat16.dtype}
     same(rounded, setting.trained(trunk))
-    same(rounded, setting.trained(setting.kept((3,))))
+    same(rounded, setting.trained(setting.kept((4,))))
     exact = Setting(NETWORKS["residual"], split, recipe, device_images).trained()
     kernels = {
         label: [own.networks[label]["head"]["params"]["fc"]["kernel"] for own in (exact, rounded)]

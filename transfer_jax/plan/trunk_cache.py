@@ -98,7 +98,7 @@ def trunk_cache(plan: Plan, memory: int) -> TrunkCache:
         return _nothing(trunks.why_not)
     chosen = trunks.chosen(plan.config.cache.share * memory)
     if not chosen.shapes:
-        return _nothing(f"{trunks.why_not}cache.share of memory is too small for it")
+        return _nothing("cache.share of memory is too small for it")
     if not chosen.pays:
         return _nothing("so few steps are trained that computing it once takes longer")
     return chosen
@@ -219,7 +219,8 @@ class _Trunks:
             candidates -= set(best.depths)
         left = sorted(n for n in candidates if self._of({*best.depths, n}).within < best.within)
         names = ", ".join(self.network.layer_names[n - 1] for n in left)
-        return replace(best, reason=names and f"no room for what leaves {names}")
+        small = [f"no room for what leaves {names}"] if names else []
+        return replace(best, reason="; ".join([*small, *filter(None, [self.why_not])]))
 
     def _of(self, kept: Collection[int]) -> TrunkCache:
         """What keeping some depths gives."""
