@@ -16,6 +16,7 @@ from transfer_jax.engine.columns import ColumnStart, Recipe, column_inputs, init
 from transfer_jax.engine.loop import CompiledProgram
 from transfer_jax.engine.mesh import column_mesh, place, replicate, slots
 from transfer_jax.engine.step import ColumnProgram
+from transfer_jax.engine.trunk import NOTHING
 from transfer_jax.grid.conditions import Column, Split, Task
 from transfer_jax.grid.grid import columns, condition_grid
 from transfer_jax.models.caffenet import CaffeNet
@@ -45,6 +46,11 @@ class Grid:
     def lean(self) -> bool:
         """Whether it is computed in the order of least memory, as a run does for large ones."""
         return False
+
+    @property
+    def keeps(self) -> str:
+        """How activations of the trunk may be kept."""
+        return NOTHING
 
     @property
     def conditions(self) -> int:
@@ -97,9 +103,11 @@ class GridStep:
         recipe = Recipe(images, None, None, 256, grid.batch, 128, steps=2000)
         shape = (1, grid.size, grid.size, 3)
         init = jax.jit(lambda key: grid.network.init(key, jnp.zeros(shape)))
-        base = init(jax.random.key(0))
+        self.base = base = init(jax.random.key(0))
         found = [replace(c, seed=seed) for seed in range(repeats) for c in grid.columns][:columns]
-        program = ColumnProgram(grid.network, found[0].cuts, optimizer(), packing=grid.packing)
+        program = ColumnProgram(
+            grid.network, found[0].cuts, optimizer(), packing=grid.packing, keeps=grid.keeps
+        )
         self.compiled = CompiledProgram(program, self.mesh, lean=grid.lean)
         names = grid.network.layer_names
         self.images: DeviceImages = replicate(
@@ -116,6 +124,7 @@ class GridStep:
                 for column in slot
             ]
             state = place([program.init(start.networks) for start in starts], self.mesh)
+            self.inputs = starts[0].inputs
             inputs = self.compiled.place_inputs([start.inputs for start in starts])
             self.held.append([state, self.compiled.place_base(starts), inputs])
         self.train = self.lowered(options) if options else self.compiled.train

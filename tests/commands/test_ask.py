@@ -71,7 +71,7 @@ def test_steps_are_passes_over_the_training_images(here, capsys):
     [
         (["--budget=0"], "--budget is '0'; allowed: full fine-tunings, above 0, such as 2"),
         (["--budget=two"], "--budget is 'two'; allowed: full fine-tunings"),
-        (["--budget=0.0001"], "budget is 0.0001 full fine-tunings, but the linear heads alone"),
+        (["--budget=0.0001"], "budget is 0.0001 full fine-tunings, but what comes first"),
         (["--passes=0"], "--passes is 0; allowed: whole numbers from 1"),
         (["--images=no such folder"], "no such folder"),
         (["--weights=none.pth"], "none.pth"),

@@ -25,9 +25,12 @@ from transfer_jax.engine.columns import (
     initial_networks,
 )
 from transfer_jax.engine.feeds import ResidentFeed, StreamFeed, evaluation_batches, on_device
+from transfer_jax.engine.kept_feed import KeptStreamFeed
+from transfer_jax.engine.kept_trunk import TrunkPass
 from transfer_jax.engine.loop import CompiledProgram
 from transfer_jax.engine.mesh import column_mesh, replicate
 from transfer_jax.engine.step import ColumnProgram
+from transfer_jax.engine.trunk import COMPUTED
 from transfer_jax.grid.conditions import Column, Cut
 from transfer_jax.plan.running_fields import Reading
 
@@ -131,6 +134,33 @@ def test_training_on_a_stream_is_training_on_memory_to_the_bit(
         np.testing.assert_array_equal(resident.test, streamed.test)
         np.testing.assert_array_equal(resident.validation, streamed.validation)
         assert streamed.steps.tolist() == [3, 6]
+
+
+def test_a_stream_takes_what_frozen_layers_gave_before(stored, network, init, split, recipe):
+    """Beside images that are read: the numbers of a stream that is read alone."""
+    own, mesh = replace(recipe, images=stored), column_mesh(1)
+    column = Column("halves", 0, "A", "B", (Cut(2, False), Cut(NUM_LAYERS - 1, False)))
+    base, order = init(jax.random.key(3)), column_order(column, split, own)
+    networks = initial_networks(column, network.layer_names, init, base)
+    start = ColumnStart(networks, base, column_inputs(column, split, own), order)
+    program = ColumnProgram(network, column.cuts, TX, mirror=True, keeps=COMPUTED)
+    tests = [evaluation_batches(start.inputs)]
+
+    def fed(batches):
+        read = StreamFeed(stored, [], [*batches], mesh, Reading())
+        return read.evaluate(batches.shape[1])
+
+    trunk = TrunkPass(program.trunk((2, NUM_LAYERS - 1)), mesh, own.batch_size)
+    kept = trunk.over(base, fed, start.inputs, np.unique(order.examples))
+    assert sorted(kept.activations) == [2, NUM_LAYERS - 1]
+    given = (stored, [order], tests, mesh, Reading())
+    compiled = CompiledProgram(program, mesh)
+    found = [
+        compiled.run([start], feed, own.steps, lambda *_: None, test_every=3)[0]
+        for feed in (StreamFeed(*given), KeptStreamFeed(*given, kept))
+    ]
+    jax.tree.map(np.testing.assert_array_equal, *(outcome.networks for outcome in found))
+    np.testing.assert_array_equal(found[0].test, found[1].test)
 
 
 def test_columns_of_one_order_share_a_reader(stored, monkeypatch, split, recipe):

@@ -80,7 +80,7 @@ def test_what_is_spent_are_the_steps_that_were_trained(raced):
     """Steps by the log that each way keeps, looks by their files."""
     found = the_race(raced)
     prices = {(way.variant or way.treatment, way.n): way.price for way in found.file.ways}
-    spent = found.file.probes
+    spent = found.file.first
     for folder in (raced / "run" / "race").iterdir():
         name, _, n = folder.name.partition("@")
         price = prices[name, int(n or 0)]
@@ -98,14 +98,27 @@ def test_a_full_fine_tuning_is_the_unit_and_frozen_layers_are_cheaper(raced):
     assert prices["full", 0] > prices["freeze", 1] > prices["freeze", 2] > prices["freeze", 3] > 0
     assert prices["probe", 3] == 0
     # By hand: above frozen layers there is a norm, which is trained, and a dense head of 8 features
-    # and 10 classes, which has two products more than a forward pass.
-    plan = make_plan(named_config(raced, FLAGS))
-    found = prices_of(plan)
-    images = STEPS * plan.recipe.batch_size
-    frozen = next(p for (_, cut), p in found.training.items() if cut.label == "3+ freeze")
-    forward = found.looking / (-(-plan.recipe.validation_examples // plan.recipe.test_batch_size)
-                               * plan.recipe.test_batch_size)  # fmt: skip
-    assert frozen == pytest.approx(images * (forward + 2 * 8 * 10))
+    # and 10 classes, which has three products a step, and two more than a forward pass. What is
+    # below is computed at each step, or once.
+    for share, below in ((0.25, 0), (0.0, 1)):
+        plan = make_plan(named_config(raced, [*FLAGS, f"--config.cache.share={share}"]))
+        found = prices_of(plan)
+        images = STEPS * plan.recipe.batch_size
+        frozen = next(p for (_, cut), p in found.training.items() if cut.label == "3+ freeze")
+        looked_at = -(-plan.recipe.validation_examples // plan.recipe.test_batch_size)
+        forward = found.looking / (looked_at * plan.recipe.test_batch_size) - 8 * 10
+        assert frozen == pytest.approx(images * (below * forward + 3 * 8 * 10))
+    without = found.first
+    kept = prices_of(make_plan(named_config(raced, FLAGS))).first
+    assert kept - without == pytest.approx(forward * images_trained_on(plan))
+
+
+def images_trained_on(plan) -> int:
+    """Filled up to whole batches."""
+    images, size = int(plan.recipe.images.is_train.sum()), plan.recipe.batch_size
+    per_class = plan.config.data.train_per_class
+    images = min(images, per_class * 10) if per_class else images
+    return -(-images // size) * size
 
 
 def test_a_race_that_was_stopped_anywhere_goes_on_with_the_same_bits(raced, tmp_path):
@@ -166,7 +179,7 @@ def test_a_large_budget_stops_nobody_for_want_of_money(tmp_path, whole):
 
 def test_a_budget_for_heads_alone_trains_nothing(tmp_path):
     plan = make_plan(named_config(tmp_path, [*FLAGS, BUDGET]))
-    least = rules_of_plan(plan).probes
+    least = rules_of_plan(plan).first
     config = named_config(tmp_path, [*FLAGS, f"--config.budget={1.001 * least}"])
     rows = tj.run(config, tmp_path / "run").rows
     assert {row.variant for row in rows} == {"probe"}
@@ -214,7 +227,7 @@ def test_a_plan_says_what_the_race_may_cost(raced, capsys):
 @pytest.mark.parametrize(
     ("flags", "said"),
     [
-        (["budget=0.001"], "budget is 0.001 full fine-tunings, but the linear heads alone take"),
+        (["budget=0.001"], "budget is 0.001 full fine-tunings, but what comes first"),
         (["budget=2", "network.weights="], "budget is 2, but network.weights is empty"),
         (["budget=2", "optimizer.rates=(0.3,1.0)"], "budget is 2, but optimizer.rates holds 2"),
         (["budget=2", "families=('full','random')"], "budget is 2, but families holds 'random'"),

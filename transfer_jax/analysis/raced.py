@@ -35,8 +35,8 @@ class Raced:
 
     @property
     def spent(self) -> float:
-        """What it cost so far, in full fine-tunings, the linear heads included."""
-        return self.file.probes + self.outcome.cost
+        """What it cost so far, in full fine-tunings, what comes first included."""
+        return self.file.first + self.outcome.cost
 
 
 def folder_name(arm: Arm) -> str:
@@ -109,13 +109,13 @@ def rules_of(file: RaceFile) -> Rules:
       file: what was fixed before.
 
     Returns:
-      They; the budget is what the linear heads leave of it.
+      They; the budget is what is left of it for training.
     """
     return Rules(
         {Arm(Treatment(way.treatment), way.n, way.variant): way.price for way in file.ways},
         file.margin,
         looks_of(seeds=file.seeds),
-        max(0.0, file.budget - file.probes),
+        max(0.0, file.budget - file.first),
         looking=file.looking,
     )
 

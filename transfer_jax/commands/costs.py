@@ -9,6 +9,8 @@ from rich.console import Console
 from transfer_jax.analysis.paper.original import original_counts
 from transfer_jax.commands.durations import duration
 from transfer_jax.commands.terminal import print_table
+from transfer_jax.engine.memory import memory_of_device
+from transfer_jax.engine.mesh import column_mesh
 from transfer_jax.folder.control_results import TRAINING
 from transfer_jax.plan.accelerators import EXPECTED_SHARE, Accelerator
 from transfer_jax.plan.costs import ProgramCost
@@ -16,17 +18,28 @@ from transfer_jax.plan.estimate import estimate
 from transfer_jax.plan.optimizer_fields import rates_of
 from transfer_jax.plan.pilot import PILOT_WAVES
 from transfer_jax.plan.plan import Plan
+from transfer_jax.plan.trunk_cache import TrunkCache, trunk_cache
+from transfer_jax.plan.trunk_notes import trunk_notes
 
 
-def costs_of(plan: Plan, chip: Accelerator | None) -> list[ProgramCost]:
-    """What a plan costs on a chip; on this machine, which is then measured, where there is none."""
+def costs_of(plan: Plan, chip: Accelerator | None) -> tuple[list[ProgramCost], TrunkCache]:
+    """What a plan costs on a chip; on this machine, which is then measured, where there is none.
+
+    Returns:
+      The costs, and what of frozen layers is computed once.
+    """
     if chip is None:
-        return estimate(plan)
+        cache = trunk_cache(plan, memory_of_device(column_mesh()))
+        return estimate(plan, cache=cache), cache
     # As an accelerator runs it: in plain convolutions, which bfloat16 always takes.
-    return estimate(replace(plan, config=replace(plan.config, precision="bfloat16")), chip.rate)
+    plan = replace(plan, config=replace(plan.config, precision="bfloat16"))
+    cache = trunk_cache(plan, chip.memory)
+    return estimate(plan, chip.rate, cache), cache
 
 
-def cost_notes(plan: Plan, costs: list[ProgramCost], chip: Accelerator | None) -> list[str]:
+def cost_notes(
+    plan: Plan, costs: list[ProgramCost], cache: TrunkCache, chip: Accelerator | None
+) -> list[str]:
     """What costs mean and what they rest on, a line each."""
     total = sum(cost.seconds + cost.compile_seconds for cost in costs)
     where = f"on one {chip.name}" if chip else "on this machine"
@@ -34,6 +47,7 @@ def cost_notes(plan: Plan, costs: list[ProgramCost], chip: Accelerator | None) -
         "Parameters are those trained; MACs are multiply-adds of one step of all columns; memory "
         "is that of one device.",
         f"In all {len(plan.networks)} networks, about {duration(total)} {where}.",
+        *trunk_notes(plan, cache),
     ]
     if pilot := [cost for cost in costs if cost.wave in PILOT_WAVES]:
         networks = sum(cost.networks for cost in pilot)

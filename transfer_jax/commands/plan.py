@@ -83,12 +83,12 @@ def _estimated(plan: "Plan", chip: "Accelerator | None", console: "Console") -> 
 
     file = rules_of_plan(plan) if plan.config.budget else None
     with console.status("working out the costs" if chip else "measuring the speed of this machine"):
-        costs = costs_of(plan, chip)
+        costs, cache = costs_of(plan, chip)
     if file is not None:
         print_prices(file, console)
-        return race_notes(plan, file, costs, chip)
+        return race_notes(plan, file, costs, cache, chip)
     print_costs(plan, costs, console)
-    return cost_notes(plan, costs, chip)
+    return cost_notes(plan, costs, cache, chip)
 
 
 def _compiled(plan: "Plan", asked: "Topology", console: "Console") -> list[str]:

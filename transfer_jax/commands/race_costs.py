@@ -13,6 +13,8 @@ from transfer_jax.folder.race_files import RaceFile
 from transfer_jax.plan.accelerators import Accelerator
 from transfer_jax.plan.costs import ProgramCost
 from transfer_jax.plan.plan import Plan
+from transfer_jax.plan.trunk_cache import TrunkCache
+from transfer_jax.plan.trunk_notes import trunk_notes
 
 
 def print_prices(file: RaceFile, console: Console) -> None:
@@ -26,13 +28,18 @@ def print_prices(file: RaceFile, console: Console) -> None:
 
 
 def race_notes(
-    plan: Plan, file: RaceFile, costs: Sequence[ProgramCost], chip: Accelerator | None
+    plan: Plan,
+    file: RaceFile,
+    costs: Sequence[ProgramCost],
+    cache: TrunkCache,
+    chip: Accelerator | None,
 ) -> list[str]:
     """What a race may cost, a line each.
 
     Args:
       file: its rules.
       costs: of all networks, without a race.
+      cache: what of frozen layers is computed once.
       chip: where; None for this machine.
 
     Returns:
@@ -44,12 +51,13 @@ def race_notes(
     looks = "; ".join(
         f"{count} {look}" for count, look in zip(found.ways, rules.looks, strict=True)
     )
-    most, races = file.probes + found.cost, len(file.tasks)
+    most, races = file.first + found.cost, len(file.tasks)
     notes = [
         f"Prices are in full fine-tunings of one network, {file.unit / 1e9:,.1f} G multiply-adds "
-        f"each; the linear heads take {file.probes:.2f}, a look at one network {file.looking:.3f}.",
+        f"each. What comes first, linear heads and frozen layers, takes {file.first:.2f}; a look at "
+        f"one network {file.looking:.3f}.",
         f"Of {len(paid)} ways train, at most: {looks}. That is {most:.2f} of a budget of "
-        f"{file.budget:g}; all networks without a race: {file.probes + rules.complete:.2f}.",
+        f"{file.budget:g}; all networks without a race: {file.first + rules.complete:.2f}.",
     ]
     if races > 1:
         notes.append(f"So much for each of {races} tasks: {', '.join(file.tasks)}.")
@@ -59,4 +67,5 @@ def race_notes(
     seconds = races * most * file.unit * trained / adds + compiled
     where = f"on one {chip.name}" if chip else "on this machine"
     memory = max(cost.memory for cost in costs) / 2**20
+    notes += trunk_notes(plan, cache)
     return [*notes, f"About {duration(seconds)} {where}, and up to {memory:,.0f} MiB."]

@@ -3,7 +3,7 @@
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float, Key, UInt8
+from jaxtyping import Array, Bool, Float, Key, UInt8
 
 
 def normalise(
@@ -46,8 +46,44 @@ def random_mirror(
 
     Source: the original mirrors training images at random.
     """
-    mirrored = jax.random.bernoulli(key, 0.5, (images.shape[0], 1, 1, 1))
-    return jnp.where(mirrored, images[:, :, ::-1], images)
+    return mirror(images, which_mirrored(key, images.shape[0]))
+
+
+def which_mirrored(key: Key[Array, ""], count: int) -> Bool[Array, " batch"]:
+    """Which images of a batch `random_mirror` mirrors.
+
+    Args:
+      key: the key of this batch.
+      count: its images.
+
+    Returns:
+      A truth value an image.
+
+    Example:
+      >>> which_mirrored(jax.random.key(0), 4).shape
+      (4,)
+    """
+    return jax.random.bernoulli(key, 0.5, (count, 1, 1, 1)).reshape(count)
+
+
+def mirror(
+    images: Float[Array, "batch height width channels"], mirrored: Bool[Array, " batch"]
+) -> Float[Array, "batch height width channels"]:
+    """Some images of a batch left to right.
+
+    Args:
+      images: the batch.
+      mirrored: which of them.
+
+    Returns:
+      The batch.
+
+    Example:
+      >>> images = jnp.arange(2.0).reshape(1, 1, 2, 1).repeat(2, 0)
+      >>> mirror(images, jnp.array([False, True]))[:, 0, :, 0].tolist()
+      [[0.0, 1.0], [1.0, 0.0]]
+    """
+    return jnp.where(mirrored[:, None, None, None], images[:, :, ::-1], images)
 
 
 def random_shift(

@@ -9,12 +9,26 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int, Key, UInt8, UInt32
 
+# Number of layers to the activations after them: of every view of every image.
+Activations = dict[int, Float[Array, "view image ..."]]
+
+
+class KeptTrunk(NamedTuple):
+    """What frozen first layers make of images, computed once; and where each image's is."""
+
+    rows: Int[Array, " image"]
+    activations: Activations
+
 
 class Batch(NamedTuple):
-    """The images of one step, and their classes; class -1 is padding."""
+    """The images of one step, and their classes; class -1 is padding.
+
+    `kept` holds what frozen layers make of them, where that was computed before.
+    """
 
     images: UInt8[Array, "example height width channels"]
     labels: Int[Array, " example"]
+    kept: Activations | None = None
 
     def take(self, batches: Int[Array, "number example"], number: Int[Array, ""]) -> "Batch":
         """Itself: it was read for this step."""
@@ -26,6 +40,7 @@ class DeviceImages(NamedTuple):
 
     images: UInt8[Array, "image height width channels"]
     labels: Int[Array, " image"]
+    trunk: KeptTrunk | None = None
 
     def take(self, batches: Int[Array, "number example"], number: Int[Array, ""]) -> Batch:
         """One of a column's batches, gathered on the device.
@@ -39,7 +54,13 @@ class DeviceImages(NamedTuple):
         """
         examples = jax.lax.dynamic_index_in_dim(batches, number, keepdims=False)
         labels = jnp.where(examples >= 0, self.labels[examples], -1)
-        return Batch(self.images[examples], labels)
+        return Batch(self.images[examples], labels, self._kept(examples))
+
+    def _kept(self, examples: Int[Array, " example"]) -> Activations | None:
+        if self.trunk is None:
+            return None
+        rows = self.trunk.rows[examples]
+        return {depth: own[:, rows] for depth, own in self.trunk.activations.items()}
 
 
 Images = DeviceImages | Batch

@@ -13,7 +13,7 @@ from jax.sharding import PartitionSpec as P
 from jaxtyping import Int
 
 from transfer_jax.data.image_set import ImageSet
-from transfer_jax.data.order import Batch, BatchOrder, ColumnInputs, DeviceImages, Images
+from transfer_jax.data.order import Batch, BatchOrder, ColumnInputs, DeviceImages, Images, KeptTrunk
 from transfer_jax.data.stream import BatchSource, HostBatch, Reading, stream
 from transfer_jax.engine.mesh import COLUMN, DATA
 
@@ -86,17 +86,18 @@ class ResidentFeed:
 
     Args:
       images: the dataset, on the mesh.
+      trunk: what frozen layers make of the images that are trained on, if it is kept.
     """
 
-    def __init__(self, images: DeviceImages) -> None:
-        self.images = images
+    def __init__(self, images: DeviceImages, trunk: KeptTrunk | None = None) -> None:
+        self.images, self.training = images, images._replace(trunk=trunk)
 
     def begin(self, steps: int, done: int = 0) -> None:
         """Nothing: each step finds its own batch by its number."""
 
     def take(self, count: int) -> Iterator[tuple[DeviceImages, int]]:
         """The dataset, once for all steps."""
-        yield self.images, count
+        yield self.training, count
 
     def evaluate(self, end: int, begin: int = 0) -> Iterator[DeviceImages]:
         """The dataset, at every batch to evaluate on."""

@@ -206,11 +206,7 @@ class CompiledProgram:
 
     def place_inputs(self, inputs: Sequence[ColumnInputs]) -> ColumnInputs:
         """The columns' inputs over the mesh, the batches divided over its axis `data`."""
-        placed = {
-            field: place([getattr(own, field) for own in inputs], self.mesh, batch_axis=axis)
-            for field, axis in batch_axes(inputs[0], self.mesh).items()
-        }
-        return ColumnInputs(**placed)
+        return place_inputs(inputs, self.mesh)
 
     def advance(
         self,
@@ -249,6 +245,22 @@ class CompiledProgram:
 
         nothing = self.program.no_counts().loss
         return jax.lax.fori_loop(0, count, body, (state, Metrics(nothing, nothing)))
+
+
+def place_inputs(inputs: Sequence[ColumnInputs], mesh: Mesh) -> ColumnInputs:
+    """The inputs of columns over a mesh, the batches divided over its axis `data`.
+
+    Args:
+      inputs: one a column.
+
+    Returns:
+      One tree with a leading axis of columns.
+    """
+    placed = {
+        field: place([getattr(own, field) for own in inputs], mesh, batch_axis=axis)
+        for field, axis in batch_axes(inputs[0], mesh).items()
+    }
+    return ColumnInputs(**placed)
 
 
 def batch_axes(inputs: ColumnInputs, mesh: Mesh) -> dict[str, int | None]:

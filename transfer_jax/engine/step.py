@@ -15,7 +15,7 @@ from transfer_jax.engine.condition import HELD, ConditionProgram, ConditionState
 from transfer_jax.engine.counts import Counts, added, no_counts
 from transfer_jax.engine.in_turn import one_after_another
 from transfer_jax.engine.objective import CLASSIFICATION, Objective
-from transfer_jax.engine.trunk import Seen, Trunk, View, step_rngs
+from transfer_jax.engine.trunk import NOTHING, Seen, Trunk, View, step_rngs
 from transfer_jax.grid.conditions import Cut
 from transfer_jax.models.layered import Layered, Rngs, Variables
 from transfer_jax.surgery.stacking import stack, unstack
@@ -67,6 +67,7 @@ class ColumnProgram:
       copied_statistics: whether trainable layers that were copied keep the base network's
         statistics ("held") or learn their own ("moves").
       objective: what is made small, and what networks are judged by.
+      keeps: how activations of the trunk may be kept, so that numbers stay the same to the bit.
     """
 
     network: Layered
@@ -79,6 +80,7 @@ class ColumnProgram:
     packing: str = "unroll"
     copied_statistics: str = HELD
     objective: Objective = CLASSIFICATION
+    keeps: str = NOTHING
 
     @property
     def base_layers(self) -> tuple[str, ...]:
@@ -182,8 +184,12 @@ class ColumnProgram:
     ) -> Seen:
         """The activations at which conditions begin, in training at a step, or in evaluation."""
         depths = tuple(sorted({cut.trunk_depth for cut in self.cuts}))
+        return self.trunk(depths).see(base, batch, inputs, step)
+
+    def trunk(self, depths: tuple[int, ...]) -> Trunk:
+        """The base network's first layers, with the activations that are wanted."""
         view = View(self.mirror, self.shift, self.crop)
-        return Trunk(self.network, depths, view, self.frozen_dropout).see(base, batch, inputs, step)
+        return Trunk(self.network, depths, view, self.frozen_dropout, self.keeps)
 
     def learn(
         self,

@@ -29,8 +29,8 @@ class RaceFile:
     Attributes:
       tasks: what is raced for, each for itself: split, target, and a number of examples.
       ways: all that enter, in the order in which they begin.
-      budget: what a race may cost, the linear heads included.
-      probes: what the linear heads cost, which come first.
+      budget: what a race may cost, what comes first included.
+      first: what comes first costs: linear heads, and frozen layers that are kept.
       looking: what it costs to look at one network.
       margin: a difference that does not matter.
       seeds: how many networks of a way are trained at most.
@@ -40,7 +40,7 @@ class RaceFile:
     tasks: tuple[str, ...]
     ways: tuple[WayPrice, ...]
     budget: float
-    probes: float
+    first: float
     looking: float
     margin: float
     seeds: int

@@ -14,7 +14,7 @@ from transfer_jax.engine.feeds import on_device, shapes_of_images
 from transfer_jax.engine.loop import CompiledProgram
 from transfer_jax.engine.mesh import COLUMN, DATA, place, replicate
 from transfer_jax.engine.step import ColumnProgram, ColumnState
-from transfer_jax.grid.conditions import Column, Cut
+from transfer_jax.grid.conditions import PRETRAINED_BASE, Column, Cut
 from transfer_jax.grid.grid import columns
 from transfer_jax.models.layered import Variables
 from transfer_jax.plan.costs import ProgramCost, Rate
@@ -23,16 +23,21 @@ from transfer_jax.plan.initialisers import initialiser
 from transfer_jax.plan.pilot import PILOT_WAVES, pilot_plans
 from transfer_jax.plan.plan import Plan, by_program, plan_mesh
 from transfer_jax.plan.probe_costs import probe_costs
+from transfer_jax.plan.trunk_cache import TrunkCache
 
 # As many steps are timed, but no more once so many seconds are over.
 TIMED_STEPS, TIMED_SECONDS = 30, 5.0
+TRUNK = "frozen layers, once"
 
 
-def estimate(plan: Plan, rate: Rate | None = None) -> list[ProgramCost]:
+def estimate(
+    plan: Plan, rate: Rate | None = None, cache: TrunkCache | None = None
+) -> list[ProgramCost]:
     """The cost of every program of a plan.
 
     Args:
       rate: the speed of a device; None measures it on a few steps.
+      cache: what of frozen layers is computed once; None for nothing.
 
     Returns:
       One entry a program, in the order in which they run.
@@ -40,8 +45,16 @@ def estimate(plan: Plan, rate: Rate | None = None) -> list[ProgramCost]:
     rate = rate or measure_rate(plan)
     pilot = [(wave, group) for wave, found in pilot_waves(plan) for group in by_program(found)]
     own = [(wave, group) for wave, found in plan.waves() for group in by_program(found)]
-    trained = [_program_cost(plan, wave, group, rate) for wave, group in [*pilot, *own]]
-    return [*probe_costs(plan, rate), *trained]
+    trained = [_program_cost(plan, wave, group, rate, cache) for wave, group in [*pilot, *own]]
+    return [*probe_costs(plan, rate), *_trunk_costs(cache, rate), *trained]
+
+
+def _trunk_costs(cache: TrunkCache | None, rate: Rate) -> list[ProgramCost]:
+    """What it takes to compute frozen layers once: one entry, if they are."""
+    if cache is None or not cache.shapes:
+        return []
+    seconds = cache.fill / rate.multiply_adds
+    return [ProgramCost(TRUNK, 0, 0, 0, cache.fill, 1, cache.size, rate.compile_seconds, seconds)]
 
 
 def pilot_waves(plan: Plan) -> Iterator[tuple[str, list[Column]]]:
@@ -91,26 +104,28 @@ def _seconds_a_call(step: Callable[[ColumnState], ColumnState], state: ColumnSta
     return (time.perf_counter() - began) / calls
 
 
-def step_multiply_adds(plan: Plan, program: ColumnProgram) -> int:
+def step_multiply_adds(plan: Plan, program: ColumnProgram, cache: TrunkCache | None = None) -> int:
     """Multiply-adds of one training step of a column.
 
     Args:
       program: the column's program.
+      cache: what of frozen layers is computed once; None for nothing.
 
     Returns:
       The number, of all its conditions together.
     """
-    return multiply_adds(program.train, *step_shapes(plan, program))
+    return multiply_adds(program.train, *step_shapes(plan, program, cache=cache))
 
 
 def step_shapes(
-    plan: Plan, program: ColumnProgram, trainings: int = 1
+    plan: Plan, program: ColumnProgram, trainings: int = 1, cache: TrunkCache | None = None
 ) -> tuple[ColumnState, Variables, Images, ColumnInputs]:
     """Shapes of what a training step of a column takes.
 
     Args:
       program: the column's program.
       trainings: the column's.
+      cache: what of frozen layers is computed once; None for nothing.
 
     Returns:
       (state, base, images, inputs), of `jax.ShapeDtypeStruct`.
@@ -119,18 +134,22 @@ def step_shapes(
     state = jax.eval_shape(program.init, {cut.label: whole for cut in program.cuts})
     base = {name: whole[name] for name in program.base_layers}
     images = shapes_of_images(plan.recipe.images, plan.recipe.batch_size)
+    images = cache.beside(images) if cache else images
     return state, base, images, input_shapes(plan.recipe, trainings)
 
 
-def _program_cost(plan: Plan, wave: str, group: list[Column], rate: Rate) -> ProgramCost:
+def _program_cost(
+    plan: Plan, wave: str, group: list[Column], rate: Rate, cache: TrunkCache | None
+) -> ProgramCost:
     column, is_pilot = group[0], wave in PILOT_WAVES
+    cache = cache if column.base == PRETRAINED_BASE else None
     program = plan.program(column.cuts, column.trainings)
     steps = column.steps(plan.recipe.steps)
     phases = program.phases(steps)
-    training = sum(count * step_multiply_adds(plan, phase) for count, phase in phases)
+    training = sum(count * step_multiply_adds(plan, phase, cache) for count, phase in phases)
     # What is trained in the end takes the most.
     program = phases[-1][1]
-    state, base, images, inputs = step_shapes(plan, program, column.trainings)
+    state, base, images, inputs = step_shapes(plan, program, column.trainings, cache)
     counts = jax.eval_shape(program.no_counts)
     batch = shapes_of_images(plan.recipe.images, plan.recipe.test_batch_size)
     test = multiply_adds(program.evaluate, counts, state.conditions, base, batch, inputs)

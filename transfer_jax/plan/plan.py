@@ -11,6 +11,7 @@ from ml_collections import ConfigDict
 from transfer_jax.engine.columns import Recipe
 from transfer_jax.engine.mesh import check_processes, column_mesh, devices_per_column
 from transfer_jax.engine.step import ColumnProgram
+from transfer_jax.engine.trunk import COMPUTED, NOTHING, ROUNDED
 from transfer_jax.folder.control_results import TRAINING
 from transfer_jax.grid.conditions import PRETRAINED_BASE, Column, Condition, Cut, Split
 from transfer_jax.grid.grid import columns
@@ -65,6 +66,22 @@ class Plan:
         """Whether networks begin as one in a file, so that no base networks are trained."""
         return bool(self.config.network.weights)
 
+    @property
+    def keeps(self) -> str:
+        """How activations of frozen first layers may be kept.
+
+        They may where these layers are one network's and see an image in one way, or in two, so
+        that they can be computed once: see `trunk_cache`.
+        """
+        drawn = self.config.data.shift or self.config.data.crop
+        tasks = [task for split in self.splits.values() for task in split.tasks]
+        # Where the network does not say what it wants to see, each task has a mean of its own.
+        alike = self.recipe.preprocessing is not None or len(tasks) == 1
+        if drawn or not (self.is_pretrained and alike):
+            return NOTHING
+        rounds = self.config.cache.precision != self.config.precision == "float32"
+        return ROUNDED if rounds else COMPUTED
+
     def columns(self, conditions: Iterable[Condition]) -> list[Column]:
         """The columns of some conditions, with the steps that they have in this plan.
 
@@ -111,7 +128,7 @@ class Plan:
         # What a network sees has other channels where it is pretrained on colours.
         sizes = (*sizes, *self.recipe.network_shape, self.recipe.preprocessing)
         settings = tuple(in_state(self.config.optimizer))
-        return (cuts, trainings, largest_task(self.splits), *sizes, settings, *held)
+        return (cuts, trainings, largest_task(self.splits), *sizes, settings, self.keeps, *held)
 
     def program(self, cuts: tuple[Cut, ...], trainings: int = 1) -> ColumnProgram:
         """The computation that columns with these cuts share, and as many trainings' steps."""
@@ -130,6 +147,7 @@ class Plan:
             frozen_dropout=config.frozen_dropout,
             packing=config.packing,
             copied_statistics=config.copied_statistics,
+            keeps=self.keeps,
         )
 
 

@@ -2,6 +2,8 @@
 
 The unit is one plain full fine-tuning: all layers trained, for all steps. What is counted are
 multiply-adds of training and of looking at validation images; test images are for the report only.
+Of frozen layers that are computed once, what fits into 1 GiB is counted once, whatever memory a
+machine has, so that a race is the same everywhere.
 """
 
 from dataclasses import dataclass, replace
@@ -17,9 +19,12 @@ from transfer_jax.plan.estimate import step_multiply_adds, step_shapes
 from transfer_jax.plan.fields import ConfigError
 from transfer_jax.plan.plan import Plan
 from transfer_jax.plan.probe_costs import answer_costs
+from transfer_jax.plan.trunk_cache import TrunkCache, trunk_cache
 
 # A base network's name, and a cut.
 Way = tuple[str | None, Cut]
+# Bytes of activations that are counted as computed once.
+COUNTED = 2**30
 
 
 @dataclass(frozen=True)
@@ -30,13 +35,13 @@ class Prices:
       unit: of one plain full fine-tuning.
       training: of one network of each way, to its end.
       looking: at one network, with all validation images.
-      probes: of all linear heads, and what networks begin with; solved once for all seeds.
+      first: of what comes first, once for all seeds: linear heads, and frozen layers that are kept.
     """
 
     unit: int
     training: dict[Way, int]
     looking: int
-    probes: int
+    first: int
 
     def in_units(self, multiply_adds: float) -> float:
         """A number of multiply-adds, in full fine-tunings."""
@@ -54,11 +59,13 @@ def prices_of(plan: Plan) -> Prices:
     """
     (whole,) = full((), len(plan.network.layer_names))
     ways = dict.fromkeys(way_of(condition) for condition in plan.grid if not condition.solved)
+    share = plan.config.cache.share
+    cache = trunk_cache(plan, int(COUNTED / share) if share else 0)
     return Prices(
         unit=_training(plan, whole),
-        training={way: _training(plan, way[1]) for way in ways},
+        training={way: _training(plan, way[1], cache) for way in ways},
         looking=_looking(plan, whole),
-        probes=_probes(plan),
+        first=_probes(plan) + cache.fill,
     )
 
 
@@ -72,11 +79,11 @@ def check_budget(plan: Plan, prices: Prices) -> None:
     Raises:
       ConfigError: it does not.
     """
-    budget, least = plan.config.budget, prices.in_units(prices.probes)
+    budget, least = plan.config.budget, prices.in_units(prices.first)
     if budget < least:
         raise ConfigError(
-            f"budget is {budget:g} full fine-tunings, but the linear heads alone take {least:.2g}; "
-            f"allowed: {least:.2g} or more, or 0 for all networks"
+            f"budget is {budget:g} full fine-tunings, but what comes first takes {least:.2g} (linear "
+            f"heads, and frozen layers once); allowed: {least:.2g} or more, or 0 for no race"
         )
 
 
@@ -85,9 +92,10 @@ def way_of(condition: Condition) -> Way:
     return condition.base, Cut(condition.n, condition.fine_tuned, condition.variant)
 
 
-def _training(plan: Plan, cut: Cut) -> int:
+def _training(plan: Plan, cut: Cut, cache: TrunkCache | None = None) -> int:
     phases = plan.program((cut,)).phases(plan.recipe.steps)
-    return sum(count * step_multiply_adds(plan, phase) for count, phase in phases)
+    kept = cache if cache and cut.copied else None
+    return sum(count * step_multiply_adds(plan, phase, kept) for count, phase in phases)
 
 
 def _looking(plan: Plan, cut: Cut) -> int:

@@ -1,8 +1,9 @@
-"""The fields that say how a run goes about its work: none changes a number."""
+"""The fields that say how a run goes about its work: all but one change no number."""
 
 from dataclasses import dataclass
 
-from transfer_jax.plan.fields import setting
+from transfer_jax.models.precision import PRECISIONS
+from transfer_jax.plan.fields import Affects, setting
 
 
 @dataclass(frozen=True)
@@ -37,3 +38,17 @@ class Logs:
 
     every: int = setting(20, "steps between two lines; a stop is seen then too", low=1, high=10**8)
     tensorboard: bool = setting(True, "whether events are written for TensorBoard")
+
+
+@dataclass(frozen=True)
+class Cache:
+    """What of frozen layers is computed once, and not at every step."""
+
+    share: float = setting(
+        0.25, "share of memory that activations of frozen layers may take; 0: none are kept",
+        low=0.0, high=0.9,
+    )  # fmt: skip
+    precision: str = setting(
+        "float32", "bfloat16: they are rounded to it, in half the bytes; float32: as computed",
+        choices=PRECISIONS, affects=Affects.PROGRAM,
+    )  # fmt: skip

@@ -18,7 +18,7 @@ from transfer_jax.models.preprocessing import INTERPOLATIONS
 from transfer_jax.plan.fields import Affects, ConfigError, Words, setting
 from transfer_jax.plan.network_fields import NetworkFields, network_kind
 from transfer_jax.plan.optimizer_fields import AdamW, OptimizerFields, Sgd, optimizer_kind
-from transfer_jax.plan.running_fields import Checkpoint, Logs, Reading
+from transfer_jax.plan.running_fields import Cache, Checkpoint, Logs, Reading
 
 RUNNING, COLUMNS, INPUTS = Affects.RUNNING, Affects.COLUMNS, Affects.INPUTS
 STATE, CONDITIONS = Affects.STATE, Affects.CONDITIONS
@@ -229,6 +229,9 @@ class Config:
     )
     checkpoint: Checkpoint = setting(
         Checkpoint(), "when columns in training are kept", affects=RUNNING
+    )
+    cache: Cache = setting(
+        Cache(), "what of frozen layers is computed once, and not at every step", affects=RUNNING
     )
     logs: Logs = setting(Logs(), "what is written as training goes on", affects=RUNNING)
     margin: float = setting(

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from jax.sharding import Mesh
 
-from transfer_jax.data.order import DeviceImages
+from transfer_jax.data.order import DeviceImages, KeptTrunk
 from transfer_jax.engine.columns import ColumnStart
 from transfer_jax.engine.feeds import (
     Feed,
@@ -13,33 +13,61 @@ from transfer_jax.engine.feeds import (
     evaluation_batches,
     on_device,
 )
+from transfer_jax.engine.kept_feed import KeptStreamFeed
 from transfer_jax.engine.mesh import replicate
+from transfer_jax.models.layered import Variables
 from transfer_jax.plan.plan import Plan
+from transfer_jax.running.kept_trunks import KeptTrunks
 
 
 class Feeds:
-    """Makes feeds; a dataset that lies on the devices is put there once."""
+    """Makes feeds; a dataset that lies on the devices is put there once.
 
-    def __init__(self) -> None:
+    Args:
+      trunks: what frozen layers give, where that is kept.
+    """
+
+    def __init__(self, trunks: KeptTrunks | None = None) -> None:
+        self.trunks = trunks
         self.images: dict[tuple[Mesh, str], DeviceImages] = {}
+        self.trunk: tuple[KeptTrunk | None, KeptTrunk | None] = (None, None)
 
-    def of(self, plan: Plan, starts: Sequence[ColumnStart], mesh: Mesh) -> Feed:
+    def of(
+        self,
+        plan: Plan,
+        starts: Sequence[ColumnStart],
+        mesh: Mesh,
+        base: Variables | None = None,
+    ) -> Feed:
         """The feed of columns that are trained side by side.
 
         Args:
           plan: the plan of one of them; those that share a program share their images.
           starts: what they start from.
           mesh: the devices that they are trained on.
+          base: the network that they all copy from, if it was given.
 
         Returns:
           The feed.
         """
         images = plan.recipe.images
-        if not images.streamed:
-            return ResidentFeed(self._resident(plan, mesh))
+        resident = None if images.streamed else self._resident(plan, mesh)
+        trunk = None
+        if base is not None and self.trunks is not None:
+            trunk = self.trunks.of(plan, base, starts[0].inputs, mesh, resident)
+        if resident is not None:
+            return ResidentFeed(resident, self._on(mesh, trunk))
         orders = [start.order for start in starts if start.order is not None]
         evaluations = [evaluation_batches(start.inputs) for start in starts]
-        return StreamFeed(images, orders, evaluations, mesh, plan.config.reading)
+        given = (images, orders, evaluations, mesh, plan.config.reading)
+        return KeptStreamFeed(*given, trunk) if trunk else StreamFeed(*given)
+
+    def _on(self, mesh: Mesh, trunk: KeptTrunk | None) -> KeptTrunk | None:
+        """What is kept, on the devices; put there once."""
+        if self.trunk[0] is not trunk:
+            self.trunk = (None, None)  # Before another takes as much.
+            self.trunk = (trunk, trunk and replicate(trunk, mesh))
+        return self.trunk[1]
 
     def _resident(self, plan: Plan, mesh: Mesh) -> DeviceImages:
         data = plan.config.data

@@ -46,6 +46,8 @@ class Run:
       tests: whether networks are judged by test images, too; those of a pilot never are.
       donors: gives the folder that conditions copy base networks and solved heads from; None: the
         run's own.
+      of_all: the plan of all runs that one race is between, which share what is kept of frozen
+        layers; None: its own.
     """
 
     plan: Plan
@@ -53,6 +55,7 @@ class Run:
     initialisers: Initialisers = field(default_factory=Initialisers)
     tests: bool = True
     donors: Callable[[], Workdir] | None = None
+    of_all: Plan | None = None
 
     @functools.cached_property
     def pilot(self) -> Pilot:

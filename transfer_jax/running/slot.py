@@ -9,6 +9,7 @@ from transfer_jax.engine.loop import ColumnOutcome, CompiledProgram
 from transfer_jax.engine.processes import first_alone
 from transfer_jax.engine.step import ColumnState
 from transfer_jax.folder.control_results import ControlRow, write_controls
+from transfer_jax.grid.conditions import PRETRAINED_BASE
 from transfer_jax.models.layered import Variables
 from transfer_jax.running.column_checkpoints import ColumnCheckpoints, DamagedCheckpoint
 from transfer_jax.running.column_files import keep_networks, keep_results, keep_tests
@@ -44,7 +45,7 @@ class Slot:
         until: int = 0,
     ) -> None:
         self.compiled, self.session, self.plan = compiled, session, own[0].run.plan
-        self.until = until
+        self.of_all, self.until = own[0].run.of_all or self.plan, until
         self.steps, self.tests = own[0].steps, own[0].run.tests
         self.columns = self._prepare(wave, own)
 
@@ -103,7 +104,7 @@ class Slot:
         try:
             return self.compiled.run(
                 starts,
-                session.feeds.of(self.plan, starts, self.compiled.mesh),
+                session.feeds.of(self.of_all, starts, self.compiled.mesh, self._given_base),
                 steps,
                 session.profiled.around(watch),
                 log_every=min(config.logs.every, config.checkpoint.steps or steps),
@@ -116,6 +117,13 @@ class Slot:
             session.profiled.stop()
             for own in self.columns:
                 own.checkpoints.close()
+
+    @property
+    def _given_base(self) -> Variables | None:
+        """The network that all of its columns copy from, if it was given."""
+        given = self.plan.given.get(PRETRAINED_BASE)
+        shared = all(own.column.base == PRETRAINED_BASE for own in self.columns)
+        return given.variables(0) if given and shared else None
 
     def keep(self, outcomes: Sequence[ColumnOutcome]) -> None:
         """Write what training gave; the rows last, since they say that a column is finished.

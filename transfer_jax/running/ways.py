@@ -42,7 +42,7 @@ def race_file(run: "Run") -> RaceFile:
       It.
 
     Raises:
-      ConfigError: the budget does not pay for the linear heads.
+      ConfigError: the budget does not pay for what comes first.
     """
     return read_race(run.folder.race) or rules_of_plan(run.plan)
 
@@ -57,7 +57,7 @@ def rules_of_plan(plan: Plan) -> RaceFile:
       It.
 
     Raises:
-      ConfigError: the budget does not pay for the linear heads.
+      ConfigError: the budget does not pay for what comes first.
     """
     prices = prices_of(plan)
     check_budget(plan, prices)
@@ -65,7 +65,7 @@ def rules_of_plan(plan: Plan) -> RaceFile:
         tasks=tuple(dict.fromkeys(map(task_of, plan.grid))),
         ways=tuple(_priced(plan.grid, prices)),
         budget=plan.config.budget,
-        probes=prices.in_units(prices.probes),
+        first=prices.in_units(prices.first),
         looking=prices.in_units(prices.looking),
         margin=plan.config.margin or MOST,
         seeds=plan.config.seeds,
@@ -106,6 +106,7 @@ def way_runs(run: "Run") -> dict[Arm, "Run"]:
             plan=replace(run.plan, grid=tuple(grid)),
             folder=run.folder.way(folder_name(arm)),
             donors=lambda: run.folder,
+            of_all=run.plan,
         )
         for arm, grid in grids.items()
     }

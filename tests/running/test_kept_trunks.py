@@ -1,0 +1,66 @@
+"""Runs whose frozen layers are computed once: the numbers of runs that compute them always."""
+
+import os
+import re
+import signal
+
+import pytest
+
+import transfer_jax as tj
+
+from .commands import assert_same, run, start, wait_for, what_it_made
+from .pretrained import FLAGS, weights
+
+OURS = [
+    *(flag for flag in FLAGS if not flag.startswith(("--config.steps", "--config.batch"))),
+    "--config.steps=40",
+    "--config.batch_size=16",
+    "--config.seeds=2",
+    "--config.cuts=(1,3,4)",
+    "--config.families=('freeze','full','gradual','AnB','random')",
+    "--config.data.mirror=True",
+    "--config.checkpoint.steps=10",
+    "--config.checkpoint.networks=all",
+    "--config.logs.tensorboard=False",
+]
+NEVER = "--config.cache.share=0.0"
+KEPT = r"Kept: what leaves stem, block2, block3, frozen,\s+of 120 images, as they are and mirrored"
+
+
+@pytest.fixture(scope="module")
+def flags(tmp_path_factory):
+    file = tmp_path_factory.mktemp("weights") / "weights.safetensors"
+    tj.save_tree(file, weights())
+    return [*OURS, f"--config.network.weights={file}"]
+
+
+@pytest.fixture(scope="module")
+def never(flags, tmp_path_factory):
+    """What a run makes that computes frozen layers at every step."""
+    folder = tmp_path_factory.mktemp("never") / "run"
+    assert not re.search(KEPT, run(folder, *flags, NEVER))
+    return what_it_made(folder)
+
+
+def test_a_run_that_keeps_them_makes_the_same_to_the_bit(flags, never, tmp_path):
+    said = run(tmp_path / "run", *flags)
+    assert len(re.findall(KEPT, said)) == 1
+    assert_same(tmp_path / "run", never)
+
+
+def test_killed_without_and_gone_on_with_them_on_two_devices(flags, never, tmp_path):
+    process = start(tmp_path / "run", *flags, NEVER)
+    checkpoint = tmp_path / "run" / "checkpoints"
+    wait_for("a checkpoint", lambda: any(checkpoint.glob("*pretrained*/20")), process)
+    os.killpg(process.pid, signal.SIGKILL)
+    process.communicate()
+    said = run(tmp_path / "run", *flags, devices=2)
+    assert re.search(KEPT, said)
+    assert_same(tmp_path / "run", never)
+
+
+def test_where_two_devices_share_a_batch(flags, tmp_path):
+    families = "--config.families=('freeze',)"
+    run(tmp_path / "never", *flags, families, NEVER, devices=4)
+    assert re.search(KEPT, run(tmp_path / "run", *flags, families, devices=4))
+    assert_same(tmp_path / "run", what_it_made(tmp_path / "never"))
