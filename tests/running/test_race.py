@@ -29,7 +29,7 @@ from transfer_jax.surgery.safetensors_files import read_safetensors
 
 STEPS = 16
 FLAGS = [
-    "--config.families=('scratch','probe','freeze','full','lp-ft')", "--config.cuts=(1,2,3)",
+    "--config.families=('scratch','probe','freeze','full','lp-ft')", "--config.cuts=(1,3)",
     "--config.seeds=2", f"--config.steps={STEPS}", "--config.checkpoint.networks=all",
     "--config.optimizer.learning_rate=0.1", "--config.data.validation_share=0.01",
 ]  # fmt: skip
@@ -95,7 +95,7 @@ def test_what_is_spent_are_the_steps_that_were_trained(raced):
 def test_a_full_fine_tuning_is_the_unit_and_frozen_layers_are_cheaper(raced):
     prices = {(way.variant, way.n): way.price for way in the_race(raced).file.ways}
     assert prices["full", 0] == pytest.approx(1)
-    assert prices["full", 0] > prices["freeze", 1] > prices["freeze", 2] > prices["freeze", 3] > 0
+    assert prices["full", 0] > prices["freeze", 1] > prices["freeze", 3] > 0
     assert prices["probe", 3] == 0
     # By hand: above frozen layers there is a norm, which is trained, and a dense head of 8 features
     # and 10 classes, which has three products a step, and two more than a forward pass. What is
@@ -122,10 +122,10 @@ def images_trained_on(plan) -> int:
 
 
 def test_a_race_that_was_stopped_anywhere_goes_on_with_the_same_bits(raced, tmp_path):
-    """In the middle of a way, between looks, and once more."""
+    """At the first look, and later."""
     config = named_config(tmp_path, [*FLAGS, BUDGET])
     stops = 0
-    for pauses in (2, 3, 2):
+    for pauses in (2, 4):
         stop, seen = StopRequest(), []
         note = watch.SlotWatch._note
 
@@ -140,7 +140,7 @@ def test_a_race_that_was_stopped_anywhere_goes_on_with_the_same_bits(raced, tmp_
             tj.run(config, tmp_path / "run", stop=stop)
         stops += 1
     tj.run(config, tmp_path / "run")
-    assert stops == 3
+    assert stops == 2
     before, after = the_race(raced), the_race(tmp_path)
     assert str(after.outcome) == str(before.outcome) and after.spent == before.spent
     assert tj.Results.read(tmp_path / "run").rows == tj.Results.read(raced / "run").rows
@@ -168,13 +168,13 @@ def test_who_stops_hears_the_answer_so_far(tmp_path, capsys):
 
 
 def test_a_large_budget_stops_nobody_for_want_of_money(tmp_path, whole):
-    config = named_config(tmp_path, [*FLAGS, "--config.budget=1000"])
+    config = named_config(tmp_path, [*FLAGS, "--config.budget=1000", "--config.seeds=1"])
     rows = tj.run(config, tmp_path / "run").rows
     outcome = the_race(tmp_path).outcome
     assert not outcome.set_aside
     dropped = {verdict.arm for verdict in outcome.dropped}
     assert set(rows) <= set(whole.rows)
-    assert len(rows) >= len(whole.rows) - len(dropped)
+    assert len(rows) >= len(whole.rows) / 2 - len(dropped)
 
 
 def test_a_budget_for_heads_alone_trains_nothing(tmp_path):
@@ -183,7 +183,7 @@ def test_a_budget_for_heads_alone_trains_nothing(tmp_path):
     config = named_config(tmp_path, [*FLAGS, f"--config.budget={1.001 * least}"])
     rows = tj.run(config, tmp_path / "run").rows
     assert {row.variant for row in rows} == {"probe"}
-    assert len(the_race(tmp_path).outcome.never_began) == 6
+    assert len(the_race(tmp_path).outcome.never_began) == 5
 
 
 def test_the_page_says_what_was_dropped_when_and_why(raced):

@@ -54,8 +54,8 @@ def race_notes(
     most, races = file.first + found.cost, len(file.tasks)
     notes = [
         f"Prices are in full fine-tunings of one network, {file.unit / 1e9:,.1f} G multiply-adds "
-        f"each. What comes first, linear heads and frozen layers, takes {file.first:.2f}; a look at "
-        f"one network {file.looking:.3f}.",
+        f"each. What comes first (linear heads, and frozen layers once) takes {file.first:.2f}; a "
+        f"look at one network {file.looking:.3f}.",
         f"Of {len(paid)} ways train, at most: {looks}. That is {most:.2f} of a budget of "
         f"{file.budget:g}; all networks without a race: {file.first + rules.complete:.2f}.",
     ]
