@@ -83,7 +83,8 @@ def check_budget(plan: Plan, prices: Prices) -> None:
     if budget < least:
         raise ConfigError(
             f"budget is {budget:g} full fine-tunings, but what comes first takes "
-            f"{least:.2g} (linear heads, and frozen layers once); allowed: {least:.2g} or more, or 0 for no race"
+            f"{least:.2g} (linear heads, and frozen layers once); allowed: {least:.2g} or more, "
+            "or 0 for no race"
         )
 
 
