@@ -4,14 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from transfer_jax.grid.pretrained import FAMILIES
+from transfer_jax.grid.pretrained import FAMILIES, NOT_WITH_WEIGHTS
 from transfer_jax.plan.fields import ConfigError
 
 if TYPE_CHECKING:
     from transfer_jax.plan.schema import Config
-
-# What is about base networks that are trained here, or about other choices of layers.
-NOT_WITH_WEIGHTS = ("treatments", "preserved", "schedules", "controls", "bases", "reference")
 
 
 def check_pretrained(config: Config) -> None:

@@ -300,8 +300,12 @@ def test_a_network_beside_what_is_none_is_read_and_written_by_its_names(wrapper,
 
 def test_of_two_networks_in_one_file_none_is_taken(tmp_path):
     arrays = without_wrapper()
-    both = {f"{part}.{name}": leaf for part in ("student", "teacher") for name, leaf in arrays.items()}
-    with pytest.raises(WeightsError, match=r"holds several networks: student\.\*, teacher\.\*; save"):
+    both = {
+        f"{part}.{name}": leaf for part in ("student", "teacher") for name, leaf in arrays.items()
+    }
+    with pytest.raises(
+        WeightsError, match=r"holds several networks: student\.\*, teacher\.\*; save"
+    ):
         read_weights(file_of(both, tmp_path), TOY, like(), head=HEAD)
     extra = arrays | {f"ema.{name}": leaf for name, leaf in arrays.items()}
     assert "left over: ema." in error_of(extra, tmp_path)

@@ -23,9 +23,7 @@ MOST_WRAPPERS = MOST_PARTS = 8
 WHOLE = 0.5
 
 
-def detect(
-    network: str, like: Variables, found: Shapes
-) -> Named | None:
+def detect(network: str, like: Variables, found: Shapes) -> Named | None:
     """Whose names a file has.
 
     Args:

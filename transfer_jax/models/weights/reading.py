@@ -43,8 +43,8 @@ def read_weights(
 
     Args:
       path: a file as `transfer_jax.load_tree` reads it: `.safetensors`, one or sharded; `.pth`,
-        `.pt`, `.bin` or `.ckpt` of PyTorch. Names are timm's, torchvision's, transformers', lukemelas's, or
-        our own; nothing in it is executed.
+        `.pt`, `.bin` or `.ckpt` of PyTorch. Names are timm's, torchvision's, transformers',
+        lukemelas's, or our own; nothing in it is executed.
       network: the network's name.
       like: its variables, or their shapes.
       own_head: whether the file's own head is read, which may have another number of classes;
