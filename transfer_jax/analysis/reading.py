@@ -15,7 +15,7 @@ from transfer_jax.folder.whole_file import read_json
 from transfer_jax.grid.conditions import Treatment
 
 Row = TypeVar("Row", ResultRow, ControlRow, RateRow)
-Kept = TypeVar("Kept", str, int)
+Kept = TypeVar("Kept", str, int, float)
 # Controls that a run may well do without.
 NOT_MISSED = {Treatment.RANDOM, Treatment.SCRATCH}
 # What tells one network from another.
