@@ -14,7 +14,10 @@ if TYPE_CHECKING:
     from typing_extensions import Buffer
 
 # All else is imported by `main`, whose first line hears signals.
-INTERRUPTED = "interrupted; the same command goes on from what is finished"
+INTERRUPTED = "interrupted"
+GOES_ON = f"{INTERRUPTED}; the same command goes on from what is finished"
+# The commands that leave on disk what they finish; all others begin anew.
+LEAVING = ("run", "sweep", "prepare")
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 READER_GONE = (errno.EPIPE, errno.EIO)
 
@@ -106,7 +109,8 @@ def _interrupt(number: int, _: object) -> None:
     if util := sys.modules.get("multiprocessing.util"):
         util._run_finalizers(0)  # Python would warn of semaphores that are left.
     with contextlib.suppress(OSError):  # The terminal may be gone.
-        os.write(2, f"{INTERRUPTED}\n".encode())
+        goes_on = next((text for text in sys.argv[1:] if text[:1] != "-"), "") in LEAVING
+        os.write(2, f"{GOES_ON if goes_on else INTERRUPTED}\n".encode())
     os._exit(128 + number)
 
 

@@ -12,6 +12,11 @@ of a defect: 0, 1/3, 2/3 or 1; it counts as defective from 2/3 on. Fields of the
 
     python experiments/elpv/pretrained.py --config.seeds=1
 
+Measured with `--config.seeds=1 --config.families="('probe',)" --config.cuts=blocks`, 18 linear
+heads in three minutes on two busy cores: of the test images, of which 68.8% are of one class, 75.6%
+are right after the first layer, 84.4% after the tenth, 85.9% after the 14th, the highest, and 85.1%
+after the last below the head. One seed has no interval. The other families were not measured.
+
 Source: Deitsch et al. (2019), Automatic classification of defective photovoltaic module cells in
 electroluminescence images, Solar Energy 185; Buerhop-Lutz et al. (2018), EU PVSEC.
 """

@@ -16,6 +16,8 @@ from transfer_jax.analysis.statistics.choices import (
     typed,
 )
 from transfer_jax.analysis.statistics.crossing import Arm, by_validation, groups
+from transfer_jax.analysis.statistics.effects import effects
+from transfer_jax.analysis.statistics.failures import failed_rows
 from transfer_jax.analysis.statistics.telling import Advice
 from transfer_jax.grid.conditions import Treatment
 
@@ -245,3 +247,43 @@ def test_a_probe_without_an_n_is_one_of_the_whole_network(name):
     found = tj.advise(rows, 0.05)
     assert found.choice == "probe"
     assert found.verdict.startswith("Train a linear head on the frozen features (")
+
+
+def test_the_margin_is_of_the_images_that_ways_are_compared_on():
+    """No test image decides what differs: 97% right on these, but 50% on those to choose by."""
+    truth = {SCRATCH: 0.3, probe(3): 0.5, tuned("full"): 0.97}
+    rows, _, _ = networks(np.random.default_rng(0), truth, images=400, validation=400)
+    worse = [replace(row, top1=0.5 * row.top1) for row in rows]
+    (group,), (other,) = groups(rows), groups(worse)
+    found = advise_group(Judged(group, lambda _: None), Judged(other, lambda _: None))
+    assert found.margin == pytest.approx(0.01)
+    assert any("error of the best way on validation images, 5" in line for line in found.reasons)
+    own, by = (effects(held, lambda _: None) for held in (group, other))
+    assert own.margin == pytest.approx(0.003, abs=0.001)
+    assert replace(own, validation=by).margin == by.margin == pytest.approx(0.01)
+
+
+@pytest.mark.parametrize("low", [SCRATCH, tuned("full")], ids=["scratch", "full"])
+def test_that_scratch_learns_little_is_no_failure(low):
+    """In so few steps it is luck; of a way that begins well, the same is a fault."""
+    rows, _, _ = networks(np.random.default_rng(0), TRUTH, images=400)
+    arm = (low.treatment.value, low.variant)
+    rows = [
+        replace(row, top1=0.12) if (row.treatment, row.variant, row.seed) == (*arm, 1) else row
+        for row in rows
+    ]
+    assert [*map(arm_of, failed_rows(rows))] == ([] if low == SCRATCH else [low])
+
+
+def arm_of(row) -> Arm:
+    return Arm(row.treatment, row.n, row.variant)
+
+
+def test_a_way_whose_networks_learn_little_is_not_judged_by_the_luckiest():
+    """A fresh top on frozen layers at 25% and 24%: one at 12% has not failed, where 60% is had."""
+    fresh = Arm(Treatment.TRANSFER, 3)
+    rows, _, _ = networks(np.random.default_rng(0), {**TRUTH, fresh: 0.25}, images=400)
+    rows = [
+        replace(row, top1=0.11) if (arm_of(row), row.seed) == (fresh, 1) else row for row in rows
+    ]
+    assert failed_rows(rows) == {}

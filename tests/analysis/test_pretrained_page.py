@@ -12,6 +12,7 @@ from etils import epath
 from transfer_jax.analysis.asked_network import asked_network
 from transfer_jax.analysis.best_network import best_network, seed_of
 from transfer_jax.analysis.figures.curve_figures import points_of_networks
+from transfer_jax.analysis.page.notes import config_text
 from transfer_jax.analysis.page.report import write_report
 from transfer_jax.analysis.pretrained_tables import family_table, share_trained
 from transfer_jax.analysis.reading import read_evidence
@@ -307,3 +308,36 @@ def test_of_several_splits_the_network_is_of_the_one_whose_advice_it_is(tmp_path
     best = best_network(read_evidence(folder))
     assert best is not None and best.row.split == "whole"
     assert " of whole.A, seed " in best.told and "--task=whole.A" in best.command
+
+
+def with_plan(folder, **more):
+    plan = json.loads((folder / "plan.json").read_text()) | more
+    (folder / "plan.json").write_text(json.dumps(plan))
+    return read_evidence(folder)
+
+
+def test_chance_stands_beside_the_accuracies(tmp_path, capsys):
+    folder = folder_of(tmp_path / "flowers", {SCRATCH: 0.3, probe(3): 0.5, tuned("full"): 0.6})
+    told = "Whoever always guesses the most frequent class has 28.6% right: that is chance."
+    write_report(with_plan(folder, chance={"whole": [2 / 7], "other": [0.9]}))
+    assert text_of((folder / "report.html").read_text()).count(told) == 2
+    main(["report", str(folder)])
+    assert told in " ".join(capsys.readouterr().out.split())
+    write_report(with_plan(folder, chance={"whole": [0.25, 0.5]}))
+    page = text_of((folder / "report.html").read_text())
+    assert "has 25.0% to 50.0%, by the task, right" in page
+    for odd in ({}, [1], {"whole": "much"}, {"whole": ["x"]}):
+        write_report(with_plan(folder, chance=odd))
+        assert "frequent class" not in (folder / "report.html").read_text()
+
+
+def test_the_config_on_the_page_holds_nothing_that_means_nothing(tmp_path):
+    folder = folder_of(tmp_path / "flowers", {SCRATCH: 0.3, probe(3): 0.5, tuned("full"): 0.6})
+    config = json.loads((folder / "config.json").read_text())
+    config |= {"treatments": ["AnB"], "bases": "", "families": ["full"]}
+    network = config["network"]
+    whole = replace(read_evidence(folder), rows=())
+    fields = {"families", "treatments", "bases"}
+    for weights, there in ((network["weights"], {"families"}), ("", {"treatments", "bases"})):
+        own = config | {"network": network | {"weights": weights}}
+        assert fields & set(json.loads(config_text(replace(whole, config=own)))) == there

@@ -85,6 +85,17 @@ def test_a_strided_convolution_keeps_the_first_pixel():
     np.testing.assert_array_equal(convolve(x, centre, 2)[0, :, :, 0], [[0, 2], [8, 10]])
 
 
+def test_images_that_are_less_than_a_tile_take_no_transformed_kernels():
+    """Those are four times as large as the kernels, and save no product there."""
+    chosen = [choose_lowering((3, 3, 64, 64), 1, 1, "float32", "cpu", side=n) for n in (2, 3, 4)]
+    assert chosen == ["patches", "patches", "winograd"]
+    x, kernel = jnp.ones((2, 3, 3, 512)), jax.ShapeDtypeStruct((3, 3, 512, 512), jnp.float32)
+    step = jax.jit(jax.grad(lambda k: convolve(x, k).sum()))
+    held = step.lower(kernel).compile().memory_analysis()
+    if held is not None:
+        assert held.temp_size_in_bytes < 2 * 4 * 9 * 512 * 512
+
+
 def test_only_float32_on_cpu_is_lowered_by_hand():
     shapes = [(3, 3, 64, 64), (5, 5, 1, 8), (3, 3, 8, 8)]
     found = [choose_lowering(shape, 1, shape[0] // 2, "float32", "cpu") for shape in shapes]

@@ -11,7 +11,7 @@ from contextlib import ExitStack, closing, contextmanager
 
 import pytest
 
-from transfer_jax.cli import INTERRUPTED
+from transfer_jax.cli import GOES_ON
 from transfer_jax.engine import gate, tunnel
 from transfer_jax.engine.cluster import ClusterError, Place
 from transfer_jax.engine.hello import Hello, ask
@@ -193,7 +193,7 @@ def test_a_signal_while_the_others_are_waited_for_is_told_in_one_line():
         second.send_signal(signal.SIGHUP)
         told = [ended(process) for process in (first, second)]
         caller.close()
-    assert told == [(status, f"{INTERRUPTED}\n") for status in (143, 129)]
+    assert told == [(status, f"{GOES_ON}\n") for status in (143, 129)]
 
 
 def test_processes_that_differ_are_refused_by_each():

@@ -188,6 +188,20 @@ def test_a_network_that_says_nothing_is_told_of(here):
     assert not any("does not say" in note for note in plan_notes(planned()))
 
 
+def test_what_a_resnet_sees_is_told_where_names_leave_it_open(here):
+    """Timm's and torchvision's have the same names, and another interpolation."""
+    _, variables = tj.network("resnet18", num_outputs=5)
+    tj.save_tree("weights.safetensors", variables)
+    own = ["network.name=resnet18", "data.form.size=32"]
+    (note,) = plan_notes(planned(*own))
+    assert "are timm's and torchvision's; resnet18 sees images as timm's: bicubic, 0.95" in note
+    assert note.endswith("network.origin=torchvision sees them bilinear, 0.875")
+    theirs = planned(*own, "network.origin=torchvision")
+    assert plan_notes(theirs) == []
+    assert theirs.recipe.preprocessing.interpolation == "bilinear"
+    assert theirs.config.data.form.interpolation == "bilinear"
+
+
 def test_one_class_is_none(here, capsys):
     for path in sorted((here / "my pets" / "dog").iterdir()):
         path.unlink()

@@ -2,6 +2,7 @@
 
 import functools
 import itertools
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 
@@ -53,6 +54,8 @@ class Evidence:
       judged_on: `TEST` or `VALIDATION`: the images that `top1` and `test_of` are of.
       layers: names of the network's layers, where it began with weights of a file; else none.
       parameters: how many parameters each of them has; none where it is not known.
+      chance: split to what guessing the most frequent class has right of each task's test; empty
+        where it is not known.
     """
 
     folder: epath.Path
@@ -67,6 +70,7 @@ class Evidence:
     judged_on: str = TEST
     layers: tuple[str, ...] = ()
     parameters: tuple[int, ...] = ()
+    chance: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
 
     @property
     def margin(self) -> float:

@@ -16,7 +16,7 @@ from transfer_jax.folder.workdir import Workdir
 from transfer_jax.grid.conditions import Treatment
 
 Row = TypeVar("Row", ResultRow, ControlRow, RateRow)
-Kept = TypeVar("Kept", str, int)
+Kept = TypeVar("Kept", str, int, float)
 # Controls that a run may well do without.
 NOT_MISSED = {Treatment.RANDOM, Treatment.SCRATCH}
 # What tells one network from another.
@@ -72,7 +72,7 @@ def read_evidence(folder: epath.Path, whole: Sequence[ResultRow] = ()) -> Eviden
 
 
 def with_layers(evidence: Evidence) -> Evidence:
-    """The same with the names of layers and their numbers of parameters, as far as they are kept.
+    """The same with the names of layers, their numbers of parameters, and chance, as far as kept.
 
     Returns:
       It; without them where the layers did not come from weights of a file.
@@ -80,8 +80,11 @@ def with_layers(evidence: Evidence) -> Evidence:
     plan = read_json(evidence.folder / "plan.json") if evidence.is_pretrained else {}
     layers = _all_of(str, plan.get("layers"))
     counts = _all_of(int, plan.get("parameters"))
+    held = plan.get("chance")
+    held = held if isinstance(held, dict) else {}
+    chance = {name: _all_of(float, own) for name, own in held.items()}
     known = len(counts) == len(layers) and min(counts, default=0) >= 0
-    return replace(evidence, layers=layers, parameters=counts if known else ())
+    return replace(evidence, layers=layers, parameters=counts if known else (), chance=chance)
 
 
 def _all_of(kind: type[Kept], value: object) -> tuple[Kept, ...]:

@@ -74,7 +74,12 @@ def main(arguments: argparse.Namespace, _: list[str], console: "Console") -> Non
 def show_results(evidence: "Evidence", console: "Console") -> None:
     """Print the tables of a run, what they say, and what is missing."""
     from transfer_jax.analysis.best_network import best_network
-    from transfer_jax.analysis.page.notes import divergence_note, interval_note, unfinished_note
+    from transfer_jax.analysis.page.notes import (
+        chance_note,
+        divergence_note,
+        interval_note,
+        unfinished_note,
+    )
     from transfer_jax.analysis.paper.beside_authors import boost_note
     from transfer_jax.analysis.pretrained_tables import meanings_lines, pretrained_tables
     from transfer_jax.analysis.race_advice import race_tables
@@ -94,7 +99,8 @@ def show_results(evidence: "Evidence", console: "Console") -> None:
     words = meanings_lines(found) if evidence.is_pretrained else []
     if evidence.races:
         advice = [line for told in evidence.advice for line in (told.verdict, *told.reasons)]
-    lines = [*words, interval_note(found) if found else "", boost_note(found), *advice]
+    notes = [chance_note(evidence), interval_note(found) if found else "", boost_note(found)]
+    lines = [*words, *notes, *advice]
     lines += [best.told, best.command and f"Next: {best.command}"] if best else []
     for line in filter(None, lines):
         console.print(line, highlight=False, soft_wrap=line.startswith("Next: "))

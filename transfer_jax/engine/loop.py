@@ -128,7 +128,7 @@ class CompiledProgram:
         end = until or steps
         done = int(starts[0].resume_point.state.step) if starts[0].resume_point else 0
         phase = self.at(done, steps)
-        state = place([phase.state(start) for start in starts], self.mesh)
+        state = phase.place_state(starts)
         evaluations = _evaluations_so_far(starts, self.mesh)
         base = phase.place_base(starts)
         inputs = self.place_inputs([start.inputs for start in starts])
@@ -167,11 +167,17 @@ class CompiledProgram:
         halves = fetched[:first_test], fetched[first_test:]
         return outcomes(evaluations, state, *halves, len(starts), self.mesh)
 
-    def state(self, start: ColumnStart) -> ColumnState:
-        """What a column starts from: where it stands, or its networks before the first step."""
-        if start.resume_point:
-            return start.resume_point.state
-        return self.program.init(start.networks, start.settings)
+    def place_state(self, starts: Sequence[ColumnStart]) -> ColumnState:
+        """What columns start from, over the mesh: where they stand, or fresh networks."""
+        points = [start.resume_point.state for start in starts if start.resume_point]
+        if points:
+            return place(points, self.mesh)
+        whole = place([self.program.not_begun() for _ in starts], self.mesh)
+        for cut in self.program.cuts:
+            # One condition after the other: the host does not hold all that devices hold.
+            own = [self.program.begun(cut, start.networks, start.settings) for start in starts]
+            whole.conditions[cut.label] = place(own, self.mesh)
+        return whole
 
     def judge(
         self,
@@ -224,8 +230,9 @@ class CompiledProgram:
                     state, metrics = self.chunk(state, base, images, inputs, np.int32(steps))
                 else:
                     state, metrics = self.train(state, base, images, inputs)
-                # The host stays one call ahead: those that wait have their memory already.
-                jax.block_until_ready(before)
+                # The host stays one call ahead: those that wait have their memory already. Steps of
+                # large networks are so long that this saves nothing, and their memory is large.
+                jax.block_until_ready(metrics if self.lean else before)
                 before = metrics
         assert metrics is not None
         return state, metrics

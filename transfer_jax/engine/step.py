@@ -119,13 +119,21 @@ class ColumnProgram:
         Returns:
           The state; it holds what each condition owns only.
         """
-        conditions = {
-            cut.label: _set(self.condition(cut).init(whole[cut.label]), cut, settings)
-            for cut in self.cuts
-        }
-        return ColumnState(
-            conditions, jnp.zeros(len(self.cuts), jnp.int32), jnp.zeros((), jnp.int32)
-        )
+        conditions = {cut.label: self.begun(cut, whole, settings) for cut in self.cuts}
+        return self.not_begun()._replace(conditions=conditions)
+
+    def begun(
+        self,
+        cut: Cut,
+        whole: dict[str, Variables],
+        settings: Mapping[str, Settings] | None = None,
+    ) -> ConditionState:
+        """The state of one condition before the first step, as in `init`."""
+        return _set(self.condition(cut).init(whole[cut.label]), cut, settings)
+
+    def not_begun(self) -> ColumnState:
+        """The state before the first step, without any condition."""
+        return ColumnState({}, jnp.zeros(len(self.cuts), jnp.int32), jnp.zeros((), jnp.int32))
 
     def carried_over(
         self, state: ColumnState, base: Variables, settings: Mapping[str, Settings]

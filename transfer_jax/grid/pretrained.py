@@ -16,6 +16,9 @@ from transfer_jax.grid.variants import Phase, Variant
 PROBE, FREEZE, FULL, LP_FT = "probe", "freeze", "full", "lp-ft"
 SURGICAL, GRADUAL = "surgical", "gradual"
 SCRATCH, FRESH_TOP, FRESH_TOP_PLUS, RANDOM = SCRATCH_BASE, "AnB", "AnB+", RANDOM_BASE
+# Fields of a config that say nothing of them: they are about base networks that are trained here,
+# or about other choices of layers.
+NOT_WITH_WEIGHTS = ("treatments", "preserved", "schedules", "controls", "bases", "reference")
 DEFAULT_FAMILIES = (SCRATCH, PROBE, FREEZE, FULL, LP_FT)
 
 # From the values of n, in order, and the number of all layers, to cuts.

@@ -10,7 +10,7 @@ from jaxtyping import Array, Float
 
 from transfer_jax.models.backend import target_backend
 from transfer_jax.models.depthwise import shifted
-from transfer_jax.models.winograd import winograd
+from transfer_jax.models.winograd import TILE, winograd
 
 LOWERINGS = ("xla", "patches", "winograd", "shifted")
 Padding = int | Literal["same"] | None
@@ -50,7 +50,9 @@ def convolve(
         one = partial(convolve, stride=stride, padding=padding, lowering=lowering)
         return in_groups(one, x, kernel, groups)
     pad = kernel.shape[0] // 2 if padding is None else padding
-    lowering = lowering or choose_lowering(kernel.shape, stride, pad, x.dtype.name, groups=groups)
+    lowering = lowering or choose_lowering(
+        kernel.shape, stride, pad, x.dtype.name, groups=groups, side=min(x.shape[1:3])
+    )
     if lowering == "winograd":
         return winograd(x, kernel)
     if lowering == "patches":
@@ -100,6 +102,7 @@ def choose_lowering(
     dtype: str,
     backend: str | None = None,
     groups: int = 1,
+    side: int = TILE,
 ) -> str:
     """The lowering that trains fastest, as `experiments/benchmarks/layers.py` measured.
 
@@ -110,6 +113,7 @@ def choose_lowering(
       dtype: name of the images' dtype.
       backend: name of the backend; None for the one in use.
       groups: number of groups; more than one where each channel is one.
+      side: height or width of the images, whichever is less.
 
     Returns:
       One of `LOWERINGS`.
@@ -129,7 +133,8 @@ def choose_lowering(
     if channels <= 4 or side_by_side:
         return "patches"
     if (rows, cols, stride, padding) == (3, 3, 1, 1) and channels >= 32:
-        return "winograd"
+        # Less than a tile saves no products, and transformed kernels are four times as large.
+        return "winograd" if side >= TILE else "patches"
     return "xla"
 
 

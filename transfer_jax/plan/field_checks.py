@@ -1,6 +1,7 @@
 """From what a file, a command line or JSON says to the dataclasses of a config, checked."""
 
 import ast
+import contextlib
 import dataclasses
 import math
 import numbers
@@ -179,8 +180,7 @@ def _tuple(hint: Any, known: Setting, value: Any, name: str) -> tuple[Any, ...]:
     if own == EITHER and _is_one(value):
         value = (value,)
     if not isinstance(value, tuple | list):
-        one, two = EXAMPLES[own]
-        example = two if rest != [...] else f"{one} or {two}"
+        example = _example(own, known, value, several=rest != [...])
         raise ConfigError(
             f"{name} is {_shown(value)}; allowed: a tuple of {KINDS[own]}, such as {example}"
         )
@@ -195,6 +195,17 @@ def _tuple(hint: Any, known: Setting, value: Any, name: str) -> tuple[Any, ...]:
         twice = next(item for item in found if found.count(item) > 1)
         raise ConfigError(f"{name} holds {_shown(twice)} twice; allowed: each value once")
     return found
+
+
+def _example(own: Any, known: Setting, value: Any, *, several: bool) -> str:
+    """A tuple that is allowed: of what was given, where that may stand in one."""
+    if several:
+        return EXAMPLES[own][1]
+    with contextlib.suppress(ConfigError):
+        return repr((_scalar(own, known, value, ""),))
+    if known.choices:
+        return f"{known.choices[:1]!r} or {known.choices[:2]!r}"
+    return " or ".join(EXAMPLES[own])
 
 
 def _scalar(hint: Any, known: Setting, value: Any, lead: str) -> Any:

@@ -1,6 +1,11 @@
 """What is odd about a plan, though it can be carried out."""
 
 from transfer_jax.engine.logistic import FIXED_STRENGTH
+from transfer_jax.models.weights.provenance import origin_of
+from transfer_jax.models.weights.styles import styles_of
+from transfer_jax.models.zoo import ZOO
+from transfer_jax.models.zoo.origins import TIMM, TORCHVISION
+from transfer_jax.plan.network_sight import wanted
 from transfer_jax.plan.plan import Plan
 
 
@@ -9,7 +14,8 @@ def plan_notes(plan: Plan) -> list[str]:
 
     Returns:
       A line for each task that has one class; one where nothing says how strong the L2 of probes is
-      to be; and one where a pretrained network does not say what it wants to see.
+      to be; and one where a pretrained network does not say what it wants to see, or where the
+      names in its file leave open who trained it, and so what it wants to see.
     """
     names = plan.recipe.images.class_names
     fixed = [
@@ -22,10 +28,33 @@ def plan_notes(plan: Plan) -> list[str]:
     ]
     notes = fixed if plan.probes and not plan.recipe.validation_examples else []
     notes += silent if plan.is_pretrained and not plan.recipe.preprocessing else []
+    notes += _seen_otherwise(plan)
     return notes + [
         f"Note: task {task.name} of split {split.name} has one class, {names[task.classes[0]]}: "
         "there is nothing to tell apart, so its accuracy is 100%"
         for split in plan.splits.values()
         for task in split.tasks
         if len(task.classes) == 1
+    ]
+
+
+def _seen_otherwise(plan: Plan) -> list[str]:
+    """What a network sees as timm's, and would as torchvision's, where names do not tell them."""
+    fields, name, seen = plan.config.network, plan.config.network.name, plan.recipe.preprocessing
+    if not plan.is_pretrained or name not in ZOO or seen is None:
+        return []
+    told = {style.origin for style in styles_of(name)}
+    asked = getattr(fields, "origin", "")
+    if TORCHVISION in told or asked != TIMM or origin_of(fields.weights, name):
+        return []
+    try:
+        other = wanted(ZOO[name](num_outputs=1, origin=TORCHVISION))
+    except ValueError:  # Torchvision has none.
+        return []
+    if other is None or other == seen:
+        return []
+    return [
+        f"Note: the names in {fields.weights} are timm's and torchvision's; {name} sees images as "
+        f"timm's: {seen.interpolation}, {seen.crop_fraction:.3g} of the side cut out; "
+        f"network.origin=torchvision sees them {other.interpolation}, {other.crop_fraction:.3g}"
     ]

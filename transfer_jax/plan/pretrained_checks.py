@@ -4,15 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from transfer_jax.grid.pretrained import FAMILIES, RANDOM
+from transfer_jax.grid.pretrained import FAMILIES, NOT_WITH_WEIGHTS, RANDOM
 from transfer_jax.plan.fields import ConfigError
 from transfer_jax.plan.optimizer_fields import rates_of
 
 if TYPE_CHECKING:
     from transfer_jax.plan.schema import Config
-
-# What is about base networks that are trained here, or about other choices of layers.
-NOT_WITH_WEIGHTS = ("treatments", "preserved", "schedules", "controls", "bases", "reference")
 
 
 def check_pretrained(config: Config) -> None:

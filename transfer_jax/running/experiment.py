@@ -4,12 +4,14 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING
 
+import numpy as np
 from etils import epath
 from ml_collections import ConfigDict
 from rich.console import Console
 
 from transfer_jax.analysis.raced import races_of
 from transfer_jax.data.sources import check_prepared
+from transfer_jax.data.tasks import first_examples
 from transfer_jax.engine.one_folder import check_one_folder
 from transfer_jax.engine.processes import all_meet, is_first
 from transfer_jax.folder.extras import left_out
@@ -18,7 +20,7 @@ from transfer_jax.folder.race_files import write_race
 from transfer_jax.folder.results import Results, write_rows
 from transfer_jax.folder.whole_file import write_json
 from transfer_jax.folder.workdir import Workdir, workdir_at
-from transfer_jax.grid.conditions import PRETRAINED_BASE
+from transfer_jax.grid.conditions import PRETRAINED_BASE, Split
 from transfer_jax.plan.config import read_config
 from transfer_jax.plan.own_folder import with_prepared_folder
 from transfer_jax.plan.plan import Plan, check_devices, make_plan
@@ -212,10 +214,18 @@ def _begin(own: Run, say: Callable[[str], None]) -> None:
     given = plan.given.get(PRETRAINED_BASE)
     if isinstance(given, PretrainedBase):
         kept["parameters"] = [given.parameters[name] for name in layers]
+        kept["chance"] = {name: _chances(plan, split) for name, split in plan.splits.items()}
     write_json(folder.plan, kept)
     if begun := began_with(folder, plan.config):
         say(f"{folder.path} was begun with {begun}")
     keep_split_images(folder.split_images, plan.splits, plan.recipe.images)
+
+
+def _chances(plan: Plan, split: Split) -> list[float]:
+    """Of each task, what its most frequent class has of the test images."""
+    images, each = plan.recipe.images, plan.recipe.test_per_class
+    tests = [first_examples(images.labels, images.is_test, task, each) for task in split.tasks]
+    return [float(np.bincount(images.labels[own]).max() / len(own)) for own in tests]
 
 
 def _write_results(own: Run) -> "Evidence":

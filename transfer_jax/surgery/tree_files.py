@@ -20,7 +20,7 @@ from transfer_jax.surgery.tree_file_error import TreeFileError
 
 # Those whose arrays have names of whole paths, and PyTorch's, which hold trees.
 FLAT = {".safetensors": read_safetensors, ".npz": read_npz}
-READERS = {**FLAT, ".pth": read_torch, ".pt": read_torch, ".bin": read_torch}
+READERS = {**FLAT, **dict.fromkeys((".pth", ".pt", ".bin", ".ckpt"), read_torch)}
 NO_LAYOUTS: Layouts = {}
 
 
@@ -33,8 +33,8 @@ def load_tree(
     anything is allocated.
 
     Args:
-      path: a `.safetensors` or `.npz` file; a checkpoint of PyTorch, `.pth`, `.pt` or `.bin`; a
-        folder of shards or its `.index.json`; a folder that orbax wrote, or one of a
+      path: a `.safetensors` or `.npz` file; a checkpoint of PyTorch, `.pth`, `.pt`, `.bin` or
+        `.ckpt`; a folder of shards or its `.index.json`; a folder that orbax wrote, or one of a
         CheckpointManager that leads to one tree.
       torch: whether names and layouts are PyTorch's: names are split at dots, and leaves are
         renamed and transposed to Flax's, as `save_tree` undoes with `torch=True`. A `weight`

@@ -29,6 +29,13 @@ def test_its_one_file_is_found_and_nothing_is_executed(package, tmp_path):
         in_package("package:some_weights")
 
 
+@pytest.mark.parametrize("address", ["gs://bucket/net.pth", "https://example.org/net.safetensors"])
+def test_an_address_is_told_as_one(address):
+    flags = ["--config.network.name=resnet18", f"--config.network.weights={address}"]
+    with pytest.raises(ConfigError, match=f"'{address}'; it must be on a disk of this machine$"):
+        make_plan(load_config("pretrained", flags))
+
+
 @pytest.mark.parametrize("name", ["", "../x", "a.b", "1x", "a b"])
 def test_what_is_no_name_is_refused(name):
     with pytest.raises(ValueError, match="names no package; allowed: package:NAME"):

@@ -272,3 +272,40 @@ def test_a_network_that_no_new_head_can_be_put_on_is_told(layers, said):
     of = [jax.eval_shape(network.init, key, x) for network in made]
     with pytest.raises(ValueError, match=f"^{said}; allowed: [^\\n]*$"):
         head_keys(*of, made[0].layer_names[-1])
+
+
+@pytest.mark.parametrize(
+    ("wrapper", "others"),
+    [
+        ("model.", {"criterion.weight": (7,)}),
+        ("module.", {"n_averaged": ()}),
+        ("model.module.", {"criterion.weight": (7,), "train_accuracy.count": (3,)}),
+    ],
+    ids=["trainer", "average", "parallel in trainer"],
+)
+def test_a_network_beside_what_is_none_is_read_and_written_by_its_names(wrapper, others, tmp_path):
+    own = {f"{wrapper}{name}": leaf for name, leaf in without_wrapper().items()}
+    beside = {name: np.ones(shape, np.float32) for name, shape in others.items()}
+    found, style = read_styled(file_of(own | beside, tmp_path), TOY, like(), head=HEAD)
+    jax.tree.map(np.testing.assert_array_equal, found, weights())
+    write_weights(found, TOY, style, tmp_path / "out.safetensors")
+    assert set(read_safetensors(tmp_path / "out.safetensors")) == set(own)
+    # What is beside the network is left; what is missing, or too much, in it is not.
+    own.pop(f"{wrapper}conv.weight")
+    own[f"{wrapper}more.weight"] = np.ones(1, np.float32)
+    said = error_of(own | beside, tmp_path)
+    assert f"missing: {wrapper}conv.weight; left over: {wrapper}more.weight" in said
+    assert "criterion" not in said
+
+
+def test_of_two_networks_in_one_file_none_is_taken(tmp_path):
+    arrays = without_wrapper()
+    both = {
+        f"{part}.{name}": leaf for part in ("student", "teacher") for name, leaf in arrays.items()
+    }
+    with pytest.raises(
+        WeightsError, match=r"holds several networks: student\.\*, teacher\.\*; save"
+    ):
+        read_weights(file_of(both, tmp_path), TOY, like(), head=HEAD)
+    extra = arrays | {f"ema.{name}": leaf for name, leaf in arrays.items()}
+    assert "left over: ema." in error_of(extra, tmp_path)

@@ -56,6 +56,8 @@ def split_images(evidence: Evidence) -> Figure | None:
         rows["classes" if whole else f"{split}\ntask {task}"].append((str(name), image))
     kept = dict(list(rows.items())[: 2 * MOST_ROWS])
     across = max(map(len, kept.values()))
+    # ImageNet's names are lists of synonyms; in those of others a comma is a letter.
+    synonyms = "imagenet" in str(evidence.config.get("data"))
     figure, axes = _lines(list(kept), 1.35 * across, 1.25, above=0.25, size=LARGE)
     for axis, own in zip(axes, kept.values(), strict=True):
         height, width = own[0][1].shape[:2]
@@ -66,7 +68,7 @@ def split_images(evidence: Evidence) -> Figure | None:
         axis.set_xlim(-0.5, across * (width + gap) - 0.5)
         for place, (name, _) in enumerate(own):
             middle = place * (width + gap) + width / 2
-            text = legible(name.split(",")[0])[:14]
+            text = legible(name.split(",")[0] if synonyms else name)[:14]
             axis.text(middle, -0.06 * height, text, ha="center", va="bottom", fontsize=SMALL)
     return figure
 

@@ -11,6 +11,7 @@ from transfer_jax.analysis.statistics.inference import ENOUGH_SPLITS, are_splits
 from transfer_jax.analysis.statistics.wording import in_points
 from transfer_jax.folder.results import ResultRow
 from transfer_jax.folder.whole_file import read_json
+from transfer_jax.grid.pretrained import NOT_WITH_WEIGHTS
 
 MANY = 12
 
@@ -137,6 +138,21 @@ def race_method(evidence: Evidence) -> list[str]:
     ]
 
 
+def chance_note(evidence: Evidence) -> str:
+    """What accuracy is had without learning anything.
+
+    Returns:
+      A sentence; empty where it is not known.
+    """
+    splits = {row.split for row in evidence.rows}
+    found = [100 * share for name in splits for share in evidence.chance.get(name, ())]
+    if not found:
+        return ""
+    low, high = f"{min(found):.1f}", f"{max(found):.1f}"
+    shares = f"{low}%" if low == high else f"{low}% to {high}%, by the task,"
+    return f"Whoever always guesses the most frequent class has {shares} right: that is chance."
+
+
 def rates_method(evidence: Evidence) -> list[str]:
     """How learning rates were chosen.
 
@@ -189,14 +205,16 @@ def unfinished_note(evidence: Evidence) -> str:
 
 
 def config_text(evidence: Evidence) -> str:
-    """The config of a run.
+    """The config of a run, without the fields that mean nothing in it.
 
     Returns:
       JSON; empty where there is none.
     """
     if not evidence.config:
         return ""
-    text = json.dumps(evidence.config, indent=2, ensure_ascii=False)
+    without = NOT_WITH_WEIGHTS if evidence.is_pretrained else ("families", "budget")
+    own = {name: value for name, value in evidence.config.items() if name not in without}
+    text = json.dumps(own, indent=2, ensure_ascii=False)
     return text.encode(errors="backslashreplace").decode()  # half a letter has no other spelling
 
 

@@ -13,6 +13,7 @@ from transfer_jax.analysis.figures.gallery import draw, pictures, saved
 from transfer_jax.analysis.figures.paper_figures import paper_figures
 from transfer_jax.analysis.page.exports import export
 from transfer_jax.analysis.page.notes import (
+    chance_note,
     config_text,
     method,
     pretrained_method,
@@ -145,6 +146,7 @@ def write_report(evidence: Evidence, *, reload_seconds: int = 0) -> list[epath.P
         claims.append(beside_the_authors(evidence.sound, evidence.config["reference"]))
     how = pretrained_method if pretrained else method
     races = race_tables(evidence.races)
+    chance = chance_note(evidence)
     sections = [
         _best_section(evidence),
         Section("The race", tables=races),
@@ -153,7 +155,7 @@ def write_report(evidence: Evidence, *, reload_seconds: int = 0) -> list[epath.P
             pictures=pictures(drawn, statistic_of(evidence.rows, theirs), pretrained=pretrained),
         ),
         Section("What is what", tables=shown([meanings_table(found)]) if pretrained else ()),
-        Section("Numbers", tables=tables),
+        Section("Numbers", paragraphs=[chance] if chance else (), tables=tables),
         Section("Claims of the paper", tables=claims),
         Section("What is missing", items=evidence.problems),
         Section(

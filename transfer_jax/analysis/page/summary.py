@@ -4,7 +4,12 @@ import re
 from collections.abc import Sequence
 
 from transfer_jax.analysis.evidence import Evidence
-from transfer_jax.analysis.page.notes import divergence_note, interval_note, unfinished_note
+from transfer_jax.analysis.page.notes import (
+    chance_note,
+    divergence_note,
+    interval_note,
+    unfinished_note,
+)
 from transfer_jax.analysis.page.page import Answer
 from transfer_jax.analysis.paper.beside_authors import boost_note
 from transfer_jax.analysis.statistics.effects import (
@@ -64,7 +69,7 @@ def introduction(evidence: Evidence, found: Sequence[Effects]) -> list[str]:
     """How many networks there are, what intervals are over, and what the words mean."""
     said = PRETRAINED.format(weights=_weights(evidence)) if evidence.is_pretrained else WORDS
     words = [f"{len(evidence.rows)} networks. {interval_note(found)} {said}"] if found else []
-    return [*words, boost_note(found), *split_sentences(found)]
+    return [*words, chance_note(evidence), boost_note(found), *split_sentences(found)]
 
 
 def _weights(evidence: Evidence) -> str:

@@ -164,18 +164,16 @@ def _advise(
     if len(entered.arms) < 2:
         told = "No advice: no way of transfer has the networks that it would be compared by."
         return Advice(group.name, told, (told, *entered.left_out), margin=margin)
-    means, pretrained = entered.means(), is_pretrained(group)
-    error = 1 - float(means.max() if pretrained else means[0])
+    compared_on = entered.means((validated or tested).group)
+    pretrained = is_pretrained(group)
+    error = 1 - float(compared_on.max() if pretrained else compared_on[0])
     used = margin or margins.margin_of(error)
-    asked = margin_told(
-        used, error, margin, "the best way" if pretrained else "training from scratch"
-    )
+    of = "the best way" if pretrained else "training from scratch"
+    asked = margin_told(used, error, margin, of + " on validation images" * bool(validated))
     on_test = entered.ways(*tested)
     judged = entered.ways(*(validated or tested))
     if on_test is None or judged is None:
-        return one_seed(
-            entered, entered.means((validated or tested).group), used, (asked, *entered.left_out)
-        )
+        return one_seed(entered, compared_on, used, (asked, *entered.left_out))
     standing = compare(judged[0], used, seed=seed, among=among)
     half = against_control(on_test[0], seed=seed)
     gains = on_test[0].mean - on_test[0].mean[0]

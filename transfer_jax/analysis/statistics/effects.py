@@ -121,7 +121,10 @@ class Effects:
         """A difference that does not matter: what was asked for, else by the error of scratch.
 
         Where layers come from given weights, scratch says little: it is by that of the best way.
+        Ways are compared by it, so it is of the images that these are compared on.
         """
+        if self.validation is not None:
+            return self.validation.margin
         if is_pretrained(self.group):
             return self.asked or margin_of(1 - max(e.mean for e in self.at_cuts(ACCURACY)))
         control = self.estimate({self.group.control: 1.0}) if self.group.control else None

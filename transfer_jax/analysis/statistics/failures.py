@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from transfer_jax.analysis.statistics.choices import is_pretrained
 from transfer_jax.analysis.statistics.crossing import Arm, Cell, Group, groups
 from transfer_jax.folder.results import ResultRow
 from transfer_jax.grid.conditions import Treatment
@@ -17,6 +18,9 @@ SHARE = 0.5
 # Or that is this far below them, and so many robust standard deviations, when what its place does
 # to all ways is taken out: of two classes chance is a half.
 FAR, DEVIATIONS = 0.1, 10.0
+# A way has learned whose networks have at least this share of what the best way's have. To be low
+# in one that has not is its luck, and no fault.
+LEARNED = 0.5
 # Of a normal distribution the standard deviation is so many median absolute deviations.
 ROBUST = 1.4826
 
@@ -48,14 +52,21 @@ def failures(group: Group, arms: Sequence[Arm]) -> dict[tuple[Arm, Cell], str]:
         for place in group.rows[arm]
         if (arm, place) not in finite and (arm, place) not in found
     }
-    # That networks on random layers learn nothing is a result, and no fault.
-    learning = {key: top1 for key, top1 in finite.items() if key[0].treatment != Treatment.RANDOM}
+    # That networks on random layers learn nothing is a result, and no fault. So it is of those
+    # from scratch in the few steps that a pretrained network takes.
+    results = {Treatment.RANDOM} | ({Treatment.SCRATCH} if is_pretrained(group) else set())
+    learning = {key: top1 for key, top1 in finite.items() if key[0].treatment not in results}
     usual = _usual(learning)
     lower = _lower(learning, usual)
     # A head that is solved is the same for every seed: it tells nothing of what networks vary by.
     far_from = [abs(value) for (arm, _), value in lower.items() if arm.variant != PROBE]
     scale = ROBUST * float(np.median(far_from)) if far_from else 0.0
+    best = {place.target: 0.0 for _, place in usual}
+    for (_, place), like in usual.items():
+        best[place.target] = max(best[place.target], like)
     for key, like in usual.items():
+        if like < LEARNED * best[key[1].target]:
+            continue
         far = lower[key] < -max(FAR, DEVIATIONS * scale)
         if key not in found and (far or finite[key] < SHARE * like):
             found[key] = f"failed: {finite[key]:.1%} where networks like it have {like:.1%}"

@@ -1,6 +1,6 @@
 """Whose names a file has, and the shapes that it must have by them."""
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import accumulate, takewhile
 
@@ -8,20 +8,22 @@ import jax
 from jaxtyping import Array, Float
 
 from transfer_jax.models.layered import Layered, Variables
+from transfer_jax.models.weights.fit import few
 from transfer_jax.models.weights.leaf_names import Foreign, Keys, Shape, foreign_shapes, leaves_of
 from transfer_jax.models.weights.styles import Style, names_in, styles_of
+from transfer_jax.models.weights.weight_files import WeightsError
 
 Shapes = Mapping[str, Shape]
 # A style, and how a network's leaves lie in it.
 Named = tuple[Style, dict[Keys, Foreign]]
 
-# Names of a hostile file may have any number of dots.
-MOST_WRAPPERS = 8
+# Names of a hostile file may have any number of dots, and begin in any number of ways.
+MOST_WRAPPERS = MOST_PARTS = 8
+# A part of a file is a network that has this share of the network's names.
+WHOLE = 0.5
 
 
-def detect(
-    network: str, like: Variables, found: Shapes
-) -> tuple[Style, dict[Keys, Foreign]] | None:
+def detect(network: str, like: Variables, found: Shapes) -> Named | None:
     """Whose names a file has.
 
     Args:
@@ -31,7 +33,11 @@ def detect(
 
     Returns:
       The style that names most of them, and how the network's leaves lie in it; None where no style
-      names one.
+      names one. Where the network is one part of a file, as `model.` beside `criterion.`, the
+      style's wrapper says which.
+
+    Raises:
+      WeightsError: several parts are such networks.
 
     Example:
       >>> import numpy as np
@@ -40,8 +46,31 @@ def detect(
       >>> style.name, style.wrapper
       ('timm', 'module.')
     """
+    best, most = _best(network, like, found, ["", *_wrappers(found)])
+    parts: dict[str, list[str]] = {}
+    for name in found:
+        parts.setdefault(name.partition(".")[0], []).append(name)
+    if len(parts) == 1:
+        return best
+    wholes = {}
+    for part in sorted(parts, key=lambda part: -len(parts[part]))[:MOST_PARTS]:
+        named, count = _best(network, like, found, _wrappers(parts[part]))
+        if named and count > most and count >= WHOLE * len(leaves_of(like)):
+            wholes[part] = named
+    if len(wholes) > 1:
+        raise WeightsError(
+            f"weights of {network}: the file holds several networks: "
+            f"{few([f'{part}.*' for part in wholes])}; save the one that is meant alone"
+        )
+    return next(iter(wholes.values()), best)
+
+
+def _best(
+    network: str, like: Variables, found: Shapes, wrappers: Sequence[str]
+) -> tuple[Named | None, int]:
+    """The style that names most, and how many; the first of several."""
     best, most = None, 0
-    for style in _candidates(network, found):
+    for style in _candidates(network, wrappers):
         try:
             names = names_in(style, like)
         except ValueError:  # It has no name for a leaf of this network.
@@ -49,14 +78,18 @@ def detect(
         count = sum(name in found for foreign in names.values() for name in foreign.names)
         if count > most:
             best, most = (style, names), count
-    return best
+    return best, most
 
 
-def _candidates(network: str, found: Shapes) -> Iterator[Style]:
-    """All styles, of bodies alone too, and as wrappers of modules lengthen names."""
-    parts = zip(*(name.split(".") for name in found), strict=False)
+def _wrappers(names: Iterable[str]) -> list[str]:
+    """What stands before all of some names, as wrappers of modules lengthen them."""
+    parts = zip(*(name.split(".") for name in names), strict=False)
     shared = [f"{own[0]}." for own in takewhile(lambda own: len(set(own)) == 1, parts)]
-    wrappers = ["", *accumulate(shared[:MOST_WRAPPERS])]
+    return [*accumulate(shared[:MOST_WRAPPERS])]
+
+
+def _candidates(network: str, wrappers: Sequence[str]) -> Iterator[Style]:
+    """All styles, of bodies alone too, behind each wrapper."""
     for style in styles_of(network):
         for bare in (False, True) if style.body else (False,):
             for front in wrappers:

