@@ -234,5 +234,5 @@ def test_what_a_field_affects_decides_what_is_compared():
     assert state == {f"optimizer.{name}" for name in IN_STATE}
     running = {f.name.split(".")[0] for f in flat(config) if f.affects is Affects.RUNNING}
     assert running == {
-        "bases", "checkpoint", "logs", "margin", "network", "profile_steps", "reading",
+        "bases", "cache", "checkpoint", "logs", "margin", "network", "profile_steps", "reading",
     }  # fmt: skip

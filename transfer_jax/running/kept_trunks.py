@@ -17,6 +17,8 @@ from transfer_jax.plan.plan import Plan
 from transfer_jax.plan.trunk_cache import TrunkCache, trunk_cache
 from transfer_jax.plan.trunk_notes import kept_note
 
+KEEPING = "while frozen layers were computed"
+# Processes agree on the largest number that any says: on what their memory lacks of this.
 MIB, MOST = 2**20, 2**30
 
 

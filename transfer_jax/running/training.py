@@ -12,7 +12,7 @@ from transfer_jax.plan.pilot import PILOT_WAVES
 from transfer_jax.plan.plan import plan_mesh
 from transfer_jax.running.controls.column import ColumnControls
 from transfer_jax.running.feeds import Feeds
-from transfer_jax.running.kept_trunks import KeptTrunks
+from transfer_jax.running.kept_trunks import KEEPING, KeptTrunks
 from transfer_jax.running.logs import Writers
 from transfer_jax.running.probes import solve_probes
 from transfer_jax.running.profiling import Profiled
@@ -144,17 +144,15 @@ def _session(
     still_ours: Callable[[], None],
     writers: dict[Run, Writers],
 ) -> Session:
-    def on_batch(_: object = None) -> None:
-        stop_measuring_if_asked(stop)
-
-    feeds, programs, first = Feeds(KeptTrunks(progress.say, on_batch)), Programs(), runs[0]
+    trunks = KeptTrunks(progress.say, lambda: stop_measuring_if_asked(stop, KEEPING))
+    feeds, programs, first = Feeds(trunks), Programs(), runs[0]
     return Session(
         progress,
         stop,
         still_ours,
         feeds,
         programs,
-        ColumnControls(feeds, programs, on_batch),
+        ColumnControls(feeds, programs, lambda _: stop_measuring_if_asked(stop)),
         Profiled(first.folder.path / "profile", first.plan.config.profile_steps),
         writers,
     )
