@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from transfer_jax.plan.collectives import collectives_by_axis, told
+from transfer_jax.plan.compilation.collectives import collectives_by_axis, told
 
 LINE = "  %a.1 = f32[8]{{0:T(128)}} {kind}(%b), channel_id=1, {groups}, use_global_device_ids=true"
 
