@@ -154,7 +154,8 @@ def machines(call: Call) -> str:
     """How many there are, and how many each column's chips lie in; and slices, if several."""
     told = []
     for name, attribute in (("slices", "slice_index"), ("", "process_index")):
-        rows = [{getattr(chip, attribute) for chip in own} for own in call.mesh.devices]
+        # A chip of a topology that is one slice has no number of a slice.
+        rows = [{getattr(chip, attribute, 0) for chip in own} for own in call.mesh.devices]
         every = len(set().union(*rows))
         if every > 1 or not name:
             told.append(f"{every} {name}".strip() + f", {max(map(len, rows))} a column")
