@@ -19,15 +19,15 @@ from timing import arguments, show, write
 
 from transfer_jax.models.backend import made_for
 from transfer_jax.plan.accelerators import Accelerator, accelerator
-from transfer_jax.plan.calls import Call, planned_calls
-from transfer_jax.plan.compiled import Compiled, compiled_call
+from transfer_jax.plan.compilation.calls import Call, planned_calls
+from transfer_jax.plan.compilation.compiled import Compiled, compiled_call
+from transfer_jax.plan.compilation.gpu_topologies import gpu_topology
+from transfer_jax.plan.compilation.program_flop import grouped_convolutions
+from transfer_jax.plan.compilation.program_kernels import counted
+from transfer_jax.plan.compilation.program_text import Program, read_program
+from transfer_jax.plan.compilation.program_traffic import Executed, bytes_moved, executed
 from transfer_jax.plan.config import load_config
-from transfer_jax.plan.gpu_topologies import gpu_topology
 from transfer_jax.plan.plan import make_plan
-from transfer_jax.plan.program_flop import grouped_convolutions
-from transfer_jax.plan.program_kernels import counted
-from transfer_jax.plan.program_text import Program, read_program
-from transfer_jax.plan.program_traffic import Executed, bytes_moved, executed
 
 GIB, GB = 2**30, 1e9
 CONFIG = "imagenet_random"

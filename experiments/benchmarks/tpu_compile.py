@@ -26,12 +26,12 @@ from transfer_jax.engine.step import PACKINGS
 from transfer_jax.models.backend import made_for
 from transfer_jax.models.weights.writing import write_weights
 from transfer_jax.models.zoo import ZOO
-from transfer_jax.plan.calls import Call, planned_calls
-from transfer_jax.plan.collectives import told
-from transfer_jax.plan.compiled import Compiled, compiled_call
+from transfer_jax.plan.compilation.calls import Call, planned_calls
+from transfer_jax.plan.compilation.collectives import told
+from transfer_jax.plan.compilation.compiled import Compiled, compiled_call
+from transfer_jax.plan.compilation.topologies import Topology, topology
 from transfer_jax.plan.config import load_config
 from transfer_jax.plan.plan import make_plan
-from transfer_jax.plan.topologies import Topology, topology
 
 GIB, GB = 2**30, 1e9
 CAFFENET, PRETRAINED = "imagenet_random", "pretrained"
@@ -154,7 +154,8 @@ def machines(call: Call) -> str:
     """How many there are, and how many each column's chips lie in; and slices, if several."""
     told = []
     for name, attribute in (("slices", "slice_index"), ("", "process_index")):
-        rows = [{getattr(chip, attribute) for chip in own} for own in call.mesh.devices]
+        # A chip of a topology that is one slice has no number of a slice.
+        rows = [{getattr(chip, attribute, 0) for chip in own} for own in call.mesh.devices]
         every = len(set().union(*rows))
         if every > 1 or not name:
             told.append(f"{every} {name}".strip() + f", {max(map(len, rows))} a column")

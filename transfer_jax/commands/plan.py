@@ -11,8 +11,8 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from transfer_jax.plan.accelerators import Accelerator
+    from transfer_jax.plan.compilation.topologies import Topology
     from transfer_jax.plan.plan import Plan
-    from transfer_jax.plan.topologies import Topology
 
 TASK = "show what a config would train, its pilot too, and what it costs"
 # Images that are read from disk are for networks that this machine need not be able to train.
@@ -49,10 +49,10 @@ def main(arguments: argparse.Namespace, overrides: list[str], console: "Console"
     from transfer_jax.commands.costs import print_beside_paper
     from transfer_jax.engine.cpu import keep_freed_memory, spread_over_cores
     from transfer_jax.plan.accelerators import accelerator
+    from transfer_jax.plan.compilation.topologies import topology
     from transfer_jax.plan.own_folder import with_prepared_folder
     from transfer_jax.plan.plan import make_plan
     from transfer_jax.plan.plan_notes import plan_notes
-    from transfer_jax.plan.topologies import topology
 
     asked = topology(arguments.topology) if arguments.topology else None
     name = arguments.accelerator or (ASSUMED if config.data.stream else None)

@@ -8,12 +8,12 @@ from transfer_jax.commands.durations import duration
 from transfer_jax.commands.terminal import print_table
 from transfer_jax.engine.mesh import COLUMN, DATA
 from transfer_jax.models.backend import made_for
-from transfer_jax.plan.calls import Call, planned_calls
-from transfer_jax.plan.collectives import told
-from transfer_jax.plan.compiled import Compiled, compiled_call
+from transfer_jax.plan.compilation.calls import Call, planned_calls
+from transfer_jax.plan.compilation.collectives import told
+from transfer_jax.plan.compilation.compiled import Compiled, compiled_call
+from transfer_jax.plan.compilation.room import room_note
+from transfer_jax.plan.compilation.topologies import Topology
 from transfer_jax.plan.plan import Plan
-from transfer_jax.plan.room import room_note
-from transfer_jax.plan.topologies import Topology
 
 LARGE, SMALL = "kMGTP", "mun"
 

@@ -4,7 +4,7 @@ from jax.sharding import Mesh
 
 from transfer_jax.engine.mesh import DATA
 from transfer_jax.plan.accelerators import Accelerator
-from transfer_jax.plan.compiled import Compiled
+from transfer_jax.plan.compilation.compiled import Compiled
 from transfer_jax.plan.plan import Plan
 
 GIB = 2**30

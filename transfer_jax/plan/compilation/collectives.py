@@ -16,7 +16,10 @@ COLLECTIVE = re.compile(
 )
 LISTED = re.compile(r"(?:replica_groups|source_target_pairs)=\{(\{[\d,{}\s]*\})?\}")
 COUNTED = re.compile(r"replica_groups=\[([\d,]+)\]<=\[([\d,]+)\](?:T\(([\d,]+)\))?")
-OF_A_MESH = re.compile(r"replica_groups=(@?[\w.]*)mesh\[([^\]]*)\]\s*\{([^}]*)\}")
+OF_A_MESH = re.compile(
+    r"replica_groups=@?[\w.]*mesh\[([^\]]*)\]"
+    r"(?:, device_ids=\(\[([\d,]+)\](?:T\(([\d,]+)\))?\))?\s*\{([^}]*)\}"
+)
 
 Groups = list[tuple[int, ...]]
 
@@ -81,13 +84,23 @@ def _groups(rest: str, devices: int) -> Groups:
         groups = [tuple(map(int, own.split(","))) for own in listed if own.strip()]
         return groups or [tuple(range(devices))]
     if found := COUNTED.search(rest):
-        shape, sides = (tuple(map(int, found[i].split(","))) for i in (1, 2))
-        order = tuple(map(int, found[3].split(","))) if found[3] else None
-        numbers = np.arange(np.prod(sides)).reshape(sides).transpose(order)
-        return [tuple(row) for row in numbers.reshape(shape[0], -1).tolist()]
+        groups = _integers(found[1])[0]
+        return [tuple(row) for row in _numbers(found[2], found[3]).reshape(groups, -1).tolist()]
     if found := OF_A_MESH.search(rest):
-        return _groups_of_mesh(found[2], found[3])
+        numbers = _numbers(found[2], found[3]) if found[2] else np.arange(devices)
+        return [tuple(numbers[own]) for own in map(list, _groups_of_mesh(found[1], found[4]))]
     raise ValueError(f"a collective of a compiled program does not say who talks: {rest[:200]}")
+
+
+def _integers(text: str) -> tuple[int, ...]:
+    return tuple(map(int, text.split(",")))
+
+
+def _numbers(sides: str, order: str | None) -> np.ndarray:
+    """The devices in another order: those of an array of these sides, transposed."""
+    shape = _integers(sides)
+    numbers = np.arange(np.prod(shape)).reshape(shape)
+    return numbers.transpose(_integers(order) if order else None).reshape(-1)
 
 
 def _groups_of_mesh(sides: str, along: str) -> Groups:

@@ -4,9 +4,9 @@ from collections.abc import Mapping
 from functools import reduce
 from typing import NamedTuple
 
-from transfer_jax.plan.program_flop import flop
-from transfer_jax.plan.program_text import Instruction, Program
-from transfer_jax.plan.program_traffic import FREE, bytes_moved, executed
+from transfer_jax.plan.compilation.program_flop import flop
+from transfer_jax.plan.compilation.program_text import Instruction, Program
+from transfer_jax.plan.compilation.program_traffic import FREE, bytes_moved, executed
 
 # Kernels that compute nothing, by the most that they do.
 ONLY_MOVES = {

@@ -14,8 +14,8 @@ import jax
 from transfer_jax.folder.extras import needs
 from transfer_jax.grid.registry import nearest
 from transfer_jax.plan.accelerators import ACCELERATORS, Accelerator
+from transfer_jax.plan.compilation.gpu_topologies import gpu_topology
 from transfer_jax.plan.fields import ConfigError
-from transfer_jax.plan.gpu_topologies import gpu_topology
 
 TPU = r"(?:(?P<slices>\d+)x)?(?P<chip>v\d\w*):(?P<shape>\d+(?:x\d+){1,2})"
 SIZE, GPU = r"(?P<chip>v\d\w*)-(?P<size>\d+)", r"(?P<chip>[a-z]+\d+)(?::(?P<count>\d+))?"

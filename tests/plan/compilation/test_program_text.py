@@ -5,10 +5,10 @@ import jax.numpy as jnp
 import pytest
 from jax import lax
 
-from transfer_jax.plan.program_flop import grouped_convolutions
-from transfer_jax.plan.program_kernels import Counts, counted, total
-from transfer_jax.plan.program_text import Array, read_program
-from transfer_jax.plan.program_traffic import executed
+from transfer_jax.plan.compilation.program_flop import grouped_convolutions
+from transfer_jax.plan.compilation.program_kernels import Counts, counted, total
+from transfer_jax.plan.compilation.program_text import Array, read_program
+from transfer_jax.plan.compilation.program_traffic import executed
 
 # As XLA writes programs for GPUs: a column's step in small, one kernel of each kind.
 GPU = """HloModule jit_step, is_scheduled=true, input_output_alias={ {0}: (0, {}, may-alias), \

@@ -15,10 +15,14 @@ from transfer_jax.engine.cost import multiply_adds
 from transfer_jax.engine.loop import CompiledProgram
 from transfer_jax.engine.mesh import COLUMN, DATA, column_mesh
 from transfer_jax.grid.conditions import Column
+from transfer_jax.plan.compilation.placed_shapes import (
+    evaluate_arguments,
+    on_every_device,
+    train_arguments,
+)
 from transfer_jax.plan.estimate import pilot_waves
 from transfer_jax.plan.evaluated_batches import evaluated_batches
 from transfer_jax.plan.pilot import PILOT_WAVES
-from transfer_jax.plan.placed_shapes import evaluate_arguments, on_every_device, train_arguments
 from transfer_jax.plan.plan import Plan, by_program, plan_mesh
 from transfer_jax.plan.probe_costs import PROBES, feature_program, solved_once
 

@@ -8,7 +8,7 @@ where a backend has one: that of GPUs has none before a program runs.
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
-from transfer_jax.plan.program_text import Array, Computation, Instruction, Program
+from transfer_jax.plan.compilation.program_text import Array, Computation, Instruction, Program
 
 # What names an array, or a part of it, without a pass over memory.
 FREE = {

@@ -10,13 +10,13 @@ from tests.conftest import TINY
 from transfer_jax.cli import main
 from transfer_jax.engine.mesh import DATA
 from transfer_jax.models.backend import made_for, target_backend
-from transfer_jax.plan.calls import Call, planned_calls
-from transfer_jax.plan.compiled import Compiled, bytes_on_a_device, compiled_call
+from transfer_jax.plan.compilation.calls import Call, planned_calls
+from transfer_jax.plan.compilation.compiled import Compiled, bytes_on_a_device, compiled_call
+from transfer_jax.plan.compilation.program_kernels import counted, total
+from transfer_jax.plan.compilation.program_text import read_program
+from transfer_jax.plan.compilation.topologies import TopologyError, topology
 from transfer_jax.plan.config import load_config
 from transfer_jax.plan.plan import make_plan
-from transfer_jax.plan.program_kernels import counted, total
-from transfer_jax.plan.program_text import read_program
-from transfer_jax.plan.topologies import TopologyError, topology
 
 pytest.importorskip("libtpu")
 

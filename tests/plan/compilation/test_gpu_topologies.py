@@ -8,15 +8,15 @@ from importlib.util import find_spec
 import pytest
 
 from transfer_jax.folder.extras import ExtraError
-from transfer_jax.plan import gpu_topologies
-from transfer_jax.plan.gpu_topologies import GPUS, gpu_topology
+from transfer_jax.plan.compilation import gpu_topologies
+from transfer_jax.plan.compilation.gpu_topologies import GPUS, gpu_topology
 
 # Half precision on tensor cores, in TFLOP/s; operations a multiprocessor does in a cycle there.
 DATA_SHEETS = {"a100": (312, 2048), "h100": (989.4, 4096), "h200": (989.4, 4096)}
 COMPILE = """
 import jax, jax.numpy as jnp, sys
 from jax.sharding import SingleDeviceSharding
-from transfer_jax.plan.gpu_topologies import gpu_topology
+from transfer_jax.plan.compilation.gpu_topologies import gpu_topology
 chip = sys.argv[1]
 devices = gpu_topology(chip, 8)
 def shape(*sides):

@@ -5,8 +5,8 @@ from math import prod
 
 import numpy as np
 
-from transfer_jax.plan.program_text import Computation, Instruction, Program
-from transfer_jax.plan.program_traffic import Executed
+from transfer_jax.plan.compilation.program_text import Computation, Instruction, Program
+from transfer_jax.plan.compilation.program_traffic import Executed
 
 
 def flop(program: Program, found: Executed) -> int:

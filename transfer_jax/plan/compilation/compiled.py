@@ -12,9 +12,9 @@ import jax
 from jax.sharding import Mesh
 
 from transfer_jax.plan.accelerators import Accelerator
-from transfer_jax.plan.collectives import collectives_by_axis
-from transfer_jax.plan.program_kernels import counted, total
-from transfer_jax.plan.program_text import read_program
+from transfer_jax.plan.compilation.collectives import collectives_by_axis
+from transfer_jax.plan.compilation.program_kernels import counted, total
+from transfer_jax.plan.compilation.program_text import read_program
 
 # The compiler's own words where a program has no room.
 NO_ROOM = re.compile(r"(?:required for [\w ]+\(|Used )([\d.]+)([KMGT])")

@@ -4,8 +4,8 @@ import pytest
 
 from transfer_jax.cli import main
 from transfer_jax.plan.accelerators import ACCELERATORS, accelerator
-from transfer_jax.plan.compiled import Compiled, bytes_on_a_device
-from transfer_jax.plan.topologies import SLICES, Topology, TopologyError, topology
+from transfer_jax.plan.compilation.compiled import Compiled, bytes_on_a_device
+from transfer_jax.plan.compilation.topologies import SLICES, Topology, TopologyError, topology
 
 
 @pytest.mark.parametrize(

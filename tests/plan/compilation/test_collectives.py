@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from transfer_jax.plan.collectives import collectives_by_axis, told
+from transfer_jax.plan.compilation.collectives import collectives_by_axis, told
 
 LINE = "  %a.1 = f32[8]{{0:T(128)}} {kind}(%b), channel_id=1, {groups}, use_global_device_ids=true"
 
@@ -36,6 +36,11 @@ def mesh(columns: int, data: int) -> Any:
         ("replica_groups=mesh['a'=4,'b'=2] {'a','b'}", "column and data"),
         ("replica_groups=mesh['a'=8] {'a':(4)2}", "data"),
         ("replica_groups=mesh['a'=8] {'a':(1)4}", "column"),
+        # And of devices that lie in it in another order: 0 2 4 6 1 3 5 7, or 0 4 1 5 2 6 3 7.
+        ("replica_groups=mesh['a'=2,'b'=4], device_ids=([4,2]T(1,0)) {'b'}", "column"),
+        ("replica_groups=mesh['a'=2,'b'=4], device_ids=([4,2]T(1,0)) {'a'}", "data"),
+        ("replica_groups=mesh['a'=4,'b'=2,'c'=1], device_ids=([2,4]T(1,0)) {'b'}", "column"),
+        ("replica_groups=mesh['a'=8], device_ids=([8]) {'a':(4)2}", "data"),
         ("source_target_pairs={{0,1},{1,0},{2,3},{3,2}}", "data"),
         ("source_target_pairs={{0,2},{2,0}}", "column"),
     ],
@@ -64,7 +69,11 @@ def test_each_is_counted_once_started_and_done():
 
 @pytest.mark.parametrize(
     "groups",
-    ["replica_groups=new[3]", "replica_groups=mesh['a'=2,device_ids=([2])] {'a'}"],
+    [
+        "replica_groups=new[3]",
+        "replica_groups=mesh['a'=2], device_ids=(1,0) {'a'}",
+        "replica_groups=mesh['a'=2,device_ids=([2])] {'a'}",
+    ],
 )
 def test_what_cannot_be_read_is_an_error(groups):
     with pytest.raises(ValueError, match="compiled program"):

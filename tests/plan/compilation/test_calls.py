@@ -21,14 +21,14 @@ from transfer_jax.engine.feeds import on_device
 from transfer_jax.engine.loop import CompiledProgram
 from transfer_jax.engine.mesh import MeshError, column_mesh, place, replicate
 from transfer_jax.plan.accelerators import accelerator
-from transfer_jax.plan.calls import planned_calls
-from transfer_jax.plan.compiled import Compiled
+from transfer_jax.plan.compilation.calls import planned_calls
+from transfer_jax.plan.compilation.compiled import Compiled
+from transfer_jax.plan.compilation.placed_shapes import evaluate_arguments, train_arguments
+from transfer_jax.plan.compilation.room import room_note
 from transfer_jax.plan.config import load_config
 from transfer_jax.plan.evaluated_batches import evaluated_batches
 from transfer_jax.plan.initialisers import initialiser
-from transfer_jax.plan.placed_shapes import evaluate_arguments, train_arguments
 from transfer_jax.plan.plan import Plan, make_plan
-from transfer_jax.plan.room import room_note
 
 
 def planned(*flags: str) -> Plan:
