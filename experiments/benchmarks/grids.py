@@ -13,6 +13,7 @@ from jax.sharding import Mesh
 from transfer_jax.data.image_set import TEST, TRAIN, ImageSet
 from transfer_jax.data.order import DeviceImages
 from transfer_jax.engine.columns import ColumnStart, Recipe, column_inputs, initial_networks
+from transfer_jax.engine.inputs import place_inputs
 from transfer_jax.engine.loop import CompiledProgram
 from transfer_jax.engine.mesh import column_mesh, place, replicate, slots
 from transfer_jax.engine.step import ColumnProgram
@@ -125,7 +126,7 @@ class GridStep:
             ]
             state = place([program.init(start.networks) for start in starts], self.mesh)
             self.inputs = starts[0].inputs
-            inputs = self.compiled.place_inputs([start.inputs for start in starts])
+            inputs = place_inputs([start.inputs for start in starts], self.compiled.mesh)
             self.held.append([state, self.compiled.place_base(starts), inputs])
         self.train = self.lowered(options) if options else self.compiled.train
 

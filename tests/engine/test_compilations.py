@@ -13,6 +13,7 @@ import pytest
 from tests.conftest import TINY
 from transfer_jax import run
 from transfer_jax.engine.feeds import ResidentFeed
+from transfer_jax.engine.inputs import place_inputs
 from transfer_jax.engine.loop import CompiledProgram
 from transfer_jax.engine.mesh import column_mesh, place, replicate
 from transfer_jax.engine.step import ColumnProgram
@@ -73,7 +74,7 @@ def placed(program, whole_column, network, init, split, recipe, device_images):
     start = start_of(whole_column, network, init, split, recipe)
     images = replicate(device_images, compiled.mesh)
     state = place([program.init(start.networks)], compiled.mesh)
-    inputs = compiled.place_inputs([start.inputs])
+    inputs = place_inputs([start.inputs], compiled.mesh)
     return compiled, state, (compiled.place_base([start]), images, inputs)
 
 

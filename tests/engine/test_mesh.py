@@ -28,6 +28,7 @@ import json, sys
 import jax, numpy as np
 from transfer_jax.plan.config import load_config
 from transfer_jax.grid.grid import columns
+from transfer_jax.engine.inputs import place_inputs
 from transfer_jax.engine.loop import CompiledProgram
 from transfer_jax.engine.mesh import column_mesh, place, replicate
 from transfer_jax.engine.feeds import on_device
@@ -39,7 +40,7 @@ compiled = CompiledProgram(plan.program(column.cuts), column_mesh(data=int(sys.a
 start = _untrained_start(plan, compiled.program, column)
 state = place([compiled.program.init(start.networks)], compiled.mesh)
 args = (compiled.place_base([start]), replicate(on_device(plan.recipe.images), compiled.mesh))
-inputs = compiled.place_inputs([start.inputs])
+inputs = place_inputs([start.inputs], compiled.mesh)
 print(json.dumps(compiled.train.lower(state, *args, inputs).compile().as_text()))
 """
 

@@ -13,7 +13,8 @@ from transfer_jax.data.order import ColumnInputs, DeviceImages, Images
 from transfer_jax.engine.columns import ColumnStart
 from transfer_jax.engine.counts import Counts, Evaluation
 from transfer_jax.engine.feeds import Feed
-from transfer_jax.engine.mesh import COLUMN, DATA, fetch, fetch_rows, over_columns, place
+from transfer_jax.engine.inputs import place_inputs
+from transfer_jax.engine.mesh import COLUMN, fetch, fetch_rows, over_columns, place
 from transfer_jax.engine.outcome import ColumnOutcome, Evaluations, outcomes
 from transfer_jax.engine.step import ColumnProgram, ColumnState, Metrics
 from transfer_jax.grid.conditions import Cut
@@ -22,7 +23,6 @@ from transfer_jax.models.layered import Variables
 
 LOG_EVERY = 20
 EVALUATED = ("validation_batches", "test_batches")
-BATCHES = ("train_batches", *EVALUATED)
 
 
 class Pause(NamedTuple):
@@ -131,7 +131,7 @@ class CompiledProgram:
         state = phase.place_state(starts)
         evaluations = _evaluations_so_far(starts, self.mesh)
         base = phase.place_base(starts)
-        inputs = self.place_inputs([start.inputs for start in starts])
+        inputs = place_inputs([start.inputs for start in starts], self.mesh)
         boundaries = self.program.boundaries(steps)
         extra_pauses = {*extra_pauses, *boundaries}
         feed.begin(end, done)
@@ -210,10 +210,6 @@ class CompiledProgram:
         """The base networks' layers that the program reads, over the mesh."""
         return place([{n: s.base[n] for n in self.program.base_layers} for s in starts], self.mesh)
 
-    def place_inputs(self, inputs: Sequence[ColumnInputs]) -> ColumnInputs:
-        """The columns' inputs over the mesh, the batches divided over its axis `data`."""
-        return place_inputs(inputs, self.mesh)
-
     def advance(
         self,
         state: ColumnState,
@@ -252,38 +248,6 @@ class CompiledProgram:
 
         nothing = self.program.no_counts().loss
         return jax.lax.fori_loop(0, count, body, (state, Metrics(nothing, nothing)))
-
-
-def place_inputs(inputs: Sequence[ColumnInputs], mesh: Mesh) -> ColumnInputs:
-    """The inputs of columns over a mesh, the batches divided over its axis `data`.
-
-    Args:
-      inputs: one a column.
-
-    Returns:
-      One tree with a leading axis of columns.
-    """
-    placed = {
-        field: place([getattr(own, field) for own in inputs], mesh, batch_axis=axis)
-        for field, axis in batch_axes(inputs[0], mesh).items()
-    }
-    return ColumnInputs(**placed)
-
-
-def batch_axes(inputs: ColumnInputs, mesh: Mesh) -> dict[str, int | None]:
-    """Which axis of each input, behind that of columns, is divided over the mesh's axis `data`.
-
-    Args:
-      inputs: a column's inputs, or their shapes.
-
-    Returns:
-      Field to axis; None where it is not of batches, or does not go evenly.
-    """
-    shares = mesh.shape[DATA]
-    return {
-        field: 2 if field in BATCHES and getattr(inputs, field).shape[1] % shares == 0 else None
-        for field in ColumnInputs._fields
-    }
 
 
 def _with_examples(starts: Sequence[ColumnStart], name: str) -> int:

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -15,18 +15,13 @@ from transfer_jax.engine.condition import HELD, ConditionProgram, ConditionState
 from transfer_jax.engine.counts import Counts, added, no_counts
 from transfer_jax.engine.in_turn import one_after_another
 from transfer_jax.engine.objective import CLASSIFICATION, Objective
+from transfer_jax.engine.settings import Settings, is_of_a_schedule, with_settings
 from transfer_jax.engine.trunk import NOTHING, Seen, Trunk, View, step_rngs
 from transfer_jax.grid.conditions import Cut
 from transfer_jax.models.layered import Layered, Rngs, Variables
 from transfer_jax.surgery.stacking import stack, unstack
 
 PACKINGS = ("unroll", "vmap")
-# The states of optax whose count says where a schedule stands.
-SCHEDULES = ("ScaleByScheduleState", "InjectHyperparamsState", "InjectStatefulHyperparamsState")
-
-
-# What an optimizer keeps in its state beside what it learns: name to value.
-Settings = Mapping[str, Array | float]
 
 
 class ColumnState(NamedTuple):
@@ -129,7 +124,7 @@ class ColumnProgram:
         settings: Mapping[str, Settings] | None = None,
     ) -> ConditionState:
         """The state of one condition before the first step, as in `init`."""
-        return _set(self.condition(cut).init(whole[cut.label]), cut, settings)
+        return with_settings(self.condition(cut).init(whole[cut.label]), cut, settings)
 
     def not_begun(self) -> ColumnState:
         """The state before the first step, without any condition."""
@@ -152,8 +147,8 @@ class ColumnProgram:
         conditions = {}
         for cut in self.cuts:
             held = self.condition(cut).carried_over(state.conditions[cut.label], base)
-            held = _set(held, cut, settings)
-            follows = optax.tree.set(held.opt_state, _is_of_a_schedule, count=state.step)
+            held = with_settings(held, cut, settings)
+            follows = optax.tree.set(held.opt_state, is_of_a_schedule, count=state.step)
             conditions[cut.label] = held._replace(opt_state=follows)
         return state._replace(conditions=conditions)
 
@@ -289,16 +284,3 @@ class ColumnProgram:
             return program.step(state, base, x, labels, rngs)
 
         return [step(held[0])] if len(group) == 1 else unstack(jax.vmap(step)(stack(held)))
-
-
-def _set(held: ConditionState, cut: Cut, settings: Mapping[str, Settings] | None) -> ConditionState:
-    """A state whose optimizer has the settings of its cut."""
-    if not (settings and settings.get(cut.label)):
-        return held
-    values = {name: jnp.asarray(value) for name, value in settings[cut.label].items()}
-    return held._replace(opt_state=optax.tree.set(held.opt_state, **values))
-
-
-def _is_of_a_schedule(path: tuple[Any, ...], _: object) -> bool:
-    """Whether a count in an optimizer's state says where a schedule stands."""
-    return getattr(path[-1], "tuple_name", "") in SCHEDULES

@@ -11,6 +11,7 @@ from transfer_jax.data.order import ColumnInputs, Images
 from transfer_jax.engine.columns import ColumnStart, column_inputs, initial_networks, input_shapes
 from transfer_jax.engine.cost import multiply_adds, tree_bytes
 from transfer_jax.engine.feeds import on_device, shapes_of_images
+from transfer_jax.engine.inputs import place_inputs
 from transfer_jax.engine.loop import CompiledProgram
 from transfer_jax.engine.mesh import COLUMN, DATA, place, replicate
 from transfer_jax.engine.step import ColumnProgram, ColumnState
@@ -83,7 +84,7 @@ def measure_rate(plan: Plan) -> Rate:
     start = _untrained_start(plan, compiled.program, column)
     images = replicate(on_device(plan.recipe.images), compiled.mesh)
     state = place([compiled.program.init(start.networks)], compiled.mesh)
-    base, inputs = compiled.place_base([start]), compiled.place_inputs([start.inputs])
+    base, inputs = compiled.place_base([start]), place_inputs([start.inputs], compiled.mesh)
     began = time.perf_counter()
     state, _ = jax.block_until_ready(compiled.train(state, base, images, inputs))
     compile_seconds = time.perf_counter() - began

@@ -18,6 +18,7 @@ from transfer_jax.engine.columns import (
     input_shapes,
 )
 from transfer_jax.engine.feeds import on_device
+from transfer_jax.engine.inputs import place_inputs
 from transfer_jax.engine.loop import CompiledProgram
 from transfer_jax.engine.mesh import MeshError, column_mesh, place, replicate
 from transfer_jax.plan.accelerators import accelerator
@@ -68,8 +69,8 @@ def test_shapes_are_those_of_what_the_loop_places(plan):
         base,
         column_inputs(column, plan.splits[column.split], plan.recipe),
     )
-    state = place([compiled.state(start)], mesh)
-    inputs = compiled.place_inputs([start.inputs])
+    state = compiled.place_state([start])
+    inputs = place_inputs([start.inputs], compiled.mesh)
     images = replicate(on_device(plan.recipe.images), mesh)
     real = (state, compiled.place_base([start]), images, inputs)
     of_train = train_arguments(plan, compiled.program, 1, mesh)

@@ -10,7 +10,7 @@ from jaxtyping import PyTree
 
 from transfer_jax.data.order import ColumnInputs, DeviceImages, Images
 from transfer_jax.engine.feeds import batch_sharding, shapes_of_images
-from transfer_jax.engine.loop import batch_axes
+from transfer_jax.engine.inputs import batch_axes
 from transfer_jax.engine.mesh import COLUMN, column_sharding
 from transfer_jax.engine.step import ColumnProgram
 from transfer_jax.plan.estimate import step_shapes
