@@ -107,7 +107,9 @@ def test_ways_that_tie_are_told_to_and_how_many_images_would_decide():
     assert set(outcome.not_excluded) == {FULL, PROBE}
     number = outcome.would_decide.images
     assert number is not None
-    assert outcome.answer == "2 ways tie (probe at n = 2; full): take probe:2, the highest."
+    assert outcome.answer == (
+        "Of 2 ways none is shown to be the best (probe at n = 2; full): take probe:2, the highest."
+    )
     more = {
         FULL: right(0.9, images=number),
         PROBE: right(0.9, shift=round(0.04 * number), images=number),

@@ -52,7 +52,10 @@ def _advice(evidence: "Evidence", own: Raced) -> Advice:
     take = outcome.taken or outcome.leader
     words = f"{typed(take)}: {name_of(take, layers)}." if take else ""
     answer, *lines = str(outcome).split("\n")
-    paid = f"Of a budget of {own.file.budget:g} full fine-tunings {own.spent:.2g} were spent."
+    paid = (
+        f"With what comes first, linear heads and frozen layers, {own.spent:.2f} of a budget of "
+        f"{own.file.budget:g} full fine-tunings were spent."
+    )
     reasons = (words, _accuracy(evidence, own, take) if take else "", *lines, paid)
     return Advice(
         own.task,

@@ -160,7 +160,10 @@ def _verdicts(
     ):
         fate = Fate.DROPPED if worse else Fate.GOES_ON if arm in on else Fate.SET_ASIDE
         numbers = f"{typed(arm)} is {100 * below:.1f} points below {typed(arms[0])} {look}"
-        why = f"{numbers}, with a standard error of {100 * error:.1f}{_ends(rules, look, fate)}."
+        numbers += f", with a standard error of {100 * error:.1f}"
+        if arm == arms[0]:
+            numbers = f"{typed(arm)} has the highest accuracy {look}"
+        why = f"{numbers}{_ends(rules, look, fate)}."
         yield Verdict(arm, fate, number + 1, seen[arm].mean, below, error, why)
 
 

@@ -182,7 +182,8 @@ class RaceOutcome:
         take = f"take {typed(self.taken)}, the cheapest beside the highest, {typed(self.leader)}"
         if self.taken == self.leader:
             take = f"take {typed(self.leader)}, the highest"
-        return f"{count} ways tie ({told_by_family(self.finished)}): {take}{left}."
+        told = f"Of {count} ways none is shown to be the best ({told_by_family(self.finished)})"
+        return f"{told}: {take}{left}."
 
     def _about(self) -> str:
         if not self.is_over or not self.finished:
@@ -225,4 +226,4 @@ class RaceOutcome:
     def _price(self) -> str:
         if not self.rounds:
             return ""
-        return f"It cost {self.cost:.3g}, {self.saved:.0%} less than the complete grid."
+        return f"Training cost {self.cost:.3g}, {self.saved:.0%} less than the complete grid."
