@@ -228,3 +228,21 @@ def test_the_error_is_shared_by_what_can_be_wrong():
     assert rules().error_of_a_look == pytest.approx(0.05 / 3)
     assert rules(may_move={0.5: 0.1}).error_of_a_look == pytest.approx(0.05 / 4)
     assert rules(seeds=3).error_of_a_look == pytest.approx(0.05 / 4)
+
+
+def test_a_budget_that_trains_all_holds_what_comes_first():
+    """Two ways of one unit, and 0.3 before them: one is paid, 2.3 would pay both."""
+    own = Rules({FULL: 1.0, FREEZE: 1.0}, 0.01, looks_of(), 1.0, first=0.3)
+    looked = {FULL: right(0.9)}
+    outcome = race(own, [looked, looked, looked])
+    assert outcome.would_decide.budget == pytest.approx(2.3)
+    poor = race(Rules({FULL: 3.0}, 0.01, looks_of(), 1.0, first=0.3))
+    assert poor.answer == "A budget of 1.3 trains no way to its end; one: 3.3."
+
+
+def test_money_would_not_mend_a_network_that_failed():
+    own = Rules({FULL: 1.0, FREEZE: 1.0}, 0.01, looks_of(), 9.0)
+    lost = Seen(np.array([np.nan]), 300, np.zeros((1, 300), bool))
+    first = {FULL: lost, FREEZE: right(0.9)}
+    outcome = race(own, [first, {FREEZE: right(0.9)}, {FREEZE: right(0.9)}])
+    assert outcome.set_aside and outcome.would_decide.budget is None

@@ -5,12 +5,22 @@ import re
 import signal
 
 import pytest
+from etils import epath
 
 import transfer_jax as tj
+from transfer_jax.engine.columns import ColumnStart, column_inputs, column_order
+from transfer_jax.engine.feeds import on_device
+from transfer_jax.engine.mesh import column_mesh, replicate
+from transfer_jax.folder.workdir import Workdir
+from transfer_jax.plan.config import load_config
+from transfer_jax.plan.plan import make_plan
+from transfer_jax.running.kept_trunks import KeptTrunks
+from transfer_jax.running.run import Run
 
 from .commands import assert_same, run, start, wait_for, what_it_made
 from .pretrained import FLAGS, weights
 
+NOWHERE = Workdir(epath.Path("nowhere"))
 OURS = [
     *(flag for flag in FLAGS if not flag.startswith(("--config.steps", "--config.batch"))),
     "--config.steps=40",
@@ -64,3 +74,25 @@ def test_where_two_devices_share_a_batch(flags, tmp_path):
     run(tmp_path / "never", *flags, families, NEVER, devices=4)
     assert re.search(KEPT, run(tmp_path / "run", *flags, families, devices=4))
     assert_same(tmp_path / "run", what_it_made(tmp_path / "never"))
+
+
+def test_columns_of_a_run_on_other_images_take_nothing_of_what_is_kept(flags):
+    """In a sweep they may share a program, and stand beside each other in a slot."""
+    few, all_of_them = (
+        Run(make_plan(load_config("fashion_mnist", [*flags, f"--config.examples=({k},)"])), NOWHERE)
+        for k in (4, 0)
+    )
+    mesh, said = column_mesh(1), []
+    trunks = KeptTrunks(said.append, lambda: None)
+    base = few.plan.given["pretrained"].variables(0)
+    images = replicate(on_device(few.plan.recipe.images), mesh)
+    starts = [_start_of(run) for run in (few, all_of_them)]
+    assert trunks.of(few.plan, base, starts[:1], mesh, images) is not None
+    assert trunks.of(few.plan, base, starts[1:], mesh, images) is None
+    assert trunks.of(few.plan, base, starts, mesh, images) is None
+
+
+def _start_of(run: Run) -> ColumnStart:
+    column = next(c for c in run.plan.columns(run.plan.grid) if c.base == "pretrained")
+    where = (column, run.plan.splits[column.split], run.plan.recipe)
+    return ColumnStart({}, {}, column_inputs(*where), column_order(*where))

@@ -14,11 +14,12 @@ import transfer_jax as tj
 from tests.running.named import named_config
 from tests.running.pretrained import pretrained_config
 from transfer_jax import cli
-from transfer_jax.analysis.raced import races_of
+from transfer_jax.analysis.raced import folder_name, races_of
 from transfer_jax.analysis.statistics.race_outcome import Fate
 from transfer_jax.folder.checkpoints import read_tree
 from transfer_jax.folder.race_files import read_look
 from transfer_jax.folder.workdir import Workdir
+from transfer_jax.models.backend import made_for
 from transfer_jax.plan.fields import ConfigError
 from transfer_jax.plan.plan import make_plan
 from transfer_jax.plan.prices import prices_of
@@ -232,6 +233,7 @@ def test_a_plan_says_what_the_race_may_cost(raced, capsys):
         (["budget=2", "optimizer.rates=(0.3,1.0)"], "budget is 2, but optimizer.rates holds 2"),
         (["budget=2", "families=('full','random')"], "budget is 2, but families holds 'random'"),
         (["budget=2", "data.validation_share=0.0"], "budget is 2, but task A has no validation"),
+        (["budget=2", "steps=3"], "budget is 2, but steps is 3; allowed: 4 or more"),
         (["budget=-1"], "budget is -1"),
         (["budget=two"], "budget is 'two'"),
     ],
@@ -250,6 +252,52 @@ def test_a_damaged_look_is_told(raced, tmp_path):
     look.write_bytes(look.read_bytes()[:40])
     with pytest.raises(ValueError, match=r"is damaged: .*; delete it and run again"):
         races_of(epath.Path(tmp_path / "run"))
+
+
+@pytest.mark.parametrize("number", [0, 1])
+def test_a_look_that_was_lost_is_seen_again_as_it_was(number, raced, tmp_path):
+    """Not the network as it is now: it has been trained to its end since."""
+    shutil.copytree(raced / "run", tmp_path / "run")
+    shutil.copy(raced / "weights.safetensors", tmp_path)
+    name = f"whole.A.look{number}.npz"
+    arm = next(
+        verdict.arm
+        for verdict in the_race(raced).outcome.rounds[-1].verdicts
+        if verdict.arm.variant != "probe"
+    )
+    look = epath.Path(tmp_path / "run" / "race" / folder_name(arm) / "looks" / name)
+    before = read_look(look)
+    look.unlink()
+    (tmp_path / "run" / "results.csv").unlink()
+    tj.run(named_config(tmp_path, [*FLAGS, BUDGET]), tmp_path / "run")
+    after = read_look(look)
+    assert before is not None and after is not None
+    np.testing.assert_array_equal(after.right, before.right)
+    assert tj.Results.read(tmp_path / "run").rows == tj.Results.read(raced / "run").rows
+
+
+def test_a_race_costs_the_same_on_all_devices(raced):
+    plan = make_plan(named_config(raced, FLAGS))
+    found = prices_of(plan)
+    for kind in ("cpu", "gpu"):
+        with made_for(kind):
+            assert prices_of(plan) == found
+
+
+def test_a_margin_is_fixed_before_a_race(raced, capsys):
+    place = str(raced / "run")
+    assert cli.main(["report", place, "--margin=0.03"]) == 1
+    assert "margin is 0.03, but that of a race is fixed before it: 0.01" in capsys.readouterr().err
+    assert cli.main(["report", place, "--margin=0.01"]) == 0
+
+
+def test_a_plan_of_heads_alone_has_nothing_to_train(raced, capsys):
+    held = json.loads((raced / "run" / "config.json").read_text()) | {"families": ["probe"]}
+    (raced / "heads.json").write_text(json.dumps(held))
+    assert cli.main(["plan", f"--config={raced / 'heads.json'}", "--accelerator=v5e"]) == 0
+    assert "Of 0 ways train, at most: 0 after 0.25 of the steps" in " ".join(
+        capsys.readouterr().out.split()
+    )
 
 
 def test_seeds_of_a_way_are_trained_after_the_first_one_raced(raced):

@@ -75,10 +75,21 @@ class Evidence:
     @property
     def margin(self) -> float:
         """A difference of accuracy that does not matter, as its config says; 0 for the rule."""
+        if self.races:
+            return self.races[0].file.margin
         return checked(self.config.get("margin"))
 
     def with_margin(self, margin: float | None) -> "Evidence":
-        """The same with another margin than its config's; None leaves that."""
+        """The same with another margin than its config's; None leaves that.
+
+        Raises:
+          ValueError: it was fixed before a race.
+        """
+        if self.races and margin is not None and checked(margin) != self.margin:
+            raise ValueError(
+                f"margin is {margin:g}, but that of a race is fixed before it: {self.margin:g} in "
+                f"{self.folder}; a new run takes --config.margin"
+            )
         return self if margin is None else replace(self, config={**self.config, "margin": margin})
 
     @functools.cached_property

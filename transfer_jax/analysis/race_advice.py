@@ -49,7 +49,7 @@ def races_in(races: Sequence[Raced], group: Group) -> list[Raced]:
 
 def _advice(evidence: "Evidence", own: Raced) -> Advice:
     outcome, layers = own.outcome, evidence.layers
-    take = outcome.taken or outcome.leader
+    take = outcome.taken or (None if outcome.is_over else outcome.leader)
     words = f"{typed(take)}: {name_of(take, layers)}." if take else ""
     answer, *lines = str(outcome).split("\n")
     paid = (

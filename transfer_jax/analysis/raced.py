@@ -117,6 +117,7 @@ def rules_of(file: RaceFile) -> Rules:
         looks_of(seeds=file.seeds),
         max(0.0, file.budget - file.first),
         looking=file.looking,
+        first=file.first,
     )
 
 

@@ -1,7 +1,6 @@
 """The command `transfer-jax ask`: which layers to freeze, for the price of a few fine-tunings."""
 
 import argparse
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from transfer_jax.commands.arguments import FIELDS, add_workdir
@@ -17,7 +16,7 @@ if TYPE_CHECKING:
 TASK = "ask which layers to freeze and which to tune: a race between ways, within a budget"
 CONFIG, BUDGET, PASSES = "pretrained", 2.0, 3
 FAMILIES = ("probe", "freeze", "full", "lp-ft")
-LEAST_STEPS = 32
+LEAST_STEPS, MANY_STEPS = 32, 10**5
 # A choice is made on these images: with as few as a test has, most ways tie.
 VALIDATION = 0.2
 
@@ -54,7 +53,7 @@ def main(arguments: argparse.Namespace, overrides: list[str], console: "Console"
     """Answer, and write the network to take and the report."""
     from transfer_jax.commands.machine import prepare_machine
     from transfer_jax.commands.report import show_results
-    from transfer_jax.folder.places import place
+    from transfer_jax.folder.places import local, place
     from transfer_jax.running.experiment import carry_out
     from transfer_jax.running.export import export
     from transfer_jax.running.stopping import StopRequest
@@ -64,14 +63,17 @@ def main(arguments: argparse.Namespace, overrides: list[str], console: "Console"
 
     prepare_machine()
     config = asked_config(arguments, overrides, say)
-    workdir = place(arguments.workdir or f"runs/{config.name}", "workdir")
+    workdir = place(str(local(arguments.workdir or f"runs/{config.name}", "workdir")), "workdir")
     with StopRequest(config.checkpoint.grace) as stop:
         evidence = carry_out(config, workdir, console=console, stop=stop)
     show_results(evidence, console)
-    file = workdir / "best.safetensors"
-    for line in export(workdir, str(file)).lines:
-        say(line)
-    say(f"Written: {file}, {workdir / 'results.csv'}, {workdir / 'report.html'}")
+    tasks = sorted({f"{row.split}.{row.target}" for row in evidence.rows})
+    files = [workdir / f"best{f'.{task}' if len(tasks) > 1 else ''}.safetensors" for task in tasks]
+    for file, task in zip(files, tasks, strict=True):
+        for line in export(workdir, str(file), task=task).lines:
+            say(line)
+    written = [*files, workdir / "results.csv", workdir / "report.html"]
+    say(f"Written: {', '.join(map(str, written))}")
     say(f"Next: open {workdir / 'report.html'}")
 
 
@@ -107,14 +109,15 @@ def asked_config(
     ]
     if arguments.images:
         flags.append(f"--config.data.folder={arguments.images}")
-    config = load_config(CONFIG, [*flags, *overrides])
-    config = with_prepared_folder(config, say)
     if any(text.startswith("--config.steps=") for text in overrides):
-        return config
-    images = smallest_task(config)
+        return with_prepared_folder(load_config(CONFIG, [*flags, *overrides]), say)
+    # With steps enough for whatever else is asked for, until it is known how many they are.
+    config = load_config(CONFIG, [*flags, *overrides, f"--config.steps={MANY_STEPS}"])
+    images = smallest_task(with_prepared_folder(config, say))
     steps = max(LEAST_STEPS, -(-arguments.passes * images // config.batch_size))
     say(f"One fine-tuning is {steps} steps of {config.batch_size} of {images:,} training images")
-    return replace(config, steps=steps)
+    config = load_config(CONFIG, [*flags, *overrides, f"--config.steps={steps}"])
+    return with_prepared_folder(config, lambda _: None)
 
 
 def _recognised(weights: str, say: "Callable[[str], None]") -> str:

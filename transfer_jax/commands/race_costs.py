@@ -48,9 +48,8 @@ def race_notes(
     rules = rules_of(file)
     paid = [rules.prices(arm) for arm, cost in rules.costs.items() if cost]
     found = halving.schedule(paid, rules.budget)
-    looks = "; ".join(
-        f"{count} {look}" for count, look in zip(found.ways, rules.looks, strict=True)
-    )
+    ways = found.ways or (0,) * len(rules.looks)
+    looks = "; ".join(f"{count} {look}" for count, look in zip(ways, rules.looks, strict=True))
     most, races = file.first + found.cost, len(file.tasks)
     notes = [
         f"Prices are in full fine-tunings of one network, {file.unit / 1e9:,.1f} G multiply-adds "

@@ -9,6 +9,9 @@ from transfer_jax.plan.fields import Affects, flat
 from transfer_jax.plan.pretrained import FIELD, weights_digest
 from transfer_jax.plan.schema import Config
 
+# Fields that a config did not have at first: with these values runs are what they were before.
+LATER = {"budget": 0.0, "cache.precision": "float32"}
+
 
 def differences(
     there: Config, here: Config, ignored: Collection[Affects] = (Affects.RUNNING,)
@@ -48,6 +51,7 @@ def fingerprint(config: Config, images: ImageSet) -> str:
     Returns:
       A digest of all fields that change a number, of the images, and of pretrained weights.
     """
-    fields = {f.name: f.value for f in flat(config) if f.affects is not Affects.RUNNING}
+    held = {f.name: f.value for f in flat(config) if f.affects is not Affects.RUNNING}
+    fields = {n: value for n, value in held.items() if n not in LATER or value != LATER[n]}
     weights = {FIELD: found} if (found := weights_digest(config)) else {}
     return digest({"config": fields, "data": identity(images), **weights})

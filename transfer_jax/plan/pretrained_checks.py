@@ -8,6 +8,9 @@ from transfer_jax.grid.pretrained import FAMILIES, NOT_WITH_WEIGHTS, RANDOM
 from transfer_jax.plan.fields import ConfigError
 from transfer_jax.plan.optimizer_fields import rates_of
 
+# Looks are after a quarter and a half of them, and at the end.
+LEAST_STEPS = 4
+
 if TYPE_CHECKING:
     from transfer_jax.plan.schema import Config
 
@@ -52,6 +55,11 @@ families are of a pretrained network: name its file, or use treatments
         raise ConfigError(
             f"budget is {config.budget:g}, but optimizer.rates holds {len(rates)} rates, which are "
             "tried outside of any budget; name one rate, or leave budget out"
+        )
+    if config.budget and config.steps < LEAST_STEPS:
+        raise ConfigError(
+            f"budget is {config.budget:g}, but steps is {config.steps}; allowed: {LEAST_STEPS} or "
+            "more, so that a race can look at networks on their way"
         )
     if config.budget and RANDOM in config.families:
         raise ConfigError(

@@ -15,6 +15,7 @@ from transfer_jax.engine.feeds import shapes_of_images
 from transfer_jax.grid.conditions import Condition, Cut
 from transfer_jax.grid.pretrained import PROBE, full
 from transfer_jax.grid.variants import Variant
+from transfer_jax.models.backend import made_for
 from transfer_jax.plan.estimate import step_multiply_adds, step_shapes
 from transfer_jax.plan.fields import ConfigError
 from transfer_jax.plan.plan import Plan
@@ -25,6 +26,7 @@ from transfer_jax.plan.trunk_cache import TrunkCache, trunk_cache
 Way = tuple[str | None, Cut]
 # Bytes of activations that are counted as computed once.
 COUNTED = 2**30
+COUNTED_FOR = "tpu"
 
 
 @dataclass(frozen=True)
@@ -57,6 +59,12 @@ def prices_of(plan: Plan) -> Prices:
     Returns:
       The prices.
     """
+    # As an accelerator computes it, in plain convolutions: a race is the same on all devices.
+    with made_for(COUNTED_FOR):
+        return _prices(plan)
+
+
+def _prices(plan: Plan) -> Prices:
     (whole,) = full((), len(plan.network.layer_names))
     ways = dict.fromkeys(way_of(condition) for condition in plan.grid if not condition.solved)
     share = plan.config.cache.share

@@ -33,7 +33,7 @@ from transfer_jax.running.report_images import keep_split_images
 from transfer_jax.running.run import Run
 from transfer_jax.running.stopping import Stopped, StopRequest
 from transfer_jax.running.training import train
-from transfer_jax.running.ways import race_file, way_runs
+from transfer_jax.running.ways import race_file
 
 if TYPE_CHECKING:
     from transfer_jax.analysis.evidence import Evidence
@@ -205,7 +205,7 @@ def _begin(own: Run, say: Callable[[str], None]) -> None:
     """Make a folder the run's, with all that training needs to find in it."""
     plan, folder = own.plan, own.folder
     claim(folder, plan.config, plan.recipe.images)
-    for inner in (*own.pilot.runs.values(), *(way_runs(own).values() if own.is_raced else ())):
+    for inner in (*own.pilot.runs.values(), *own.ways.values()):
         inner.folder.make()
     layers = list(plan.network.layer_names)
     # Of a race nobody knows.

@@ -54,7 +54,7 @@ class Feeds:
         resident = None if images.streamed else self._resident(plan, mesh)
         trunk = None
         if base is not None and self.trunks is not None:
-            trunk = self.trunks.of(plan, base, starts[0].inputs, mesh, resident)
+            trunk = self.trunks.of(plan, base, starts, mesh, resident)
         if resident is not None:
             return ResidentFeed(resident, self._on(mesh, trunk))
         orders = [start.order for start in starts if start.order is not None]
@@ -64,6 +64,8 @@ class Feeds:
 
     def _on(self, mesh: Mesh, trunk: KeptTrunk | None) -> KeptTrunk | None:
         """What is kept, on the devices; put there once."""
+        if trunk is None:
+            return None
         if self.trunk[0] is not trunk:
             self.trunk = (None, None)  # Before another takes as much.
             self.trunk = (trunk, trunk and replicate(trunk, mesh))

@@ -1,6 +1,6 @@
 """What frozen layers give, computed once for all columns, seeds and slots of a training."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from itertools import repeat
 
 import numpy as np
@@ -8,6 +8,7 @@ from jax.sharding import Mesh
 from jaxtyping import Int
 
 from transfer_jax.data.order import ColumnInputs, DeviceImages, Images, KeptTrunk
+from transfer_jax.engine.columns import ColumnStart
 from transfer_jax.engine.feeds import StreamFeed
 from transfer_jax.engine.kept_trunk import TrunkPass
 from transfer_jax.engine.memory import memory_of_device
@@ -39,7 +40,7 @@ class KeptTrunks:
         self,
         plan: Plan,
         base: Variables,
-        inputs: ColumnInputs,
+        starts: Sequence[ColumnStart],
         mesh: Mesh,
         images: DeviceImages | None,
     ) -> KeptTrunk | None:
@@ -47,7 +48,7 @@ class KeptTrunks:
 
         Args:
           base: the network that they copy from.
-          inputs: those of one of them.
+          starts: what some of them start from.
           mesh: the devices that they are trained on.
           images: on these devices; None where they are read from disk.
 
@@ -55,12 +56,14 @@ class KeptTrunks:
           What is kept; None for nothing.
         """
         cache = self._decided(plan, mesh)
-        if not cache.shapes:
+        # Columns of another run, whose images are others, may share a program with these.
+        seen = [own.order.examples for own in starts if own.order is not None]
+        if not cache.shapes or not all(np.isin(own, cache.examples).all() for own in seen):
             return None
         key = (mesh, plan.program_key(()), cache.depths, cache.examples.tobytes())
         if self.held[0] != key:
             self.held = (None, None)  # Before another takes as much.
-            self.held = (key, self._computed(plan, cache, base, inputs, mesh, images))
+            self.held = (key, self._computed(plan, cache, base, starts[0].inputs, mesh, images))
         return self.held[1]
 
     def _decided(self, plan: Plan, mesh: Mesh) -> TrunkCache:

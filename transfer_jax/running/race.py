@@ -22,7 +22,7 @@ from transfer_jax.running.run import Run, RunColumn
 from transfer_jax.running.session import Session
 from transfer_jax.running.slot import Slot
 from transfer_jax.running.watch import stop_if_asked
-from transfer_jax.running.ways import arm_of, race_file, task_of, way_runs
+from transfer_jax.running.ways import arm_of, race_file, task_of
 
 WAVE = "race"
 
@@ -39,9 +39,9 @@ def run_races(runs: Sequence[Run], session: Session) -> None:
     """
     for run in runs:
         if run.is_raced:
-            file, ways = race_file(run), way_runs(run)
+            file = race_file(run)
             for task in file.tasks:
-                Race(run, ways, file, task, session).carry_out()
+                Race(run, run.ways, file, task, session).carry_out()
 
 
 @dataclass(frozen=True)
@@ -82,7 +82,8 @@ class Race:
         """Steps up to the next look are known; of later ones, the most that can be paid."""
         rules = raced.outcome.rules
         paid = [arm for arm in raced.outcome.going_on if arm in self.ways]
-        ways = halving.schedule([rules.prices(arm, number) for arm in paid], rules.budget).ways
+        left = rules.budget - raced.outcome.cost
+        ways = halving.schedule([rules.prices(arm, number) for arm in paid], left).ways
         looks = range(number, len(rules.looks))
         each = zip((len(paid), *ways[1:]), map(self._until, looks), strict=False)
         self.session.progress.expect(sum(count * steps for count, steps in each))
@@ -101,7 +102,11 @@ class Race:
         if there:
             return
         stop_if_asked(self.session.stop)
-        look = None if finished else self._trained(RunColumn(way, column), until)
+        on_the_way = until < self.run.plan.recipe.steps
+        # A look that was lost is seen again, whatever was trained since.
+        look = None
+        if on_the_way or not finished:
+            look = self._trained(RunColumn(way, column), until)
         with all_meet(f"the next look of {folder_name(arm)}") as first:
             if first:
                 write_look(path, *(look or _at_its_end(way, column)))

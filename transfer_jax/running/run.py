@@ -29,10 +29,11 @@ from transfer_jax.running.bases import bases_of
 from transfer_jax.running.claim import claim
 from transfer_jax.running.column_checkpoints import ColumnCheckpoints
 from transfer_jax.running.pilot import Pilot
-from transfer_jax.running.ways import ended, raced_rows
+from transfer_jax.running.ways import ended, raced_rows, way_runs
 
 if TYPE_CHECKING:
     from transfer_jax.analysis.evidence import Evidence
+    from transfer_jax.analysis.statistics.crossing import Arm
 
 
 @dataclass(frozen=True, eq=False)
@@ -66,6 +67,11 @@ class Run:
     def is_raced(self) -> bool:
         """Whether a budget decides which of its networks are trained, and how far."""
         return self.plan.config.budget > 0
+
+    @functools.cached_property
+    def ways(self) -> "dict[Arm, Run]":
+        """A run for each way of a race; none where all networks are trained, or in one of these."""
+        return way_runs(self) if self.is_raced and self.of_all is None else {}
 
     def rate(self, family: Family) -> float:
         """What the learning rate of a family of networks is multiplied by."""

@@ -70,6 +70,7 @@ class Slot:
     def _resume_points(self, first: RunColumn, kept: list[ColumnCheckpoints]) -> list[ResumePoint]:
         """Where the columns stand: at the last step that all have a checkpoint of."""
         steps = sorted(set.intersection(*(set(c.steps()) for c in kept)), reverse=True)
+        steps = [step for step in steps if step <= (self.until or self.steps)]
         if not steps:
             return []
         for step in steps:
@@ -123,7 +124,8 @@ class Slot:
         """The network that all of its columns copy from, if it was given."""
         given = self.plan.given.get(PRETRAINED_BASE)
         shared = all(own.column.base == PRETRAINED_BASE for own in self.columns)
-        return given.variables(0) if given and shared else None
+        frozen = any(cut.trunk_depth for own in self.columns for cut in own.column.cuts)
+        return given.variables(0) if given and shared and frozen else None
 
     def keep(self, outcomes: Sequence[ColumnOutcome]) -> None:
         """Write what training gave; the rows last, since they say that a column is finished.

@@ -26,7 +26,6 @@ from transfer_jax.running.slot import Slot
 from transfer_jax.running.stopping import StopRequest
 from transfer_jax.running.taken_bases import take_bases
 from transfer_jax.running.watch import stop_if_asked, stop_measuring_if_asked
-from transfer_jax.running.ways import way_runs
 
 # Its name, and its columns.
 Wave = tuple[str, list[RunColumn]]
@@ -72,7 +71,7 @@ def train(
         _train_waves(waves, todo, session)
         run_races(runs, session)
     inner = [own for run in runs for own in run.pilot.runs.values()]
-    inner += [own for run in runs if run.is_raced for own in way_runs(run).values()]
+    inner += [own for run in runs for own in run.ways.values()]
     _clear_checkpoints([*runs, *inner])
 
 
@@ -144,7 +143,7 @@ def _session(
     still_ours: Callable[[], None],
     writers: dict[Run, Writers],
 ) -> Session:
-    trunks = KeptTrunks(progress.say, lambda: stop_measuring_if_asked(stop, KEEPING))
+    trunks = KeptTrunks(progress.say, lambda: stop_if_asked(stop, KEEPING))
     feeds, programs, first = Feeds(trunks), Programs(), runs[0]
     return Session(
         progress,
@@ -161,7 +160,8 @@ def _session(
 def _writers(runs: Sequence[Run]) -> dict[Run, Writers]:
     """TensorBoard's, of the runs that want them."""
     wanted = [run for run in runs if run.plan.config.logs.tensorboard]
-    return {run: Writers(run.folder.path / "tensorboard") for run in wanted}
+    each = [own for run in wanted for own in (run, *run.ways.values())]
+    return {own: Writers(own.folder.path / "tensorboard") for own in each}
 
 
 @contextlib.contextmanager

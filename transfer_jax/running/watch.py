@@ -23,18 +23,19 @@ from transfer_jax.running.stopping import Stopped, StopRequest
 MEASURING = "while controls were measured"
 
 
-def stop_if_asked(stop: StopRequest) -> None:
-    """Stop between two slots, where all that is done is on disk.
+def stop_if_asked(stop: StopRequest, where: str = "between columns") -> None:
+    """Stop where all processes come by, and all that is done is on disk.
 
     Args:
       stop: whether the process was asked to stop.
+      where: what is being done.
 
     Raises:
       Stopped: it was, or another process of the run.
     """
     (number,) = agree(stop.signal)
     if number:
-        stop_now(number, "between columns")
+        stop_now(number, where)
 
 
 def stop_measuring_if_asked(stop: StopRequest, where: str = MEASURING) -> None:

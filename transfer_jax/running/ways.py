@@ -125,7 +125,7 @@ def raced_rows(run: "Run") -> list[ResultRow]:
       ResultsError: a network's row is missing or damaged.
     """
     tables = [run.folder.column(column) for column in run.plan.probes]
-    for own in way_runs(run).values():
+    for own in run.ways.values():
         columns = own.plan.columns(own.plan.grid)
         tables += [own.folder.column(column) for column in columns if own.has_finished(column)]
     rows = [row for table in tables for row in read_rows(table)]

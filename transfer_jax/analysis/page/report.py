@@ -146,6 +146,8 @@ def write_report(evidence: Evidence, *, reload_seconds: int = 0) -> list[epath.P
         claims.append(beside_the_authors(evidence.sound, evidence.config["reference"]))
     how = pretrained_method if pretrained else method
     races = race_tables(evidence.races)
+    # The last paragraph is about advice, which a race gives in a way of its own.
+    told = how(found)[: -1 if races else None]
     chance = chance_note(evidence)
     sections = [
         _best_section(evidence),
@@ -160,9 +162,7 @@ def write_report(evidence: Evidence, *, reload_seconds: int = 0) -> list[epath.P
         Section("What is missing", items=evidence.problems),
         Section(
             "Method",
-            paragraphs=[*how(found), *rates_method(evidence), *race_method(evidence)]
-            if found
-            else (),
+            paragraphs=[*told, *rates_method(evidence), *race_method(evidence)] if found else (),
         ),
         Section("How to repeat it", code=repeat_text(evidence)),
         Section("Config", code=config_text(evidence)),

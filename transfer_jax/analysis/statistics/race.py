@@ -217,8 +217,9 @@ def _ended(
 def _whole(outcome: RaceOutcome) -> float | None:
     """The budget with which no way would have been set aside for want of money."""
     rules = outcome.rules
-    left = [sum(rules.prices(verdict.arm, verdict.look)) for verdict in outcome.set_aside]
-    return outcome.cost + sum(left) if any(left) else None
+    stopped = [own for own in outcome.set_aside if own.look == 0 or not math.isnan(own.accuracy)]
+    left = [sum(rules.prices(verdict.arm, verdict.look)) for verdict in stopped]
+    return rules.first + outcome.cost + sum(left) if any(left) else None
 
 
 def _check(outcome: RaceOutcome, seen: Mapping[Arm, Seen]) -> None:

@@ -151,9 +151,8 @@ class RaceOutcome:
         """The answer in one sentence."""
         if not self.rounds and self.is_over:
             least = min(sum(self.rules.prices(arm)) for arm in self.rules.arms)
-            return (
-                f"A budget of {self.rules.budget:.3g} trains no way to its end; one: {least:.3g}."
-            )
+            budget, least = (self.rules.first + own for own in (self.rules.budget, least))
+            return f"A budget of {budget:.3g} trains no way to its end; one: {least:.3g}."
         if not self.rounds:
             return "Nothing is trained yet."
         if not self.is_over:

@@ -102,6 +102,7 @@ class Rules:
       budget: in the unit of the costs.
       error: how often some way may be dropped, or one be chosen, that should not be.
       looking: what it costs to look at one network.
+      first: what was spent before the race; the budget is what it left.
     """
 
     costs: Mapping[Arm, float]
@@ -110,6 +111,7 @@ class Rules:
     budget: float = math.inf
     error: float = 1 - CONFIDENCE
     looking: float = 0.0
+    first: float = 0.0
 
     @property
     def arms(self) -> tuple[Arm, ...]:
