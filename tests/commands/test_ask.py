@@ -95,7 +95,7 @@ def test_weights_of_nobody_are_told(here, capsys):
     tj.save_tree(here / "odd.safetensors", {"a": {"b": np.zeros(3, np.float32)}})
     assert main(["ask", "--weights=odd.safetensors", "--images=my pets"]) == 1
     (line,) = [line for line in capsys.readouterr().err.splitlines() if line]
-    assert "odd.safetensors holds a/b, which is of no network that is known" in line
+    assert "odd.safetensors holds a/b, which is none of resnet18, " in line
 
 
 @pytest.mark.parametrize("name", ["resnet18", "mobilenetv2_100"])

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 HEADER = ("way", "fate", "looks", "validation accuracy, %", "points below", "price", "why")
 TAIL = 0.025
+RACING = "racing"
 
 
 def advice_of_races(evidence: "Evidence") -> list[Advice]:
@@ -119,10 +120,23 @@ def race_tables(races: Sequence[Raced], *, why: bool = True) -> list[Table]:
         Table(
             f"The race for {own.task}",
             HEADER[:columns],
-            tuple(_cells(own, found)[:columns] for found in _last(own)),
+            tuple(cells[:columns] for cells in (*map(_racing, _unseen(own)), *_seen(own))),
         )
         for own in races
     ]
+
+
+def _unseen(own: Raced) -> list[Arm]:
+    """Ways that are in training, and that no look has seen."""
+    return [] if own.outcome.rounds else list(own.outcome.going_on)
+
+
+def _racing(arm: Arm) -> tuple[str, ...]:
+    return (typed(arm), RACING, "0", *[""] * (len(HEADER) - 3))
+
+
+def _seen(own: Raced) -> list[tuple[str, ...]]:
+    return [_cells(own, verdict) for verdict in _last(own)]
 
 
 def _last(own: Raced) -> list[Verdict]:
@@ -134,12 +148,12 @@ def _last(own: Raced) -> list[Verdict]:
 
 
 def _cells(own: Raced, verdict: Verdict) -> tuple[str, ...]:
-    ends = verdict.fate == Fate.GOES_ON and own.outcome.is_over
+    on = "finished" if own.outcome.is_over else RACING
     spent = sum(own.outcome.rules.prices(verdict.arm)[: verdict.look])
     seen = verdict.look > 0
     return (
         typed(verdict.arm),
-        "finished" if ends else str(verdict.fate),
+        on if verdict.fate == Fate.GOES_ON else str(verdict.fate),
         str(verdict.look),
         f"{100 * verdict.accuracy:.1f}" if seen else "",
         f"{100 * verdict.below:.1f}" if seen else "",

@@ -114,9 +114,11 @@ def asked_config(
     # With steps enough for whatever else is asked for, until it is known how many they are.
     config = load_config(CONFIG, [*flags, *overrides, f"--config.steps={MANY_STEPS}"])
     images = smallest_task(with_prepared_folder(config, say))
-    steps = max(LEAST_STEPS, -(-arguments.passes * images // config.batch_size))
-    say(f"One fine-tuning is {steps} steps of {config.batch_size} of {images:,} training images")
-    config = load_config(CONFIG, [*flags, *overrides, f"--config.steps={steps}"])
+    batch = min(images, config.batch_size)
+    steps = max(LEAST_STEPS, -(-arguments.passes * images // batch))
+    say(f"One fine-tuning is {steps} steps of {batch} of {images:,} training images")
+    known = [f"--config.steps={steps}", f"--config.batch_size={batch}"]
+    config = load_config(CONFIG, [*flags, *overrides, *known])
     return with_prepared_folder(config, lambda _: None)
 
 

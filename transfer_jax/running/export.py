@@ -90,10 +90,11 @@ def _finished(folder: epath.Path) -> Evidence:
     if not (folder / "config.json").exists():
         raise WorkdirError(f"{folder} holds no run")
     evidence = read_evidence(folder)
+    planned = f" of {evidence.planned}" if evidence.planned else ""
     if not evidence.finished:
         raise WorkdirError(
-            f"{folder} is not finished: {len(evidence.rows)} of {evidence.planned or '?'} networks "
-            "are there; the command that began it goes on"
+            f"{folder} is not finished: {len(evidence.rows)}{planned} networks are there; give the "
+            "command that began it again, which goes on"
         )
     return evidence
 

@@ -144,7 +144,9 @@ class Race:
     def _tell(self, raced: Raced) -> None:
         """What a look did."""
         found = raced.outcome.rounds[-1]
-        parts = [f"{fate} {told_by_family(found.of(fate))}" for fate in Fate if found.of(fate)]
+        words = {fate: str(fate) for fate in Fate}
+        words[Fate.GOES_ON] = "finished" if raced.outcome.is_over else "going on"
+        parts = [f"{words[f]}: {told_by_family(found.of(f))}" for f in Fate if found.of(f)]
         spent = f"{raced.spent:.2f} of {self.file.budget:g} spent"
         self.session.progress.say(f"{self.task} {found.look}: {'; '.join(parts)}; {spent}")
 

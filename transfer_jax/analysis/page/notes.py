@@ -128,9 +128,9 @@ def race_method(evidence: Evidence) -> list[str]:
     return [
         "There was a budget, and a race for it: ways are looked at on validation images after a "
         "quarter and a half of the steps, at the end, and after each further seed. A way is "
-        "dropped only where it is shown to be worse than another one by more than the margin; what "
-        "there is no money for is set aside, the lowest first, and is not excluded (successive "
-        "halving, Jamieson and Talwalkar 2016). Networks of one seed are compared by bets on "
+        "dropped only where it is shown to be worse than another one by more than the margin, "
+        f"{in_points(evidence.margin)}; what there is no money for is set aside, the lowest "
+        "first, and is not excluded (successive halving, Jamieson and Talwalkar 2016). Networks of one seed are compared by bets on "
         "paired differences of images (Waudby-Smith and Ramdas 2024), ways of several seeds as "
         "the advice is made; the error of all looks, all ways and the choice together is at most "
         "5%. Prices are multiply-adds of training and of looking, in full fine-tunings of one "

@@ -158,7 +158,8 @@ class RaceOutcome:
         if not self.is_over:
             lead = self.rounds[-1].verdicts[0]
             return (
-                f"So far {typed(lead.arm)} leads with {lead.accuracy:.1%} {self.rounds[-1].look}."
+                f"So far the highest is {typed(lead.arm)} with {lead.accuracy:.1%}, "
+                f"{self.rounds[-1].look}."
             )
         if not self.finished:
             return "No way was trained to the end: every network failed."
@@ -180,7 +181,10 @@ class RaceOutcome:
         assert self.taken is not None and self.leader is not None
         take = f"take {typed(self.taken)}, the cheapest beside the highest, {typed(self.leader)}"
         if self.taken == self.leader:
+            alike = sum(verdict.below <= 0 for verdict in self.rounds[-1].verdicts)
             take = f"take {typed(self.leader)}, the highest"
+            if alike > 1:
+                take = f"take {typed(self.leader)}, the cheapest of the {alike} highest"
         told = f"Of {count} ways none is shown to be the best ({told_by_family(self.finished)})"
         return f"{told}: {take}{left}."
 

@@ -33,7 +33,7 @@ def recognised(path: str | os.PathLike[str]) -> list[str]:
       Traceback (most recent call last):
       ...
       transfer_jax.models.weights.weight_files.WeightsError: weights of a network: ... holds \
-stem.params.conv9, which is of no network that is known; give its --network
+stem/params/conv9, which is none of ...
     """
     from transfer_jax.models.zoo import ZOO
 
@@ -47,7 +47,7 @@ stem.params.conv9, which is of no network that is known; give its --network
     most = max(shares.values(), default=0.0)
     if most < LEAST:
         raise WeightsError(
-            f"weights of a network: {path} holds {few(list(found))}, which is of no network that "
-            "is known; give its --network"
+            f"weights of a network: {path} holds {few(list(found))}, which is none of "
+            f"{', '.join(ZOO)}; one of your own is --network=PACKAGE.MODULE:FUNCTION"
         )
     return [name for name, own in shares.items() if own == most]
