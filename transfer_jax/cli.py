@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 INTERRUPTED = "interrupted"
 GOES_ON = f"{INTERRUPTED}; the same command goes on from what is finished"
 # The commands that leave on disk what they finish; all others begin anew.
-LEAVING = ("run", "sweep", "prepare")
+LEAVING = ("run", "ask", "sweep", "prepare")
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 READER_GONE = (errno.EPIPE, errno.EIO)
 

@@ -15,6 +15,7 @@ from transfer_jax.commands.parser import COMMANDS, make_parser
 
 # What a command cannot do without.
 REQUIRED = {
+    "ask": ["--weights=w.pth"],
     "export": ["run", "--to=a.safetensors"],
     "advise": ["x"],
     "sweep": ["--over=a=1"],
@@ -25,7 +26,7 @@ REQUIRED = {
 SLOW = {"jax", "numpy", "rich", "etils", "ml_collections", "matplotlib"}
 WRONG_USAGE = [
     # Commands.
-    ("rnu", "COMMAND is 'rnu'; allowed: run, plan"),
+    ("rnu", "COMMAND is 'rnu'; allowed: run, ask, plan"),
     ("rnu", "; nearest: run;"),
     ("--wokdir=a", "unknown argument '--wokdir=a'"),
     ("--config=fashion_mnist plan", "unknown argument '--config=fashion_mnist'"),

@@ -265,7 +265,7 @@ def test_what_the_last_update_broke_shows_in_whatever_it_is_judged_by(subset):
 def test_a_resident_feed_gives_all_images_as_often_as_asked():
     RESIDENT.begin(5, 2)
     ((images, steps),) = RESIDENT.take(3)
-    assert images is RESIDENT.images and steps == 3
+    assert images.images is RESIDENT.images.images and images.trunk is None and steps == 3
     evaluated = list(RESIDENT.evaluate(4))
     assert len(evaluated) == 4 and all(found is RESIDENT.images for found in evaluated)
     assert evaluation_batches(INPUTS).tolist() == [[6, 7], [8, -1], [9, 10], [11, -1], [-1, -1]]

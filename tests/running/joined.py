@@ -14,6 +14,7 @@ from transfer_jax.engine.joining import joined
 from transfer_jax.engine.sameness import check_same
 
 coordinator, processes, process, seconds, work, workdir = sys.argv[1:]
+sys.argv[1:] = ["run"]
 
 def run(_):
     with joined(Place(coordinator, int(processes), int(process)), float(seconds), workdir):

@@ -2,6 +2,7 @@
 
 import functools
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 from etils import epath
@@ -9,14 +10,15 @@ from etils import epath
 from transfer_jax.analysis.network_of_way import arm_of
 from transfer_jax.analysis.statistics.choices import typed
 from transfer_jax.analysis.statistics.crossing import Arm
-from transfer_jax.analysis.statistics.race import after, race
-from transfer_jax.analysis.statistics.race_outcome import RaceOutcome
-from transfer_jax.analysis.statistics.race_rules import Rules, Seen, looks_of
 from transfer_jax.folder.race_files import Looked, RaceFile, read_look, read_race
 from transfer_jax.folder.results import ResultRow
 from transfer_jax.folder.workdir import Workdir
 from transfer_jax.grid.conditions import Treatment
 from transfer_jax.grid.pretrained import PROBE
+
+if TYPE_CHECKING:  # Statistics take a second to import: late, where there is a race.
+    from transfer_jax.analysis.statistics.race_outcome import RaceOutcome
+    from transfer_jax.analysis.statistics.race_rules import Rules, Seen
 
 
 @dataclass(frozen=True)
@@ -31,7 +33,7 @@ class Raced:
 
     task: str
     file: RaceFile
-    outcome: RaceOutcome
+    outcome: "RaceOutcome"
 
     @property
     def spent(self) -> float:
@@ -94,15 +96,16 @@ def race_of(folder: epath.Path, file: RaceFile, task: str) -> Raced:
     Raises:
       ResultsError: a file is damaged.
     """
-    rules = rules_of(file)
-    outcome = race(rules)
+    from transfer_jax.analysis.statistics.race import after, race
+
+    outcome = race(rules_of(file))
     while not outcome.is_over and (seen := _seen(folder, task, outcome)) is not None:
         outcome = after(outcome, seen)
     return Raced(task, file, outcome)
 
 
 @functools.lru_cache(maxsize=8)
-def rules_of(file: RaceFile) -> Rules:
+def rules_of(file: RaceFile) -> "Rules":
     """The rules of a race.
 
     Args:
@@ -111,6 +114,8 @@ def rules_of(file: RaceFile) -> Rules:
     Returns:
       They; the budget is what is left of it for training.
     """
+    from transfer_jax.analysis.statistics.race_rules import Rules, looks_of
+
     return Rules(
         {Arm(Treatment(way.treatment), way.n, way.variant): way.price for way in file.ways},
         file.margin,
@@ -121,12 +126,12 @@ def rules_of(file: RaceFile) -> Rules:
     )
 
 
-def _seen(folder: epath.Path, task: str, outcome: RaceOutcome) -> dict[Arm, Seen] | None:
+def _seen(folder: epath.Path, task: str, outcome: "RaceOutcome") -> "dict[Arm, Seen] | None":
     """What the next look sees of all that run; None where it is still to come."""
     looks, number = outcome.rules.looks, len(outcome.rounds)
     # The networks of earlier seeds are at their ends.
     numbers = [n for n in range(number) if looks[n].share == 1] + [number]
-    found: dict[Arm, Seen] = {}
+    found = {}
     for arm in outcome.going_on:
         where = Workdir(folder).way(folder_name(arm))
         held = [look for n in numbers if (look := read_look(where.look(task, n))) is not None]
@@ -136,7 +141,9 @@ def _seen(folder: epath.Path, task: str, outcome: RaceOutcome) -> dict[Arm, Seen
     return found
 
 
-def _of(held: list[Looked]) -> Seen:
+def _of(held: list[Looked]) -> "Seen":
+    from transfer_jax.analysis.statistics.race_rules import Seen
+
     seen = Seen.of(np.stack([look.right for look in held]))
     failed = np.array([look.failed for look in held])
     return Seen(np.where(failed, np.nan, seen.accuracy), seen.images, seen.right)

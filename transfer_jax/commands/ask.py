@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from transfer_jax.plan.schema import Config
 
 TASK = "ask which layers to freeze and which to tune: a race between ways, within a budget"
-CONFIG, BUDGET, PASSES = "pretrained", 2.0, 3
+CONFIG, BUDGET, PASSES = "pretrained", 2, 3
 FAMILIES = ("probe", "freeze", "full", "lp-ft")
 LEAST_STEPS, MANY_STEPS = 32, 10**5
 # A choice is made on these images: with as few as a test has, most ways tie.

@@ -11,7 +11,6 @@ from transfer_jax.analysis.raced import Raced, folder_name, race_of, rules_of
 from transfer_jax.analysis.statistics import halving
 from transfer_jax.analysis.statistics.choices import told_by_family
 from transfer_jax.analysis.statistics.crossing import Arm
-from transfer_jax.analysis.statistics.race_outcome import Fate
 from transfer_jax.engine.processes import all_meet
 from transfer_jax.folder.correctness import read_correctness
 from transfer_jax.folder.race_files import Looked, RaceFile, read_look, write_look
@@ -143,6 +142,8 @@ class Race:
 
     def _tell(self, raced: Raced) -> None:
         """What a look did."""
+        from transfer_jax.analysis.statistics.race_outcome import Fate
+
         found = raced.outcome.rounds[-1]
         words = {fate: str(fate) for fate in Fate}
         words[Fate.GOES_ON] = "finished" if raced.outcome.is_over else "going on"
