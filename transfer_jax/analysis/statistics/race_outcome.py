@@ -221,7 +221,8 @@ class RaceOutcome:
             numbers = (need.images, "validation images"), (need.seeds, "seeds")
             told = [f"{number:,} {name}" for number, name in numbers if number is not None]
         now = f" ({self.images:,} images now)" if told else ""
-        parts = [f"about {' or '.join(told)} would decide between those{now}"] if told else []
+        between = f"would decide between the finished ways{now}"
+        parts = [f"about {' or '.join(told)} {between}"] if told else []
         if need.budget is not None:
             parts.append(f"a budget of {need.budget:.3g} would train all to the end")
         return capital(f"{'; '.join(parts)}.") if parts else ""
