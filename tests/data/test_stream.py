@@ -157,7 +157,7 @@ def test_a_stream_takes_what_frozen_layers_gave_before(stored, network, init, sp
     compiled = CompiledProgram(program, mesh)
     found = [
         compiled.run([start], feed, own.steps, lambda *_: None, test_every=3)[0]
-        for feed in (StreamFeed(*given), KeptStreamFeed(*given, kept))
+        for feed in (StreamFeed(*given), KeptStreamFeed(StreamFeed(*given), kept))
     ]
     jax.tree.map(np.testing.assert_array_equal, *(outcome.networks for outcome in found))
     np.testing.assert_array_equal(found[0].test, found[1].test)

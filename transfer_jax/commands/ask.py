@@ -1,6 +1,7 @@
 """The command `transfer-jax ask`: which layers to freeze, for the price of a few fine-tunings."""
 
 import argparse
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from transfer_jax.commands.arguments import FIELDS, add_workdir
@@ -113,13 +114,13 @@ def asked_config(
         return with_prepared_folder(load_config(CONFIG, [*flags, *overrides]), say)
     # With steps enough for whatever else is asked for, until it is known how many they are.
     config = load_config(CONFIG, [*flags, *overrides, f"--config.steps={MANY_STEPS}"])
-    images = smallest_task(with_prepared_folder(config, say))
+    prepared = with_prepared_folder(config, say)
+    images = smallest_task(prepared)
     batch = min(images, config.batch_size)
     steps = max(LEAST_STEPS, -(-arguments.passes * images // batch))
     say(f"One fine-tuning is {steps} steps of {batch} of {images:,} training images")
     known = [f"--config.steps={steps}", f"--config.batch_size={batch}"]
-    config = load_config(CONFIG, [*flags, *overrides, *known])
-    return with_prepared_folder(config, lambda _: None)
+    return replace(load_config(CONFIG, [*flags, *overrides, *known]), data=prepared.data)
 
 
 def _recognised(weights: str, say: "Callable[[str], None]") -> str:

@@ -59,8 +59,8 @@ class Feeds:
             return ResidentFeed(resident, self._on(mesh, trunk))
         orders = [start.order for start in starts if start.order is not None]
         evaluations = [evaluation_batches(start.inputs) for start in starts]
-        given = (images, orders, evaluations, mesh, plan.config.reading)
-        return KeptStreamFeed(*given, trunk) if trunk else StreamFeed(*given)
+        stream = StreamFeed(images, orders, evaluations, mesh, plan.config.reading)
+        return KeptStreamFeed(stream, trunk) if trunk else stream
 
     def _on(self, mesh: Mesh, trunk: KeptTrunk | None) -> KeptTrunk | None:
         """What is kept, on the devices; put there once."""

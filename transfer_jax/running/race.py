@@ -63,7 +63,8 @@ class Race:
 
     def carry_out(self) -> None:
         """Train up to look after look, until nothing is left to train or to pay with."""
-        while not (raced := self._raced()).outcome.is_over:
+        raced = self._raced()
+        while not raced.outcome.is_over:
             number = len(raced.outcome.rounds)
             self._expect(raced, number)
             for arm in raced.outcome.going_on:
@@ -71,7 +72,8 @@ class Race:
                     self._look_at_network(arm, number)
                 else:
                     self._look_at_head(arm, number)
-            self._tell(self._raced())
+            raced = self._raced()
+            self._tell(raced)
 
     def _raced(self) -> Raced:
         with all_meet(f"the looks of {self.task}"):
@@ -126,15 +128,15 @@ class Race:
         """A linear head was solved, and is the same at every look."""
         folder = self.run.folder
         path = folder.way(folder_name(arm)).look(self.task, number)
+        column, label = next(
+            (column, condition.label)
+            for column in self.run.plan.probes
+            for condition in column.conditions
+            if task_of(condition) == self.task and arm_of(condition) == arm
+        )
         with all_meet("the look of a head") as first:
-            if not first or read_look(path) is not None:
-                return
-            for column in self.run.plan.probes:
-                for condition in column.conditions:
-                    if task_of(condition) == self.task and arm_of(condition) == arm:
-                        right = read_correctness(folder.validated(column)).right(condition.label)
-                        write_look(path, right, False)
-                        return
+            if first and read_look(path) is None:
+                write_look(path, read_correctness(folder.validated(column)).right(label), False)
 
     def _column(self, way: Run, seed: int) -> Column:
         columns = way.plan.columns(way.plan.grid)
