@@ -16,7 +16,7 @@ from transfer_jax.engine.columns import Recipe, column_inputs
 from transfer_jax.engine.features import FeatureProgram
 from transfer_jax.engine.logistic import STRENGTHS
 from transfer_jax.engine.probing import Examples, probe
-from transfer_jax.engine.trunk import View
+from transfer_jax.engine.view import View
 
 
 @dataclass(frozen=True)

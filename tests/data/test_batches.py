@@ -3,7 +3,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from transfer_jax.data import order
-from transfer_jax.data.augment import normalise, random_mirror, random_shift
+from transfer_jax.data.augment import normalise, random_mirror
+from transfer_jax.data.crops import random_shift
 from transfer_jax.grid.keys import key_for
 
 EXAMPLES = np.array([3, 5, 8, 13, 21, 34, 55], np.int32)

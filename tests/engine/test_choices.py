@@ -9,7 +9,7 @@ import pytest
 
 from tests.conftest import NUM_LAYERS
 from tests.engine.test_step import TX
-from transfer_jax.data.augment import centre_crop, random_crop
+from transfer_jax.data.crops import centre_crop, random_crop
 from transfer_jax.data.order import Batch
 from transfer_jax.data.tasks import first_examples
 from transfer_jax.engine.columns import column_inputs, initial_networks

@@ -37,7 +37,7 @@ from transfer_jax.engine.mesh import (
     replicate,
     slots,
 )
-from transfer_jax.engine.trunk import View
+from transfer_jax.engine.view import View
 from transfer_jax.grid.conditions import Column, Cut, Split, Task, Variant
 from transfer_jax.grid.keys import key_for
 from transfer_jax.models.preprocessing import Preprocessing

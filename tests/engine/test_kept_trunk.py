@@ -70,9 +70,9 @@ NETWORKS = {
 class Setting:
     """A network as if pretrained, and a column that freezes it in the middle, and but its head."""
 
-    def __init__(self, network, split, recipe, images, *, keeps=COMPUTED, **options):
+    def __init__(self, network, split, recipe, images, *, keeps=COMPUTED, side=12, **options):
         self.network, self.recipe = network, recipe
-        init = jax.jit(lambda key: network.init(key, jnp.zeros((1, 12, 12, 1))))
+        init = jax.jit(lambda key: network.init(key, jnp.zeros((1, side, side, 1))))
         self.base = jax.tree_util.tree_map_with_path(as_trained, init(jax.random.key(3)))
         layers = len(network.layer_names)
         self.depths = (2, layers - 1)
@@ -157,6 +157,15 @@ def test_a_step_computes_only_what_is_above(setting):
     assert adds(None) - adds(setting.kept(setting.depths)) == sum(layers)
     # What leaves the second layer is wanted all the same.
     assert adds(None) - adds(setting.kept((3,))) == layers[2]
+
+
+@pytest.mark.parametrize("how", [{"crop": 10}, {"shift": 2}, {"crop": 9, "shift": 1}])
+def test_images_that_are_seen_at_a_few_places(how, split, recipe, device_images):
+    size = how.get("crop", 12)
+    setting = Setting(NETWORKS["convnet"], split, recipe, device_images, side=size, views=3, **how)
+    trunk = setting.kept(setting.depths)
+    assert {own.shape[0] for own in trunk.activations.values()} == {6}
+    same(setting.trained(), setting.trained(trunk))
 
 
 class ByPlace(nn.Module):

@@ -8,7 +8,8 @@ import numpy as np
 import optax
 import pytest
 
-from transfer_jax.data.augment import random_crop, random_mirror, random_shift
+from transfer_jax.data.augment import random_mirror
+from transfer_jax.data.crops import random_crop, random_shift
 from transfer_jax.data.order import Batch, ColumnInputs
 from transfer_jax.engine.columns import column_order
 from transfer_jax.engine.condition import ConditionProgram

@@ -12,7 +12,7 @@ from transfer_jax.data.order import ColumnInputs, DeviceImages
 from transfer_jax.engine.features import FeatureProgram
 from transfer_jax.engine.logistic import FIXED_STRENGTH, STRENGTHS, axes_of
 from transfer_jax.engine.probing import Examples, probe
-from transfer_jax.engine.trunk import View
+from transfer_jax.engine.view import View
 from transfer_jax.models.linen_layers import from_linen
 
 CLASSES = 4

@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 import transfer_jax as tj
-from transfer_jax.data.augment import centre_crop, normalise
+from transfer_jax.data.augment import normalise
+from transfer_jax.data.crops import centre_crop
 from transfer_jax.data.decoding import ImageForm, decode_array
 from transfer_jax.engine.normalisation import wanted_normalisation
 

@@ -76,6 +76,7 @@ def test_what_saves_most_a_byte_is_kept_first(depths, tmp_path):
         ("cache.share=0.0", "cache.share is 0"),
         ("data.shift=2", "data.shift is 2"),
         ("data.crop=20", "data.crop is 20"),
+        ("data.crop=20", "data.views=1"),
         ("steps=3", "so few steps"),
         ("cache.share=0.000001", "too small"),
         ("families=('full',)", "no network that is trained has frozen first layers"),
@@ -88,6 +89,14 @@ def test_why_nothing_is_kept(flag, reason, tmp_path):
     assert not cache.shapes and reason in cache.reason
     (line,) = trunk_notes(plan, cache)
     assert line.startswith("Frozen layers are computed at every step: ") and reason in line
+
+
+def test_a_few_places_can_be_kept(tmp_path):
+    flags = ["--config.data.crop=20", "--config.data.views=3", "--config.data.mirror=True"]
+    plan = plan_of(tmp_path, *flags)
+    cache = trunk_cache(plan, GIB)
+    assert [own.shape[0] for own in cache.shapes.values()] == [6, 6, 6]
+    assert "of 120 images at 3 places, as they are and mirrored" in trunk_notes(plan, cache)[0]
 
 
 def test_base_networks_that_are_trained_here_are_not_one(tmp_path):

@@ -70,9 +70,11 @@ def test_killed_without_and_gone_on_with_them_on_two_devices(flags, never, tmp_p
 
 
 def test_where_two_devices_share_a_batch(flags, tmp_path):
-    families = "--config.families=('freeze',)"
-    run(tmp_path / "never", *flags, families, NEVER, devices=4)
-    assert re.search(KEPT, run(tmp_path / "run", *flags, families, devices=4))
+    """And see each image at one of two places."""
+    few = ["--config.families=('freeze',)", "--config.data.crop=24", "--config.data.views=2"]
+    run(tmp_path / "never", *flags, *few, NEVER, devices=4)
+    said = run(tmp_path / "run", *flags, *few, devices=4)
+    assert re.search(KEPT.replace("images,", r"images\s+at\s+2\s+places,"), said)
     assert_same(tmp_path / "run", what_it_made(tmp_path / "never"))
 
 

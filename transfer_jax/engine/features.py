@@ -9,7 +9,7 @@ import numpy as np
 from jaxtyping import Array, Float, Int
 
 from transfer_jax.data.order import ColumnInputs, Images
-from transfer_jax.engine.trunk import View
+from transfer_jax.engine.view import View
 from transfer_jax.models.heads import features_of_logits
 from transfer_jax.models.layered import Layered, Variables
 

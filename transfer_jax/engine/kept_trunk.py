@@ -18,7 +18,8 @@ from jaxtyping import Array, Int
 from transfer_jax.data.order import ColumnInputs, DeviceImages, Images, KeptTrunk
 from transfer_jax.engine.inputs import place_inputs
 from transfer_jax.engine.mesh import COLUMN, fetch, over_columns, place
-from transfer_jax.engine.trunk import ROUNDED, Seen, Trunk
+from transfer_jax.engine.trunk import ROUNDED, Trunk
+from transfer_jax.engine.view import Seen
 from transfer_jax.models.layered import Variables
 
 # Batches in another order that must give the same numbers.

@@ -16,7 +16,8 @@ from transfer_jax.engine.counts import Counts, added, no_counts
 from transfer_jax.engine.in_turn import one_after_another
 from transfer_jax.engine.objective import CLASSIFICATION, Objective
 from transfer_jax.engine.settings import Settings, is_of_a_schedule, with_settings
-from transfer_jax.engine.trunk import NOTHING, Seen, Trunk, View, step_rngs
+from transfer_jax.engine.trunk import NOTHING, Trunk, step_rngs
+from transfer_jax.engine.view import Seen, View
 from transfer_jax.grid.conditions import Cut
 from transfer_jax.models.layered import Layered, Rngs, Variables
 from transfer_jax.surgery.stacking import stack, unstack
@@ -56,6 +57,7 @@ class ColumnProgram:
       mirror: whether training images are mirrored at random.
       shift: largest random shift of training images, in pixels.
       crop: side of the square that is cut out of each image, at random in training; 0 for none.
+      views: at how many places training looks, where it shifts or crops; 0 draws at every step.
       frozen_dropout: whether dropout stays on in frozen layers.
       packing: "unroll" writes the conditions out one after the other; "vmap" maps over those
         of one structure.
@@ -71,6 +73,7 @@ class ColumnProgram:
     mirror: bool = False
     shift: int = 0
     crop: int = 0
+    views: int = 0
     frozen_dropout: bool = True
     packing: str = "unroll"
     copied_statistics: str = HELD
@@ -191,8 +194,12 @@ class ColumnProgram:
 
     def trunk(self, depths: tuple[int, ...]) -> Trunk:
         """The base network's first layers, with the activations that are wanted."""
-        view = View(self.mirror, self.shift, self.crop)
-        return Trunk(self.network, depths, view, self.frozen_dropout, self.keeps)
+        return Trunk(self.network, depths, self.view, self.frozen_dropout, self.keeps)
+
+    @property
+    def view(self) -> View:
+        """How images are seen."""
+        return View(self.mirror, self.shift, self.crop, self.views)
 
     def learn(
         self,

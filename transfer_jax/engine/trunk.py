@@ -1,112 +1,18 @@
-"""What conditions see of a batch: its images as they are normalised and augmented, and what the
-shared trunk makes of them. Nothing here is trained."""
+"""What the shared trunk makes of a batch, for all conditions. Nothing here is trained."""
 
 from dataclasses import dataclass, replace
-from typing import NamedTuple
 
 import jax
-import jax.numpy as jnp
-from jaxtyping import Array, Float, Int, Key
+from jaxtyping import Array, Int, Key
 
-from transfer_jax.data.augment import (
-    centre_crop,
-    mirror,
-    normalise,
-    random_crop,
-    random_mirror,
-    random_shift,
-    which_mirrored,
-)
-from transfer_jax.data.order import Activations, Batch, ColumnInputs
+from transfer_jax.data.order import Batch, ColumnInputs
 from transfer_jax.engine.apart import apart
+from transfer_jax.engine.view import Seen, View
 from transfer_jax.grid.keys import fold_in_name
 from transfer_jax.models.layered import INFERENCE, Layered, Mode, Rngs, Variables
 
 # How activations may be kept: not at all, as they are computed, or rounded to bfloat16.
 NOTHING, COMPUTED, ROUNDED = "", "computed", "rounded"
-# Number of layers of the base network to the activation after them.
-Seen = dict[int, Array]
-
-
-class View(NamedTuple):
-    """How images are seen.
-
-    Attributes:
-      mirror: whether training images are mirrored at random.
-      shift: largest random shift of training images, in pixels.
-      crop: side of the square that is cut out of each image, at random in training; 0 for none.
-    """
-
-    mirror: bool = False
-    shift: int = 0
-    crop: int = 0
-
-    def training(
-        self, batch: Batch, inputs: ColumnInputs, key: Key[Array, ""]
-    ) -> Float[Array, "batch height width channels"]:
-        """A batch to learn from.
-
-        Args:
-          batch: images.
-          inputs: the column's inputs, whose mean and scale are used.
-          key: the step's key.
-
-        Returns:
-          What enters the first layer.
-        """
-        x = normalise(batch.images, inputs.mean, inputs.scale)
-        x = random_shift(fold_in_name(key, "shift"), x, self.shift)
-        x = random_crop(fold_in_name(key, "crop"), x, self.crop)
-        return random_mirror(fold_in_name(key, "mirror"), x) if self.mirror else x
-
-    @property
-    def kept_views(self) -> int:
-        """How many ways training sees an image: as it is, and mirrored; 0 for too many to keep."""
-        return 0 if self.shift or self.crop else 1 + self.mirror
-
-    def kept(
-        self, batch: Batch, inputs: ColumnInputs, view: Int[Array, ""]
-    ) -> Float[Array, "batch height width channels"]:
-        """A batch in one of the ways in which training sees it.
-
-        Args:
-          batch: images.
-          inputs: the column's inputs, whose mean and scale are used.
-          view: which way, less than `kept_views`.
-
-        Returns:
-          What enters the first layer, as `training` gives it.
-        """
-        x = normalise(batch.images, inputs.mean, inputs.scale)
-        return mirror(x, jnp.broadcast_to(view == 1, x.shape[:1])) if self.mirror else x
-
-    def drawn(self, kept: Activations, key: Key[Array, ""]) -> Seen:
-        """Of what was kept of a batch, the way in which `training` sees each image.
-
-        Args:
-          kept: number of layers to activations of every view.
-          key: the step's key.
-
-        Returns:
-          Number of layers to activation.
-        """
-        if not self.mirror:
-            return {depth: own[0] for depth, own in kept.items()}
-        return {depth: _chosen(own, fold_in_name(key, "mirror")) for depth, own in kept.items()}
-
-    def evaluation(
-        self, batch: Batch, inputs: ColumnInputs
-    ) -> Float[Array, "batch height width channels"]:
-        """A batch to evaluate on.
-
-        Args:
-          batch: images.
-          inputs: the column's inputs, whose mean and scale are used.
-
-        Returns:
-          What enters the first layer.
-        """
-        return centre_crop(normalise(batch.images, inputs.mean, inputs.scale), self.crop)
 
 
 @dataclass(frozen=True)
@@ -202,12 +108,6 @@ class Trunk:
 def _rounded(x: Array) -> Array:
     """To bfloat16, in as many bits as before."""
     return jax.lax.reduce_precision(x, exponent_bits=8, mantissa_bits=7)
-
-
-def _chosen(own: Float[Array, "view example ..."], key: Key[Array, ""]) -> Array:
-    """Each example as it is, or mirrored."""
-    count, tail = own.shape[1], (1,) * (own.ndim - 2)
-    return jnp.where(which_mirrored(key, count).reshape(count, *tail), own[1], own[0])
 
 
 def step_rngs(inputs: ColumnInputs, step: Int[Array, ""]) -> Rngs:

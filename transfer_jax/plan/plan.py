@@ -70,10 +70,11 @@ class Plan:
     def keeps(self) -> str:
         """How activations of frozen first layers may be kept.
 
-        They may where these layers are one network's and see an image in one way, or in two, so
-        that they can be computed once: see `trunk_cache`.
+        They may where these layers are one network's and see an image in a few ways, so that they
+        can be computed once: see `trunk_cache`.
         """
-        drawn = self.config.data.shift or self.config.data.crop
+        data = self.config.data
+        drawn = (data.shift or data.crop) and not data.views
         tasks = [task for split in self.splits.values() for task in split.tasks]
         # Where the network does not say what it wants to see, each task has a mean of its own.
         alike = self.recipe.preprocessing is not None or len(tasks) == 1
@@ -144,6 +145,7 @@ class Plan:
             mirror=config.data.mirror,
             shift=config.data.shift,
             crop=config.data.crop,
+            views=config.data.views,
             frozen_dropout=config.frozen_dropout,
             packing=config.packing,
             copied_statistics=config.copied_statistics,

@@ -11,7 +11,7 @@ from transfer_jax.engine.cost import multiply_adds, tree_bytes
 from transfer_jax.engine.features import FeatureProgram
 from transfer_jax.engine.feeds import shapes_of_images
 from transfer_jax.engine.logistic import STRENGTHS
-from transfer_jax.engine.trunk import View
+from transfer_jax.engine.view import View
 from transfer_jax.grid.conditions import Column
 from transfer_jax.plan.costs import ProgramCost, Rate
 from transfer_jax.plan.plan import Plan

@@ -90,6 +90,11 @@ class Data:
     mirror: bool = setting(False, "whether training images are mirrored at random")
     shift: int = setting(0, "pixels by which training images are shifted", low=0, high=1000)
     crop: int = setting(0, "side of a square that is cut out of images; 0: none", low=0, high=4096)
+    views: int = setting(
+        0, "at how many places in an image a crop or shift may lie in all of training, the same "
+        "places in all images, the first one in the middle; 0: anywhere, at every step",
+        low=0, high=1000,
+    )  # fmt: skip
     reshuffle: bool = setting(True, "whether each pass over the data has an order of its own")
     mean: str = setting(
         "base", "whose mean image is subtracted: of the base's task, or of the target's",

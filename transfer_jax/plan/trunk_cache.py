@@ -14,7 +14,7 @@ from jaxtyping import Int
 from transfer_jax.data.order import Activations, Batch, Images, KeptTrunk
 from transfer_jax.engine.columns import column_order
 from transfer_jax.engine.cost import multiply_adds, tree_bytes
-from transfer_jax.engine.trunk import ROUNDED, View
+from transfer_jax.engine.trunk import ROUNDED
 from transfer_jax.grid.conditions import PRETRAINED_BASE
 from transfer_jax.models.layered import Mode
 from transfer_jax.plan.initialisers import initialiser
@@ -116,8 +116,11 @@ def _obstacle(plan: Plan) -> str:
     if not config.cache.share:
         return "cache.share is 0"
     for name in ("shift", "crop"):
-        if size := getattr(config.data, name):
-            return f"data.{name} is {size}, so that an image is never seen twice alike"
+        if (size := getattr(config.data, name)) and not config.data.views:
+            return (
+                f"data.{name} is {size}, so that an image is never seen twice alike; with "
+                "data.views=1 it is always seen in the middle, with more at as many places"
+            )
     if not plan.keeps:
         return "the network does not say what it wants to see, and each task has a mean of its own"
     return ""
@@ -224,7 +227,7 @@ class _Trunks:
 
     def _of(self, kept: Collection[int]) -> TrunkCache:
         """What keeping some depths gives."""
-        views = View(self.plan.config.data.mirror).kept_views
+        views = self.plan.program(()).view.kept_views
         rounds, count = self.plan.keeps == ROUNDED, len(self.examples)
         shapes = {
             n: jax.ShapeDtypeStruct(

@@ -11,9 +11,11 @@ def kept_note(plan: Plan, cache: TrunkCache) -> str:
       A line.
     """
     names = ", ".join(plan.network.layer_names[n - 1] for n in cache.depths)
-    mirrored = ", as they are and mirrored" if plan.config.data.mirror else ""
+    view = plan.program(()).view
+    places = f" at {view.places} places" if view.places > 1 else ""
+    mirrored = ", as they are and mirrored" if view.mirror else ""
     return (
-        f"Kept: what leaves {names}, frozen, of {len(cache.examples):,} images{mirrored}: "
+        f"Kept: what leaves {names}, frozen, of {len(cache.examples):,} images{places}{mirrored}: "
         f"{cache.size / 2**20:,.0f} MiB"
     )
 

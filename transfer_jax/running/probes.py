@@ -18,7 +18,7 @@ from transfer_jax.engine.mesh import COLUMN, DATA
 from transfer_jax.engine.outcome import ColumnOutcome
 from transfer_jax.engine.probing import Examples, Probed, probe
 from transfer_jax.engine.processes import first_alone
-from transfer_jax.engine.trunk import View
+from transfer_jax.engine.view import View
 from transfer_jax.folder.heads import SolvedHead, write_heads
 from transfer_jax.grid.conditions import Column
 from transfer_jax.grid.pretrained import PROBE

@@ -7,7 +7,8 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float, Int
 
-from transfer_jax.data.augment import centre_crop, normalise
+from transfer_jax.data.augment import normalise
+from transfer_jax.data.crops import centre_crop
 from transfer_jax.data.image_set import ImageSet
 from transfer_jax.data.order import ColumnInputs
 from transfer_jax.data.tasks import first_examples, ranks

@@ -1,0 +1,187 @@
+"""Images shifted, and squares cut out of them: at random, in the middle, or where it is said."""
+
+from collections.abc import Sequence
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float, Int, Key
+
+
+def random_shift(
+    key: Key[Array, ""], images: Float[Array, "batch height width channels"], reach: int
+) -> Float[Array, "batch height width channels"]:
+    """Shift each image by up to `reach` pixels in both directions; the border is filled with 0.
+
+    Args:
+      key: the key of this batch.
+      images: the batch.
+      reach: largest shift in pixels; 0 returns the batch as it is.
+
+    Returns:
+      The batch, shifted: a random crop of the padded images.
+
+    Example:
+      >>> random_shift(jax.random.key(0), jnp.zeros((4, 2, 2, 1)), 1).shape
+      (4, 2, 2, 1)
+
+    Source: the original trains on random crops.
+    """
+    return shifted(images, shift_corners(key, images.shape[0], reach), reach)
+
+
+def shift_corners(key: Key[Array, ""], count: int, reach: int) -> Int[Array, "count 2"]:
+    """Where shifted images begin in padded ones: `reach` is in the middle.
+
+    Args:
+      key: the key of a batch.
+      count: number of images.
+      reach: largest shift in pixels.
+
+    Returns:
+      Row and column of each.
+
+    Example:
+      >>> shift_corners(jax.random.key(0), 2, 0).tolist()
+      [[0, 0], [0, 0]]
+    """
+    return jax.random.randint(key, (count, 2), 0, 2 * reach + 1)
+
+
+def shifted(
+    images: Float[Array, "batch height width channels"], corners: Int[Array, "batch 2"], reach: int
+) -> Float[Array, "batch height width channels"]:
+    """Each image shifted; the border is filled with 0.
+
+    Args:
+      images: the batch.
+      corners: as `shift_corners` gives them.
+      reach: largest shift in pixels; 0 returns the batch as it is.
+
+    Returns:
+      The batch.
+
+    Example:
+      >>> images = jnp.arange(2.0).reshape(1, 1, 2, 1)
+      >>> shifted(images, jnp.array([[1, 2]]), 1)[0, 0, :, 0].tolist()
+      [1.0, 0.0]
+    """
+    if reach == 0:
+        return images
+    pad = ((0, 0), (reach, reach), (reach, reach), (0, 0))
+    return _windows(jnp.pad(images, pad), corners, images.shape[1:3])
+
+
+def random_crop(
+    key: Key[Array, ""], images: Float[Array, "batch height width channels"], size: int
+) -> Float[Array, "batch size size channels"]:
+    """A square cut out of each image, anywhere.
+
+    Args:
+      key: the key of this batch.
+      images: the batch.
+      size: side of the square in pixels; 0 returns the batch as it is.
+
+    Returns:
+      The batch, cropped.
+
+    Example:
+      >>> random_crop(jax.random.key(0), jnp.zeros((4, 8, 8, 1)), 5).shape
+      (4, 5, 5, 1)
+
+    Source: the original trains on random crops of 227 from images of 256.
+    """
+    return cropped(images, crop_corners(key, images.shape[0], images.shape[1:3], size), size)
+
+
+def crop_corners(
+    key: Key[Array, ""], count: int, sides: Sequence[int], size: int
+) -> Int[Array, "count 2"]:
+    """Where squares begin that are cut out.
+
+    Args:
+      key: the key of a batch.
+      count: number of images.
+      sides: height and width of the images in pixels.
+      size: side of the square in pixels.
+
+    Returns:
+      Row and column of each.
+
+    Example:
+      >>> crop_corners(jax.random.key(0), 2, (4, 4), 4).tolist()
+      [[0, 0], [0, 0]]
+    """
+    room = jnp.array([side - size + 1 for side in sides])
+    return jax.random.randint(key, (count, 2), 0, room)
+
+
+def cropped(
+    images: Float[Array, "batch height width channels"], corners: Int[Array, "batch 2"], size: int
+) -> Float[Array, "batch size size channels"]:
+    """A square cut out of each image.
+
+    Args:
+      images: the batch.
+      corners: where it begins in each.
+      size: side of the square in pixels; 0 returns the batch as it is.
+
+    Returns:
+      The batch.
+
+    Example:
+      >>> images = jnp.arange(4.0).reshape(1, 2, 2, 1)
+      >>> cropped(images, jnp.array([[1, 0]]), 1).item()
+      2.0
+    """
+    return _windows(images, corners, (size, size)) if size else images
+
+
+def _windows(images: Array, corners: Array, sides: tuple[int, ...]) -> Array:
+    """From each image, the pixels right and below of its corner."""
+
+    def cut(image: Array, corner: Array) -> Array:
+        start = (corner[0], corner[1], 0)
+        return jax.lax.dynamic_slice(image, start, (*sides, image.shape[-1]))
+
+    return jax.vmap(cut)(images, corners)
+
+
+def centre_crop(
+    images: Float[Array, "batch height width channels"], size: int
+) -> Float[Array, "batch size size channels"]:
+    """The middle of each image.
+
+    Args:
+      images: the batch.
+      size: side of the square in pixels; 0 returns the batch as it is.
+
+    Returns:
+      The batch, cropped.
+
+    Example:
+      >>> centre_crop(jnp.arange(5.0).reshape(1, 1, 5, 1).repeat(5, 1), 3)[0, 0, :, 0].tolist()
+      [1.0, 2.0, 3.0]
+
+    Source: the original tests on the middle of each image.
+    """
+    if size == 0:
+        return images
+    top, left = centre_corner(images.shape[1:3], size)
+    return images[:, top : top + size, left : left + size]
+
+
+def centre_corner(sides: Sequence[int], size: int) -> tuple[int, ...]:
+    """Where a square in the middle begins.
+
+    Args:
+      sides: height and width of an image in pixels.
+      size: side of the square in pixels.
+
+    Returns:
+      Row and column.
+
+    Example:
+      >>> centre_corner((5, 8), 3)
+      (1, 2)
+    """
+    return tuple((side - size) // 2 for side in sides)
