@@ -47,7 +47,7 @@ def test_the_answer_the_network_and_the_page_are_there(here, capsys):
     assert held["budget"] == 6 and held["seeds"] == 1
     config = json.loads((here / "run" / "config.json").read_text())
     assert config["families"] == ["probe", "freeze", "full", "lp-ft"]
-    assert config["data"]["validation_share"] == 0.2
+    assert config["data"]["validation_share"] == 0.2 and config["data"]["views"] == 1
     assert (here / "run" / "report.html").stat().st_size > 10_000
     assert read_safetensors(here / "run" / "best.safetensors")
     # Asked again, it answers from what is there.

@@ -13,7 +13,7 @@ from transfer_jax.plan.costs import Rate
 from transfer_jax.plan.differences import fingerprint
 from transfer_jax.plan.estimate import TRUNK, estimate
 from transfer_jax.plan.plan import make_plan
-from transfer_jax.plan.trunk_cache import trunk_cache
+from transfer_jax.plan.trunk_choice import trunk_cache
 from transfer_jax.plan.trunk_notes import trunk_notes
 
 GIB = 2**30
@@ -97,6 +97,23 @@ def test_a_few_places_can_be_kept(tmp_path):
     cache = trunk_cache(plan, GIB)
     assert [own.shape[0] for own in cache.shapes.values()] == [6, 6, 6]
     assert "of 120 images at 3 places, as they are and mirrored" in trunk_notes(plan, cache)[0]
+
+
+def test_what_memory_is_too_small_for_lies_on_disk(tmp_path):
+    plan, rate = plan_of(tmp_path, "--config.cache.share=0.5"), Rate(1e9, 1.0)
+    little = 2 * 4 * IMAGES * VALUES[3]
+    for disk in (0, little // 2):
+        cache = trunk_cache(plan, little, disk)
+        assert cache.depths == (3,) and not cache.on_disk
+    cache = trunk_cache(plan, little, GIB)
+    assert cache.depths == (1, 3, 4) and cache.on_disk
+    assert "MiB on disk" in trunk_notes(plan, cache)[0]
+    assert not trunk_cache(plan, 2 * GIB, GIB).on_disk
+    # A device holds a batch of it, and no longer all images.
+    (*_, within), (*_, without) = estimate(plan, rate, cache), estimate(plan, rate)
+    batch, images = plan.recipe.batch_size, len(plan.recipe.images.labels)
+    saved = (images - batch) * (28 * 28 + 4)
+    assert without.memory - within.memory == saved - 4 * batch * sum(VALUES.values())
 
 
 def test_base_networks_that_are_trained_here_are_not_one(tmp_path):

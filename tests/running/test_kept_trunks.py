@@ -58,6 +58,28 @@ def test_a_run_that_keeps_them_makes_the_same_to_the_bit(flags, never, tmp_path)
     assert_same(tmp_path / "run", never)
 
 
+def test_where_memory_is_too_small_they_are_read_from_disk(flags, never, tmp_path):
+    small = ["--config.cache.share=0.000001", "--config.cache.disk=0.5"]
+    said = run(tmp_path / "run", *flags, *small)
+    assert re.search(KEPT + r":\s+\d+\s+MiB\s+on\s+disk", said)
+    assert_same(tmp_path / "run", never)
+
+
+def test_a_disk_that_is_full_is_told_and_they_are_computed_at_every_step(flags, monkeypatch):
+    def full(*_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("transfer_jax.running.kept_trunks.on_disk", full)
+    small = ["--config.cache.share=0.000001", "--config.cache.disk=0.5"]
+    own = Run(make_plan(load_config("fashion_mnist", [*flags, *small])), NOWHERE)
+    mesh, said = column_mesh(1), []
+    trunks = KeptTrunks(said.append, lambda: None)
+    images = replicate(on_device(own.plan.recipe.images), mesh)
+    base = own.plan.given["pretrained"].variables(0)
+    assert trunks.of(own.plan, base, [_start_of(own)], mesh, images) is None
+    assert said == ["Frozen layers are computed at every step: the disk has no room for them"]
+
+
 def test_killed_without_and_gone_on_with_them_on_two_devices(flags, never, tmp_path):
     process = start(tmp_path / "run", *flags, NEVER)
     checkpoint = tmp_path / "run" / "checkpoints"

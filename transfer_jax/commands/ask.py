@@ -107,6 +107,8 @@ def asked_config(
         f"--config.families={FAMILIES}",
         "--config.seeds=1",
         f"--config.data.validation_share={VALIDATION}",
+        # Of images that are cut out the middle, so that frozen layers are computed once.
+        "--config.data.views=1",
     ]
     if arguments.images:
         flags.append(f"--config.data.folder={arguments.images}")

@@ -9,6 +9,7 @@ from rich.console import Console
 from transfer_jax.analysis.paper.original import original_counts
 from transfer_jax.commands.durations import duration
 from transfer_jax.commands.terminal import print_table
+from transfer_jax.engine.disk import GIB, disk_for
 from transfer_jax.engine.memory import memory_of_device
 from transfer_jax.engine.mesh import column_mesh
 from transfer_jax.folder.control_results import TRAINING
@@ -18,7 +19,8 @@ from transfer_jax.plan.estimate import estimate
 from transfer_jax.plan.optimizer_fields import rates_of
 from transfer_jax.plan.pilot import PILOT_WAVES
 from transfer_jax.plan.plan import Plan
-from transfer_jax.plan.trunk_cache import TrunkCache, trunk_cache
+from transfer_jax.plan.trunk_cache import TrunkCache
+from transfer_jax.plan.trunk_choice import trunk_cache
 from transfer_jax.plan.trunk_notes import trunk_notes
 
 
@@ -29,11 +31,11 @@ def costs_of(plan: Plan, chip: Accelerator | None) -> tuple[list[ProgramCost], T
       The costs, and what of frozen layers is computed once.
     """
     if chip is None:
-        cache = trunk_cache(plan, memory_of_device(column_mesh()))
+        cache = trunk_cache(plan, memory_of_device(column_mesh()), disk_for(plan.config.cache.disk))
         return estimate(plan, cache=cache), cache
     # As an accelerator runs it: in plain convolutions, which bfloat16 always takes.
     plan = replace(plan, config=replace(plan.config, precision="bfloat16"))
-    cache = trunk_cache(plan, chip.memory)
+    cache = trunk_cache(plan, chip.memory, int(GIB * plan.config.cache.disk))
     return estimate(plan, chip.rate, cache), cache
 
 

@@ -2,14 +2,13 @@
 
 from collections.abc import Iterator
 from contextlib import nullcontext
-from typing import TYPE_CHECKING, NamedTuple, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol, cast
 
 import numpy as np
 from jaxtyping import Int, UInt8
 
 from transfer_jax.data.image_set import ImageSet
 from transfer_jax.data.order import BatchOrder
-from transfer_jax.data.records import StoredImages
 from transfer_jax.data.workers import end_with_parent, signals_left_to_this_process
 
 if TYPE_CHECKING:  # It takes seconds to import, and only a stream needs it.
@@ -50,7 +49,7 @@ class BatchSource:
     """The batches of one order by number, each read whole by whoever asks for it.
 
     Args:
-      images: a dataset on disk.
+      images: a dataset, on disk or in memory.
       numbers: what each batch holds: an order of training examples, or fixed batches, in which
         -1 is padding.
       rows: the share of each batch that this process needs.
@@ -64,8 +63,9 @@ class BatchSource:
         rows: slice,
         count: int,
     ) -> None:
-        assert isinstance(images.images, StoredImages)
-        self.stored, self.labels = images.images, images.labels
+        # What is on disk is read image by image, as an array is.
+        self.images = cast(np.ndarray, images.images)
+        self.labels = images.labels
         self.numbers, self.rows, self.count = numbers, rows, count
 
     def __len__(self) -> int:
@@ -75,11 +75,11 @@ class BatchSource:
     def __getitem__(self, step: int) -> HostBatch:
         """The share of one batch."""
         numbers = self._numbers(step)
-        shape = (len(numbers), *self.stored.manifest.shape)
+        shape = (len(numbers), *self.images.shape[1:])
         images, labels = np.zeros(shape, np.uint8), np.full(len(numbers), -1, np.int32)
         for place, number in enumerate(numbers):
             if number >= 0:
-                images[place], labels[place] = self.stored[number], self.labels[number]
+                images[place], labels[place] = self.images[number], self.labels[number]
         return HostBatch(images, labels)
 
     def _numbers(self, step: int) -> Int[np.ndarray, " row"]:

@@ -51,18 +51,19 @@ def on_device(images: ImageSet) -> DeviceImages:
     return DeviceImages(jnp.asarray(images.in_memory), jnp.asarray(images.labels))
 
 
-def shapes_of_images(images: ImageSet, batch: int) -> Images:
+def shapes_of_images(images: ImageSet, batch: int, *, read: bool = False) -> Images:
     """Shapes of the images that lie on a device: all of them, or a batch that was read.
 
     Args:
       images: the dataset.
       batch: examples of a batch.
+      read: whether batches are read though the dataset is in memory.
 
     Returns:
       What a feed gives, of `jax.ShapeDtypeStruct`.
     """
     count, *pixel = images.images.shape
-    kind, count = (Batch, batch) if images.streamed else (DeviceImages, count)
+    kind, count = (Batch, batch) if images.streamed or read else (DeviceImages, count)
     return kind(
         jax.ShapeDtypeStruct((count, *pixel), jnp.uint8),  # pyright: ignore
         jax.ShapeDtypeStruct((count,), jnp.int32),  # pyright: ignore
@@ -105,12 +106,12 @@ class ResidentFeed:
 
 
 class StreamFeed:
-    """Batches read from disk while the devices work; columns of the same order share one reader.
+    """Batches read on the host while the devices work; columns of the same order share one reader.
 
     Every process reads only the rows of batches that lie on its own devices.
 
     Args:
-      images: the dataset, on disk.
+      images: the dataset, on disk or in memory.
       orders: each column's order of training examples.
       evaluations: each column's batches to evaluate on.
       reading: how batches are read.

@@ -6,8 +6,8 @@ what depends on an image's place in its batch even so is found out, and not kept
 may sum the last rows of a matrix in another order.
 """
 
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 import jax.numpy as jnp
@@ -38,12 +38,14 @@ class TrunkPass:
       mesh: the devices that train.
       batch_size: examples of a training batch.
       lean: whether a CPU computes in the order that needs the least memory, as it is to train.
+      rooms: arrays that are filled, by depth; others are made in memory.
     """
 
     trunk: Trunk
     mesh: Mesh
     batch_size: int
     lean: bool = True
+    rooms: Mapping[int, np.ndarray] = field(default_factory=dict)
 
     def seen(
         self,
@@ -90,8 +92,7 @@ class TrunkPass:
         for view, rows, found in self._batches(places, *given):
             for depth, own in found.items():
                 if depth not in held:
-                    views = self.trunk.view.kept_views
-                    held[depth] = np.empty((views, len(examples), *own.shape[2:]), own.dtype)
+                    held[depth] = self._room(depth, (len(examples), *own.shape[2:]), own.dtype)
                 held[depth][view, rows] = own
         other = np.random.RandomState(0).permutation(places)
         for view, rows, found in self._batches(other, *given, most=TRIED):
@@ -100,6 +101,11 @@ class TrunkPass:
         row_of = np.zeros(max(examples) + 1, np.int32)
         row_of[examples] = places
         return KeptTrunk(row_of, held)  # pyright: ignore
+
+    def _room(self, depth: int, shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:
+        if depth in self.rooms:
+            return self.rooms[depth]
+        return np.empty((self.trunk.view.kept_views, *shape), dtype)
 
     def _batches(
         self,

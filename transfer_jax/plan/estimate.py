@@ -134,7 +134,8 @@ def step_shapes(
     whole: Variables = jax.eval_shape(initialiser(plan), jax.random.key(0))
     state = jax.eval_shape(program.init, {cut.label: whole for cut in program.cuts})
     base = {name: whole[name] for name in program.base_layers}
-    images = shapes_of_images(plan.recipe.images, plan.recipe.batch_size)
+    read = cache is not None and cache.on_disk
+    images = shapes_of_images(plan.recipe.images, plan.recipe.batch_size, read=read)
     images = cache.beside(images) if cache else images
     return state, base, images, input_shapes(plan.recipe, trainings)
 

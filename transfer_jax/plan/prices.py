@@ -20,7 +20,8 @@ from transfer_jax.plan.estimate import step_multiply_adds, step_shapes
 from transfer_jax.plan.fields import ConfigError
 from transfer_jax.plan.plan import Plan
 from transfer_jax.plan.probe_costs import answer_costs
-from transfer_jax.plan.trunk_cache import TrunkCache, trunk_cache
+from transfer_jax.plan.trunk_cache import TrunkCache
+from transfer_jax.plan.trunk_choice import trunk_cache
 
 # A base network's name, and a cut.
 Way = tuple[str | None, Cut]

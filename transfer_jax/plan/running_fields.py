@@ -48,6 +48,11 @@ class Cache:
         0.25, "share of memory that activations of frozen layers may take; 0: none are kept",
         low=0.0, high=0.9,
     )  # fmt: skip
+    disk: float = setting(
+        0.0, "GiB of disk, where TMPDIR lies, that they may take in place of memory which is too "
+        "small for all of them; 0: none",
+        low=0.0, high=1e6,
+    )  # fmt: skip
     precision: str = setting(
         "float32", "bfloat16: they are rounded to it, in half the bytes; float32: as computed",
         choices=PRECISIONS, affects=Affects.PROGRAM,

@@ -16,7 +16,7 @@ def kept_note(plan: Plan, cache: TrunkCache) -> str:
     mirrored = ", as they are and mirrored" if view.mirror else ""
     return (
         f"Kept: what leaves {names}, frozen, of {len(cache.examples):,} images{places}{mirrored}: "
-        f"{cache.size / 2**20:,.0f} MiB"
+        f"{cache.size / 2**20:,.0f} MiB{' on disk' if cache.on_disk else ''}"
     )
 
 

@@ -9,13 +9,15 @@ from jaxtyping import Int
 
 from transfer_jax.data.order import ColumnInputs, DeviceImages, Images, KeptTrunk
 from transfer_jax.engine.columns import ColumnStart
+from transfer_jax.engine.disk import disk_for, on_disk
 from transfer_jax.engine.feeds import StreamFeed
 from transfer_jax.engine.kept_trunk import TrunkPass
 from transfer_jax.engine.memory import memory_of_device
 from transfer_jax.engine.processes import agree
 from transfer_jax.models.layered import Variables
 from transfer_jax.plan.plan import Plan
-from transfer_jax.plan.trunk_cache import TrunkCache, trunk_cache
+from transfer_jax.plan.trunk_cache import TrunkCache
+from transfer_jax.plan.trunk_choice import trunk_cache
 from transfer_jax.plan.trunk_notes import kept_note
 
 KEEPING = "while frozen layers were computed"
@@ -68,8 +70,9 @@ class KeptTrunks:
 
     def _decided(self, plan: Plan, mesh: Mesh) -> TrunkCache:
         if (plan, mesh) not in self.decided:
-            (lacking,) = agree(MOST - min(memory_of_device(mesh) // MIB, MOST))
-            self.decided[plan, mesh] = trunk_cache(plan, MIB * (MOST - lacking))
+            room = (memory_of_device(mesh), disk_for(plan.config.cache.disk))
+            lacking = agree(*(MOST - min(own // MIB, MOST) for own in room))
+            self.decided[plan, mesh] = trunk_cache(plan, *(MIB * (MOST - own) for own in lacking))
         return self.decided[plan, mesh]
 
     def _computed(
@@ -81,6 +84,10 @@ class KeptTrunks:
         mesh: Mesh,
         images: DeviceImages | None,
     ) -> KeptTrunk | None:
+        rooms = _rooms(cache)
+        if rooms is None:
+            self.say("Frozen layers are computed at every step: the disk has no room for them")
+            return None
         self.say(kept_note(plan, cache))
 
         def fed(batches: Int[np.ndarray, "row batch example"]) -> Iterable[Images]:
@@ -90,7 +97,8 @@ class KeptTrunks:
             return stream.evaluate(batches.shape[1])
 
         trunk, size = plan.program(()).trunk(cache.depths), plan.recipe.batch_size
-        found = TrunkPass(trunk, mesh, size).over(base, fed, inputs, cache.examples, self.on_batch)
+        kept = TrunkPass(trunk, mesh, size, rooms=rooms)
+        found = kept.over(base, fed, inputs, cache.examples, self.on_batch)
         if odd := [n for n in cache.depths if n not in found.activations]:
             names = ", ".join(plan.network.layer_names[n - 1] for n in odd)
             self.say(
@@ -98,3 +106,15 @@ class KeptTrunks:
                 "rounding: it is computed at every step"
             )
         return found if found.activations else None
+
+
+def _rooms(cache: TrunkCache) -> dict[int, np.ndarray] | None:
+    """Files for what is kept on disk; None where a process has no room for them."""
+    found: dict[int, np.ndarray] = {}
+    try:
+        for n, own in cache.shapes.items() if cache.on_disk else ():
+            found[n] = on_disk(own.shape, own.dtype)
+        (full,) = agree(0)
+    except OSError:
+        (full,) = agree(1)
+    return None if full else found

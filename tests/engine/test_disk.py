@@ -1,0 +1,33 @@
+"""Arrays on disk."""
+
+import shutil
+import tempfile
+
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from transfer_jax.data.order import KeptTrunk
+from transfer_jax.engine.disk import GIB, disk_for, lies_on_disk, on_disk
+
+
+def test_an_array_on_disk_holds_what_is_written_and_leaves_no_file(tmp_path, monkeypatch):
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    held = on_disk((3, 5), jnp.bfloat16)
+    held[:, 2] = [1, 2, 3]
+    assert held[:, 2].astype(int).tolist() == [1, 2, 3] and held[:, 1].astype(int).sum() == 0
+    assert not list(tmp_path.iterdir())
+    assert lies_on_disk(KeptTrunk(np.zeros(1, np.int32), {1: held}))
+    assert not lies_on_disk(KeptTrunk(np.zeros(1, np.int32), {1: np.array(held)}))
+
+
+def test_a_disk_without_room_says_so_at_once():
+    with pytest.raises(OSError, match=r"space|large"):
+        on_disk((2**50,), np.float32)
+
+
+def test_what_is_free_is_the_most_that_may_be_taken(monkeypatch):
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: shutil._ntuple_diskusage(9, 6, 3 * GIB))
+    assert (disk_for(0.5), disk_for(100)) == (GIB // 2, 2 * GIB)
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: shutil._ntuple_diskusage(9, 9, 7))
+    assert disk_for(100) == 0
