@@ -13,7 +13,7 @@ from transfer_jax.analysis.raced import races_of
 from transfer_jax.data.sources import check_prepared
 from transfer_jax.data.tasks import first_examples
 from transfer_jax.engine.one_folder import check_one_folder
-from transfer_jax.engine.processes import all_meet, is_first
+from transfer_jax.engine.processes import all_meet, is_first, said_by_first
 from transfer_jax.folder.extras import left_out
 from transfer_jax.folder.lock import Lock
 from transfer_jax.folder.race_files import write_race
@@ -106,7 +106,7 @@ def carry_out(
         folder.open()
     check_one_folder(folder.path)
     own = Run(plan, folder)
-    if not own.is_finished():
+    if not said_by_first(own.is_finished):
         (evidence,) = train_and_report([own], folder, console, stop or StopRequest())
         return evidence
     evidence = own.evidence()
