@@ -77,6 +77,7 @@ def carry_out(
     *,
     console: Console | None = None,
     stop: StopRequest | None = None,
+    command: str = "",
 ) -> "Evidence":
     """What `run` does, for who shows more of the run than its results.
 
@@ -84,6 +85,7 @@ def carry_out(
       workdir: the run's folder.
       console: where progress is shown; None shows none.
       stop: whether the process was asked to stop; None never is.
+      command: what was typed for it, where that is more than `run` and its config.
 
     Returns:
       What the folder holds; where this process wrote the report, with the numbers that are in it.
@@ -105,7 +107,7 @@ def carry_out(
     if is_first():
         folder.open()
     check_one_folder(folder.path)
-    own = Run(plan, folder)
+    own = Run(plan, folder, command=command)
     if not said_by_first(own.is_finished):
         (evidence,) = train_and_report([own], folder, console, stop or StopRequest())
         return evidence
@@ -212,6 +214,8 @@ def _begin(own: Run, say: Callable[[str], None]) -> None:
     # Of a race nobody knows.
     networks = 0 if own.is_raced else len(plan.networks)
     kept: dict[str, object] = {"networks": networks, "layers": layers}
+    if own.command:
+        kept["command"] = own.command
     given = plan.given.get(PRETRAINED_BASE)
     if isinstance(given, PretrainedBase):
         kept["parameters"] = [given.parameters[name] for name in layers]

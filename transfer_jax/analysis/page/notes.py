@@ -1,6 +1,7 @@
 """What a report says in sentences: how numbers were made, what failed, what is missing."""
 
 import json
+import shlex
 from collections.abc import Sequence
 from typing import Any
 
@@ -228,7 +229,7 @@ def _images_lines(data: dict[str, Any]) -> list[str]:
 
 
 def repeat_text(evidence: Evidence) -> str:
-    """The command that trains the same networks again, and what they were trained with.
+    """The command that trained them, for a folder of its own, and what they were trained with.
 
     Returns:
       Lines for a shell; empty where the config is not there.
@@ -238,5 +239,7 @@ def repeat_text(evidence: Evidence) -> str:
     versions = read_json(evidence.folder / "versions.json")
     lines = [f"# {name} {version}" for name, version in versions.items()]
     lines += _images_lines(read_json(evidence.folder / "data.json"))
-    config = evidence.folder / "config.json"
-    return "\n".join([*lines, f"transfer-jax run --config={config} --workdir=runs/again"])
+    typed = read_json(evidence.folder / "plan.json").get("command")
+    if not isinstance(typed, str) or not typed.isprintable():
+        typed = f"transfer-jax run --config={shlex.quote(str(evidence.folder / 'config.json'))}"
+    return "\n".join([*lines, f"{typed} --workdir=runs/again"])
