@@ -51,6 +51,9 @@ def test_the_answer_the_network_and_the_page_are_there(here, capsys):
         "of a budget of 6 full fine-tunings were spent" in " ".join(said.split())
         and "Written: run/best.safetensors" in said
     )
+    # There is one task, and nobody called it anything.
+    lines = [line.replace("heads/whole.A.npz", "") for line in said.splitlines()]
+    assert not any("whole.A" in line or "task A" in line for line in lines)
     held = json.loads((here / "run" / "race.json").read_text())
     assert held["budget"] == 6 and held["seeds"] == 1
     config = json.loads((here / "run" / "config.json").read_text())
@@ -62,6 +65,7 @@ def test_the_answer_the_network_and_the_page_are_there(here, capsys):
         f"--network={NETWORK} --budget=6 --passes=1 --config.batch_size=8 --config.steps=8 "
         "--config.optimizer.warmup_steps=1 --workdir=runs/again"
     )
+    assert "whole.A" not in page.replace("heads/whole.A.npz", "") and "task A" not in page
     assert again in page and "transfer-jax run" not in page
     assert read_safetensors(here / "run" / "best.safetensors")
     # Asked again, it answers from what is there.

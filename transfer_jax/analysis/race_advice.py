@@ -120,7 +120,7 @@ def race_tables(races: Sequence[Raced], *, why: bool = True) -> list[Table]:
     columns = len(HEADER) - (not why)
     return [
         Table(
-            f"The race for {own.task}",
+            f"The race for {own.name}" if own.name else "What became of each way",
             HEADER[:columns],
             tuple(cells[:columns] for cells in (*map(_racing, _unseen(own)), *_seen(own))),
         )

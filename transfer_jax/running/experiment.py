@@ -183,7 +183,7 @@ def train_and_report(
         except Stopped:
             for own in (own for own in files if first):
                 for raced in races_of(own.folder.path):
-                    say(f"{raced.task}: {' '.join(str(raced.outcome).splitlines())}")
+                    say(f"{raced.name or 'race'}: {' '.join(str(raced.outcome).splitlines())}")
                 say(f"Next: transfer-jax report {own.folder.path}, or the same command to go on")
             raise
         if first:
