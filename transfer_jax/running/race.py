@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from transfer_jax.analysis.raced import Raced, folder_name, race_of, rules_of
 from transfer_jax.analysis.statistics import halving
-from transfer_jax.analysis.statistics.choices import told_by_family
+from transfer_jax.analysis.statistics.choices import told_by_family, typed
 from transfer_jax.analysis.statistics.crossing import Arm
 from transfer_jax.engine.processes import all_meet, said_by_first
 from transfer_jax.folder.correctness import read_correctness
@@ -84,10 +84,13 @@ class Race:
         stand = self._stand()
         while stand.going_on:
             self._expect(stand)
+            paid = [arm for arm in stand.going_on if arm in self.ways]
+            for place, arm in enumerate(paid, 1):
+                self._say_where(arm, stand.looks, f"{place} of {len(paid)} ways")
+                self._look_at_network(arm, stand.looks)
+            self.session.progress.at("")
             for arm in stand.going_on:
-                if arm in self.ways:
-                    self._look_at_network(arm, stand.looks)
-                else:
+                if arm not in self.ways:
                     self._look_at_head(arm, stand.looks)
             stand = self._stand()
             self.session.progress.say(stand.told)
@@ -114,6 +117,13 @@ class Race:
         looks = range(number, len(rules.looks))
         each = zip((len(paid), *ways[1:]), map(self._until, looks), strict=False)
         self.session.progress.expect(sum(count * steps for count, steps in each))
+
+    def _say_where(self, arm: Arm, number: int, which: str) -> None:
+        """The steps of all looks together change from look to look: those up to this one do not."""
+        looks, steps = rules_of(self.file).looks, self.run.plan.recipe.steps
+        seed = f", seed {looks[number].seeds}" if looks[-1].seeds > 1 else ""
+        until = f"to step {self._until(number)} of {steps}"
+        self.session.progress.at(f"{typed(arm)}{seed}, {until}, {which}")
 
     def _until(self, number: int) -> int:
         """The step of a look."""
@@ -179,7 +189,7 @@ def _told(raced: Raced) -> str:
     words[Fate.GOES_ON] = "finished" if raced.outcome.is_over else "going on"
     parts = [f"{words[f]}: {told_by_family(found.of(f))}" for f in Fate if found.of(f)]
     spent = f"{raced.spent:.2f} of {raced.file.budget:g} spent"
-    return f"{raced.task} {found.look}: {'; '.join(parts)}; {spent}"
+    return f"{raced.name or WAVE} {found.look}: {'; '.join(parts)}; {spent}"
 
 
 def _at_its_end(way: Run, column: Column) -> Looked:
