@@ -297,3 +297,31 @@ def test_the_table_has_the_price_of_each_way_to_its_end():
     cells = {line[0]: dict(zip(table.header, line, strict=True)) for line in table.rows}
     assert cells["full"]["fate"] == "set aside" and cells["full"]["price"] == "0.26"
     assert cells["full"]["to its end"] == "1.03" and cells["freeze:3"]["to its end"] == "0.73"
+
+
+def test_a_probe_that_is_far_below_at_its_end_is_excluded_with_seventy_images():
+    """26 images of 72 that only the best gets right, and 3 that only the probe does; bets show it
+    of fewer ways, or of more images."""
+    ways = (FULL, LP, PROBE, *(tuned("freeze", n) for n in (2, 4, 6)), *map(probe, (4, 6)))
+    image = np.arange(72)
+    far = (image >= 26) & (image < 57)
+    near = (image < 50) & (image > 7)
+    seen = dict.fromkeys(ways, Seen.of(near[None]))
+    seen |= {FULL: Seen.of(image[None] < 54), PROBE: Seen.of(far[None])}
+    outcome = race(Rules(dict.fromkeys(ways, 1.0), 0.01, looks_of()), [seen, seen, seen])
+    assert [verdict.arm for verdict in outcome.dropped] == [PROBE]
+    (verdict,) = outcome.dropped
+    assert verdict.look == 3 and 100 * verdict.below == pytest.approx(32, abs=0.1)
+
+
+@pytest.mark.parametrize("images", [70, 300])
+def test_ways_that_are_alike_are_dropped_in_one_race_of_sixty_at_most(images):
+    """All are as good as the best, but for the margin: a look's part of the error is a third."""
+    random, wrong, tables = np.random.default_rng(0), 0, 600
+    asked = Asked(6, 0.01, 0.05, all_here=True)
+    for _ in range(tables):
+        easy = random.standard_normal(images)
+        level = np.array([0.5, *[0.5 - 0.027] * 5])[:, None]  # 0.0095 less is right
+        own = level + easy + 0.6 * random.standard_normal((6, images)) > 0
+        wrong += by_images([Seen.of(one[None]) for one in own], asked).worse.any()
+    assert wrong / tables <= 0.05 + 3 * np.sqrt(0.05 * 0.95 / tables)

@@ -132,8 +132,9 @@ def race_method(evidence: Evidence) -> list[str]:
         "dropped only where it is shown to be worse than another one by more than the margin, "
         f"{in_points(evidence.margin)}; what there is no money for is set aside, the lowest "
         "first, and is not excluded (successive halving, Jamieson and Talwalkar 2016). Networks of "
-        "one seed are compared by bets on "
-        "paired differences of images (Waudby-Smith and Ramdas 2024), ways of several seeds as "
+        "one seed are compared image by image: that one is worse is shown by an exact test "
+        "(McNemar 1947, Berger and Boos 1994), that it is near the best by bets on the differences "
+        "(Waudby-Smith and Ramdas 2024). Ways of several seeds are compared as "
         "the advice is made; the error of all looks, all ways and the choice together is at most "
         "5%. Prices are multiply-adds of training and of looking, in full fine-tunings of one "
         "network; test images are looked at for the report only, and are not in them.",
