@@ -64,9 +64,11 @@ def damaged(path: Path, kind: str, reason: object) -> TreeFileError:
       >>> damaged(Path("no_such.npz"), "npz file", "it is not there")
       TreeFileError('no_such.npz is damaged or no npz file: it is not there')
     """
-    if strange := _strange(_head(path)):
+    head = _head(path)
+    if strange := _strange(head):
         return TreeFileError(f"{path} is no {kind}: it is {strange}")
-    return TreeFileError(f"{path} is damaged or no {kind}: {brief(reason)}")
+    told = brief(reason) if head or not path.is_file() else "it is empty"
+    return TreeFileError(f"{path} is damaged or no {kind}: {told}")
 
 
 def seems(path: Path) -> str:

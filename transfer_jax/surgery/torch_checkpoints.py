@@ -63,8 +63,8 @@ checkpoint of PyTorch: [Errno 2] No such file or directory: 'no_such_file.pth'
     except Exception as error:  # damage is told by zipfile and NumPy in many ways
         if _is_whole_model(path):
             raise TreeFileError(
-                f"{path} holds a whole model, and no code of a file is run; save its weights alone "
-                f"instead, model.state_dict(): {brief(error)}"
+                f"{path} holds a whole model, whose code would have to be run; save "
+                f"model.state_dict() instead: {brief(error)}"
             ) from None
         raise damaged(path, "checkpoint of PyTorch", error) from None
 
