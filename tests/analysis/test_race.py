@@ -3,12 +3,15 @@
 import numpy as np
 import pytest
 
+from transfer_jax.analysis.race_advice import race_tables
+from transfer_jax.analysis.raced import Raced, rules_of
 from transfer_jax.analysis.statistics.best import compare
 from transfer_jax.analysis.statistics.crossing import Arm
 from transfer_jax.analysis.statistics.race import after, race
 from transfer_jax.analysis.statistics.race_evidence import Asked, by_images, by_seeds, ways_of
 from transfer_jax.analysis.statistics.race_outcome import Fate, RaceOutcome
 from transfer_jax.analysis.statistics.race_rules import Rules, Seen, looks_of
+from transfer_jax.folder.race_files import RaceFile, WayPrice
 
 from .pretrained import probe, tuned
 
@@ -247,3 +250,78 @@ def test_money_would_not_mend_a_network_that_failed():
     first = {FULL: lost, FREEZE: right(0.9)}
     outcome = race(own, [first, {FREEZE: right(0.9)}, {FREEZE: right(0.9)}])
     assert outcome.set_aside and outcome.would_decide.budget is None
+
+
+def test_what_was_set_aside_has_a_price_and_a_budget_and_no_number_of_images():
+    """Two of four are stopped after a quarter, which cost 0.25 each, and three quarters more."""
+    tie = dict.fromkeys(ARMS, right(0.9))
+    close = {FULL: right(0.9), FREEZE: right(0.9, shift=12), LP: right(0.8), PROBE: right(0.8)}
+    outcome = race(rules(2.5), [FIRST | tie | close])
+    while not outcome.is_over:
+        outcome = after(outcome, {arm: close[arm] for arm in outcome.going_on})
+    stopped = outcome.set_aside
+    left = sum(1 - (0.25, 0.5)[verdict.look - 1] for verdict in stopped)
+    lines = str(outcome).split("\n")
+    aside = [line for line in lines if line.startswith("Set aside")]
+    assert len(aside) == 1 and aside[0].endswith(f"; to their ends for {left:.3g} more.")
+    assert lines[lines.index(aside[0]) + 1] == "A budget of 4 would train all to the end."
+    images = next(i for i, line in enumerate(lines) if "validation images" in line)
+    assert images < lines.index(aside[0])
+    assert lines[images].endswith("between the finished ways (300 images now).")
+
+
+def test_a_budget_that_trains_nothing_names_the_one_that_trains_all():
+    outcome = race(Rules({FULL: 3.0, FREEZE: 1.0}, 0.01, looks_of(), 0.05, first=0.5))
+    assert str(outcome).split("\n") == [
+        "A budget of 0.55 trains no way to its end; one: 1.5.",
+        "Set aside before the first step: full; freeze at n = 3; to their ends for 4 more.",
+        "A budget of 4.5 would train all to the end.",
+    ]
+
+
+def test_who_failed_is_no_question_of_money():
+    own = Rules({FULL: 1.0, FREEZE: 1.0}, 0.01, looks_of(), 9.0)
+    lost = Seen(np.array([np.nan]), 300, np.zeros((1, 300), bool))
+    outcome = race(own, [{FULL: lost, FREEZE: right(0.9)}])
+    assert "more" not in str(outcome) and "budget" not in str(outcome)
+
+
+def test_the_table_has_the_price_of_each_way_to_its_end():
+    file = RaceFile(
+        ("whole.A",),
+        tuple(WayPrice(a.treatment.value, a.n, a.variant, 1 - 0.1 * a.n) for a in ARMS),
+        2.0, 0.0, 0.01, 0.01, 1, 9,
+    )  # fmt: skip
+    outcome = race(rules_of(file), [FIRST])
+    (table,) = race_tables([Raced("whole.A", file, outcome)])
+    cells = {line[0]: dict(zip(table.header, line, strict=True)) for line in table.rows}
+    assert cells["full"]["fate"] == "set aside" and cells["full"]["price"] == "0.26"
+    assert cells["full"]["to its end"] == "1.03" and cells["freeze:3"]["to its end"] == "0.73"
+
+
+def test_a_probe_that_is_far_below_at_its_end_is_excluded_with_seventy_images():
+    """26 images of 72 that only the best gets right, and 3 that only the probe does; bets show it
+    of fewer ways, or of more images."""
+    ways = (FULL, LP, PROBE, *(tuned("freeze", n) for n in (2, 4, 6)), *map(probe, (4, 6)))
+    image = np.arange(72)
+    far = (image >= 26) & (image < 57)
+    near = (image < 50) & (image > 7)
+    seen = dict.fromkeys(ways, Seen.of(near[None]))
+    seen |= {FULL: Seen.of(image[None] < 54), PROBE: Seen.of(far[None])}
+    outcome = race(Rules(dict.fromkeys(ways, 1.0), 0.01, looks_of()), [seen, seen, seen])
+    assert [verdict.arm for verdict in outcome.dropped] == [PROBE]
+    (verdict,) = outcome.dropped
+    assert verdict.look == 3 and 100 * verdict.below == pytest.approx(32, abs=0.1)
+
+
+@pytest.mark.parametrize("images", [70, 300])
+def test_ways_that_are_alike_are_dropped_in_one_race_of_sixty_at_most(images):
+    """All are as good as the best, but for the margin: a look's part of the error is a third."""
+    random, wrong, tables = np.random.default_rng(0), 0, 600
+    asked = Asked(6, 0.01, 0.05, all_here=True)
+    for _ in range(tables):
+        easy = random.standard_normal(images)
+        level = np.array([0.5, *[0.5 - 0.027] * 5])[:, None]  # 0.0095 less is right
+        own = level + easy + 0.6 * random.standard_normal((6, images)) > 0
+        wrong += by_images([Seen.of(one[None]) for one in own], asked).worse.any()
+    assert wrong / tables <= 0.05 + 3 * np.sqrt(0.05 * 0.95 / tables)

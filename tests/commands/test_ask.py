@@ -1,6 +1,9 @@
 """`transfer-jax ask`: one line from weights and images to the answer and the network."""
 
+import argparse
+import html
 import json
+import shlex
 
 import jax
 import numpy as np
@@ -9,7 +12,12 @@ import pytest
 import transfer_jax as tj
 from tests.data.folders import write_classes
 from transfer_jax.cli import main
+from transfer_jax.commands.ask import asked_config, command
+from transfer_jax.commands.parser import make_parser
 from transfer_jax.models.weights.recognition import recognised
+from transfer_jax.plan.config import load_config
+from transfer_jax.plan.fields import ConfigError
+from transfer_jax.plan.schema import Config
 from transfer_jax.surgery.safetensors_files import read_safetensors
 
 NETWORK = "tests.running.test_own_folder:network"
@@ -43,12 +51,22 @@ def test_the_answer_the_network_and_the_page_are_there(here, capsys):
         "of a budget of 6 full fine-tunings were spent" in " ".join(said.split())
         and "Written: run/best.safetensors" in said
     )
+    # There is one task, and nobody called it anything.
+    lines = [line.replace("heads/whole.A.npz", "") for line in said.splitlines()]
+    assert not any("whole.A" in line or "task A" in line for line in lines)
     held = json.loads((here / "run" / "race.json").read_text())
     assert held["budget"] == 6 and held["seeds"] == 1
     config = json.loads((here / "run" / "config.json").read_text())
     assert config["families"] == ["probe", "freeze", "full", "lp-ft"]
     assert config["data"]["validation_share"] == 0.2 and config["data"]["views"] == 1
-    assert (here / "run" / "report.html").stat().st_size > 10_000
+    page = html.unescape((here / "run" / "report.html").read_text())
+    again = (
+        "transfer-jax ask --weights=weights.safetensors '--images=my pets' "
+        f"--network={NETWORK} --budget=6 --passes=1 --config.batch_size=8 --config.steps=8 "
+        "--config.optimizer.warmup_steps=1 --workdir=runs/again"
+    )
+    assert "whole.A" not in page.replace("heads/whole.A.npz", "") and "task A" not in page
+    assert again in page and "transfer-jax run" not in page
     assert read_safetensors(here / "run" / "best.safetensors")
     # Asked again, it answers from what is there.
     assert ask("--budget=6") == 0
@@ -103,3 +121,46 @@ def test_a_network_of_ours_is_recognised(name, tmp_path):
     _, variables = tj.network(name, num_outputs=3)
     tj.save_tree(tmp_path / "net.safetensors", jax.device_get(variables))
     assert recognised(tmp_path / "net.safetensors") == [name]
+
+
+def parsed(*flags: str) -> argparse.Namespace:
+    return make_parser().parse_args(["ask", *flags])
+
+
+def test_the_command_is_what_was_typed():
+    """Words of a shell stay whole; defaults that are not said are not said."""
+    flags = ["--weights=a b.pth", "--images=it's here"]
+    own = ["--config.name=$HOME", "--config.cuts=('quarters',)"]
+    line = command(parsed(*flags), own)
+    assert shlex.split(line) == ["transfer-jax", "ask", *flags, "--budget=2", *own]
+
+
+def asked(*flags: str) -> tuple[Config, list[str]]:
+    """The config of a question, and what was said."""
+    arguments = parsed("--weights=weights.safetensors", "--images=my pets", f"--network={NETWORK}")
+    said: list[str] = []
+    return asked_config(arguments, ["--config.batch_size=8", *flags], said.append), said
+
+
+@pytest.mark.parametrize(("steps", "warmup"), [(4, 0), (16, 2), (32, 5)])
+def test_a_rate_rises_in_fewer_of_fewer_steps(steps, warmup, here):
+    """5 of 32 is what the config has."""
+    config, said = asked(f"--config.steps={steps}")
+    assert (config.steps, config.optimizer.warmup_steps) == (steps, warmup)
+    lines = [line for line in said if "The rate rises" in line]
+    told = f"The rate rises in {warmup} of {steps} steps, as in 5 of 32; "
+    assert lines == [f"{told}--config.optimizer.warmup_steps=N says it"] * (warmup < 5)
+
+
+def test_a_rise_that_was_said_stays(here):
+    config, said = asked("--config.steps=8", "--config.optimizer.warmup_steps=3")
+    assert config.optimizer.warmup_steps == 3 and not any("rises" in line for line in said)
+    with pytest.raises(ConfigError, match="warmup_steps"):
+        asked("--config.steps=8", "--config.optimizer.warmup_steps=8")
+    with pytest.raises(ConfigError, match="steps is 'few'"):
+        asked("--config.steps=few")
+
+
+def test_elsewhere_nothing_is_shortened():
+    with pytest.raises(ConfigError, match="warmup_steps"):
+        load_config("pretrained", ["--config.steps=4"])

@@ -15,6 +15,7 @@ from tests.running.named import named_config
 from tests.running.pretrained import pretrained_config
 from transfer_jax import cli
 from transfer_jax.analysis.raced import folder_name, races_of
+from transfer_jax.analysis.statistics.choices import typed
 from transfer_jax.analysis.statistics.race_outcome import Fate
 from transfer_jax.folder.checkpoints import read_tree
 from transfer_jax.folder.race_files import read_look
@@ -24,6 +25,7 @@ from transfer_jax.plan.fields import ConfigError
 from transfer_jax.plan.plan import make_plan
 from transfer_jax.plan.prices import prices_of
 from transfer_jax.running import watch
+from transfer_jax.running.progress import RunProgress
 from transfer_jax.running.stopping import Stopped, StopRequest
 from transfer_jax.running.ways import rules_of_plan
 from transfer_jax.surgery.safetensors_files import read_safetensors
@@ -165,7 +167,25 @@ def test_who_stops_hears_the_answer_so_far(tmp_path, capsys):
     with pytest.MonkeyPatch.context() as patch, pytest.raises(Stopped):
         patch.setattr(watch.SlotWatch, "_note", at_the_first_look)
         tj.run(config, tmp_path / "run", stop=stop, console=Console())
-    assert "whole.A: Nothing is trained yet." in capsys.readouterr().out
+    assert "race: Nothing is trained yet." in capsys.readouterr().out
+
+
+def test_each_way_says_up_to_where_it_is_trained(tmp_path, monkeypatch):
+    """By hand: a quarter, a half and all of 16 steps, of the ways that are left each time."""
+    said = []
+    monkeypatch.setattr(RunProgress, "at", lambda self, where: said.append(where))
+    tj.run(named_config(tmp_path, [*FLAGS, BUDGET, "--config.seeds=1"]), tmp_path / "run")
+    found = the_race(tmp_path).outcome
+    lines = [line for line in said if line]
+    each = [line.split(", ") for line in lines]
+    for number, (looked, until) in enumerate(zip(found.rounds, (4, 8, 16), strict=True)):
+        paid = {typed(v.arm) for v in looked.verdicts if v.arm.variant != "probe"}
+        own = [parts for parts in each if parts[1] == f"to step {until} of 16"]
+        assert {way for way, *_ in own} == paid, number
+        assert [which for *_, which in own] == [
+            f"{place} of {len(paid)} ways" for place in range(1, len(paid) + 1)
+        ]
+    assert said[-1] == ""
 
 
 def test_a_large_budget_stops_nobody_for_want_of_money(tmp_path, whole):
@@ -189,7 +209,8 @@ def test_a_budget_for_heads_alone_trains_nothing(tmp_path):
 
 def test_the_page_says_what_was_dropped_when_and_why(raced):
     page, found = (raced / "run" / "report.html").read_text(), the_race(raced)
-    assert "The race for whole.A" in page and found.outcome.answer.split(";")[0] in page
+    assert "What became of each way" in page and "for whole.A" not in page
+    assert found.outcome.answer.split(";")[0] in page
     for verdict in (*found.outcome.set_aside, *found.outcome.dropped):
         assert verdict.why in page
     assert "not finished" not in page and "What is missing" not in page
@@ -232,7 +253,10 @@ def test_a_plan_says_what_the_race_may_cost(raced, capsys):
         (["budget=2", "network.weights="], "budget is 2, but network.weights is empty"),
         (["budget=2", "optimizer.rates=(0.3,1.0)"], "budget is 2, but optimizer.rates holds 2"),
         (["budget=2", "families=('full','random')"], "budget is 2, but families holds 'random'"),
-        (["budget=2", "data.validation_share=0.0"], "budget is 2, but task A has no validation"),
+        (
+            ["budget=2", "data.validation_share=0.0"],
+            "budget is 2, but there are no validation images",
+        ),
         (["budget=2", "steps=3"], "budget is 2, but steps is 3; allowed: 4 or more"),
         (["budget=-1"], "budget is -1"),
         (["budget=two"], "budget is 'two'"),

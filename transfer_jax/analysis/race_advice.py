@@ -17,7 +17,9 @@ from transfer_jax.folder.race_files import task_name
 if TYPE_CHECKING:
     from transfer_jax.analysis.evidence import Evidence
 
-HEADER = ("way", "fate", "looks", "validation accuracy, %", "points below", "price", "why")
+# The price of what was trained, and of a network that is trained to its end.
+PRICES = ("price", "to its end")
+HEADER = ("way", "fate", "looks", "validation accuracy, %", "points below", *PRICES, "why")
 TAIL = 0.025
 RACING = "racing"
 
@@ -118,7 +120,7 @@ def race_tables(races: Sequence[Raced], *, why: bool = True) -> list[Table]:
     columns = len(HEADER) - (not why)
     return [
         Table(
-            f"The race for {own.task}",
+            f"The race for {own.name}" if own.name else "What became of each way",
             HEADER[:columns],
             tuple(cells[:columns] for cells in (*map(_racing, _unseen(own)), *_seen(own))),
         )
@@ -135,6 +137,10 @@ def _racing(arm: Arm) -> tuple[str, ...]:
     return (typed(arm), RACING, "0", *[""] * (len(HEADER) - 3))
 
 
+def _price(price: float) -> str:
+    return f"{price:.2f}" if price else ""
+
+
 def _seen(own: Raced) -> list[tuple[str, ...]]:
     return [_cells(own, verdict) for verdict in _last(own)]
 
@@ -149,7 +155,7 @@ def _last(own: Raced) -> list[Verdict]:
 
 def _cells(own: Raced, verdict: Verdict) -> tuple[str, ...]:
     on = "finished" if own.outcome.is_over else RACING
-    spent = sum(own.outcome.rules.prices(verdict.arm)[: verdict.look])
+    prices = own.outcome.rules.prices(verdict.arm)
     seen = verdict.look > 0
     return (
         typed(verdict.arm),
@@ -157,6 +163,7 @@ def _cells(own: Raced, verdict: Verdict) -> tuple[str, ...]:
         str(verdict.look),
         f"{100 * verdict.accuracy:.1f}" if seen else "",
         f"{100 * verdict.below:.1f}" if seen else "",
-        f"{spent:.2f}" if spent else "",
+        _price(sum(prices[: verdict.look])),
+        _price(sum(prices)),
         verdict.why,
     )

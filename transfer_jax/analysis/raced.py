@@ -9,8 +9,8 @@ from etils import epath
 
 from transfer_jax.analysis.network_of_way import arm_of
 from transfer_jax.analysis.statistics.choices import typed
-from transfer_jax.analysis.statistics.crossing import Arm
-from transfer_jax.folder.race_files import Looked, RaceFile, read_look, read_race
+from transfer_jax.analysis.statistics.crossing import WHOLE, Arm
+from transfer_jax.folder.race_files import Looked, RaceFile, read_look, read_race, task_name
 from transfer_jax.folder.results import ResultRow
 from transfer_jax.folder.workdir import Workdir
 from transfer_jax.grid.conditions import Treatment
@@ -19,6 +19,10 @@ from transfer_jax.grid.pretrained import PROBE
 if TYPE_CHECKING:  # Statistics take a second to import: late, where there is a race.
     from transfer_jax.analysis.statistics.race_outcome import RaceOutcome
     from transfer_jax.analysis.statistics.race_rules import Rules, Seen
+
+
+# The task of a run that has one task, of all classes and images.
+ALONE = task_name(WHOLE, "A", None)
 
 
 @dataclass(frozen=True)
@@ -34,6 +38,11 @@ class Raced:
     task: str
     file: RaceFile
     outcome: "RaceOutcome"
+
+    @property
+    def name(self) -> str:
+        """What its task is called for people; "" for the only one, of all classes and images."""
+        return "" if self.file.tasks == (ALONE,) else self.task
 
     @property
     def spent(self) -> float:

@@ -1,6 +1,7 @@
 """The command `transfer-jax ask`: which layers to freeze, for the price of a few fine-tunings."""
 
 import argparse
+import shlex
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -18,6 +19,7 @@ TASK = "ask which layers to freeze and which to tune: a race between ways, withi
 CONFIG, BUDGET, PASSES = "pretrained", 2, 3
 FAMILIES = ("probe", "freeze", "full", "lp-ft")
 LEAST_STEPS, MANY_STEPS = 32, 10**5
+STEPS, WARMUP = "--config.steps=", "--config.optimizer.warmup_steps="
 # A choice is made on these images: with as few as a test has, most ways tie.
 VALIDATION = 0.2
 
@@ -66,7 +68,9 @@ def main(arguments: argparse.Namespace, overrides: list[str], console: "Console"
     config = asked_config(arguments, overrides, say)
     workdir = place(str(local(arguments.workdir or f"runs/{config.name}", "workdir")), "workdir")
     with StopRequest(config.checkpoint.grace) as stop:
-        evidence = carry_out(config, workdir, console=console, stop=stop)
+        evidence = carry_out(
+            config, workdir, console=console, stop=stop, command=command(arguments, overrides)
+        )
     show_results(evidence, console)
     tasks = sorted({f"{row.split}.{row.target}" for row in evidence.rows})
     files = [workdir / f"best{f'.{task}' if len(tasks) > 1 else ''}.safetensors" for task in tasks]
@@ -76,6 +80,24 @@ def main(arguments: argparse.Namespace, overrides: list[str], console: "Console"
     written = [*files, workdir / "results.csv", workdir / "report.html"]
     say(f"Written: {', '.join(map(str, written))}")
     say(f"Next: open {workdir / 'report.html'}")
+
+
+def command(arguments: argparse.Namespace, overrides: list[str]) -> str:
+    """What is typed to ask this, but for the folder; what has a default is left out with it.
+
+    Args:
+      arguments: as they are parsed.
+      overrides: of the config.
+
+    Returns:
+      A line for a shell.
+    """
+    said = {name: getattr(arguments, name) for name in ("weights", "images", "network")}
+    said["budget"] = f"{arguments.budget:g}"
+    if arguments.passes != PASSES:
+        said["passes"] = arguments.passes
+    flags = [f"--{name}={value}" for name, value in said.items() if value is not None]
+    return shlex.join(["transfer-jax", "ask", *flags, *overrides])
 
 
 def asked_config(
@@ -112,17 +134,38 @@ def asked_config(
     ]
     if arguments.images:
         flags.append(f"--config.data.folder={arguments.images}")
-    if any(text.startswith("--config.steps=") for text in overrides):
+    if any(text.startswith(STEPS) for text in overrides):
+        flags += _shorter_warmup(flags, overrides, say)
         return with_prepared_folder(load_config(CONFIG, [*flags, *overrides]), say)
     # With steps enough for whatever else is asked for, until it is known how many they are.
-    config = load_config(CONFIG, [*flags, *overrides, f"--config.steps={MANY_STEPS}"])
+    config = load_config(CONFIG, [*flags, *overrides, f"{STEPS}{MANY_STEPS}"])
     prepared = with_prepared_folder(config, say)
     images = smallest_task(prepared)
     batch = min(images, config.batch_size)
     steps = max(LEAST_STEPS, -(-arguments.passes * images // batch))
     say(f"One fine-tuning is {steps} steps of {batch} of {images:,} training images")
-    known = [f"--config.steps={steps}", f"--config.batch_size={batch}"]
+    known = [f"{STEPS}{steps}", f"--config.batch_size={batch}"]
     return replace(load_config(CONFIG, [*flags, *overrides, *known]), data=prepared.data)
+
+
+def _shorter_warmup(
+    flags: list[str], overrides: list[str], say: "Callable[[str], None]"
+) -> list[str]:
+    """Of fewer steps than the config's, those in which the rate rises are fewer in proportion."""
+    from transfer_jax.plan.config import load_config
+
+    given = [text.removeprefix(STEPS) for text in overrides if text.startswith(STEPS)][-1]
+    usual = load_config(CONFIG, []).steps
+    is_said = any(text.startswith(WARMUP) for text in overrides)
+    if is_said or not given.isdecimal() or int(given) >= usual:
+        return []
+    many = load_config(CONFIG, [*flags, *overrides, f"{STEPS}{MANY_STEPS}"])
+    warmup = getattr(many.optimizer, "warmup_steps", 0)
+    fewer = warmup * int(given) // usual
+    if fewer == warmup:
+        return []
+    say(f"The rate rises in {fewer} of {given} steps, as in {warmup} of {usual}; {WARMUP}N says it")
+    return [f"{WARMUP}{fewer}"]
 
 
 def _recognised(weights: str, say: "Callable[[str], None]") -> str:

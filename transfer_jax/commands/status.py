@@ -55,7 +55,7 @@ def _now(folder: "Workdir", facts: dict[str, Any]) -> str:
 
     who = holder(folder.lock)
     done = f"step {facts.get('steps_done', 0)} of {facts.get('steps', '?')} of all columns"
-    where = f"{facts.get('wave', '')}, {facts.get('column', '')}"
+    where = f"{facts.get('wave', '')}, {facts.get('where') or facts.get('column', '')}"
     if who:
         left = facts.get("seconds_left")
         rest = f", {duration(left)} left" if isinstance(left, int | float) else ""

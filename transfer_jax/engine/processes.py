@@ -1,9 +1,11 @@
 """Several processes that train one grid together."""
 
 import itertools
+import json
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import jax
 import numpy as np
@@ -13,6 +15,8 @@ from transfer_jax.engine.peers import ROOT, store
 
 # How soon a process that waits hears that the first one is done, or tells it of a signal.
 LOOK = 0.1
+# How long process 0 may take to find something; one that is gone ends the others before.
+HOUR = 3_600_000
 _calls = itertools.count()
 
 
@@ -65,6 +69,30 @@ def agree(*values: int) -> tuple[int, ...]:
         return tuple(int(value) for value in values)
     said = multihost_utils.process_allgather(np.asarray(values, np.int32))
     return tuple(int(value) for value in np.max(said, axis=0))
+
+
+def said_by_first(find: Callable[[], Any]) -> Any:
+    """What process 0 finds, in all processes; all of them call this together.
+
+    For what is decided by what lies on disk: a disk that several machines share may show each of
+    them something else, and a name that was once missing stays so for a while.
+
+    Args:
+      find: what process 0 alone does; it gives what JSON holds.
+
+    Returns:
+      What it gave, as JSON has it: lists for tuples.
+
+    Example:
+      >>> said_by_first(lambda: (True, "a"))
+      [True, 'a']
+    """
+    if jax.process_count() == 1:
+        return json.loads(json.dumps(find()))
+    key = f"{ROOT}/found/{next(_calls)}"
+    if is_first():
+        store().key_value_set(key, json.dumps(find()))
+    return json.loads(store().blocking_key_value_get(key, HOUR))
 
 
 def first_alone(work: Callable[[], None], asked: Callable[[], int]) -> int:

@@ -1,6 +1,6 @@
 """A race on disk: its rules, written before its first step, and what each look saw of a network."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, NamedTuple
 
@@ -96,10 +96,25 @@ def read_race(path: epath.Path) -> RaceFile | None:
         return None
     held: dict[str, Any] = read_json(path)
     try:
-        ways = tuple(WayPrice(**way) for way in held.pop("ways"))
-        return RaceFile(tuple(held.pop("tasks")), ways, **held)
+        return race_of_json(held)
     except (KeyError, TypeError) as error:
         raise ResultsError(f"{path} is damaged: {error}") from None
+
+
+def race_of_json(held: Mapping[str, Any]) -> RaceFile:
+    """The rules of a race, as JSON holds them.
+
+    Args:
+      held: their fields.
+
+    Returns:
+      The rules.
+
+    Raises:
+      KeyError, TypeError: there are others, or one is missing.
+    """
+    ways = tuple(WayPrice(**way) for way in held["ways"])
+    return RaceFile(**{**held, "tasks": tuple(held["tasks"]), "ways": ways})
 
 
 def write_look(path: epath.Path, right: Sequence[bool] | np.ndarray, failed: bool) -> None:

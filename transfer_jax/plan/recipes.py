@@ -1,5 +1,7 @@
 """What a config makes of its images: splits of their classes, and batches."""
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from transfer_jax.data.image_set import ImageSet, enlarge
@@ -80,21 +82,21 @@ def make_recipe(
         count = len(_training(config, images, task))
         if config.batch_size > count:
             raise ConfigError(
-                f"batch_size is {config.batch_size}, but task {task.name} has {count} training "
+                f"batch_size is {config.batch_size}, but {_has(task, tasks)} {count} training "
                 f"examples; allowed: up to {count}"
             )
     validation = [len(validation_examples(images, task)) for task in tasks]
     if len(rates_of(config.optimizer)) > 1 and not all(validation):
         odd = tasks[validation.index(0)]
         raise ConfigError(
-            f"optimizer.rates holds {len(rates_of(config.optimizer))} rates, but task {odd.name} "
-            f"has no validation images to choose by; data.validation_share is "
+            f"optimizer.rates holds {len(rates_of(config.optimizer))} rates, but "
+            f"{_has(odd, tasks)} no validation images to choose by; data.validation_share is "
             f"{config.data.validation_share}: a larger one holds some out; or name one rate"
         )
     if config.budget and not all(validation):
         odd = tasks[validation.index(0)]
         raise ConfigError(
-            f"budget is {config.budget:g}, but task {odd.name} has no validation images to race "
+            f"budget is {config.budget:g}, but {_has(odd, tasks)} no validation images to race "
             f"on; data.validation_share is {config.data.validation_share}: a larger one holds some "
             "out; or leave budget out"
         )
@@ -114,6 +116,11 @@ def make_recipe(
         test_part=config.test_part,
         preprocessing=checked_sight(config, network, images),
     )
+
+
+def _has(task: Task, tasks: Sequence[Task]) -> str:
+    """Who has it: a task that is the only one has no name that anybody gave it."""
+    return f"task {task.name} has" if len(tasks) > 1 else "there are"
 
 
 def smallest_task(config: Config) -> int:

@@ -13,7 +13,7 @@ from transfer_jax.analysis.raced import races_of
 from transfer_jax.data.sources import check_prepared
 from transfer_jax.data.tasks import first_examples
 from transfer_jax.engine.one_folder import check_one_folder
-from transfer_jax.engine.processes import all_meet, is_first
+from transfer_jax.engine.processes import all_meet, is_first, said_by_first
 from transfer_jax.folder.extras import left_out
 from transfer_jax.folder.lock import Lock
 from transfer_jax.folder.race_files import write_race
@@ -77,6 +77,7 @@ def carry_out(
     *,
     console: Console | None = None,
     stop: StopRequest | None = None,
+    command: str = "",
 ) -> "Evidence":
     """What `run` does, for who shows more of the run than its results.
 
@@ -84,6 +85,7 @@ def carry_out(
       workdir: the run's folder.
       console: where progress is shown; None shows none.
       stop: whether the process was asked to stop; None never is.
+      command: what was typed for it, where that is more than `run` and its config.
 
     Returns:
       What the folder holds; where this process wrote the report, with the numbers that are in it.
@@ -105,8 +107,8 @@ def carry_out(
     if is_first():
         folder.open()
     check_one_folder(folder.path)
-    own = Run(plan, folder)
-    if not own.is_finished():
+    own = Run(plan, folder, command=command)
+    if not said_by_first(own.is_finished):
         (evidence,) = train_and_report([own], folder, console, stop or StopRequest())
         return evidence
     evidence = own.evidence()
@@ -181,7 +183,7 @@ def train_and_report(
         except Stopped:
             for own in (own for own in files if first):
                 for raced in races_of(own.folder.path):
-                    say(f"{raced.task}: {' '.join(str(raced.outcome).splitlines())}")
+                    say(f"{raced.name or 'race'}: {' '.join(str(raced.outcome).splitlines())}")
                 say(f"Next: transfer-jax report {own.folder.path}, or the same command to go on")
             raise
         if first:
@@ -212,6 +214,8 @@ def _begin(own: Run, say: Callable[[str], None]) -> None:
     # Of a race nobody knows.
     networks = 0 if own.is_raced else len(plan.networks)
     kept: dict[str, object] = {"networks": networks, "layers": layers}
+    if own.command:
+        kept["command"] = own.command
     given = plan.given.get(PRETRAINED_BASE)
     if isinstance(given, PretrainedBase):
         kept["parameters"] = [given.parameters[name] for name in layers]

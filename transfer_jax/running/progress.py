@@ -32,7 +32,7 @@ class RunProgress:
         self.total, self.done, self.skipped = total_steps, 0, 0
         self.started = self.last_line = time.monotonic()
         self.last_file = float("-inf")
-        self.facts: dict[str, Any] = {"wave": "", "column": "", "diverged": []}
+        self.facts: dict[str, Any] = {"wave": "", "column": "", "where": "", "diverged": []}
         self.bar = Progress(
             TextColumn("{task.description}", markup=False),
             BarColumn(bar_width=8),
@@ -69,8 +69,16 @@ class RunProgress:
         self.facts |= {"wave": wave, "column": column}
         self.done += steps_done
         self.skipped += steps_done
-        self.bar.update(self.task, description=column, advance=steps_done)
+        self.bar.update(self.task, description=self.facts["where"] or column, advance=steps_done)
         self._write("training")
+
+    def at(self, where: str) -> None:
+        """Say where the training stands, if the count of all steps does not: it is a race's.
+
+        Args:
+          where: what is said in place of that count; "" for the count.
+        """
+        self.facts["where"] = where
 
     def expect(self, steps: int) -> None:
         """Say how many steps are left, where that is not what was said."""
@@ -106,8 +114,9 @@ class RunProgress:
         due = now - self.last_line > LINE_SECONDS or self.done == self.total
         if due and not self.console.is_terminal:
             self.last_line = now
-            where = f"{self.facts['wave']}: step {self.done}/{self.total}"
-            self.say(f"{where} {metrics}, {left:.0f} s left")
+            count = f"step {self.done}/{self.total}"
+            where = f"{self.facts['where']}," if self.facts["where"] else count
+            self.say(f"{self.facts['wave']}: {where} {metrics}, {left:.0f} s left")
 
     def _write(self, state: str) -> None:
         self.last_file = time.monotonic()

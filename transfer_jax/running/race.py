@@ -1,17 +1,19 @@
 """Races: of some ways to train a network those go on that may still be the best, for a budget.
 
 What a race knows lies in the folder: its rules, and what each look saw. So a race that was stopped
-goes on as if it never had been, and all processes decide alike.
+goes on as if it never had been. Process 0 alone reads it, and says how the race stands: a disk that
+several machines share may show each of them something else.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from transfer_jax.analysis.raced import Raced, folder_name, race_of, rules_of
 from transfer_jax.analysis.statistics import halving
-from transfer_jax.analysis.statistics.choices import told_by_family
+from transfer_jax.analysis.statistics.choices import told_by_family, typed
 from transfer_jax.analysis.statistics.crossing import Arm
-from transfer_jax.engine.processes import all_meet
+from transfer_jax.engine.processes import all_meet, said_by_first
 from transfer_jax.folder.correctness import read_correctness
 from transfer_jax.folder.race_files import Looked, RaceFile, read_look, write_look
 from transfer_jax.folder.results import read_rows
@@ -43,6 +45,22 @@ def run_races(runs: Sequence[Run], session: Session) -> None:
                 Race(run, run.ways, file, task, session).carry_out()
 
 
+class Stand(NamedTuple):
+    """How a race stands, as all processes hear it.
+
+    Attributes:
+      looks: how many there were.
+      going_on: the ways to train up to the next one; none where it is over.
+      cost: of what was trained.
+      told: what the last look did, in words.
+    """
+
+    looks: int
+    going_on: tuple[Arm, ...]
+    cost: float
+    told: str
+
+
 @dataclass(frozen=True)
 class Race:
     """A race for one task.
@@ -63,31 +81,49 @@ class Race:
 
     def carry_out(self) -> None:
         """Train up to look after look, until nothing is left to train or to pay with."""
-        raced = self._raced()
-        while not raced.outcome.is_over:
-            number = len(raced.outcome.rounds)
-            self._expect(raced, number)
-            for arm in raced.outcome.going_on:
-                if arm in self.ways:
-                    self._look_at_network(arm, number)
-                else:
-                    self._look_at_head(arm, number)
-            raced = self._raced()
-            self._tell(raced)
+        stand = self._stand()
+        while stand.going_on:
+            self._expect(stand)
+            paid = [arm for arm in stand.going_on if arm in self.ways]
+            for place, arm in enumerate(paid, 1):
+                self._say_where(arm, stand.looks, f"{place} of {len(paid)} ways")
+                self._look_at_network(arm, stand.looks)
+            self.session.progress.at("")
+            for arm in stand.going_on:
+                if arm not in self.ways:
+                    self._look_at_head(arm, stand.looks)
+            stand = self._stand()
+            self.session.progress.say(stand.told)
 
-    def _raced(self) -> Raced:
-        with all_meet(f"the looks of {self.task}"):
-            return race_of(self.run.folder.path, self.file, self.task)
+    def _stand(self) -> Stand:
+        """How the race stands by what lies in the folder."""
+        rules = rules_of(self.file)
 
-    def _expect(self, raced: Raced, number: int) -> None:
+        def found() -> list[object]:
+            raced = race_of(self.run.folder.path, self.file, self.task)
+            outcome = raced.outcome
+            on = [rules.arms.index(arm) for arm in outcome.going_on]
+            return [len(outcome.rounds), on, outcome.cost, _told(raced)]
+
+        looks, on, cost, told = said_by_first(found)
+        return Stand(looks, tuple(rules.arms[i] for i in on), cost, told)
+
+    def _expect(self, stand: Stand) -> None:
         """Steps up to the next look are known; of later ones, the most that can be paid."""
-        rules = raced.outcome.rules
-        paid = [arm for arm in raced.outcome.going_on if arm in self.ways]
-        left = rules.budget - raced.outcome.cost
+        rules, number = rules_of(self.file), stand.looks
+        paid = [arm for arm in stand.going_on if arm in self.ways]
+        left = rules.budget - stand.cost
         ways = halving.schedule([rules.prices(arm, number) for arm in paid], left).ways
         looks = range(number, len(rules.looks))
         each = zip((len(paid), *ways[1:]), map(self._until, looks), strict=False)
         self.session.progress.expect(sum(count * steps for count, steps in each))
+
+    def _say_where(self, arm: Arm, number: int, which: str) -> None:
+        """The steps of all looks together change from look to look: those up to this one do not."""
+        looks, steps = rules_of(self.file).looks, self.run.plan.recipe.steps
+        seed = f", seed {looks[number].seeds}" if looks[-1].seeds > 1 else ""
+        until = f"to step {self._until(number)} of {steps}"
+        self.session.progress.at(f"{typed(arm)}{seed}, {until}, {which}")
 
     def _until(self, number: int) -> int:
         """The step of a look."""
@@ -98,8 +134,7 @@ class Race:
         way, seed = self.ways[arm], rules_of(self.file).looks[number].seeds - 1
         column = self._column(way, seed)
         path, until = way.folder.look(self.task, number), self._until(number)
-        with all_meet(f"the look of {folder_name(arm)}"):
-            there, finished = path.exists(), way.has_finished(column)
+        there, finished = said_by_first(lambda: [path.exists(), way.has_finished(column)])
         if there:
             return
         stop_if_asked(self.session.stop)
@@ -142,16 +177,19 @@ class Race:
         columns = way.plan.columns(way.plan.grid)
         return next(c for c in columns if c.seed == seed and task_of(c) == self.task)
 
-    def _tell(self, raced: Raced) -> None:
-        """What a look did."""
-        from transfer_jax.analysis.statistics.race_outcome import Fate
 
-        found = raced.outcome.rounds[-1]
-        words = {fate: str(fate) for fate in Fate}
-        words[Fate.GOES_ON] = "finished" if raced.outcome.is_over else "going on"
-        parts = [f"{words[f]}: {told_by_family(found.of(f))}" for f in Fate if found.of(f)]
-        spent = f"{raced.spent:.2f} of {self.file.budget:g} spent"
-        self.session.progress.say(f"{self.task} {found.look}: {'; '.join(parts)}; {spent}")
+def _told(raced: Raced) -> str:
+    """What the last look did."""
+    from transfer_jax.analysis.statistics.race_outcome import Fate
+
+    if not raced.outcome.rounds:
+        return ""
+    found = raced.outcome.rounds[-1]
+    words = {fate: str(fate) for fate in Fate}
+    words[Fate.GOES_ON] = "finished" if raced.outcome.is_over else "going on"
+    parts = [f"{words[f]}: {told_by_family(found.of(f))}" for f in Fate if found.of(f)]
+    spent = f"{raced.spent:.2f} of {raced.file.budget:g} spent"
+    return f"{raced.name or WAVE} {found.look}: {'; '.join(parts)}; {spent}"
 
 
 def _at_its_end(way: Run, column: Column) -> Looked:

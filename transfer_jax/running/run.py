@@ -49,6 +49,7 @@ class Run:
         run's own.
       of_all: the plan of all runs that one race is between, which share what is kept of frozen
         layers; None: its own.
+      command: what was typed for it, where that is more than `run` and its config.
     """
 
     plan: Plan
@@ -57,6 +58,7 @@ class Run:
     tests: bool = True
     donors: Callable[[], Workdir] | None = None
     of_all: Plan | None = None
+    command: str = ""
 
     @functools.cached_property
     def pilot(self) -> Pilot:

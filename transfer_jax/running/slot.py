@@ -6,7 +6,7 @@ import jax
 
 from transfer_jax.engine.columns import ResumePoint
 from transfer_jax.engine.loop import ColumnOutcome, CompiledProgram
-from transfer_jax.engine.processes import first_alone
+from transfer_jax.engine.processes import agree, first_alone, said_by_first
 from transfer_jax.engine.step import ColumnState
 from transfer_jax.folder.control_results import ControlRow, write_controls
 from transfer_jax.grid.conditions import PRETRAINED_BASE
@@ -69,19 +69,29 @@ class Slot:
 
     def _resume_points(self, first: RunColumn, kept: list[ColumnCheckpoints]) -> list[ResumePoint]:
         """Where the columns stand: at the last step that all have a checkpoint of."""
-        steps = sorted(set.intersection(*(set(c.steps()) for c in kept)), reverse=True)
+        each = said_by_first(lambda: [checkpoints.steps() for checkpoints in kept])
+        steps = sorted(set.intersection(*map(set, each)), reverse=True)
         steps = [step for step in steps if step <= (self.until or self.steps)]
-        if not steps:
-            return []
         for step in steps:
-            like = self._fresh_state(first, step)
-            try:
-                return [checkpoints.restore(step, like) for checkpoints in kept]
-            except DamagedCheckpoint as error:
-                earlier = [s for s in steps if s < step]
-                then = f"going on from step {earlier[0]}" if earlier else "beginning anew"
-                self.session.progress.say(f"{error}; {then}")
+            points, error = self._at(step, first, kept)
+            # What is damaged for one process is left by all.
+            if not any(agree(bool(error))):
+                return points
+            earlier = [s for s in steps if s < step]
+            then = f"going on from step {earlier[0]}" if earlier else "beginning anew"
+            told = error or f"another process cannot read the checkpoint of step {step}"
+            self.session.progress.say(f"{told}; {then}")
         return []
+
+    def _at(
+        self, step: int, first: RunColumn, kept: list[ColumnCheckpoints]
+    ) -> tuple[list[ResumePoint], str]:
+        """Where the columns stood at a step; or what is damaged."""
+        like = self._fresh_state(first, step)
+        try:
+            return [checkpoints.restore(step, like) for checkpoints in kept], ""
+        except DamagedCheckpoint as error:
+            return [], str(error)
 
     def _fresh_state(self, own: RunColumn, step: int) -> ColumnState:
         """Shapes of the state at a step: it is that of the step's phase."""

@@ -12,7 +12,7 @@ from etils import epath
 from rich.console import Console
 
 from transfer_jax.engine.one_folder import check_one_folder
-from transfer_jax.engine.processes import all_meet, is_first
+from transfer_jax.engine.processes import all_meet, is_first, said_by_first
 from transfer_jax.folder.results import ResultRow
 from transfer_jax.folder.whole_file import write_json, write_table
 from transfer_jax.folder.workdir import SWEEP, Workdir, WorkdirError, workdir_at
@@ -108,7 +108,8 @@ def run_sweep(
         for run in runs:
             run.folder.open()
     check_one_folder(parent.path)
-    todo = [run for run in runs if not run.is_finished()]
+    finished = said_by_first(lambda: [run.is_finished() for run in runs])
+    todo = [run for run, done in zip(runs, finished, strict=True) if not done]
     console.print(f"{len(runs)} runs, {len(runs) - len(todo)} of them finished", highlight=False)
     if todo:
         train_and_report(todo, parent, console, stop or StopRequest())

@@ -7,7 +7,7 @@ from etils import epath
 from rich.console import Console
 
 from transfer_jax.engine.mesh import slots
-from transfer_jax.engine.processes import all_meet, is_first
+from transfer_jax.engine.processes import all_meet, is_first, said_by_first
 from transfer_jax.plan.pilot import PILOT_WAVES
 from transfer_jax.plan.plan import plan_mesh
 from transfer_jax.running.controls.column import ColumnControls
@@ -77,8 +77,9 @@ def train(
 
 def _todo(waves: Sequence[Wave]) -> set[RunColumn]:
     """The columns that are not finished."""
-    with all_meet("the list of columns"):
-        return {own for _, wave in waves for own in wave if not own.is_finished}
+    each = [own for _, wave in waves for own in wave]
+    finished = said_by_first(lambda: [own.is_finished for own in each])
+    return {own for own, done in zip(each, finished, strict=True) if not done}
 
 
 def _steps(columns: Iterable[RunColumn]) -> int:

@@ -1,13 +1,14 @@
 """The ways of a race: a run each, in a folder of its own, and the prices that they are known by."""
 
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import asdict, replace
 from typing import TYPE_CHECKING
 
 from transfer_jax.analysis.raced import folder_name, races_of
 from transfer_jax.analysis.statistics.crossing import Arm
 from transfer_jax.analysis.statistics.margins import MOST
-from transfer_jax.folder.race_files import RaceFile, WayPrice, read_race, task_name
+from transfer_jax.engine.processes import said_by_first
+from transfer_jax.folder.race_files import RaceFile, WayPrice, race_of_json, read_race, task_name
 from transfer_jax.folder.results import ResultRow, check_complete, read_rows
 from transfer_jax.grid.conditions import Column, Condition
 from transfer_jax.grid.pretrained import FREEZE, FULL, LP_FT, SCRATCH
@@ -35,6 +36,8 @@ def task_of(place: Column | Condition) -> str:
 def race_file(run: "Run") -> RaceFile:
     """What is fixed before the races of a run; once they have begun, what was then.
 
+    All processes call this together.
+
     Args:
       run: one with a budget.
 
@@ -44,7 +47,8 @@ def race_file(run: "Run") -> RaceFile:
     Raises:
       ConfigError: the budget does not pay for what comes first.
     """
-    return read_race(run.folder.race) or rules_of_plan(run.plan)
+    held = said_by_first(lambda: (race := read_race(run.folder.race)) and asdict(race))
+    return race_of_json(held) if held else rules_of_plan(run.plan)
 
 
 def rules_of_plan(plan: Plan) -> RaceFile:

@@ -5,7 +5,8 @@ from pathlib import Path
 
 import numpy as np
 
-from transfer_jax.surgery.tree_file_error import TreeFileError, brief
+from transfer_jax.surgery.file_contents import damaged
+from transfer_jax.surgery.tree_file_error import TreeFileError
 
 
 def read_npz(path: Path) -> dict[str, np.ndarray]:
@@ -39,7 +40,7 @@ def read_npz(path: Path) -> dict[str, np.ndarray]:
     except TreeFileError:
         raise
     except Exception as error:  # damage is told by zipfile, zlib and NumPy in many ways
-        raise TreeFileError(f"{path} is damaged or no npz file: {brief(error)}") from None
+        raise damaged(path, "npz file", error) from None
 
 
 def _native(array: np.ndarray) -> np.ndarray:

@@ -8,6 +8,7 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
+from transfer_jax.surgery.file_contents import damaged
 from transfer_jax.surgery.stored_leaves import DTYPES, NAMES, from_stored, to_stored
 from transfer_jax.surgery.tree_file_error import TreeFileError, brief
 
@@ -49,8 +50,8 @@ def read_safetensors(path: Path) -> dict[str, Any]:
                 arrays[name] = _restored(name, array, metadata.get(WORD + name))
             return arrays
     except (ValueError, TypeError, KeyError, AttributeError, OSError, RecursionError) as error:
-        reason = f"{brief(error)}" if isinstance(error, ValueError | OSError) else "its header lies"
-        raise TreeFileError(f"{path} is damaged or no safetensors file: {reason}") from None
+        reason = error if isinstance(error, ValueError | OSError) else "its header lies"
+        raise damaged(path, "safetensors file", reason) from None
 
 
 def write_safetensors(path: Path, leaves: Mapping[str, Any], metadata: Mapping[str, str]) -> None:

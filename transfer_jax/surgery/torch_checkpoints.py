@@ -3,6 +3,7 @@
 import io
 import math
 import mmap
+import struct
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -11,6 +12,7 @@ from typing import Any
 import jax.numpy as jnp
 import numpy as np
 
+from transfer_jax.surgery.file_contents import damaged
 from transfer_jax.surgery.plain_pickles import Name, PickleError, read_pickle
 from transfer_jax.surgery.torch_allow_list import FUNCTIONS, checkpoint_rules
 from transfer_jax.surgery.torch_tensors import STORAGES, Storage, Tensor, array_of
@@ -26,6 +28,9 @@ ALWAYS = 1 << 24
 # written once and unfold to many.
 DEPTH = 64
 UNFOLDING = 16
+# Attributes of every module, as a pickle names them.
+MODULE = tuple(b"X" + struct.pack("<I", len(n)) + n for n in (b"_parameters", b"_modules"))
+KNOWN = range(2, 6)
 
 
 def read_torch(path: Path) -> Any:
@@ -56,8 +61,24 @@ checkpoint of PyTorch: [Errno 2] No such file or directory: 'no_such_file.pth'
                 raise PickleError("it is a tar file of PyTorch before 0.2; save it again")
             return _read_zip(path) if held[:4] == b"PK\3\4" else _read_row(held)
     except Exception as error:  # damage is told by zipfile and NumPy in many ways
-        reason = brief(error)
-        raise TreeFileError(f"{path} is damaged or no checkpoint of PyTorch: {reason}") from None
+        if _is_whole_model(path):
+            raise TreeFileError(
+                f"{path} holds a whole model, whose code would have to be run; save "
+                f"model.state_dict() instead: {brief(error)}"
+            ) from None
+        raise damaged(path, "checkpoint of PyTorch", error) from None
+
+
+def _is_whole_model(path: Path) -> bool:
+    """Whether attributes that every module has are spoken of, as `torch.save(model)` writes them.
+
+    They stand before the arrays, or in a part of a zip that is not compressed.
+    """
+    try:
+        with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as held:
+            return all(held.find(name) >= 0 for name in MODULE)
+    except (OSError, ValueError):  # an empty file cannot be mapped
+        return False
 
 
 def _read_zip(path: Path) -> Any:
@@ -93,6 +114,10 @@ def _read_zip(path: Path) -> Any:
 
 def _read_row(file: mmap.mmap) -> Any:
     """The format before PyTorch 1.6: five pickles, then a count and the bytes of each storage."""
+    if file[:1] != b"\x80":
+        raise PickleError("it begins like neither a zip file nor a pickle")
+    if file[1] not in KNOWN:
+        raise PickleError(f"its pickle has protocol {file[1]}; allowed: {KNOWN[0]} to {KNOWN[-1]}")
     rules = checkpoint_rules()
     if read_pickle(file)[0] != MAGIC or read_pickle(file)[0] != PROTOCOL:
         raise PickleError("it begins like no checkpoint that is known")

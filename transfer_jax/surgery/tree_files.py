@@ -8,6 +8,7 @@ from typing import Any
 
 from jaxtyping import PyTree
 
+from transfer_jax.surgery.file_contents import kind_of, seems
 from transfer_jax.surgery.npz_files import read_npz
 from transfer_jax.surgery.orbax_folders import read_orbax
 from transfer_jax.surgery.paths import flatten_paths, split_path
@@ -34,8 +35,8 @@ def load_tree(
 
     Args:
       path: a `.safetensors` or `.npz` file; a checkpoint of PyTorch, `.pth`, `.pt`, `.bin` or
-        `.ckpt`; a folder of shards or its `.index.json`; a folder that orbax wrote, or one of a
-        CheckpointManager that leads to one tree.
+        `.ckpt`; one of these under another name; a folder of shards or its `.index.json`; a
+        folder that orbax wrote, or one of a CheckpointManager that leads to one tree.
       torch: whether names and layouts are PyTorch's: names are split at dots, and leaves are
         renamed and transposed to Flax's, as `save_tree` undoes with `torch=True`. A `weight`
         whose layout is not certain is left as it is, and a warning says so.
@@ -127,17 +128,18 @@ def _read(path: Path) -> tuple[Any, bool]:
         return (read_orbax(path), False) if found is None else (found[0], found[1] in FLAT)
     if not path.exists():
         raise TreeFileError(f"{path} does not exist")
-    index = path.name.endswith(INDEX)
-    if not index and path.suffix not in READERS:
+    if path.name.endswith(INDEX):
+        arrays, suffix = read_index(path, READERS)
+        return arrays, suffix in FLAT
+    # What it is decides, and where that is not clear, what it is called.
+    kind = kind_of(path) or path.suffix
+    if kind not in READERS:
         allowed = ", ".join(READERS)
         raise TreeFileError(
             f"{path} is no file of arrays; allowed: {allowed}, an index of shards, or a folder of "
-            "either or of orbax"
+            f"either or of orbax{seems(path)}"
         )
-    if index:
-        arrays, suffix = read_index(path, READERS)
-        return arrays, suffix in FLAT
-    return READERS[path.suffix](path), path.suffix in FLAT
+    return READERS[kind](path), kind in FLAT
 
 
 def _doubts(path: Path, doubts: Mapping[str, str]) -> str:

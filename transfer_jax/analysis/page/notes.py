@@ -1,6 +1,7 @@
 """What a report says in sentences: how numbers were made, what failed, what is missing."""
 
 import json
+import shlex
 from collections.abc import Sequence
 from typing import Any
 
@@ -131,8 +132,9 @@ def race_method(evidence: Evidence) -> list[str]:
         "dropped only where it is shown to be worse than another one by more than the margin, "
         f"{in_points(evidence.margin)}; what there is no money for is set aside, the lowest "
         "first, and is not excluded (successive halving, Jamieson and Talwalkar 2016). Networks of "
-        "one seed are compared by bets on "
-        "paired differences of images (Waudby-Smith and Ramdas 2024), ways of several seeds as "
+        "one seed are compared image by image: that one is worse is shown by an exact test "
+        "(McNemar 1947, Berger and Boos 1994), that it is near the best by bets on the differences "
+        "(Waudby-Smith and Ramdas 2024). Ways of several seeds are compared as "
         "the advice is made; the error of all looks, all ways and the choice together is at most "
         "5%. Prices are multiply-adds of training and of looking, in full fine-tunings of one "
         "network; test images are looked at for the report only, and are not in them.",
@@ -228,7 +230,7 @@ def _images_lines(data: dict[str, Any]) -> list[str]:
 
 
 def repeat_text(evidence: Evidence) -> str:
-    """The command that trains the same networks again, and what they were trained with.
+    """The command that trained them, for a folder of its own, and what they were trained with.
 
     Returns:
       Lines for a shell; empty where the config is not there.
@@ -238,5 +240,7 @@ def repeat_text(evidence: Evidence) -> str:
     versions = read_json(evidence.folder / "versions.json")
     lines = [f"# {name} {version}" for name, version in versions.items()]
     lines += _images_lines(read_json(evidence.folder / "data.json"))
-    config = evidence.folder / "config.json"
-    return "\n".join([*lines, f"transfer-jax run --config={config} --workdir=runs/again"])
+    typed = read_json(evidence.folder / "plan.json").get("command")
+    if not isinstance(typed, str) or not typed.isprintable():
+        typed = f"transfer-jax run --config={shlex.quote(str(evidence.folder / 'config.json'))}"
+    return "\n".join([*lines, f"{typed} --workdir=runs/again"])

@@ -75,6 +75,8 @@ def race(rules: Rules, seen: Sequence[Mapping[Arm, Seen]] = ()) -> RaceOutcome:
     running = tuple(arm for arm in rules.arms if arm in begun or not rules.costs[arm])
     never = tuple(_never(arm) for arm in rules.arms if arm not in running)
     outcome = RaceOutcome(rules, (), never, running)
+    if not running:
+        outcome = replace(outcome, would_decide=WouldDecide(budget=_whole(outcome)))
     for found in seen:
         outcome = after(outcome, found)
     return outcome
@@ -217,8 +219,7 @@ def _ended(
 def _whole(outcome: RaceOutcome) -> float | None:
     """The budget with which no way would have been set aside for want of money."""
     rules = outcome.rules
-    stopped = [own for own in outcome.set_aside if own.look == 0 or not math.isnan(own.accuracy)]
-    left = [sum(rules.prices(verdict.arm, verdict.look)) for verdict in stopped]
+    left = [outcome.to_pay(verdict) for verdict in outcome.set_aside if verdict.wants_money]
     return rules.first + outcome.cost + sum(left) if any(left) else None
 
 

@@ -1,6 +1,7 @@
 """What a look of a race shows: which ways are worse than some other one, and which good enough.
 
-Networks of one seed are compared on the images, by bets. Ways with two seeds or more are compared
+Networks of one seed are compared on the images: that one is worse, by an exact test; that it is
+near the best, or where only accuracies are known, by bets. Ways with two seeds or more are compared
 as advice compares them (`best`), with seeds and images as samples. That ways are worse holds for
 all ways at once, and for all that entered: those that left still count, since those that are here
 were not picked by lot. So it does not matter by what rule some were set aside. That a way is near
@@ -16,7 +17,7 @@ import numpy as np
 from jaxtyping import Bool, Float
 
 from transfer_jax.analysis.statistics import students
-from transfer_jax.analysis.statistics.best import Ways, compare
+from transfer_jax.analysis.statistics.best import TINY, Ways, compare
 from transfer_jax.analysis.statistics.betting import (
     Paired,
     evidence,
@@ -25,6 +26,7 @@ from transfer_jax.analysis.statistics.betting import (
     paired_at_worst,
 )
 from transfer_jax.analysis.statistics.crossing import Arm
+from transfer_jax.analysis.statistics.exact import is_above
 from transfer_jax.analysis.statistics.images import Influence
 from transfer_jax.analysis.statistics.race_rules import Seen
 from transfer_jax.analysis.statistics.rounding import variance_of
@@ -100,7 +102,8 @@ def by_images(seen: Sequence[Seen], asked: Asked) -> Compared:
 
     Evidence against a way is the mean over all others that entered of what was won by betting
     against it: it is a fair stake's, as each of them is, if the way is within the margin of the
-    best. Those that are not here won nothing.
+    best. Those that are not here won nothing. An exact test is the bet that wins just enough or
+    nothing: with 1/k at most, k times the stake.
 
     Args:
       seen: the ways that are here.
@@ -112,14 +115,23 @@ def by_images(seen: Sequence[Seen], asked: Asked) -> Compared:
     found = [[_paired(one, other) for other in seen] for one in seen]
     lead = _highest(seen)
     others = [[j for j in range(len(seen)) if j != i] for i in range(len(seen))]
-    won = [[evidence(found[j][i], asked.margin) for j in own] for i, own in enumerate(others)]
+    exact = all(own.right is not None and len(own.right) == 1 for own in seen)
+    won = [[_against(found[j][i], asked, exact) for j in own] for i, own in enumerate(others)]
     kept = [[evidence(found[i][j], -asked.margin) for j in own] for i, own in enumerate(others)]
     return Compared(
-        np.array([bool(np.logaddexp.reduce(own) >= asked.worse) for own in won]),
+        np.array([bool(np.logaddexp.reduce(own) >= asked.worse - TINY) for own in won]),
         np.array([min(own, default=math.inf) >= asked.near for own in kept]),
         np.array([pairs.mean for pairs in found[lead]]),
         np.array([pairs.error for pairs in found[lead]]),
     )
+
+
+def _against(pairs: Paired, asked: Asked, exact: bool) -> float:
+    """What a stake has become: its logarithm."""
+    if not exact:
+        return evidence(pairs, asked.margin)
+    is_worse = is_above(pairs, asked.margin, math.exp(-asked.worse))
+    return asked.worse if is_worse else -math.inf
 
 
 def by_seeds(arms: Sequence[Arm], seen: Sequence[Seen], asked: Asked) -> Compared:

@@ -37,6 +37,11 @@ class Verdict(NamedTuple):
     error: float
     why: str
 
+    @property
+    def wants_money(self) -> bool:
+        """Whether it was set aside for want of money, and not since its network failed."""
+        return self.fate == Fate.SET_ASIDE and (self.look == 0 or self.accuracy == self.accuracy)
+
 
 @dataclass(frozen=True)
 class Round:
@@ -143,7 +148,8 @@ class RaceOutcome:
 
     def __str__(self) -> str:
         """All of it, a sentence a line."""
-        lines = (self.answer, self._about(), *self._stopped(), self._deciding(), self._price())
+        numbers = self._more_images(), *self._stopped(), self._more_money()
+        lines = (self.answer, self._about(), *numbers, self._price())
         return "\n".join(line for line in lines if line)
 
     @property
@@ -200,32 +206,49 @@ class RaceOutcome:
 
     def _stopped(self) -> Sequence[str]:
         return [
-            f"{capital(fate)} {self._when(look)}: {told_by_family(arms)}."
-            for fate, look, arms in self._stops()
+            f"{capital(fate)} {self._when(look)}: {told_by_family([v.arm for v in stopped])}"
+            f"{self._left(stopped)}."
+            for fate, look, stopped in self._stops()
         ]
 
-    def _stops(self) -> list[tuple[Fate, int, list[Arm]]]:
-        found: dict[tuple[Fate, int], list[Arm]] = {}
+    def _left(self, stopped: Sequence[Verdict]) -> str:
+        """What is left to pay for ways that were set aside for want of money."""
+        left = [self.to_pay(verdict) for verdict in stopped if verdict.wants_money]
+        return f"; to their ends for {sum(left):.3g} more" if left else ""
+
+    def to_pay(self, verdict: Verdict) -> float:
+        """What it costs to train a way that was stopped to its end.
+
+        Args:
+          verdict: on it.
+
+        Returns:
+          The price of what is left.
+        """
+        return sum(self.rules.prices(verdict.arm, verdict.look))
+
+    def _stops(self) -> list[tuple[Fate, int, list[Verdict]]]:
+        found: dict[tuple[Fate, int], list[Verdict]] = {}
         for verdict in (*self.dropped, *self.set_aside):
-            found.setdefault((verdict.fate, verdict.look), []).append(verdict.arm)
-        return [(*key, arms) for key, arms in sorted(found.items(), key=lambda item: item[0])]
+            found.setdefault((verdict.fate, verdict.look), []).append(verdict)
+        return [(*key, own) for key, own in sorted(found.items(), key=lambda item: item[0])]
 
     def _when(self, look: int) -> str:
         return str(self.rounds[look - 1].look) if look else "before the first step"
 
-    def _deciding(self) -> str:
-        if not self.is_over or self.decided or not self.finished:
+    def _more_images(self) -> str:
+        """What would decide between ways that are at their ends; of others, money does."""
+        if self.choice is not None or len(self.finished) < 2:
             return ""
-        need, told = self.would_decide, list[str]()
-        if self.choice is None and len(self.finished) > 1:
-            numbers = (need.images, "validation images"), (need.seeds, "seeds")
-            told = [f"{number:,} {name}" for number, name in numbers if number is not None]
-        now = f" ({self.images:,} images now)" if told else ""
-        between = f"would decide between the finished ways{now}"
-        parts = [f"about {' or '.join(told)} {between}"] if told else []
-        if need.budget is not None:
-            parts.append(f"a budget of {need.budget:.3g} would train all to the end")
-        return capital(f"{'; '.join(parts)}.") if parts else ""
+        need = self.would_decide
+        numbers = (need.images, "validation images"), (need.seeds, "seeds")
+        told = [f"{number:,} {name}" for number, name in numbers if number is not None]
+        between = f"would decide between the finished ways ({self.images:,} images now)"
+        return f"About {' or '.join(told)} {between}." if told else ""
+
+    def _more_money(self) -> str:
+        budget = self.would_decide.budget
+        return "" if budget is None else f"A budget of {budget:.3g} would train all to the end."
 
     def _price(self) -> str:
         if not self.rounds:

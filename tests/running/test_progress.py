@@ -1,0 +1,51 @@
+"""What is said of a training while it goes on."""
+
+import io
+import json
+
+import pytest
+from etils import epath
+from rich.console import Console
+
+from transfer_jax.running import progress
+from transfer_jax.running.progress import RunProgress
+
+
+@pytest.fixture
+def at_once(monkeypatch):
+    """Every line is due, and every file."""
+    monkeypatch.setattr(progress, "LINE_SECONDS", -1.0)
+    monkeypatch.setattr(progress, "FILE_SECONDS", -1.0)
+
+
+def test_a_race_says_which_way_up_to_which_step(at_once, tmp_path):
+    said, file = io.StringIO(), epath.Path(tmp_path / "progress.json")
+    with RunProgress(8, Console(file=said, width=200), [file]) as own:
+        own.begin("scratch", "one")
+        own.advance(4, 0.5, 0.25)
+        own.at("freeze:6, to step 16 of 32, 3 of 5 ways")
+        own.expect(16)
+        own.begin("race", "two")
+        own.advance(4, 0.5, 0.25)
+        held = json.loads(file.read_text())
+        own.at("")
+        own.advance(4, 0.5, 0.25)
+    lines = [line.split(" loss ")[0] for line in said.getvalue().splitlines()]
+    assert lines == [
+        "scratch: step 4/8", "race: freeze:6, to step 16 of 32, 3 of 5 ways,", "race: step 12/20",
+    ]  # fmt: skip
+    assert held["where"] == "freeze:6, to step 16 of 32, 3 of 5 ways"
+    assert (held["steps_done"], held["steps"]) == (8, 20)
+
+
+def test_the_time_left_is_that_of_the_steps_that_are_left(at_once, monkeypatch):
+    """Eight steps took 40 s, of which a way's name changes nothing; twelve are left."""
+    now = [100.0]
+    monkeypatch.setattr(progress.time, "monotonic", lambda: now[0])
+    said = io.StringIO()
+    own = RunProgress(20, Console(file=said, width=200))
+    own.at("full, to step 8 of 32, 1 of 2 ways")
+    own.begin("race", "one")
+    now[0] += 40.0
+    own.advance(8, 0.5, 0.25)
+    assert said.getvalue().endswith(", 60 s left\n")
