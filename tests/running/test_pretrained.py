@@ -123,7 +123,7 @@ def begun(run, column, label):
     held = weights()
     dense = {"kernel": jnp.zeros((10, 10)), "bias": jnp.zeros(10)}
     if "lp-ft" in label:
-        solved = read_head(run.folder.heads(column), 4)
+        solved = read_head(run.folder.heads(column), "4")
         dense = {"kernel": jnp.asarray(solved.kernel), "bias": jnp.asarray(solved.bias)}
     norm = held["head"]["params"]["norm"]
     return {**held, "head": {"params": {"norm": norm, "dense": dense}}}
