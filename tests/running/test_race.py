@@ -198,7 +198,7 @@ def test_a_head_on_all_layers_comes_first_like_probes(tmp_path):
     rows = tj.run(config, tmp_path / "run").rows
     assert {(row.variant, row.n) for row in rows} == {("probe", 1), ("probe", 3), ("head2toe", 0)}
     outcome = the_race(tmp_path).outcome
-    assert {folder_name(arm) for arm in outcome.never_began} == {"full"}
+    assert {folder_name(verdict.arm) for verdict in outcome.never_began} == {"full"}
     assert "head2toe" in {folder_name(arm) for arm in outcome.not_excluded}
 
 
