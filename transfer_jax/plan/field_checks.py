@@ -10,8 +10,7 @@ import reprlib
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, get_args, get_origin, get_type_hints
 
-from transfer_jax.grid.registry import nearest
-from transfer_jax.grid.registry import RegistryError
+from transfer_jax.grid.registry import RegistryError, nearest
 from transfer_jax.plan.fields import ConfigError, Setting, setting_of
 
 MOST_VALUES = 2000
