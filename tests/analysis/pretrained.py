@@ -1,7 +1,8 @@
 """Networks that start from weights of a file, made up: which test images each gets right.
 
 An image is easy or hard for all, and more so for one way than for another; a network that is
-trained has noise of its own, and what a seed does to all that are trained. A probe has neither.
+trained has noise of its own, and what a seed does to all that are trained. A head that is solved
+has neither.
 """
 
 import json
@@ -36,6 +37,7 @@ class Noise(NamedTuple):
 
 
 PLAIN = Noise()
+ALL_LAYERS = Arm(Treatment.TRANSFER, 0, "head2toe")
 
 
 def probe(n: int) -> Arm:
@@ -54,7 +56,7 @@ def network(arm: Arm, seed: int, right: np.ndarray, judged: np.ndarray | None) -
         "whole", seed, arm.treatment.value, base, "A", arm.n,
         arm.treatment not in (Treatment.TRANSFER, Treatment.RANDOM), arm.variant, 0, top1,
         None if judged is None else float(judged.mean()), top1, 1.0,
-        0 if arm.variant == "probe" else STEPS, 0,
+        0 if arm.variant in ("probe", "head2toe") else STEPS, 0,
     )  # fmt: skip
 
 
@@ -96,7 +98,7 @@ def _marks(
 ) -> dict[Arm, np.ndarray]:
     easy, found = random.normal(0, IMAGE, count), {}
     for arm, accuracy in truth.items():
-        still = arm.variant == "probe"
+        still = arm.variant in ("probe", "head2toe")
         own, of_seed = (0.0, 0.0) if still else noise
         spread = np.sqrt(IMAGE**2 + TREATED**2 + own**2 + of_seed**2)
         score = spread * norm.ppf(accuracy) + easy + random.normal(0, TREATED, count)

@@ -21,7 +21,7 @@ from transfer_jax.analysis.statistics.failures import failed_rows
 from transfer_jax.analysis.statistics.telling import Advice
 from transfer_jax.grid.conditions import Treatment
 
-from .pretrained import BY_NAME, LAYERS, SCRATCH, TRUTH, networks, probe, tuned
+from .pretrained import ALL_LAYERS, BY_NAME, LAYERS, SCRATCH, TRUTH, networks, probe, tuned
 from .simulated import table
 
 FRESH, FRESH_PLUS = Arm(Treatment.TRANSFER, 3), Arm(Treatment.TRANSFER_PLUS, 3)
@@ -49,6 +49,8 @@ def advice(truth, *, validation=0, layers=LAYERS, margin=0.01, **options) -> Adv
         (SCRATCH, "scratch", "scratch", "train from scratch"),
         (probe(3), ("probe", 3), "probe:3",
          "train a linear head on the frozen features after layer 3, layer1.1"),
+        (ALL_LAYERS, "head2toe", "head2toe",
+         "train a linear head on all layers' activations, all of them frozen"),
         (tuned("freeze", 5), ("freeze", 5), "freeze:5",
          "keep the first 5 layers, up to layer2.1, frozen and tune the rest from pretrained"),
         (tuned("freeze", 1), ("freeze", 1), "freeze:1",
@@ -85,8 +87,8 @@ def test_a_schedule_of_the_paper_s_first_layers_is_no_family():
 
 def test_ways_are_ordered_by_what_they_train():
     wanted = [
-        probe(1), probe(7), tuned("freeze", 7), tuned("freeze", 3), FRESH, tuned("surgical", 5),
-        SCRATCH, FRESH_PLUS, tuned("gradual"), tuned("lp-ft"), tuned("full"),
+        probe(1), probe(7), ALL_LAYERS, tuned("freeze", 7), tuned("freeze", 3), FRESH,
+        tuned("surgical", 5), SCRATCH, FRESH_PLUS, tuned("gradual"), tuned("lp-ft"), tuned("full"),
         tuned("a way of one's own"),
     ]  # fmt: skip
     mixed = [wanted[i] for i in np.random.default_rng(0).permutation(len(wanted))]
@@ -207,6 +209,18 @@ def test_a_foreign_table_may_use_the_families_names():
     every = tj.advise(rows_of_anyone(TRUTH | BY_NAME))
     assert " ways tie: of 16 ways, " in every.verdict  # Random layers are no way.
     assert all(choice_of(arm) in every.not_excluded for arm in (tuned("full"), tuned("lp-ft")))
+
+
+@pytest.mark.parametrize("name", ["head2toe", "Head2Toe", "head-to-toe"])
+def test_a_foreign_table_may_have_a_head_on_all_layers(name):
+    truth = {SCRATCH: 0.3, probe(3): 0.4, ALL_LAYERS: 0.9, tuned("full"): 0.6}
+    rows = [
+        row | {"treatment": name} if row["treatment"] == "head2toe" else row
+        for row in rows_of_anyone(truth)
+    ]
+    found = tj.advise(rows, margin=0.05)
+    assert found.choice == "head2toe"
+    assert "Train a linear head on all layers' activations, all of them frozen (+" in found.verdict
 
 
 def test_a_run_s_own_table_is_read_as_the_run_is():

@@ -1,6 +1,7 @@
 """The page, the terminal and the files of a run that starts from given weights."""
 
 import csv
+import html
 import json
 import re
 import shutil
@@ -12,6 +13,7 @@ from etils import epath
 from transfer_jax.analysis.asked_network import asked_network
 from transfer_jax.analysis.best_network import best_network, seed_of
 from transfer_jax.analysis.figures.curve_figures import points_of_networks
+from transfer_jax.analysis.figures.family_figures import family_curves
 from transfer_jax.analysis.page.notes import config_text
 from transfer_jax.analysis.page.report import write_report
 from transfer_jax.analysis.pretrained_tables import family_table, share_trained
@@ -21,6 +23,7 @@ from transfer_jax.folder.results import read_rows, write_rows
 from transfer_jax.grid.conditions import Treatment
 
 from .pretrained import (
+    ALL_LAYERS,
     BY_NAME,
     LAYERS,
     PARAMETERS,
@@ -151,6 +154,7 @@ def test_the_numbers_are_in_a_file_of_their_own(run):
         (Arm(Treatment.TRANSFER, 3), (400 + 400 + 800 + 800 + 80) / 2980),
         (Arm(Treatment.TRANSFER_PLUS, 3), 1.0),
         (probe(3), None),
+        (ALL_LAYERS, None),
         (probe(7), 80 / 2980),
     ],
 )
@@ -200,6 +204,30 @@ def test_of_a_probe_the_head_is_what_is_kept(kept, tmp_path):
     assert "take: probe:3, which is the same for every seed (" in best.told
 
 
+def test_a_head_on_all_layers_stands_in_tables_and_figures_where_ways_without_an_n_do(tmp_path):
+    folder = folder_of(
+        tmp_path / "run", {SCRATCH: 0.3, probe(3): 0.5, ALL_LAYERS: 0.9, tuned("full"): 0.6}
+    )
+    (folder / "heads").mkdir()
+    (folder / "heads" / "whole.A.npz").write_bytes(b"")
+    evidence = read_evidence(folder)
+    table = family_table(evidence.numbers[0], PARAMETERS)
+    places = [(row[0], row[1], row[2], row[-1]) for row in table.rows]
+    assert places[:2] == [("probe", "3", "layer1.1", "a head"), ("head2toe", "", "", "a head")]
+    figure = family_curves(evidence.numbers)
+    assert "head2toe" in {text.get_text() for axis in figure.axes for text in axis.texts}
+    best = best_network(evidence)
+    assert best is not None and best.way == "head2toe"
+    assert "heads/whole.A.npz" in best.told and "the same for every seed" in best.told
+    write_report(evidence)
+    text = html.unescape(text_of((folder / "report.html").read_text()))
+    assert "Train a linear head on all layers' activations, all of them frozen (+" in text
+    assert "Evci et al. (2022)" in text
+    with (folder / "families.csv").open() as file:
+        (line,) = [x for x in csv.DictReader(file) if x["family"] == "head2toe"]
+    assert (line["n"], line["treatment"], line["networks"]) == ("0", "AnB", "3")
+
+
 def test_a_lone_seed_is_not_the_most_accurate_of_several(tmp_path):
     folder = folder_of(tmp_path / "run", {SCRATCH: 0.3, tuned("full"): 0.9})
     write_rows(folder / "results.csv", [r for r in read_rows(folder / "results.csv") if not r.seed])
@@ -222,6 +250,7 @@ ONLY = {
     "scratch and probes": {SCRATCH: 0.3, probe(3): 0.5, probe(7): 0.6},
     "no scratch": {probe(3): 0.5, tuned("full"): 0.6},
     "cut off": {SCRATCH: 0.3, Arm(Treatment.TRANSFER, 3): 0.4, Arm(Treatment.RANDOM, 3): 0.2},
+    "a head on all layers": {SCRATCH: 0.3, probe(3): 0.5, ALL_LAYERS: 0.6},
     "without an n": {SCRATCH: 0.3, tuned("full"): 0.6, tuned("lp-ft"): 0.6},
     "scratch alone": {SCRATCH: 0.3},
     "one of its own": {SCRATCH: 0.3, tuned("half", 4): 0.6, tuned("full"): 0.6},

@@ -14,7 +14,7 @@ from transfer_jax.analysis.statistics.noise import noise_of
 from transfer_jax.analysis.statistics.sampling import Sampler
 from transfer_jax.analysis.statistics.ways import contest
 
-from .pretrained import SCRATCH, Noise, networks, probe, tuned
+from .pretrained import ALL_LAYERS, SCRATCH, Noise, networks, probe, tuned
 
 # Twelve heads that are solved, and five networks that are trained.
 ARMS = [SCRATCH, *map(probe, range(1, 13)), tuned("freeze", 4), tuned("freeze", 8), tuned("full"),
@@ -184,6 +184,17 @@ def test_with_two_seeds_that_agree_a_trained_way_is_not_taken_for_still():
     assert noise.variance[at["full"]] > 1e-6
     told = advise_group(Judged(group, tests.get), margin=0.01)
     assert told.taken is not None
+
+
+def test_a_head_on_all_layers_is_still_as_a_probe_is():
+    rows, tests, _ = networks(
+        np.random.default_rng(0), {SCRATCH: 0.5, ALL_LAYERS: 0.6, tuned("full"): 0.6}
+    )
+    (group,) = groups(rows)
+    entered = contest(group)
+    ways = entered.ways(entered.group, tests.get)
+    assert ways is not None
+    assert ways[0].noise.still.tolist() == [arm == ALL_LAYERS for arm in entered.arms]
 
 
 def test_where_all_ways_are_solved_nothing_is_noise_but_rounding():

@@ -73,6 +73,16 @@ def test_the_answer_the_network_and_the_page_are_there(here, capsys):
     assert "is finished" in capsys.readouterr().out
 
 
+def test_a_head_on_all_layers_is_asked_for_by_name(here, capsys):
+    """It is none of the ways of a question, and the network to take where it is the only one."""
+    assert ask("--budget=6", "--config.families=('head2toe',)") == 0
+    assert {row.variant for row in tj.Results.read(here / "run").rows} == {"head2toe"}
+    said = capsys.readouterr().out
+    assert "head2toe (train a linear head on all layers' activations" in said
+    held = read_safetensors(here / "run" / "best.safetensors")
+    assert held["probe.weight"].any() and held["probe.bias"].shape == (2,)
+
+
 def test_steps_are_passes_over_the_training_images(here, capsys):
     flags = [flag for flag in SHORT if "steps=8" not in flag and "passes" not in flag]
     asked = ["ask", "--weights=weights.safetensors", "--images=my pets", f"--network={NETWORK}"]

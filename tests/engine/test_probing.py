@@ -5,8 +5,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from scipy.optimize import minimize
 
+from tests.engine.optima import CLASSES, clouds, logits, optimum
 from tests.running.pretrained import NAMES, network, weights
 from transfer_jax.data.order import ColumnInputs, DeviceImages
 from transfer_jax.engine.features import FeatureProgram
@@ -14,49 +14,6 @@ from transfer_jax.engine.logistic import FIXED_STRENGTH, STRENGTHS, axes_of
 from transfer_jax.engine.probing import Examples, probe
 from transfer_jax.engine.view import View
 from transfer_jax.models.linen_layers import from_linen
-
-CLASSES = 4
-
-
-def clouds(count, features, seed=0, *, correlated=True):
-    """Examples of four classes, round a centre each; features of all sizes that go together."""
-    generator = np.random.default_rng(seed)
-    labels = generator.integers(0, CLASSES, count)
-    centres = np.random.default_rng(9).normal(size=(CLASSES, features))
-    x = 0.4 * centres[labels] + generator.normal(size=(count, features))
-    if correlated:
-        x = x @ np.random.default_rng(8).normal(size=(features, features))
-    sizes = 10.0 ** np.random.default_rng(7).uniform(-1, 1, features)
-    return Examples((x * sizes + sizes).astype(np.float32), labels)
-
-
-def optimum(train, strength):
-    """Kernel and bias where scipy finds the objective least; the mean variance is made 1."""
-    mean, unit = train.features.mean(0, float), np.sqrt(train.features.var(0, float).mean())
-    x = (train.features - mean) / unit
-    count, features = x.shape
-    wanted = np.eye(CLASSES)[train.labels]
-
-    def objective(flat):
-        kernel, bias = flat[:-CLASSES].reshape(features, CLASSES), flat[-CLASSES:]
-        logits = x @ kernel + bias
-        logits -= logits.max(axis=1, keepdims=True)
-        log = logits - np.log(np.exp(logits).sum(axis=1, keepdims=True))
-        loss = -(wanted * log).sum(1).mean() + strength / 2 * (kernel**2).sum()
-        slope = (np.exp(log) - wanted) / count
-        return loss, np.r_[(x.T @ slope + strength * kernel).ravel(), slope.sum(0)]
-
-    options = {"maxiter": 20_000, "ftol": 1e-15, "gtol": 1e-10}
-    begin = np.zeros((features + 1) * CLASSES)
-    found = minimize(objective, begin, jac=True, method="L-BFGS-B", options=options)
-    kernel, bias = found.x[:-CLASSES].reshape(features, CLASSES), found.x[-CLASSES:]
-    kernel /= unit
-    return kernel, bias - mean @ kernel
-
-
-def logits(linear, examples):
-    kernel, bias = linear
-    return examples.features.astype(float) @ kernel + bias
 
 
 @pytest.mark.parametrize(("count", "features"), [(200, 6), (40, 60)])
@@ -117,6 +74,21 @@ def test_a_wider_program_solves_the_same():
     assert narrow.linear.kernel.shape == wide.linear.kernel.shape == (6, CLASSES)
 
 
+@pytest.mark.parametrize(("count", "features"), [(40, 15), (15, 40)])
+def test_the_axes_are_those_of_a_singular_value_decomposition(count, features):
+    x = clouds(count, features).features.astype(float)
+    axes = axes_of(x)
+    centred = (x - x.mean(0)) / np.sqrt(x.var(0).mean())
+    _, lengths, turn = np.linalg.svd(centred, full_matrices=False)
+    many = min(features, count - 1)
+    along = axes.of(x)
+    assert along.shape == (count, many)
+    together = along.T @ along / count
+    np.testing.assert_allclose(together, np.diag(lengths[:many][::-1] ** 2 / count), atol=1e-7)
+    agreed = np.abs(turn[:many][::-1] @ axes.turn) * np.sqrt(x.var(0).mean())
+    np.testing.assert_allclose(agreed, np.eye(many), atol=1e-4)
+
+
 def test_features_that_never_differ_have_no_part():
     train = clouds(50, 6)
     still = np.c_[train.features, np.full(50, 7.0)].astype(np.float32)
@@ -125,6 +97,9 @@ def test_features_that_never_differ_have_no_part():
     nothing = Examples(np.ones((5, 3), np.float32), np.arange(5) % CLASSES)
     assert axes_of(nothing.features).turn.shape == (3, 1)
     np.testing.assert_allclose(probe(*[nothing] * 3, CLASSES).linear.kernel, 0)
+    wide = Examples(np.ones((3, 5), np.float32), np.arange(3))
+    assert axes_of(wide.features).turn.shape == (5, 1)
+    np.testing.assert_allclose(probe(*[wide] * 3, CLASSES).linear.kernel, 0)
 
 
 def test_features_are_those_of_plain_flax():

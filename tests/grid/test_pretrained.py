@@ -15,6 +15,7 @@ STAGES = ("stem", "layer1.1", "layer2.1")
 BY_HAND = {
     "scratch": [("scratchA", 0, (), "scratch")],
     "probe": [(f"pretrained{n}A probe", n, tuple(range(n)), "frozen") for n in (1, 3, 5)],
+    "head2toe": [("pretrained0A head2toe", 5, (0, 1, 2, 3, 4), "frozen")],
     "freeze": [
         ("pretrained1A+ freeze", 5, (0,), "fine-tuned"),
         ("pretrained3A+ freeze", 5, (0, 1, 2), "fine-tuned"),
@@ -47,6 +48,19 @@ def test_what_a_family_copies_and_freezes(name):
     ]
     assert found == BY_HAND[name]
     assert all(cut.copied == tuple(range(len(cut.copied))) for cut in column.cuts)
+
+
+def test_after_which_layers_heads_take_features():
+    """One on all layers: after every cut, and below the last layer whether it is one or not."""
+    cases = [
+        ((1, 3), {"probe": [(1,), (3,)], "head2toe": [(1, 3, 5)], "full": [()]}),
+        ((5, 1), {"probe": [(1,), (5,)], "head2toe": [(1, 5)], "freeze": [(), ()]}),
+    ]
+    for cuts, expected in cases:
+        for name, depths in expected.items():
+            (column,) = columns(pretrained_grid(6, cuts, [name]))
+            assert [cut.depths for cut in column.cuts] == depths
+            assert column.trainings == (not any(depths))
 
 
 def test_gradual_unfreezing_sets_free_cut_by_cut():

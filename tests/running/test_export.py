@@ -15,7 +15,7 @@ from transfer_jax.folder.correctness import read_correctness
 from transfer_jax.running.export import export
 from transfer_jax.surgery.safetensors_files import read_safetensors
 
-FAMILIES = "('scratch','probe','freeze','full','lp-ft','AnB')"
+FAMILIES = "('scratch','probe','head2toe','freeze','full','lp-ft','AnB')"
 
 
 @pytest.fixture(scope="module")
@@ -106,11 +106,41 @@ def test_a_probe_below_is_the_first_layers_and_a_linear_head(folder):
     assert (np.asarray(found).argmax(-1) == labels).tolist() == right.tolist()
 
 
+def test_a_head_on_all_layers_is_a_linear_head_beside_the_network_without_its_logits(folder):
+    file = folder / "out.safetensors"
+    (told, line, _) = export(epath.Path(folder / "run"), str(file), "head2toe").lines
+    assert told.startswith("head2toe (train a linear head on all layers' activations")
+    assert "All layers but the logits; " in line
+    assert "in this order: stem (6), blocks.0 (8), the input of the logits (8); " in line
+    held, before = read_safetensors(file), as_pytorch_names_them()
+    logits = {"module.head.fc.weight", "module.head.fc.bias"}
+    assert set(held) == (set(before) - logits) | {"probe.weight", "probe.bias"}
+    assert all(np.array_equal(held[n], before[n]) for n in set(before) - logits if "num_" not in n)
+    assert held["probe.weight"].shape == (10, 6 + 8 + 8)
+    kept = int(held["probe.weight"].any(axis=0).sum())
+    assert f"; {kept} of 22 features were kept, the weights of the others are 0" in line
+    images, labels, right = seen(folder, row(folder, variant="head2toe"))
+    made, variables = tj.network(NAME, folder / "weights.safetensors")
+    parts = [np.asarray(made.apply(variables, images, 0, n)[0]).mean((1, 2)) for n in (1, 2, 3)]
+    last = parts[2] - parts[2].mean(1, keepdims=True)
+    last = last / np.sqrt((last**2).mean(1, keepdims=True) + 1e-6)
+    parts[2] = last * held["module.head.norm.weight"] + held["module.head.norm.bias"]
+    found = np.concatenate(parts, axis=1) @ held["probe.weight"].T + held["probe.bias"]
+    assert (found.argmax(-1) == labels).tolist() == right.tolist()
+    assert json.loads(about_of(file)["features"]) == [
+        ["stem", 6], ["blocks.0", 8], ["the input of the logits", 8]
+    ]  # fmt: skip
+
+
+def about_of(file):
+    length = int.from_bytes(file.read_bytes()[:8], "little")
+    return json.loads(file.read_bytes()[8 : 8 + length])["__metadata__"]
+
+
 def test_what_it_wants_to_see_is_written_with_it(folder):
     file = folder / "out.safetensors"
     export(epath.Path(folder / "run"), str(file), "full")
-    length = int.from_bytes(file.read_bytes()[:8], "little")
-    about = json.loads(file.read_bytes()[8 : 8 + length])["__metadata__"]
+    about = about_of(file)
     assert json.loads(about["mean"]) == [0.3] and json.loads(about["deviation"]) == [0.4]
     assert json.loads(about["image_shape"]) == [28, 28, 1]
     assert json.loads(about["classes"])[:2] == ["T-shirt/top", "Trouser"]

@@ -123,7 +123,7 @@ def begun(run, column, label):
     held = weights()
     dense = {"kernel": jnp.zeros((10, 10)), "bias": jnp.zeros(10)}
     if "lp-ft" in label:
-        solved = read_head(run.folder.heads(column), 4)
+        solved = read_head(run.folder.heads(column), "4")
         dense = {"kernel": jnp.asarray(solved.kernel), "bias": jnp.asarray(solved.bias)}
     norm = held["head"]["params"]["norm"]
     return {**held, "head": {"params": {"norm": norm, "dense": dense}}}
@@ -199,10 +199,10 @@ def test_what_lies_in_the_folder(held):
             assert file(column).exists(), column.name
     held = json.loads(run.folder.versions.read_text())
     assert len(held["network.weights"]) == 64
-    assert len(Results.read(run.folder.path).rows) == len(run.plan.networks) == 21
+    assert len(Results.read(run.folder.path).rows) == len(run.plan.networks) == 22
 
 
-@pytest.mark.parametrize("family", ["lp-ft", "probe"])
+@pytest.mark.parametrize("family", ["lp-ft", "probe", "head2toe"])
 def test_alone_as_in_the_grid(family, held, tmp_path):
     config = pretrained_config(tmp_path, [*KEPT, f"--config.families=('{family}',)"])
     every = {row.label: row for row in held.rows()}
@@ -212,12 +212,18 @@ def test_alone_as_in_the_grid(family, held, tmp_path):
 
 def test_broken_off_at_any_moment_it_ends_with_the_same_bits(tmp_path):
     """Between features and heads, between seeds, in a phase of gradual unfreezing, after it."""
-    flags = ["--config.families=('probe','lp-ft','gradual')", "--config.checkpoint.steps=1",
+    flags = ["--config.families=('probe','head2toe','lp-ft','gradual')",
+             "--config.checkpoint.steps=1",
              "--config.cuts=('block1',)", "--config.seeds=2", "--config.logs.every=1",
              *KEPT]  # fmt: skip
     config = pretrained_config(tmp_path, flags)
     tj.run(config, tmp_path / "whole")
-    stops = [(probes, "probe", 1), (column_files, "write_rows", 2), (watch.SlotWatch, "_save", 4)]
+    stops = [
+        (probes, "probe", 1),
+        (probes, "head_on_all_layers", 1),
+        (column_files, "write_rows", 2),
+        (watch.SlotWatch, "_save", 4),
+    ]
     for where, name, calls in stops:
         left, real = [calls], getattr(where, name)
 
@@ -293,6 +299,7 @@ def test_a_run_with_weights_is_none_without(tmp_path):
         ("controls=('cka',)", "controls is .* no base network is trained"),
         ("families=()", "families is empty; allowed: any of scratch, probe"),
         ("families=('prob',)", "families holds 'prob'; allowed: scratch, probe"),
+        ("families=('head2to',)", "families holds 'head2to'; allowed: .*; nearest: head2toe"),
     ],
 )
 def test_what_cannot_be_asked_for_is_told_in_one_line(flag, said, tmp_path):
@@ -334,3 +341,17 @@ def test_what_a_plan_costs(tmp_path):
     assert one["probes"].parameters == 10 * (7 + 9 + 11)
     assert one["scratch"].steps == one["conditions"].steps == STEPS
     assert three["conditions"].multiply_adds == 3 * one["conditions"].multiply_adds
+
+
+def test_what_a_head_on_all_layers_costs(tmp_path):
+    """The forward pass is the probes' own; a cut more adds its features."""
+    both = ("'probe'", "'probe','head2toe'")
+    plans = [make_plan(pretrained_config(tmp_path, [f"--config.families=({f},)"])) for f in both]
+    (alone,), (beside,) = (estimate(plan, Rate(1e9, 1.0)) for plan in plans)
+    assert (alone.wave, beside.wave, beside.networks - alone.networks) == ("probes", "probes", 1)
+    assert beside.parameters - alone.parameters == 10 * (6 + 8 + 10 + 1)
+    train, every = 120, 6 + 8 + 10
+    # Four shares, seven strengths, 50 evaluations of two products; and finding axes, as it is said.
+    solving = 4 * train * every * (2 * 50 * 7 * 10 + 4 * every)
+    assert beside.multiply_adds - alone.multiply_adds == solving
+    assert beside.memory > alone.memory

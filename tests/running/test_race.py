@@ -207,6 +207,21 @@ def test_a_budget_for_heads_alone_trains_nothing(tmp_path):
     assert len(the_race(tmp_path).outcome.never_began) == 5
 
 
+def test_a_head_on_all_layers_comes_first_like_probes(tmp_path):
+    """It is there before anything is trained, costs nothing then, and what comes first has it."""
+    flags = [*FLAGS, BUDGET, "--config.families=('probe','head2toe','full')"]
+    rules = rules_of_plan(make_plan(named_config(tmp_path, flags)))
+    assert {way.variant: way.price for way in rules.ways}["head2toe"] == 0
+    without = [*flags, "--config.families=('probe','full')"]
+    assert rules.first > rules_of_plan(make_plan(named_config(tmp_path, without))).first
+    config = named_config(tmp_path, [*flags, f"--config.budget={1.001 * rules.first}"])
+    rows = tj.run(config, tmp_path / "run").rows
+    assert {(row.variant, row.n) for row in rows} == {("probe", 1), ("probe", 3), ("head2toe", 0)}
+    outcome = the_race(tmp_path).outcome
+    assert {folder_name(verdict.arm) for verdict in outcome.never_began} == {"full"}
+    assert "head2toe" in {folder_name(arm) for arm in outcome.not_excluded}
+
+
 def test_the_page_says_what_was_dropped_when_and_why(raced):
     page, found = (raced / "run" / "report.html").read_text(), the_race(raced)
     assert "What became of each way" in page and "for whole.A" not in page

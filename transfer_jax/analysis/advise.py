@@ -47,11 +47,11 @@ def advise(
     validation (share of validation images classified right) and diverged. A treatment is "scratch",
     "frozen" ("AnB"), "tuned" ("AnB+") or any other name, which is a way by itself; "BnB", "BnB+"
     and "random" are no ways. Of a pretrained network that is kept whole but for its head: "probe"
-    (a linear head after layer n), "freeze" (the first n layers, the rest tuned from pretrained),
-    "full", "lp-ft", "surgical" (the part that ends at n) and "gradual". "base" is scratch, too;
-    where both are there, "scratch" must have had the whole budget, as many steps as base and
-    transfer together. Splits whose names differ in a last number are draws of one kind. Networks
-    are compared with those of the same split, seed and target.
+    (a linear head after layer n), "head2toe" (one on all layers' activations), "freeze" (the first
+    n layers, the rest tuned from pretrained), "full", "lp-ft", "surgical" (the part that ends at n)
+    and "gradual". "base" is scratch, too; where both are there, "scratch" must have had the whole
+    budget, as many steps as base and transfer together. Splits whose names differ in a last number
+    are draws of one kind. Networks are compared with those of the same split, seed and target.
 
     Args:
       table: results of a run, a table of pandas, a list of dicts, the path of a CSV file, or that

@@ -10,7 +10,7 @@ from transfer_jax.analysis.evidence import Evidence
 from transfer_jax.analysis.network_of_way import arm_of, network_of
 from transfer_jax.analysis.statistics.choices import typed
 from transfer_jax.folder.results import ResultRow
-from transfer_jax.grid.pretrained import PROBE
+from transfer_jax.grid.pretrained import SOLVED
 
 FILE = "best.safetensors"
 NOT_KEPT = "What it trained was not kept (--config.checkpoint.networks=all keeps it)."
@@ -73,7 +73,7 @@ def seed_of(evidence: Evidence, row: ResultRow) -> str:
     alike = {other.seed for other in evidence.rows if arm_of(other) == arm_of(row)}
     if len(alike) < 2:
         return f"seed {row.seed}"
-    if row.variant == PROBE:
+    if row.variant in SOLVED:
         return "which is the same for every seed"
     return f"seed {row.seed}, the most accurate of its way"
 
@@ -90,7 +90,7 @@ def _taken(evidence: Evidence) -> ResultRow | None:
 
 def _place(evidence: Evidence, row: ResultRow) -> epath.Path:
     """Where what it trained lies: of a head that is solved, where all of its target lie."""
-    if row.variant == PROBE:
+    if row.variant in SOLVED:
         first = f".first{row.examples}" if row.examples else ""
         return evidence.folder / "heads" / f"{row.split}.{row.target}{first}.npz"
     return evidence.home(row) / "networks" / row.column

@@ -9,7 +9,16 @@ from typing import Any
 from transfer_jax.analysis.any_table import Cells, TableError
 from transfer_jax.folder.results import ResultRow
 from transfer_jax.grid.conditions import Treatment
-from transfer_jax.grid.pretrained import FREEZE, FULL, GRADUAL, LP_FT, PROBE, SURGICAL
+from transfer_jax.grid.pretrained import (
+    FREEZE,
+    FULL,
+    GRADUAL,
+    HEAD2TOE,
+    LP_FT,
+    PROBE,
+    SOLVED,
+    SURGICAL,
+)
 from transfer_jax.grid.registry import nearest
 
 # What a treatment may be called, in small letters: in the paper's words, and in plain ones.
@@ -25,6 +34,7 @@ WORDS = {
 # The same of ways that begin with a pretrained network, whole but for its head.
 FAMILIES = {
     **dict.fromkeys(("probe", "linearprobe", "linear-probe", "linear_probe"), PROBE),
+    **dict.fromkeys(("head2toe", "head-2-toe", "head-to-toe"), HEAD2TOE),
     "freeze": FREEZE,
     "full": FULL,
     **dict.fromkeys(("lp-ft", "lpft", "lp_ft"), LP_FT),
@@ -134,7 +144,7 @@ def _treatment(cells: Cells) -> tuple[Treatment, str]:
         return WORDS[word], variant
     if word in FAMILIES and not variant:
         family = FAMILIES[word]
-        return Treatment.TRANSFER if family == PROBE else Treatment.TRANSFER_PLUS, family
+        return Treatment.TRANSFER if family in SOLVED else Treatment.TRANSFER_PLUS, family
     near = difflib.get_close_matches(word, [*WORDS, *FAMILIES], n=1, cutoff=NEAR)
     if near and near[0] not in word:
         raise TableError(f"{cells.where}: treatment is '{name}'; nearest: {near[0]}")

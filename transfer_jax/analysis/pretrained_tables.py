@@ -14,7 +14,16 @@ from transfer_jax.analysis.statistics.effects import (
 from transfer_jax.analysis.statistics.inference import independent
 from transfer_jax.analysis.tables import Table, heading, shown, title
 from transfer_jax.grid.conditions import Treatment
-from transfer_jax.grid.pretrained import FREEZE, FULL, GRADUAL, LP_FT, PROBE, SURGICAL
+from transfer_jax.grid.pretrained import (
+    FREEZE,
+    FULL,
+    GRADUAL,
+    HEAD2TOE,
+    LP_FT,
+    PROBE,
+    SOLVED,
+    SURGICAL,
+)
 
 FROZEN = (Treatment.TRANSFER, Treatment.RANDOM)
 FAMILY_COLUMNS = (
@@ -33,6 +42,13 @@ MEANINGS = {
         "and not trained",
         "AnB with a linear top",
         "Alain and Bengio (2016)",
+    ),
+    HEAD2TOE: (
+        "all layers frozen, and a linear head on all layers' activations: on the means of what "
+        "leaves every n and of what enters the last layer's logits, of which those that weigh most "
+        "are kept; it is solved and not trained",
+        "not there",
+        "Evci et al. (2022)",
     ),
     FREEZE: (
         "the first n layers frozen, all others tuned from pretrained, under a new head",
@@ -257,7 +273,7 @@ def _layer(arm: Arm, layers: Sequence[str]) -> str:
 def _share_text(found: Effects, arm: Arm, parameters: Sequence[int]) -> str:
     share = share_trained(found, arm, parameters)
     if share is None:
-        return "a head" if arm.variant == PROBE else ""
+        return "a head" if arm.variant in SOLVED else ""
     return f"{100 * share:.3g}%"
 
 

@@ -14,7 +14,7 @@ from transfer_jax.folder.race_files import Looked, RaceFile, read_look, read_rac
 from transfer_jax.folder.results import ResultRow
 from transfer_jax.folder.workdir import Workdir
 from transfer_jax.grid.conditions import Treatment
-from transfer_jax.grid.pretrained import PROBE
+from transfer_jax.grid.pretrained import SOLVED
 
 if TYPE_CHECKING:  # Statistics take a second to import: late, where there is a race.
     from transfer_jax.analysis.statistics.race_outcome import RaceOutcome
@@ -70,7 +70,7 @@ def home_of(folder: epath.Path, row: ResultRow) -> epath.Path:
     Returns:
       The folder of its way, laid out as a run's; that of the run for a linear head.
     """
-    if row.variant == PROBE:
+    if row.variant in SOLVED:
         return folder
     return Workdir(folder).way(folder_name(arm_of(row))).path
 

@@ -19,8 +19,8 @@ def add_arguments(parser: Parser) -> None:
     )
     parser.add_argument(
         "--way", default="best", type=given,
-        help="full, lp-ft, freeze:N, probe:N, ... as the table calls them; default: %(default)s, "
-        "what the advice takes",
+        help="full, lp-ft, freeze:N, probe:N, head2toe, ... as the table calls them; default: "
+        "%(default)s, what the advice takes",
     )  # fmt: skip
     parser.add_argument(
         "--seed", type=number, help="seed; default: the best of the way on validation images"

@@ -168,7 +168,14 @@ def axes_of(features: Float[np.ndarray, "example feature"]) -> Axes:
     features = features.astype(float)
     mean, unit = features.mean(axis=0), np.sqrt(features.var(axis=0).mean())
     centred = (features - mean) / (unit or 1.0)
-    variances, axes = np.linalg.eigh(centred.T @ centred / len(features))
+    # Of fewer examples than features all axes are sums of examples, and these are soon found.
+    is_wide = len(centred) < centred.shape[1]
+    tall = centred.T if is_wide else centred
+    variances, axes = np.linalg.eigh(tall.T @ tall / len(features))
     kept = variances > 1e-9 * variances.max()
     kept[-1] = True  # Where all examples are the same, there is still a map to be found.
-    return Axes(mean, axes[:, kept] / (unit or 1.0))
+    axes = axes[:, kept]
+    if is_wide:
+        axes = tall @ axes
+        axes /= np.maximum(np.linalg.norm(axes, axis=0), np.finfo(float).tiny)
+    return Axes(mean, axes / (unit or 1.0))

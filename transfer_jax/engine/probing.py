@@ -1,16 +1,18 @@
 """Linear heads on features: solved at several strengths, one of them chosen by validation."""
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from dataclasses import dataclass
+from typing import Any, NamedTuple
 
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Float, Int
+from jaxtyping import ArrayLike, Float, Int
 
 from transfer_jax.engine.features import widened
 from transfer_jax.engine.logistic import (
     FIXED_STRENGTH,
     STRENGTHS,
+    Axes,
     Linear,
     axes_of,
     logits_of,
@@ -42,10 +44,70 @@ class Probed(NamedTuple):
     validation_right: Float[np.ndarray, " example"]
 
 
+@dataclass(frozen=True)
+class Heads:
+    """Linear heads on the same features, one a strength.
+
+    Attributes:
+      axes: what makes the features uncorrelated.
+      maps: of each strength, in order, what is linear in features along the axes; zeros follow.
+      strengths: factors of the squares of weights.
+    """
+
+    axes: Axes
+    maps: tuple[Linear, ...]
+    strengths: tuple[float, ...]
+
+    def rights(self, examples: Examples) -> Float[np.ndarray, "strength example"]:
+        """1 for each example that a head classifies right."""
+        x = self._along(examples.features)
+        return np.stack([_right(own, x, examples.labels) for own in self.maps])
+
+    def linear(self, number: int) -> Linear:
+        """One of them, of features as they are."""
+        count = self.axes.turn.shape[1]
+        return self.axes.folded(Linear(self.maps[number].kernel[:count], self.maps[number].bias))
+
+    def judged(
+        self, number: int, test: Examples, validation_right: Float[np.ndarray, " example"]
+    ) -> Probed:
+        """One of them, and how it does."""
+        x, own = jnp.asarray(self._along(test.features)), self.maps[number]
+        loss = np.asarray(cross_entropy(logits_of(own, x), jnp.asarray(test.labels)))
+        of_test = _right(own, x, test.labels)
+        return Probed(self.linear(number), self.strengths[number], of_test, loss, validation_right)
+
+    def _along(self, features: Float[np.ndarray, "e f"]) -> Float[np.ndarray, "e a"]:
+        (found,) = widened([self.axes.of(features)], self.maps[0].kernel.shape[0])
+        return found
+
+
+def solved_heads(train: Examples, outputs: int, strengths: Sequence[float], width: int) -> Heads:
+    """The linear heads on some features: logistic regression.
+
+    Args:
+      train: what they are solved on.
+      outputs: number of logits.
+      strengths: factors of the squares of weights.
+      width: number of features that the program is made for, at least.
+
+    Returns:
+      The heads.
+    """
+    axes = axes_of(train.features)
+    along = axes.of(train.features)
+    (x,) = widened([along], max(width, along.shape[1]))
+    several = solve(
+        jnp.asarray(x), jnp.asarray(train.labels), jnp.asarray(strengths, jnp.float32), outputs
+    )
+    each = [Linear(*(np.asarray(leaf[i]) for leaf in several)) for i in range(len(strengths))]
+    return Heads(axes, tuple(each), tuple(strengths))
+
+
 def probe(
     train: Examples, validation: Examples, test: Examples, outputs: int, width: int = 0
 ) -> Probed:
-    """The linear head on some features: logistic regression, its strength chosen by validation.
+    """The linear head on some features, its strength chosen by validation.
 
     Of strengths that classify as many validation examples right the greatest is taken; where there
     are none, the strength is fixed. How the head does on these examples is told of each by a
@@ -66,44 +128,59 @@ def probe(
       >>> probe(some, some, some, 2).right.tolist()
       [1.0, 1.0]
     """
-    axes = axes_of(train.features)
-    each = [axes.of(own.features) for own in (train, validation, test)]
-    count = each[0].shape[1]
-    x, x_validation, x_test = widened(each, max(width, count))
-    strengths = STRENGTHS if len(validation.labels) else (FIXED_STRENGTH,)
-    several = solve(
-        jnp.asarray(x), jnp.asarray(train.labels), jnp.asarray(strengths, jnp.float32), outputs
-    )
-    solved = [Linear(*(np.asarray(leaf[i]) for leaf in several)) for i in range(len(strengths))]
-    rights = [_right(linear, x_validation, validation.labels) for linear in solved]
-    best = _best(np.stack(rights), strengths)
-    linear = solved[best]
-    logits = logits_of(linear, jnp.asarray(x_test))
-    loss = np.asarray(cross_entropy(logits, jnp.asarray(test.labels)))
-    narrow = Linear(linear.kernel[:count], linear.bias)
-    of_test = _right(linear, x_test, test.labels)
-    of_validation = _of_validation(np.stack(rights), strengths)
-    return Probed(axes.folded(narrow), strengths[best], of_test, loss, of_validation)
+    strengths = strengths_for(validation)
+    heads = solved_heads(train, outputs, strengths, width)
+    rights = heads.rights(validation)
+    return heads.judged(best(rights, strengths), test, of_validation(rights, strengths))
 
 
-def _best(rights: Float[np.ndarray, "strength example"], strengths: Sequence[float]) -> int:
-    return max(range(len(strengths)), key=lambda i: (rights[i].sum(), strengths[i]))
+def strengths_for(validation: Examples) -> tuple[float, ...]:
+    """What there is to choose from: without validation examples, one strength."""
+    return STRENGTHS if len(validation.labels) else (FIXED_STRENGTH,)
 
 
-def _of_validation(
-    rights: Float[np.ndarray, "strength example"], strengths: Sequence[float]
+def best(rights: Float[np.ndarray, "choice example"], preferred: Sequence[Any]) -> int:
+    """Which choice classifies the most examples right.
+
+    Args:
+      rights: 1 for each example that is classified right.
+      preferred: of choices that are as good the one is taken of which this is greatest.
+
+    Returns:
+      Its number.
+
+    Example:
+      >>> best(np.array([[1, 0], [1, 1], [1, 1]]), [0.1, 0.2, 0.3])
+      2
+    """
+    return max(range(len(preferred)), key=lambda i: (rights[i].sum(), preferred[i]))
+
+
+def of_validation(
+    rights: Float[np.ndarray, "choice example"], preferred: Sequence[Any]
 ) -> Float[np.ndarray, " example"]:
-    """Each validation example, as the strength has it that those of the other folds choose.
+    """Each validation example, as the choice has it that those of the other folds make.
 
-    What chose the strength would flatter it, and ways are compared by these numbers.
+    What made the choice would flatter it, and ways are compared by these numbers.
+
+    Args:
+      rights: 1 for each example that is classified right.
+      preferred: as of `best`.
+
+    Returns:
+      1 for each example that is classified right.
+
+    Example:
+      >>> of_validation(np.array([[1, 0], [0, 1]]), [0.1, 0.2]).tolist()
+      [0, 0]
     """
     folds = np.arange(rights.shape[1]) % FOLDS
     found = np.zeros(rights.shape[1], rights.dtype)
     for fold in range(FOLDS):
-        found[folds == fold] = rights[_best(rights[:, folds != fold], strengths), folds == fold]
+        found[folds == fold] = rights[best(rights[:, folds != fold], preferred), folds == fold]
     return found
 
 
-def _right(linear: Linear, features: np.ndarray, labels: np.ndarray) -> np.ndarray:
+def _right(linear: Linear, features: ArrayLike, labels: np.ndarray) -> np.ndarray:
     """1 for each example that is classified right."""
     return np.asarray(right(logits_of(linear, jnp.asarray(features)), jnp.asarray(labels)))

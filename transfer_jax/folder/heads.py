@@ -1,4 +1,4 @@
-"""Linear heads that were solved, on disk: after how many layers, weights and biases."""
+"""Linear heads that were solved, on disk: by their names, weights and biases."""
 
 from collections.abc import Mapping
 from typing import NamedTuple
@@ -19,33 +19,33 @@ class SolvedHead(NamedTuple):
     strength: float
 
 
-def write_heads(path: epath.Path, heads: Mapping[int, SolvedHead]) -> None:
+def write_heads(path: epath.Path, heads: Mapping[str, SolvedHead]) -> None:
     """Write some heads, all of them or nothing.
 
     Args:
       path: the file, `.npz`.
-      heads: number of layers below to head.
+      heads: name to head; that of a probe is the number of layers below it.
 
     Example:
       >>> path = epath.Path(__import__("tempfile").mkdtemp()) / "heads.npz"
-      >>> write_heads(path, {3: SolvedHead(np.ones((2, 1)), np.zeros(1), 0.1)})
-      >>> read_head(path, 3).kernel.tolist(), read_head(path, 3).bias.tolist()
+      >>> write_heads(path, {"3": SolvedHead(np.ones((2, 1)), np.zeros(1), 0.1)})
+      >>> read_head(path, "3").kernel.tolist(), read_head(path, "3").bias.tolist()
       ([[1.0], [1.0]], [0.0])
     """
     arrays = {
-        f"{name}.{n}": np.asarray(value)
-        for n, head in heads.items()
-        for name, value in head._asdict().items()
+        f"{field}.{name}": np.asarray(value)
+        for name, head in heads.items()
+        for field, value in head._asdict().items()
     }
     write_arrays(path, **arrays)
 
 
-def read_head(path: epath.Path, n: int) -> SolvedHead:
-    """The head that was solved on what leaves the first n layers.
+def read_head(path: epath.Path, name: str) -> SolvedHead:
+    """One of the heads that were solved.
 
     Args:
       path: the file; nothing in it is executed.
-      n: number of layers.
+      name: its name; that of a probe is the number of layers below it.
 
     Returns:
       The head.
@@ -54,7 +54,7 @@ def read_head(path: epath.Path, n: int) -> SolvedHead:
       CheckpointError: the file is missing or damaged, or lacks that head.
     """
     try:
-        kernel, bias, strength = read_arrays(path, [f"{f}.{n}" for f in SolvedHead._fields])
+        kernel, bias, strength = read_arrays(path, [f"{f}.{name}" for f in SolvedHead._fields])
     except ValueError as error:
         raise CheckpointError(str(error)) from None
     return SolvedHead(kernel, bias, float(strength))

@@ -14,7 +14,7 @@ from transfer_jax.folder.extras import needs
 from transfer_jax.folder.places import place
 from transfer_jax.folder.whole_file import write_table
 from transfer_jax.grid.conditions import PRETRAINED_BASE, Column, Condition, Treatment
-from transfer_jax.grid.pretrained import PROBE
+from transfer_jax.grid.pretrained import SOLVED
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -66,7 +66,7 @@ class ResultRow:
         """The name of the column that the network was trained in."""
         base = None if self.treatment == Treatment.BASE else self.base
         place = (self.split, self.seed, base, self.target, (), self.examples or None)
-        is_solved = self.variant == PROBE and self.base == PRETRAINED_BASE
+        is_solved = self.variant in SOLVED and self.base == PRETRAINED_BASE
         return Column(*place, trainings=0 if is_solved else 1).name
 
     @property

@@ -93,6 +93,11 @@ class Cut:
         return () if self.fine_tuned else tuple(range(self.n))
 
     @property
+    def depths(self) -> tuple[int, ...]:
+        """After how many layers a head that is solved takes features; none where one is trained."""
+        return self.variant.depths if self.variant else ()
+
+    @property
     def from_base(self) -> tuple[int, ...]:
         """The layers that are the base network's, as it was: copied, and frozen until now."""
         return tuple(sorted(set(self.copied) & set(self.frozen)))

@@ -14,7 +14,9 @@ from transfer_jax.grid.grid import check_cuts
 from transfer_jax.grid.variants import Phase, Variant
 
 PROBE, FREEZE, FULL, LP_FT = "probe", "freeze", "full", "lp-ft"
-SURGICAL, GRADUAL = "surgical", "gradual"
+SURGICAL, GRADUAL, HEAD2TOE = "surgical", "gradual", "head2toe"
+# Linear heads, which are solved: the same for every seed.
+SOLVED = (PROBE, HEAD2TOE)
 SCRATCH, FRESH_TOP, FRESH_TOP_PLUS, RANDOM = SCRATCH_BASE, "AnB", "AnB+", RANDOM_BASE
 # Fields of a config that say nothing of them: they are about base networks that are trained here,
 # or about other choices of layers.
@@ -33,7 +35,21 @@ def probes(cuts: Sequence[int], num_layers: int) -> list[Cut]:
       ['1 probe', '3 probe']
     """
     layers = tuple(range(num_layers))
-    return [Cut(n, False, Variant(PROBE, layers[:n], layers[:n], solved=True)) for n in cuts]
+    return [Cut(n, False, Variant(PROBE, layers[:n], layers[:n], depths=(n,))) for n in cuts]
+
+
+def all_layers(cuts: Sequence[int], num_layers: int) -> list[Cut]:
+    """One linear head on what leaves all cuts and the layer below the last, all of them frozen.
+
+    Example:
+      >>> [(cut.label, cut.depths) for cut in all_layers((1, 3), 5)]
+      [('0 head2toe', (1, 3, 4))]
+
+    Source: Evci et al. (2022), arXiv 2201.03529.
+    """
+    layers = tuple(range(num_layers - 1))
+    depths = tuple(sorted({*cuts, len(layers)}))
+    return [Cut(0, False, Variant(HEAD2TOE, layers, layers, depths=depths))]
 
 
 def frozen_first(cuts: Sequence[int], num_layers: int) -> list[Cut]:
@@ -121,6 +137,7 @@ def nothing_copied(cuts: Sequence[int], num_layers: int) -> list[Cut]:
 FAMILIES: dict[str, Family] = {
     SCRATCH: nothing_copied,
     PROBE: probes,
+    HEAD2TOE: all_layers,
     FREEZE: frozen_first,
     FULL: full,
     LP_FT: probe_then_full,
@@ -132,6 +149,22 @@ FAMILIES: dict[str, Family] = {
 }
 # What conditions of a family call their base network; of all others it is pretrained.
 BASES = {SCRATCH: SCRATCH_BASE, RANDOM: RANDOM_BASE}
+
+
+def head_name(variant: Variant) -> str:
+    """What a linear head is called among those of one task.
+
+    Args:
+      variant: one that is solved.
+
+    Returns:
+      The number of layers below a probe, or the name of its family.
+
+    Example:
+      >>> [head_name(cut.variant) for cut in (*probes((3,), 5), *all_layers((3,), 5))]
+      ['3', 'head2toe']
+    """
+    return str(variant.depths[0]) if variant.name == PROBE else variant.name
 
 
 def pretrained_grid(

@@ -37,8 +37,8 @@ class Variant:
       later: the phases that follow; each sets free some of what was frozen.
       start: what the last layer begins as: "probe", the linear head that is solved for the layers
         below it; empty, as it is drawn.
-      solved: whether nothing is trained step by step: a linear head is solved on what leaves the
-        copied layers.
+      depths: after how many layers a linear head takes features, where one is solved on them and
+        nothing is trained step by step; else none.
 
     Raises:
       ValueError: a phase does not begin after the one before it, or freezes what was free.
@@ -49,12 +49,13 @@ class Variant:
     frozen: tuple[int, ...]
     later: tuple[Phase, ...] = ()
     start: str = ""
-    solved: bool = False
+    depths: tuple[int, ...] = ()
 
     def __post_init__(self) -> None:
         for name in ("copied", "frozen"):
             object.__setattr__(self, name, _layers(self.name, getattr(self, name)))
         object.__setattr__(self, "later", tuple(self.later))
+        object.__setattr__(self, "depths", tuple(self.depths))
         for before, after in pairwise(self.phases):
             if not before.start < after.start < 1:
                 raise ValueError(
@@ -63,6 +64,11 @@ class Variant:
                 )
             if not set(after.frozen) < set(before.frozen):
                 raise ValueError(f"{self.name}: the phase from {after.start} on sets nothing free")
+
+    @property
+    def solved(self) -> bool:
+        """Whether it is a linear head that is solved, and nothing is trained step by step."""
+        return bool(self.depths)
 
     @property
     def phases(self) -> tuple[Phase, ...]:

@@ -97,6 +97,36 @@ def with_head(
     return {**variables, name: {**own, "params": params}}
 
 
+def without_head(network: Layered, variables: Variables, path: tuple[str, ...]) -> Variables:
+    """A network without the dense layer of its logits.
+
+    Args:
+      network: the layered network.
+      variables: those of all layers.
+      path: where the dense layer lies, as `head_path` says.
+
+    Returns:
+      New variables; they hold the same arrays but for that layer's.
+
+    Example:
+      >>> import flax.linen as nn
+      >>> from transfer_jax.models.linen_layers import from_linen
+      >>> net = from_linen([("head", nn.Dense(2))])
+      >>> without_head(net, net.init(jax.random.key(0), jnp.ones((1, 3))), ())
+      {'head': {'params': {}}}
+    """
+    name = network.layer_names[-1]
+    own = variables[name]
+    return {**variables, name: {**own, "params": _without(own["params"], path)}}
+
+
+def _without(tree: Any, path: tuple[str, ...]) -> Any:
+    if path:
+        key, *rest = path
+        return {**tree, key: _without(tree[key], tuple(rest))}
+    return {name: leaf for name, leaf in tree.items() if name not in ("kernel", "bias")}
+
+
 def _replaced(tree: Any, path: tuple[str, ...], leaves: dict[str, Any]) -> Any:
     if path:
         key, *rest = path

@@ -55,7 +55,7 @@ def _with_solved(
     heads: Workdir,
 ) -> Variables:
     """A network that begins with the head that was solved on all of the layers below."""
-    solved = read_head(heads.heads(column), len(cut.copied))
+    solved = read_head(heads.heads(column), str(len(cut.copied)))
     dense = variables[network.layer_names[-1]]["params"]
     for key in path:
         dense = dense[key]

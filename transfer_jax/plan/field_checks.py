@@ -10,7 +10,7 @@ import reprlib
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, get_args, get_origin, get_type_hints
 
-from transfer_jax.grid.registry import RegistryError
+from transfer_jax.grid.registry import RegistryError, nearest
 from transfer_jax.plan.fields import ConfigError, Setting, setting_of
 
 MOST_VALUES = 2000
@@ -228,7 +228,8 @@ def _scalar(hint: Any, known: Setting, value: Any, lead: str) -> Any:
         or (known.below is not None and found >= known.below)
     )
     if outside:
-        raise ConfigError(f"{lead} {_shown(value)}; allowed: {_allowed(hint, known)}")
+        near = nearest(found, known.choices) if hint is str and known.choices else ""
+        raise ConfigError(f"{lead} {_shown(value)}; allowed: {_allowed(hint, known)}{near}")
     return found
 
 

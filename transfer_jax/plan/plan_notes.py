@@ -1,6 +1,8 @@
 """What is odd about a plan, though it can be carried out."""
 
+from transfer_jax.engine.all_layers import FIXED_SHARE
 from transfer_jax.engine.logistic import FIXED_STRENGTH
+from transfer_jax.grid.pretrained import HEAD2TOE
 from transfer_jax.models.weights.provenance import origin_of
 from transfer_jax.models.weights.styles import styles_of
 from transfer_jax.models.zoo import ZOO
@@ -18,9 +20,13 @@ def plan_notes(plan: Plan) -> list[str]:
       names in its file leave open who trained it, and so what it wants to see.
     """
     names = plan.recipe.images.class_names
+    keeps = f", and head2toe keeps {FIXED_SHARE:.0%} of the features"
+    keeps *= any(
+        cut.variant and cut.variant.name == HEAD2TOE for c in plan.probes for cut in c.cuts
+    )
     fixed = [
-        f"Note: there are no validation images, so all probes have an L2 of {FIXED_STRENGTH:g}; "
-        "data.validation_share holds some out"
+        "Note: there are no validation images, so all linear heads have an L2 of "
+        f"{FIXED_STRENGTH:g}{keeps}; data.validation_share holds some out"
     ]
     silent = [
         f"Note: network {plan.config.network.name} does not say what it wants to see: images are "

@@ -13,8 +13,7 @@ import jax
 from transfer_jax.engine.cost import multiply_adds
 from transfer_jax.engine.feeds import shapes_of_images
 from transfer_jax.grid.conditions import Condition, Cut
-from transfer_jax.grid.pretrained import PROBE, full
-from transfer_jax.grid.variants import Variant
+from transfer_jax.grid.pretrained import PROBE, full, probes
 from transfer_jax.models.backend import made_for
 from transfer_jax.plan.estimate import step_multiply_adds, step_shapes
 from transfer_jax.plan.fields import ConfigError
@@ -121,10 +120,9 @@ def _probes(plan: Plan) -> int:
     """Of the task with the most images, whose heads are solved."""
     if plan.probes:
         return max(answer_costs(plan, column) for column in plan.probes)
-    last = len(plan.network.layer_names) - 1
-    head = Cut(last, False, Variant(PROBE, tuple(range(last)), tuple(range(last)), solved=True))
+    layers = len(plan.network.layer_names)
     begun = [
-        replace(column, cuts=(head,), trainings=0)
+        replace(column, cuts=tuple(probes((layers - 1,), layers)), trainings=0)
         for column in plan.columns(plan.grid)
         if any(cut.variant and cut.variant.start == PROBE for cut in column.cuts)
     ]

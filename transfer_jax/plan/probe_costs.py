@@ -6,6 +6,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from transfer_jax.engine.all_layers import SHARES
 from transfer_jax.engine.columns import column_order, input_shapes
 from transfer_jax.engine.cost import multiply_adds, tree_bytes
 from transfer_jax.engine.features import FeatureProgram
@@ -13,12 +14,15 @@ from transfer_jax.engine.feeds import shapes_of_images
 from transfer_jax.engine.logistic import STRENGTHS
 from transfer_jax.engine.view import View
 from transfer_jax.grid.conditions import Column
+from transfer_jax.grid.pretrained import PROBE
 from transfer_jax.plan.costs import ProgramCost, Rate
 from transfer_jax.plan.plan import Plan
 
 PROBES = "probes"
 # Of the solver, each with a forward and a backward product: as many as most heads take.
 EVALUATIONS = 50
+# Products of all features with all that they have axes for: finding these, and features along them.
+OF_AXES = 4
 
 
 def probe_costs(plan: Plan, rate: Rate) -> list[ProgramCost]:
@@ -66,7 +70,7 @@ def feature_program(plan: Plan, column: Column) -> tuple[FeatureProgram, tuple[A
       The program, the shapes of what its `of` takes, and the number of calls.
     """
     recipe = plan.recipe
-    depths = tuple(cut.n for cut in column.cuts)
+    depths = tuple(sorted({n for cut in column.cuts for n in cut.depths}))
     program = FeatureProgram(plan.network, depths, View(crop=recipe.crop))
     x = jnp.zeros((1, *recipe.network_shape))
     whole = jax.eval_shape(lambda: plan.network.init(jax.random.key(0), x))
@@ -98,9 +102,11 @@ def answer_costs(plan: Plan, column: Column) -> int:
 def _of(plan: Plan, column: Column) -> tuple[int, int, int]:
     """Multiply-adds, parameters and bytes of the probes of one column."""
     whole, images, *_ = feature_program(plan, column)[1]
+    outputs, each = _outputs(plan, column), feature_widths(plan, column).values()
     widths = _widths(plan, column)
-    outputs = len(plan.splits[column.split].task(column.target).classes)
-    memory = tree_bytes((images, whole)) + 4 * _examples(plan, column) * sum(widths)
+    # Features of all depths, and those of the widest head once more, in double precision.
+    kept = _examples(plan, column) * (4 * sum(each) + 8 * max(widths))
+    memory = tree_bytes((images, whole)) + kept
     parameters = outputs * sum(width + 1 for width in widths)
     return _forward(plan, column) + _solving(plan, column), parameters, memory
 
@@ -113,13 +119,36 @@ def _forward(plan: Plan, column: Column, left_out: int = 0) -> int:
 
 
 def _solving(plan: Plan, column: Column) -> int:
-    widths = _widths(plan, column)
     train = len(column_order(column, plan.splits[column.split], plan.recipe).examples)
-    outputs = len(plan.splits[column.split].task(column.target).classes)
-    return 2 * EVALUATIONS * len(STRENGTHS) * train * outputs * max(widths) * len(widths)
+    # There are no more axes than images; probes are solved by one program, that of the widest.
+    widest = min(max(feature_widths(plan, column).values()), train)
+    total = 0
+    for cut, width in zip(column.cuts, _widths(plan, column), strict=True):
+        is_probe = cut.variant is not None and cut.variant.name == PROBE
+        axes, times = (widest, 1) if is_probe else (min(width, train), len(SHARES))
+        evaluated = 2 * EVALUATIONS * len(STRENGTHS) * _outputs(plan, column)
+        total += times * train * axes * (evaluated + OF_AXES * width)
+    return total
+
+
+def _outputs(plan: Plan, column: Column) -> int:
+    return len(plan.splits[column.split].task(column.target).classes)
 
 
 def _widths(plan: Plan, column: Column) -> list[int]:
     """Numbers of features, head by head."""
+    each = feature_widths(plan, column)
+    return [sum(each[n] for n in cut.depths) for cut in column.cuts]
+
+
+def feature_widths(plan: Plan, column: Column) -> dict[int, int]:
+    """How many features there are after the layers that the heads of a column want.
+
+    Args:
+      column: one of probes.
+
+    Returns:
+      Number of layers to number of features.
+    """
     program, seen, _ = feature_program(plan, column)
-    return [own.shape[1] for own in jax.eval_shape(program.of, *seen).values()]
+    return {n: own.shape[1] for n, own in jax.eval_shape(program.of, *seen).items()}

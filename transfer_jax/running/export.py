@@ -80,7 +80,7 @@ def export(
     base = plan.given[PRETRAINED_BASE]
     assert isinstance(base, PretrainedBase)
     style = style_of(weights, name, base.network)
-    about = _about(plan, asked.row, asked.told)
+    about = _about(plan, asked.row, asked.told, found)
     write_weights(found.variables, name, style, path, about=about, beside=_beside(found))
     names = f"names of {style.name}, as in {weights.name}"
     return Exported(path, (asked.told, *_probe_lines(plan, found), names))
@@ -112,15 +112,30 @@ def _beside(found: KeptNetwork) -> dict[str, np.ndarray]:
 def _probe_lines(plan: Plan, found: KeptNetwork) -> tuple[str, ...]:
     if found.probe is None:
         return ()
-    last = list(found.variables)[-1]
+    held, layers = list(found.variables), plan.network.layer_names
+    told = f"{len(held)} of {len(layers)} layers, up to {held[-1]}; "
+    if len(held) == len(layers):
+        told = "All layers but the logits; "
     return (
-        f"{len(found.variables)} of {len(plan.network.layer_names)} layers, up to {last}; "
-        "probe.weight and probe.bias are a linear head on the mean activation that leaves it; "
+        f"{told}probe.weight and probe.bias are a linear head on {_features(found)}; "
         "PyTorch loads them with strict=False",
     )
 
 
-def _about(plan: Plan, row: ResultRow, told: str) -> dict[str, str]:
+def _features(found: KeptNetwork) -> str:
+    """What a linear head takes, in words."""
+    if len(found.blocks) == 1:
+        return "the mean activation that leaves it"
+    assert found.probe is not None
+    kept, every = int(found.probe.kernel.any(axis=1).sum()), len(found.probe.kernel)
+    each = ", ".join(f"{name} ({width})" for name, width in found.blocks)
+    return (
+        f"the mean activations of these layers, side by side, in this order: {each}; {kept} of "
+        f"{every} features were kept, the weights of the others are 0"
+    )
+
+
+def _about(plan: Plan, row: ResultRow, told: str, found: KeptNetwork) -> dict[str, str]:
     """What whoever loads the file must know."""
     images, seen = plan.recipe.images, plan.recipe.preprocessing
     classes = plan.splits[row.split].task(row.target).classes
@@ -131,6 +146,8 @@ def _about(plan: Plan, row: ResultRow, told: str) -> dict[str, str]:
         "image_shape": json.dumps([height, width, channels]),
         "classes": json.dumps([images.class_names[i] for i in classes]),
     }
+    if found.blocks:
+        about["features"] = json.dumps(found.blocks)
     if seen is None:
         return about
     return about | {

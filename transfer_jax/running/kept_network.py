@@ -12,11 +12,16 @@ from transfer_jax.folder.heads import SolvedHead, read_head
 from transfer_jax.folder.results import ResultRow
 from transfer_jax.folder.workdir import Workdir
 from transfer_jax.grid.conditions import PRETRAINED_BASE, Column, Cut
-from transfer_jax.models.heads import with_head
+from transfer_jax.grid.pretrained import head_name
+from transfer_jax.models.heads import with_head, without_head
 from transfer_jax.models.layered import Variables, from_stored
 from transfer_jax.models.weights.leaf_names import leaves_of
 from transfer_jax.plan.plan import Plan
 from transfer_jax.plan.pretrained import PretrainedBase
+from transfer_jax.plan.probe_costs import feature_widths
+
+# What a network's own logits are a linear map of: of a ViT the class token after the last norm.
+INTO_LOGITS = "the input of the logits"
 
 
 @dataclass(frozen=True)
@@ -24,12 +29,15 @@ class KeptNetwork:
     """A trained network.
 
     Attributes:
-      variables: those of all layers; of a linear head on the first n, those of these n.
+      variables: those of all layers; of a linear head on the first n, those of these n; of one on
+        all layers, all but the dense layer of the logits.
       probe: that head, where it is not the network's own.
+      blocks: the features that it takes, in order: what they are, and how many.
     """
 
     variables: Variables
     probe: SolvedHead | None = None
+    blocks: tuple[tuple[str, int], ...] = ()
 
 
 def kept_network(plan: Plan, folder: Workdir, row: ResultRow) -> KeptNetwork:
@@ -49,7 +57,8 @@ def kept_network(plan: Plan, folder: Workdir, row: ResultRow) -> KeptNetwork:
     column, cut = _place(plan, row)
     base = cast(PretrainedBase, plan.given[PRETRAINED_BASE])
     if cut.variant is not None and cut.variant.solved:
-        return _probed(plan, base, read_head(folder.heads(column), cut.n), cut.n)
+        head = read_head(folder.heads(column), head_name(cut.variant))
+        return _solved(plan, base, column, cut, head)
     home = home_of(folder.path, row) if plan.config.budget else folder.path
     where = Workdir(home).networks(column)
     if not where.exists():
@@ -81,12 +90,21 @@ def _place(plan: Plan, row: ResultRow) -> tuple[Column, Cut]:
     raise CheckpointError(f"the run's config has no network {row.label}, seed {row.seed}")
 
 
-def _probed(plan: Plan, base: PretrainedBase, head: SolvedHead, n: int) -> KeptNetwork:
-    """The first layers and a linear head; on all but the last one it is the network's own."""
-    names = plan.network.layer_names
-    if n == len(names) - 1 and base.head is not None:
-        return KeptNetwork(with_head(plan.network, base.network, base.head, head.kernel, head.bias))
-    return KeptNetwork({name: base.network[name] for name in names[:n]}, head)
+def _solved(
+    plan: Plan, base: PretrainedBase, column: Column, cut: Cut, head: SolvedHead
+) -> KeptNetwork:
+    """The layers below a linear head, and it; a probe on all but the last is the network's own."""
+    names, found = plan.network.layer_names, base.network
+    n = max(cut.depths)
+    path = base.head if n == len(names) - 1 else None
+    if path is not None and cut.n:
+        return KeptNetwork(with_head(plan.network, found, path, head.kernel, head.bias))
+    widths = feature_widths(plan, column)
+    blocks = {depth: (names[depth - 1], widths[depth]) for depth in cut.depths}
+    layers = {name: found[name] for name in names[:n]}
+    if path is not None:
+        layers, blocks[n] = without_head(plan.network, found, path), (INTO_LOGITS, widths[n])
+    return KeptNetwork(layers, head, tuple(blocks.values()))
 
 
 def _check_shapes(where: epath.Path, found: Variables, own: Variables) -> None:

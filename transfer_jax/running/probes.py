@@ -11,6 +11,7 @@ from jaxtyping import Int
 
 from transfer_jax.data.order import Images, padded_batches
 from transfer_jax.data.tasks import ranks
+from transfer_jax.engine.all_layers import head_on_all_layers
 from transfer_jax.engine.columns import ColumnStart, column_inputs, column_order
 from transfer_jax.engine.features import FeatureProgram, Features
 from transfer_jax.engine.feeds import StreamFeed, on_device
@@ -21,7 +22,8 @@ from transfer_jax.engine.processes import first_alone
 from transfer_jax.engine.view import View
 from transfer_jax.folder.heads import SolvedHead, write_heads
 from transfer_jax.grid.conditions import Column
-from transfer_jax.grid.pretrained import PROBE
+from transfer_jax.grid.pretrained import PROBE, head_name, probes
+from transfer_jax.grid.variants import Variant
 from transfer_jax.running.column_files import keep_results, keep_tests
 from transfer_jax.running.run import Run
 from transfer_jax.running.session import Session
@@ -37,11 +39,16 @@ class Place:
     Attributes:
       columns: the columns of probes, one a seed; where none are asked for, one of those that begin
         with a head.
-      depths: after how many layers heads are wanted.
+      heads: those that are wanted.
     """
 
     columns: tuple[Column, ...]
-    depths: tuple[int, ...]
+    heads: tuple[Variant, ...]
+
+    @property
+    def depths(self) -> tuple[int, ...]:
+        """After how many layers features are wanted."""
+        return tuple(sorted({n for head in self.heads for n in head.depths}))
 
 
 def solve_probes(runs: Sequence[Run], session: Session) -> None:
@@ -80,8 +87,8 @@ def places(run: Run) -> list[Place]:
         if any(_needs_head(column)):
             place = (column.split, column.target, column.examples)
             found.setdefault(place, []).append(column)
-    last = len(run.plan.network.layer_names) - 1
-    return [_place(columns, last) for columns in found.values()]
+    layers = len(run.plan.network.layer_names)
+    return [_place(columns, layers) for columns in found.values()]
 
 
 def _needs_head(column: Column) -> Iterator[bool]:
@@ -89,13 +96,13 @@ def _needs_head(column: Column) -> Iterator[bool]:
         yield cut.variant is not None and (cut.variant.solved or cut.variant.start == PROBE)
 
 
-def _place(columns: list[Column], last: int) -> Place:
-    probes = [column for column in columns if not column.trainings]
-    depths = {cut.n for column in probes for cut in column.cuts}
-    begins = any(column.trainings for column in columns)
-    return Place(
-        tuple(probes or columns[:1]), tuple(sorted(depths | ({last} if begins else set())))
-    )
+def _place(columns: list[Column], layers: int) -> Place:
+    solved = [column for column in columns if not column.trainings]
+    cuts = [cut for column in solved for cut in column.cuts]
+    if any(column.trainings for column in columns):
+        cuts += probes((layers - 1,), layers)
+    heads = dict.fromkeys(cut.variant for cut in cuts if cut.variant is not None)
+    return Place(tuple(solved or columns[:1]), tuple(heads))
 
 
 def _solve(run: Run, place: Place, session: Session) -> None:
@@ -109,9 +116,9 @@ def _solve(run: Run, place: Place, session: Session) -> None:
     start, examples = _start(run, place.columns[0])
     features = _features(run, place, start, examples, session)
     probed = _probed(run, place, examples, features, session)
-    write_heads(file, {n: _head(found) for n, found in probed.items()})
+    write_heads(file, {head_name(head): _head(found) for head, found in probed.items()})
     for column in todo:
-        outcome = _outcome([probed[cut.n] for cut in column.cuts])
+        outcome = _outcome([probed[cut.variant] for cut in column.cuts if cut.variant is not None])
         keep_tests(run, column, start, outcome)
         keep_results(run, column, outcome)
 
@@ -162,8 +169,8 @@ def _fed(run: Run, batches: Int[np.ndarray, "batch example"]) -> Iterator[Images
 
 def _probed(
     run: Run, place: Place, numbers: Numbers, features: Features, session: Session
-) -> dict[int, Probed]:
-    """A head for each number of layers, of one program."""
+) -> dict[Variant, Probed]:
+    """All heads, probes of one program."""
     plan, column = run.plan, place.columns[0]
     task = plan.splits[column.split].task(column.target)
     images = [own[own >= 0] for own in numbers]
@@ -173,9 +180,15 @@ def _probed(
     # There are no more axes than images: one program serves all numbers of features.
     width = max(min(own.shape[1], len(images[0])) for own in features.values())
     found = {}
-    for n, own in features.items():
-        train, validation, test = map(Examples, np.split(own, ends), labels)
-        found[n] = probe(train, validation, test, len(task.classes), width)
+    for head in place.heads:
+        blocks = [features[n] for n in head.depths]
+        own = np.split(np.concatenate(blocks, axis=1), ends)
+        train, validation, test = map(Examples, own, labels)
+        if head.name == PROBE:
+            found[head] = probe(train, validation, test, len(task.classes), width)
+        else:
+            widths = [block.shape[1] for block in blocks]
+            found[head] = head_on_all_layers(train, validation, test, len(task.classes), widths)
         stop_measuring_if_asked(session.stop, PROBING)
     return found
 

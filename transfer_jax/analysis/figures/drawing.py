@@ -9,7 +9,15 @@ from matplotlib.figure import Figure
 
 from transfer_jax.analysis.figures.letters import legible
 from transfer_jax.grid.conditions import Treatment
-from transfer_jax.grid.pretrained import FREEZE, FULL, GRADUAL, LP_FT, PROBE, SURGICAL
+from transfer_jax.grid.pretrained import (
+    FREEZE,
+    FULL,
+    GRADUAL,
+    HEAD2TOE,
+    LP_FT,
+    PROBE,
+    SURGICAL,
+)
 
 # Paths, not fonts, so that the SVG looks the same everywhere; no random ids in it.
 RC: Any = {"font.size": 13, "svg.fonttype": "path", "svg.hashsalt": "transfer_jax"}
@@ -25,10 +33,12 @@ STYLES = {
     Treatment.TRANSFER_PLUS: ("#E69F00", "s", "--"),
     Treatment.RANDOM: ("#777777", "^", ":"),
 }
-# Of families that start from given weights: probes and frozen layers as circles, whole networks
-# that are tuned as squares; none has a treatment's colour where both may stand in one picture.
+# Of families that start from given weights: linear heads and frozen layers as circles, whole
+# networks that are tuned as squares; none has a treatment's colour where both may stand in one
+# picture.
 FAMILY_STYLES = {
     PROBE: ("#0072B2", "o", "-"),
+    HEAD2TOE: ("#882255", "o", "--"),
     FREEZE: ("#009E73", "o", "-"),
     SURGICAL: ("#CC79A7", "D", "-."),
     GRADUAL: ("#999933", "s", ":"),

@@ -25,7 +25,7 @@ from transfer_jax.analysis.statistics.inference import Estimate
 from transfer_jax.analysis.statistics.steps_to_reach import CurveOf, Reached, by_step
 from transfer_jax.analysis.tables import heading, title
 from transfer_jax.grid.conditions import Treatment
-from transfer_jax.grid.pretrained import PROBE
+from transfer_jax.grid.pretrained import SOLVED
 
 Curves = dict[Arm, dict[int, Estimate]]
 
@@ -65,7 +65,7 @@ def _shown(own: Effects) -> list[Arm]:
     for kind in dict.fromkeys((arm.treatment, arm.variant) for arm in levels):
         mine = [arm for arm in levels if (arm.treatment, arm.variant) == kind]
         # Of a head that is solved there is no way to its end.
-        if kind[0] in TRANSFERRED and kind[1] != PROBE:
+        if kind[0] in TRANSFERRED and kind[1] not in SOLVED:
             kept.append(max(mine, key=lambda arm: levels[arm]))
     return kept
 

@@ -101,8 +101,9 @@ def pretrained_method(found: Sequence[Effects]) -> list[str]:
         "Accuracy is that of the final network on test images. Differences are paired: networks "
         "are compared with others of the same seed and target. Scratch is as long as the others. "
         "A probe is a linear head that is solved by L-BFGS, with the weight of its penalty chosen "
-        "on validation images; each of these counts by a weight that others chose. It is the same "
-        "for every seed, so that test images alone make it uncertain.",
+        "on validation images; each of these counts by a weight that others chose. So is head2toe, "
+        "the linear head on all layers' activations, with the share of these that it keeps. Both "
+        "are the same for every seed, so that test images alone make them uncertain.",
         f"An interval is the wider of two: one has the standard error of {counted}; the other has "
         "the seeds' own, with Student's degrees of freedom. Intervals are 95%, each of its own "
         "number; those of the advice hold for all ways at once.",

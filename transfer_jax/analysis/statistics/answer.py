@@ -19,7 +19,15 @@ from transfer_jax.analysis.statistics.telling import Advice
 from transfer_jax.analysis.statistics.ways import SHOWN, Contest
 from transfer_jax.analysis.statistics.wording import capital, in_points, written
 from transfer_jax.grid.conditions import Treatment
-from transfer_jax.grid.pretrained import FREEZE, FULL, GRADUAL, LP_FT, PROBE, SURGICAL
+from transfer_jax.grid.pretrained import (
+    FREEZE,
+    FULL,
+    GRADUAL,
+    HEAD2TOE,
+    LP_FT,
+    PROBE,
+    SURGICAL,
+)
 
 MORE = "{} would decide: intervals shrink with the root of their number."
 # What tells an interval of the advice from that of the same number alone, which is narrower.
@@ -31,6 +39,7 @@ KINDS = {
 }
 PRETRAINED_KINDS = {
     (Treatment.TRANSFER, PROBE): "A linear head on frozen features",
+    (Treatment.TRANSFER, HEAD2TOE): "A linear head on all layers' activations",
     (Treatment.TRANSFER_PLUS, FREEZE): "Freezing the first n layers and tuning the rest",
     (Treatment.TRANSFER_PLUS, SURGICAL): "Tuning one part",
     (Treatment.TRANSFER_PLUS, GRADUAL): "Gradual unfreezing",

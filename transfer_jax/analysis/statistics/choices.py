@@ -4,7 +4,15 @@ from collections.abc import Callable, Iterable, Sequence
 
 from transfer_jax.analysis.statistics.crossing import Arm, Group
 from transfer_jax.grid.conditions import PRETRAINED_BASE, Treatment
-from transfer_jax.grid.pretrained import FREEZE, FULL, GRADUAL, LP_FT, PROBE, SURGICAL
+from transfer_jax.grid.pretrained import (
+    FREEZE,
+    FULL,
+    GRADUAL,
+    HEAD2TOE,
+    LP_FT,
+    PROBE,
+    SURGICAL,
+)
 
 # "scratch"; ("frozen", n) and ("tuned", n); a variant's name, with n where it has one.
 Choice = str | tuple[str, int]
@@ -30,7 +38,7 @@ def is_family(arm: Arm) -> bool:
     if arm.treatment not in TRANSFERRED:
         return False
     return arm.variant in (PROBE, FREEZE, FULL, SURGICAL) or (
-        arm.variant in (LP_FT, GRADUAL) and not arm.n
+        arm.variant in (HEAD2TOE, LP_FT, GRADUAL) and not arm.n
     )
 
 
@@ -137,6 +145,10 @@ def _probe(n: int, layers: Layers) -> str:
     return f"train a linear head on the frozen features{where}"
 
 
+def _head2toe(_: int, __: Layers) -> str:
+    return "train a linear head on all layers' activations, all of them frozen"
+
+
 def _freeze(n: int, layers: Layers) -> str:
     if n and n == len(layers) - 1:
         return f"train the last layer, {layers[-1]}, alone and keep all others frozen"
@@ -162,6 +174,7 @@ def _gradual(_: int, __: Layers) -> str:
 
 _FAMILIES: dict[str, Callable[[int, Layers], str]] = {
     PROBE: _probe,
+    HEAD2TOE: _head2toe,
     FREEZE: _freeze,
     FULL: _full,
     LP_FT: _lp_ft,
@@ -169,7 +182,7 @@ _FAMILIES: dict[str, Callable[[int, Layers], str]] = {
     GRADUAL: _gradual,
 }
 # From the fewest trained layers to the most; ways of one place by their n.
-_ORDER = (PROBE, FREEZE, FROZEN, SURGICAL, SCRATCH, TUNED, GRADUAL, LP_FT, FULL)
+_ORDER = (PROBE, HEAD2TOE, FREEZE, FROZEN, SURGICAL, SCRATCH, TUNED, GRADUAL, LP_FT, FULL)
 _FREEZES = _ORDER.index(FREEZE)
 
 
@@ -180,8 +193,8 @@ def cost_of(arm: Arm) -> tuple[int, int, str]:
       arm: the way.
 
     Returns:
-      A key to sort by: probes, fewest layers first; what is frozen, most layers first; one part
-      tuned; scratch; all that is fine-tuned; other variants.
+      A key to sort by: probes, fewest layers first; a head on all layers; what is frozen, most
+      layers first; one part tuned; scratch; all that is fine-tuned; other variants.
     """
     if arm.treatment not in TRANSFERRED:
         return _ORDER.index(SCRATCH), 0, ""
@@ -202,7 +215,7 @@ def trains_fewest(arm: Arm) -> bool:
       arm: the way.
 
     Returns:
-      True for probes and for frozen layers.
+      True for linear heads and for frozen layers.
     """
     return cost_of(arm)[0] <= _FREEZES
 

@@ -10,7 +10,7 @@ from transfer_jax.analysis.statistics.choices import is_pretrained
 from transfer_jax.analysis.statistics.crossing import Arm, Cell, Group, groups
 from transfer_jax.folder.results import ResultRow
 from transfer_jax.grid.conditions import Treatment
-from transfer_jax.grid.pretrained import PROBE
+from transfer_jax.grid.pretrained import SOLVED
 
 # A network has failed whose accuracy is less than this share of its like's: the median of the
 # others of its way on the same target.
@@ -59,7 +59,7 @@ def failures(group: Group, arms: Sequence[Arm]) -> dict[tuple[Arm, Cell], str]:
     usual = _usual(learning)
     lower = _lower(learning, usual)
     # A head that is solved is the same for every seed: it tells nothing of what networks vary by.
-    far_from = [abs(value) for (arm, _), value in lower.items() if arm.variant != PROBE]
+    far_from = [abs(value) for (arm, _), value in lower.items() if arm.variant not in SOLVED]
     scale = ROBUST * float(np.median(far_from)) if far_from else 0.0
     best = {place.target: 0.0 for _, place in usual}
     for (_, place), like in usual.items():

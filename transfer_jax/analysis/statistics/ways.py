@@ -18,7 +18,7 @@ from transfer_jax.analysis.statistics.failures import failures
 from transfer_jax.analysis.statistics.images import TestOf
 from transfer_jax.analysis.statistics.noise import Noise, noise_of
 from transfer_jax.analysis.statistics.sampling import Sampler
-from transfer_jax.grid.pretrained import PROBE
+from transfer_jax.grid.pretrained import SOLVED
 
 SHOWN = 4
 
@@ -184,5 +184,5 @@ def noise_of_arms(
       It; a way that is the same in every unit because it is solved, and not by luck, is still.
     """
     families = [(arm.treatment, arm.variant) for arm in arms]
-    still = [arm.variant == PROBE and not own.any() for arm, own in zip(arms, parts, strict=True)]
+    still = [arm.variant in SOLVED and not own.any() for arm, own in zip(arms, parts, strict=True)]
     return noise_of(parts, freedom, families, rounding, np.array(still))
