@@ -13,6 +13,7 @@ from transfer_jax.plan.costs import Rate
 from transfer_jax.plan.differences import fingerprint
 from transfer_jax.plan.estimate import TRUNK, estimate
 from transfer_jax.plan.plan import make_plan
+from transfer_jax.plan.plan_notes import plan_notes
 from transfer_jax.plan.trunk_choice import trunk_cache
 from transfer_jax.plan.trunk_notes import trunk_notes
 
@@ -97,6 +98,16 @@ def test_a_few_places_can_be_kept(tmp_path):
     cache = trunk_cache(plan, GIB)
     assert [own.shape[0] for own in cache.shapes.values()] == [6, 6, 6]
     assert "of 120 images at 3 places, as they are and mirrored" in trunk_notes(plan, cache)[0]
+
+
+def test_several_places_of_images_that_do_not_move_are_told(tmp_path):
+    def told(*flags):
+        return [note for note in plan_notes(plan_of(tmp_path, *flags)) if "data.views" in note]
+
+    (note,) = told("--config.data.views=3")
+    assert note.startswith("Note: data.views is 3, but images are neither cropped nor shifted")
+    assert not told("--config.data.views=3", "--config.data.shift=1")
+    assert not told("--config.data.views=1")
 
 
 def test_what_memory_is_too_small_for_lies_on_disk(tmp_path):

@@ -16,24 +16,22 @@ def plan_notes(plan: Plan) -> list[str]:
 
     Returns:
       A line for each task that has one class; one where nothing says how strong the L2 of probes is
-      to be; and one where a pretrained network does not say what it wants to see, or where the
-      names in its file leave open who trained it, and so what it wants to see.
+      to be; one where images are to be seen at several places, and nothing moves them; and one
+      where a pretrained network does not say what it wants to see, or where the names in its file
+      leave open who trained it, and so what it wants to see.
     """
-    names = plan.recipe.images.class_names
-    keeps = f", and head2toe keeps {FIXED_SHARE:.0%} of the features"
-    keeps *= any(
-        cut.variant and cut.variant.name == HEAD2TOE for c in plan.probes for cut in c.cuts
-    )
-    fixed = [
-        "Note: there are no validation images, so all linear heads have an L2 of "
-        f"{FIXED_STRENGTH:g}{keeps}; data.validation_share holds some out"
-    ]
+    names, data = plan.recipe.images.class_names, plan.config.data
     silent = [
         f"Note: network {plan.config.network.name} does not say what it wants to see: images are "
         "less the mean of those to train on; a Preprocessing says what it was trained on"
     ]
-    notes = fixed if plan.probes and not plan.recipe.validation_examples else []
+    still = [
+        f"Note: data.views is {data.views}, but images are neither cropped nor shifted, and so "
+        "seen at one place; data.crop or data.shift says how"
+    ]
+    notes = [] if plan.recipe.validation_examples else _fixed(plan)
     notes += silent if plan.is_pretrained and not plan.recipe.preprocessing else []
+    notes += still if data.views > 1 and not (data.crop or data.shift) else []
     notes += _seen_otherwise(plan)
     return notes + [
         f"Note: task {task.name} of split {split.name} has one class, {names[task.classes[0]]}: "
@@ -42,6 +40,18 @@ def plan_notes(plan: Plan) -> list[str]:
         for task in split.tasks
         if len(task.classes) == 1
     ]
+
+
+def _fixed(plan: Plan) -> list[str]:
+    """What is fixed of linear heads, where there are no validation images to choose it by."""
+    variants = {cut.variant.name for c in plan.probes for cut in c.cuts if cut.variant}
+    keeps = f", and head2toe keeps {FIXED_SHARE:.0%} of the features"
+    found = (
+        "Note: there are no validation images, so all linear heads have an L2 of "
+        f"{FIXED_STRENGTH:g}{keeps if HEAD2TOE in variants else ''}; "
+        "data.validation_share holds some out"
+    )
+    return [found] if variants else []
 
 
 def _seen_otherwise(plan: Plan) -> list[str]:
