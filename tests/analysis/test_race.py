@@ -315,8 +315,8 @@ def test_a_probe_that_is_far_below_at_its_end_is_excluded_with_seventy_images():
 
 
 @pytest.mark.parametrize("images", [70, 300])
-def test_ways_that_are_alike_are_dropped_in_one_race_of_sixty_at_most(images):
-    """All are as good as the best, but for the margin: a look's part of the error is a third."""
+def test_ways_that_are_alike_are_dropped_no_more_often_than_the_error_says(images):
+    """All are as good as the best, but for the margin."""
     random, wrong, tables = np.random.default_rng(0), 0, 600
     asked = Asked(6, 0.01, 0.05, all_here=True)
     for _ in range(tables):

@@ -62,6 +62,17 @@ def test_all_images_are_seen_at_the_same_few_places(crop, shift, batch, inputs):
     assert min(counts) > COUNT / 8
 
 
+def test_as_many_places_as_there_are_are_all_of_them(batch, inputs):
+    view = View(shift=1, views=9)
+    known = windows(batch, SIDE, 1)
+    seen = {
+        corner[:2] for corner in corners(view.training(batch, inputs, jax.random.key(0)), known)
+    }
+    assert len(seen) == 9
+    with pytest.raises(ValueError, match="there are 9 places in an image, not 10"):
+        view._replace(views=10).training(batch, inputs, jax.random.key(0))
+
+
 def test_one_place_is_the_middle_as_tests_see_it(batch, inputs):
     view = View(crop=5, shift=1, views=1)
     x = view.training(batch, inputs, jax.random.key(0))

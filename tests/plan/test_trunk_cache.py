@@ -12,8 +12,8 @@ from transfer_jax.plan.config import load_config
 from transfer_jax.plan.costs import Rate
 from transfer_jax.plan.differences import fingerprint
 from transfer_jax.plan.estimate import TRUNK, estimate
+from transfer_jax.plan.fields import ConfigError
 from transfer_jax.plan.plan import make_plan
-from transfer_jax.plan.plan_notes import plan_notes
 from transfer_jax.plan.trunk_choice import trunk_cache
 from transfer_jax.plan.trunk_notes import trunk_notes
 
@@ -100,14 +100,14 @@ def test_a_few_places_can_be_kept(tmp_path):
     assert "of 120 images at 3 places, as they are and mirrored" in trunk_notes(plan, cache)[0]
 
 
-def test_several_places_of_images_that_do_not_move_are_told(tmp_path):
-    def told(*flags):
-        return [note for note in plan_notes(plan_of(tmp_path, *flags)) if "data.views" in note]
-
-    (note,) = told("--config.data.views=3")
-    assert note.startswith("Note: data.views is 3, but images are neither cropped nor shifted")
-    assert not told("--config.data.views=3", "--config.data.shift=1")
-    assert not told("--config.data.views=1")
+@pytest.mark.parametrize(
+    ("flags", "views", "most"), [([], 2, 1), (["data.shift=1"], 10, 9), (["data.crop=27"], 5, 4)]
+)
+def test_more_places_than_images_have_are_refused(flags, views, most, tmp_path):
+    given = [f"--config.{flag}" for flag in flags]
+    with pytest.raises(ConfigError, match=f"data.views is {views}, .* allowed: up to {most}, or 0"):
+        plan_of(tmp_path, *given, f"--config.data.views={views}")
+    plan_of(tmp_path, *given, f"--config.data.views={most}")
 
 
 def test_what_memory_is_too_small_for_lies_on_disk(tmp_path):

@@ -12,7 +12,9 @@ from tests.running.named import NAME, SEES, as_pytorch_names_them, named_config
 from transfer_jax import cli
 from transfer_jax.data.sources import load_images
 from transfer_jax.folder.correctness import read_correctness
-from transfer_jax.running.export import export
+from transfer_jax.folder.heads import SolvedHead
+from transfer_jax.running.export import _features, export
+from transfer_jax.running.kept_network import INTO_LOGITS, KeptNetwork
 from transfer_jax.surgery.safetensors_files import read_safetensors
 
 FAMILIES = "('scratch','probe','head2toe','freeze','full','lp-ft','AnB')"
@@ -130,6 +132,14 @@ def test_a_head_on_all_layers_is_a_linear_head_beside_the_network_without_its_lo
     assert json.loads(about_of(file)["features"]) == [
         ["stem", 6], ["blocks.0", 8], ["the input of the logits", 8]
     ]  # fmt: skip
+
+
+def test_what_a_head_on_one_layer_takes_is_named():
+    head = SolvedHead(np.array([[1.0], [0.0]]), np.zeros(1), 0.1)
+    one = KeptNetwork({"stem": {}}, head, (("stem", 2),))
+    assert _features(one) == "the mean activation that leaves it"
+    last = KeptNetwork({"stem": {}}, head, ((INTO_LOGITS, 2),))
+    assert "in this order: the input of the logits (2); 1 of 2 features" in _features(last)
 
 
 def about_of(file):

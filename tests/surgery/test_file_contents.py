@@ -2,6 +2,7 @@
 
 import gzip
 import io
+import json
 import pickle
 from pathlib import Path
 
@@ -49,6 +50,43 @@ def test_right_content_under_a_wrong_name_is_read(ending, tmp_path):
         file.write_bytes(content)
         found = tj.load_tree(file)["whole"]
         np.testing.assert_array_equal(found, NUMBERS.reshape(3, 4))
+
+
+@pytest.mark.parametrize("ending", ENDINGS)
+def test_so_it_is_in_a_folder_and_by_an_index(ending, tmp_path):
+    for content in (as_npz(), as_safetensors(tmp_path), zipped({"whole": STATE["whole"]}, RECORDS)):
+        folder = tmp_path / "hf"
+        folder.mkdir(exist_ok=True)
+        (folder / f"net{ending}").write_bytes(content)
+        index = folder / "net.safetensors.index.json"
+        index.write_text(json.dumps({"weight_map": {"whole": f"net{ending}"}}))
+        found = [tj.load_tree(index)["whole"]]
+        index.unlink()
+        found.append(tj.load_tree(folder)["whole"])
+        for own in found:
+            np.testing.assert_array_equal(own, NUMBERS.reshape(3, 4))
+
+
+def test_names_are_paths_in_a_folder_too_whatever_a_file_is_called(tmp_path):
+    (tmp_path / "hf").mkdir()
+    tj.save_tree(tmp_path / "a.safetensors", {"conv": {"kernel": NUMBERS}})
+    (tmp_path / "a.safetensors").rename(tmp_path / "hf" / "pytorch_model.bin")
+    assert tj.load_tree(tmp_path / "hf")["conv"]["kernel"].tolist() == NUMBERS.tolist()
+
+
+@pytest.mark.parametrize("ending", [".safetensors", ".npz", ".pth"])
+def test_a_file_that_may_not_be_read_is_not_called_empty(ending, tmp_path, monkeypatch):
+    file = tmp_path / f"net{ending}"
+    file.write_bytes(b"something")
+
+    def refused(*_, **__):
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(Path, "open", refused)
+    monkeypatch.setattr(io, "open", refused)
+    monkeypatch.setattr("builtins.open", refused)
+    with pytest.raises((tj.TreeFileError, OSError), match="Permission denied"):
+        tj.load_tree(file)
 
 
 STRANGE = {

@@ -143,9 +143,9 @@ def test_what_an_index_names_must_lie_beside_it(tmp_path):
         read_index(path, readers)
     assert str(error.value) == f"{path}: b lies in x.safetensors for the index, not for the files"
     path.write_text('{"weight_map": {"a": "x.safetensors"}}')
-    assert read_index(path, readers) == ({"a": 1}, ".safetensors")
+    assert read_index(path, readers) == {"a": 1}
     path.write_text('{"weight_map": {}}')
-    assert read_index(path, readers) == ({}, ".safetensors")
+    assert read_index(path, readers) == {}
 
 
 def first(path, leaf):

@@ -34,7 +34,8 @@ WORDS = {
 # The same of ways that begin with a pretrained network, whole but for its head.
 FAMILIES = {
     **dict.fromkeys(("probe", "linearprobe", "linear-probe", "linear_probe"), PROBE),
-    **dict.fromkeys(("head2toe", "head-2-toe", "head-to-toe"), HEAD2TOE),
+    **dict.fromkeys(("head2toe", "head-2-toe", "head_2_toe"), HEAD2TOE),
+    **dict.fromkeys(("head-to-toe", "head_to_toe"), HEAD2TOE),
     "freeze": FREEZE,
     "full": FULL,
     **dict.fromkeys(("lp-ft", "lpft", "lp_ft"), LP_FT),

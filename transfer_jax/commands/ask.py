@@ -93,7 +93,7 @@ def command(arguments: argparse.Namespace, overrides: list[str]) -> str:
       A line for a shell.
     """
     said = {name: getattr(arguments, name) for name in ("weights", "images", "network")}
-    said["budget"] = f"{arguments.budget:g}"
+    said["budget"] = f"{arguments.budget:.15g}"
     if arguments.passes != PASSES:
         said["passes"] = arguments.passes
     flags = [f"--{name}={value}" for name, value in said.items() if value is not None]

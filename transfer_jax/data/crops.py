@@ -1,9 +1,12 @@
 """Images shifted, and squares cut out of them: at random, in the middle, or where it is said."""
 
+import math
+import zlib
 from collections.abc import Sequence
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Float, Int, Key
 
 
@@ -113,6 +116,40 @@ def crop_corners(
     """
     room = jnp.array([side - size + 1 for side in sides])
     return jax.random.randint(key, (count, 2), 0, room)
+
+
+def few_places(
+    count: int, shift: int, crop: int, sides: Sequence[int]
+) -> tuple[Int[np.ndarray, "count 2"], Int[np.ndarray, "count 2"]]:
+    """A few places to look at in all images: the middle, and others at random, none of them twice.
+
+    Args:
+      count: how many.
+      shift: largest shift in pixels.
+      crop: side of the square that is cut out in pixels; 0 for none.
+      sides: height and width of the images in pixels.
+
+    Returns:
+      Corners for `shifted` and for `cropped`.
+
+    Raises:
+      ValueError: there are not so many.
+
+    Example:
+      >>> shifts, crops = few_places(2, 0, 3, (3, 4))
+      >>> shifts.tolist(), crops.tolist()
+      ([[0, 0], [0, 0]], [[0, 0], [0, 1]])
+    """
+    room = [2 * shift + 1] * 2 + [side - (crop or side) + 1 for side in sides]
+    if count > math.prod(room):
+        raise ValueError(f"there are {math.prod(room)} places in an image, not {count}")
+    middle = (shift, shift, *centre_corner(sides, crop)) if crop else (shift, shift, 0, 0)
+    # NumPy keeps what this generator draws the same in all its versions.
+    random, found = np.random.RandomState(zlib.crc32(b"views")), {middle: None}
+    while len(found) < count:
+        found[tuple(random.randint(0, room).tolist())] = None
+    corners = np.array(list(found)[:count], np.int32)
+    return corners[:, :2], corners[:, 2:]
 
 
 def cropped(

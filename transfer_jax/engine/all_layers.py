@@ -11,7 +11,7 @@ Source: Evci, Dumoulin, Larochelle and Mozer (2022), Head2Toe: utilizing interme
 representations for better transfer learning, arXiv 2201.03529.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 from jaxtyping import Float, Int
@@ -33,7 +33,12 @@ FIXED_SHARE = 0.2
 
 
 def head_on_all_layers(
-    train: Examples, validation: Examples, test: Examples, outputs: int, blocks: Sequence[int]
+    train: Examples,
+    validation: Examples,
+    test: Examples,
+    outputs: int,
+    blocks: Sequence[int],
+    on_solved: Callable[[], None] = lambda: None,
 ) -> Probed:
     """The linear head on some of the features of many layers.
 
@@ -49,6 +54,7 @@ def head_on_all_layers(
       test: what it is judged by.
       outputs: number of logits.
       blocks: how many features each layer has, in order.
+      on_solved: called after each number of features; what it raises ends it.
 
     Returns:
       The head, of all features as they are; weights of those that are not kept are 0.
@@ -71,9 +77,11 @@ def head_on_all_layers(
     order = _ranked(heads[len(units)].linear(strengths.index(FIXED_STRENGTH)))
     counts = _counts(len(units), SHARES if len(validation.labels) else (FIXED_SHARE,))
     kept = {count: every if count == len(units) else np.sort(order[:count]) for count in counts}
+    on_solved()
     for count in counts:
         if count not in heads:
             heads[count] = solved_heads(_only(train, kept[count]), outputs, strengths, width)
+            on_solved()
     rights = np.concatenate([heads[c].rights(_only(validation, kept[c])) for c in counts])
     preferred = [(-count, strength) for count in counts for strength in strengths]
     place, number = divmod(best(rights, preferred), len(strengths))

@@ -14,11 +14,12 @@ GIB = 2**30
 LEFT = GIB
 
 
-def disk_for(most: float) -> int:
+def disk_for(most: float, held: int = 0) -> int:
     """Bytes of disk that may be taken.
 
     Args:
       most: GiB that were allowed.
+      held: bytes that are taken now, and are given back before.
 
     Returns:
       These, or what is free where TMPDIR lies, less a GiB.
@@ -27,7 +28,9 @@ def disk_for(most: float) -> int:
       >>> disk_for(0.0)
       0
     """
-    free = shutil.disk_usage(tempfile.gettempdir()).free - LEFT
+    if not most:
+        return 0
+    free = shutil.disk_usage(tempfile.gettempdir()).free + held - LEFT
     return max(0, min(int(GIB * most), free))
 
 
@@ -58,13 +61,14 @@ def on_disk(shape: tuple[int, ...], dtype: Any) -> np.ndarray:
         return np.memmap(file, dtype, "r+", shape=shape)
 
 
-def lies_on_disk(trunk: KeptTrunk) -> bool:
-    """Whether what is kept of a trunk is read from disk.
+def bytes_on_disk(trunk: KeptTrunk | None) -> int:
+    """How much of what is kept of a trunk is read from disk.
 
     Args:
-      trunk: what is kept, on the host.
+      trunk: what is kept, on the host; None for nothing.
 
     Returns:
-      True where it lies in files.
+      Bytes.
     """
-    return any(isinstance(own, np.memmap) for own in trunk.activations.values())
+    held = trunk.activations.values() if trunk else ()
+    return sum(own.nbytes for own in held if isinstance(own, np.memmap))

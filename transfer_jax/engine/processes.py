@@ -83,6 +83,9 @@ def said_by_first(find: Callable[[], Any]) -> Any:
     Returns:
       What it gave, as JSON has it: lists for tuples.
 
+    Raises:
+      ValueError: what process 0 could not do, in all processes.
+
     Example:
       >>> said_by_first(lambda: (True, "a"))
       [True, 'a']
@@ -91,8 +94,15 @@ def said_by_first(find: Callable[[], Any]) -> Any:
         return json.loads(json.dumps(find()))
     key = f"{ROOT}/found/{next(_calls)}"
     if is_first():
-        store().key_value_set(key, json.dumps(find()))
-    return json.loads(store().blocking_key_value_get(key, HOUR))
+        try:
+            store().key_value_set(key, json.dumps({"found": find()}))
+        except (ValueError, OSError) as error:
+            store().key_value_set(key, json.dumps({"error": str(error)}))
+            raise
+    said = json.loads(store().blocking_key_value_get(key, HOUR))
+    if "error" in said:
+        raise ValueError(said["error"])
+    return said["found"]
 
 
 def first_alone(work: Callable[[], None], asked: Callable[[], int]) -> int:

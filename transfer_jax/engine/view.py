@@ -9,13 +9,11 @@ from jaxtyping import Array, Float, Int, Key
 
 from transfer_jax.data.augment import mirror, normalise, random_mirror, which_mirrored
 from transfer_jax.data.crops import (
-    centre_corner,
     centre_crop,
-    crop_corners,
     cropped,
+    few_places,
     random_crop,
     random_shift,
-    shift_corners,
     shifted,
 )
 from transfer_jax.data.order import Activations, Batch, ColumnInputs
@@ -125,26 +123,11 @@ class View(NamedTuple):
         """Images, each in its way."""
         if self.places > 1 or self.crop:
             place = way % self.places
-            x = shifted(x, self._shifts()[place], self.shift)
-            x = cropped(x, self._crops(x.shape[1:3])[place], self.crop)
+            # Not a network's own: what frozen layers make of a view is computed once for all.
+            shifts, crops = few_places(self.places, self.shift, self.crop, x.shape[1:3])
+            x = shifted(x, jnp.asarray(shifts)[place], self.shift)
+            x = cropped(x, jnp.asarray(crops)[place], self.crop)
         return mirror(x, way >= self.places) if self.mirror else x
-
-    def _shifts(self) -> Int[Array, "place 2"]:
-        """Corners of shifted images: the same for all images and all networks."""
-        middle = jnp.full((1, 2), self.shift)
-        drawn = shift_corners(_views_key("shift"), self.places - 1, self.shift)
-        return jnp.concatenate([middle, drawn])
-
-    def _crops(self, sides: tuple[int, ...]) -> Int[Array, "place 2"]:
-        """Corners of what is cut out: the same for all images and all networks."""
-        middle = jnp.array([centre_corner(sides, self.crop)])
-        drawn = crop_corners(_views_key("crop"), self.places - 1, sides, self.crop)
-        return jnp.concatenate([middle, drawn])
-
-
-def _views_key(name: str) -> Key[Array, ""]:
-    """Not a network's own: what frozen layers make of a view is computed once for all of them."""
-    return fold_in_name(fold_in_name(jax.random.key(0), "views"), name)
 
 
 def _chosen(own: Float[Array, "view example ..."], way: Int[Array, " example"]) -> Array:

@@ -16,22 +16,16 @@ def plan_notes(plan: Plan) -> list[str]:
 
     Returns:
       A line for each task that has one class; one where nothing says how strong the L2 of probes is
-      to be; one where images are to be seen at several places, and nothing moves them; and one
-      where a pretrained network does not say what it wants to see, or where the names in its file
-      leave open who trained it, and so what it wants to see.
+      to be; and one where a pretrained network does not say what it wants to see, or where the
+      names in its file leave open who trained it, and so what it wants to see.
     """
-    names, data = plan.recipe.images.class_names, plan.config.data
+    names = plan.recipe.images.class_names
     silent = [
         f"Note: network {plan.config.network.name} does not say what it wants to see: images are "
         "less the mean of those to train on; a Preprocessing says what it was trained on"
     ]
-    still = [
-        f"Note: data.views is {data.views}, but images are neither cropped nor shifted, and so "
-        "seen at one place; data.crop or data.shift says how"
-    ]
     notes = [] if plan.recipe.validation_examples else _fixed(plan)
     notes += silent if plan.is_pretrained and not plan.recipe.preprocessing else []
-    notes += still if data.views > 1 and not (data.crop or data.shift) else []
     notes += _seen_otherwise(plan)
     return notes + [
         f"Note: task {task.name} of split {split.name} has one class, {names[task.classes[0]]}: "

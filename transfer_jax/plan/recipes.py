@@ -1,5 +1,6 @@
 """What a config makes of its images: splits of their classes, and batches."""
 
+import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -78,6 +79,7 @@ def make_recipe(
     if crop > min(images.images.shape[1:3]):
         sides = "x".join(map(str, images.images.shape[1:3]))
         raise ConfigError(f"data.crop is {crop}, but the images have {sides} pixels")
+    _check_places(config, images)
     for task in tasks:
         count = len(_training(config, images, task))
         if config.batch_size > count:
@@ -116,6 +118,19 @@ def make_recipe(
         test_part=config.test_part,
         preprocessing=checked_sight(config, network, images),
     )
+
+
+def _check_places(config: Config, images: ImageSet) -> None:
+    """Check that images have as many places as they are to be seen at."""
+    data, sides = config.data, images.images.shape[1:3]
+    cuts = [side - data.crop + 1 for side in sides] if data.crop else []
+    places = math.prod([(2 * data.shift + 1) ** 2, *cuts])
+    if data.views > places:
+        raise ConfigError(
+            f"data.views is {data.views}, but with data.crop={data.crop} and data.shift="
+            f"{data.shift} images of {'x'.join(map(str, sides))} pixels are seen at {places}; "
+            f"allowed: up to {places}, or 0 for all of them"
+        )
 
 
 def _has(task: Task, tasks: Sequence[Task]) -> str:

@@ -49,8 +49,8 @@ class Cache:
         low=0.0, high=0.9,
     )  # fmt: skip
     disk: float = setting(
-        0.0, "GiB of disk, where TMPDIR lies, that they may take in place of memory which is too "
-        "small for all of them; 0: none",
+        0.0, "GiB of disk, where TMPDIR lies, that they may take in each process, in place of "
+        "memory whose share is too small for all of them; 0: none",
         low=0.0, high=1e6,
     )  # fmt: skip
     precision: str = setting(

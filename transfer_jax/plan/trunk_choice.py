@@ -55,7 +55,7 @@ def _obstacle(plan: Plan) -> str:
     config = plan.config
     if not plan.is_pretrained:
         return "base networks are trained here, and differ from column to column"
-    if not config.cache.share:
+    if not (config.cache.share or config.cache.disk):
         return "cache.share is 0"
     for name in ("shift", "crop"):
         if (size := getattr(config.data, name)) and not config.data.views:

@@ -20,7 +20,7 @@ from transfer_jax.models.weights.writing import check_ending, write_weights
 from transfer_jax.plan.plan import Plan, make_plan
 from transfer_jax.plan.pretrained import FIELD, PretrainedBase
 from transfer_jax.running.claim import check_weights, held_config
-from transfer_jax.running.kept_network import KeptNetwork, kept_network
+from transfer_jax.running.kept_network import INTO_LOGITS, KeptNetwork, kept_network
 
 
 @dataclass(frozen=True)
@@ -124,7 +124,8 @@ def _probe_lines(plan: Plan, found: KeptNetwork) -> tuple[str, ...]:
 
 def _features(found: KeptNetwork) -> str:
     """What a linear head takes, in words."""
-    if len(found.blocks) == 1:
+    (first, _), *more = found.blocks
+    if not more and first != INTO_LOGITS:
         return "the mean activation that leaves it"
     assert found.probe is not None
     kept, every = int(found.probe.kernel.any(axis=1).sum()), len(found.probe.kernel)

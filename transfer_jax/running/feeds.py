@@ -6,7 +6,7 @@ from jax.sharding import Mesh
 
 from transfer_jax.data.order import DeviceImages, KeptTrunk
 from transfer_jax.engine.columns import ColumnStart
-from transfer_jax.engine.disk import lies_on_disk
+from transfer_jax.engine.disk import bytes_on_disk
 from transfer_jax.engine.feeds import (
     Feed,
     ResidentFeed,
@@ -56,7 +56,7 @@ class Feeds:
         trunk = None
         if base is not None and self.trunks is not None:
             trunk = self.trunks.of(plan, base, starts, mesh, resident)
-        if resident is not None and not (trunk and lies_on_disk(trunk)):
+        if resident is not None and not bytes_on_disk(trunk):
             return ResidentFeed(resident, self._on(mesh, trunk))
         orders = [start.order for start in starts if start.order is not None]
         evaluations = [evaluation_batches(start.inputs) for start in starts]

@@ -9,7 +9,7 @@ from jaxtyping import Int
 
 from transfer_jax.data.order import ColumnInputs, DeviceImages, Images, KeptTrunk
 from transfer_jax.engine.columns import ColumnStart
-from transfer_jax.engine.disk import disk_for, on_disk
+from transfer_jax.engine.disk import bytes_on_disk, disk_for, on_disk
 from transfer_jax.engine.feeds import StreamFeed
 from transfer_jax.engine.kept_trunk import TrunkPass
 from transfer_jax.engine.memory import memory_of_device
@@ -70,7 +70,8 @@ class KeptTrunks:
 
     def _decided(self, plan: Plan, mesh: Mesh) -> TrunkCache:
         if (plan, mesh) not in self.decided:
-            room = (memory_of_device(mesh), disk_for(plan.config.cache.disk))
+            disk = disk_for(plan.config.cache.disk, bytes_on_disk(self.held[1]))
+            room = (memory_of_device(mesh), disk)
             lacking = agree(*(MOST - min(own // MIB, MOST) for own in room))
             self.decided[plan, mesh] = trunk_cache(plan, *(MIB * (MOST - own) for own in lacking))
         return self.decided[plan, mesh]

@@ -180,6 +180,10 @@ def _probed(
     # There are no more axes than images: one program serves all numbers of features.
     width = max(min(own.shape[1], len(images[0])) for own in features.values())
     found = {}
+
+    def stop_if_asked() -> None:
+        stop_measuring_if_asked(session.stop, PROBING)
+
     for head in place.heads:
         blocks = [features[n] for n in head.depths]
         own = np.split(np.concatenate(blocks, axis=1), ends)
@@ -188,8 +192,10 @@ def _probed(
             found[head] = probe(train, validation, test, len(task.classes), width)
         else:
             widths = [block.shape[1] for block in blocks]
-            found[head] = head_on_all_layers(train, validation, test, len(task.classes), widths)
-        stop_measuring_if_asked(session.stop, PROBING)
+            found[head] = head_on_all_layers(
+                train, validation, test, len(task.classes), widths, stop_if_asked
+            )
+        stop_if_asked()
     return found
 
 

@@ -67,7 +67,7 @@ def damaged(path: Path, kind: str, reason: object) -> TreeFileError:
     head = _head(path)
     if strange := _strange(head):
         return TreeFileError(f"{path} is no {kind}: it is {strange}")
-    told = brief(reason) if head or not path.is_file() else "it is empty"
+    told = "it is empty" if _is_empty(path) else brief(reason)
     return TreeFileError(f"{path} is damaged or no {kind}: {told}")
 
 
@@ -94,6 +94,13 @@ def _head(path: Path) -> bytes:
             return file.read(HEAD)
     except OSError:
         return b""
+
+
+def _is_empty(path: Path) -> bool:
+    try:
+        return path.is_file() and path.stat().st_size == 0
+    except OSError:
+        return False
 
 
 def _kind_of_zip(path: Path) -> str | None:

@@ -13,7 +13,7 @@ SHARD = re.compile(r"(.*)-(\d+)-of-(\d+)(\.\w+)")
 Reader = Callable[[Path], Any]
 
 
-def read_folder(path: Path, readers: Mapping[str, Reader]) -> tuple[Any, str] | None:
+def read_folder(path: Path, readers: Mapping[str, Reader]) -> Any:
     """The arrays of a folder of files.
 
     Args:
@@ -22,8 +22,8 @@ def read_folder(path: Path, readers: Mapping[str, Reader]) -> tuple[Any, str] | 
       readers: from the end of a file's name to what reads it.
 
     Returns:
-      The one file's tree, or name to array where there are several; and how the names of the
-      files end. None if the folder holds no such file.
+      The one file's tree, or name to array where there are several; None if the folder holds no
+      such file.
 
     Raises:
       TreeFileError: the folder holds several trees, a shard is missing, or a file is damaged.
@@ -42,13 +42,13 @@ def read_folder(path: Path, readers: Mapping[str, Reader]) -> tuple[Any, str] | 
             names = ", ".join(file.name for file in indices or files)
             raise TreeFileError(f"{path} holds several trees; give one of them: {names}")
         if len(files) == 1:
-            return reader(files[0]), suffix
+            return reader(files[0])
         if files:
-            return _joined(path, {file: reader(file) for file in files}), suffix
+            return _joined(path, {file: reader(file) for file in files})
     return None
 
 
-def read_index(path: Path, readers: Mapping[str, Reader]) -> tuple[dict[str, Any], str]:
+def read_index(path: Path, readers: Mapping[str, Reader]) -> dict[str, Any]:
     """The arrays that an index names.
 
     Args:
@@ -56,7 +56,7 @@ def read_index(path: Path, readers: Mapping[str, Reader]) -> tuple[dict[str, Any
       readers: from the end of a file's name to what reads it.
 
     Returns:
-      Name to array; and how the names of the files end.
+      Name to array.
 
     Raises:
       TreeFileError: the index is damaged, a shard is missing, or index and files differ in the
@@ -84,7 +84,7 @@ def read_index(path: Path, readers: Mapping[str, Reader]) -> tuple[dict[str, Any
         where = places.get(lost[0], "no file")
         raise TreeFileError(f"{path}: {lost[0]} lies in {where} for the index, not for the files")
     _all_there(path, list(files))
-    return found, Path(names[0]).suffix if names else next(iter(readers))
+    return found
 
 
 def _places(path: Path) -> dict[str, str]:

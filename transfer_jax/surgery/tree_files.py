@@ -123,15 +123,25 @@ def _named_leaves(tree: PyTree) -> dict[str, Any]:
 
 def _read(path: Path) -> tuple[Any, bool]:
     """What lies there, and whether its names are whole paths."""
+    kinds: set[str] = set()
+
+    def read(file: Path) -> Any:
+        kind = _kind(file)
+        kinds.add(kind)
+        return READERS[kind](file)
+
     if path.is_dir():
-        found = read_folder(path, READERS)
-        return (read_orbax(path), False) if found is None else (found[0], found[1] in FLAT)
+        tree = read_folder(path, dict.fromkeys(READERS, read))
+        return (read_orbax(path), False) if tree is None else (tree, kinds <= set(FLAT))
     if not path.exists():
         raise TreeFileError(f"{path} does not exist")
-    if path.name.endswith(INDEX):
-        arrays, suffix = read_index(path, READERS)
-        return arrays, suffix in FLAT
-    # What it is decides, and where that is not clear, what it is called.
+    is_index = path.name.endswith(INDEX)
+    tree = read_index(path, dict.fromkeys(READERS, read)) if is_index else read(path)
+    return tree, kinds <= set(FLAT)
+
+
+def _kind(path: Path) -> str:
+    """What a file is decides; where that is not clear, what it is called."""
     kind = kind_of(path) or path.suffix
     if kind not in READERS:
         allowed = ", ".join(READERS)
@@ -139,7 +149,7 @@ def _read(path: Path) -> tuple[Any, bool]:
             f"{path} is no file of arrays; allowed: {allowed}, an index of shards, or a folder of "
             f"either or of orbax{seems(path)}"
         )
-    return READERS[kind](path), kind in FLAT
+    return kind
 
 
 def _doubts(path: Path, doubts: Mapping[str, str]) -> str:
