@@ -10,7 +10,7 @@ from typing import cast
 
 import libcst as cst
 from libcst.metadata import ByteSpanPositionProvider, CodeSpan, MetadataWrapper
-from mutmut.mutation.mutators import mutation_operators
+from mutmut.mutation.mutators import mutation_operators  # pyright: ignore[reportMissingImports]
 
 # zip(..., strict=True) states what holds already: without it nothing changes.
 STATED = re.compile(r",\s*strict=\w+")
