@@ -1,6 +1,7 @@
 """What the README says, done."""
 
 import re
+import subprocess
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
@@ -15,6 +16,18 @@ def test_ci_runs_every_test_line_of_the_readme_and_the_design():
         assert line in (ROOT / ".ci" / "run").read_text().splitlines()
         paths = [word for word in line.split() if word.startswith("tests/")]
         assert all((ROOT / path).exists() for path in paths)
+
+
+def test_a_package_that_cannot_be_installed_ends_the_checks(tmp_path):
+    """In "pip && pytest" a pip that fails ends nothing by itself."""
+    (tmp_path / "pip").write_text("#!/bin/sh\nexit 7\n")
+    (tmp_path / "pip").chmod(0o755)
+    text = (ROOT / ".ci" / "run").read_text()
+    (defined,) = [line for line in text.splitlines() if line.startswith("pip() ")]
+    assert text.index(defined) < text.index("]' && pytest")
+    script = f"set -euo pipefail\nPATH={tmp_path}:$PATH\n{defined}\npip install . && true\necho on"
+    ended = subprocess.run(["bash", "-c", script], capture_output=True, text=True)
+    assert (ended.returncode, ended.stdout) == (7, "")
 
 
 def test_the_readme_tells_the_practitioners_story_first_then_the_papers():
