@@ -261,6 +261,16 @@ def test_a_damaged_choice_is_told_and_is_no_agreement(text, tmp_path):
     assert any("rates.json" in problem for problem in found.problems)
 
 
+@pytest.mark.parametrize(
+    ("bases", "said"), [("nowhere", "which holds no run"), ("s3://bucket/a", "gs://BUCKET/FOLDER")]
+)
+def test_bases_that_are_not_there_are_told_before_rates_are_tried(bases, said, tmp_path):
+    config = load_config("fashion_mnist", [*ONE, RATES, f"--config.bases={bases}"])
+    with pytest.raises(ValueError, match=said):
+        tj.run(config, tmp_path / "run")
+    assert not list((tmp_path / "run").rglob("*.csv"))
+
+
 def test_base_networks_of_an_unknown_rate_are_not_taken_over(finished, tmp_path):
     other = tmp_path / "other"
     shutil.copytree(finished, other)

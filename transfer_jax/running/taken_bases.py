@@ -21,6 +21,36 @@ from transfer_jax.running.run import Run
 OF_OTHERS = (Affects.RUNNING, Affects.COLUMNS, Affects.CONDITIONS)
 
 
+def run_with_bases(run: Run) -> Workdir | None:
+    """The other run whose base networks are taken, which trained them as this run would.
+
+    It is looked at before anything is trained; which rate each run chose is not known then.
+
+    Args:
+      run: this run; `config.bases` is the other run's folder, or empty.
+
+    Returns:
+      Its folder; None where none is named.
+
+    Raises:
+      ConfigError: the other folder holds no run, or one whose base networks are others or saw
+        other images; what differs is named.
+    """
+    plan = run.plan
+    if not plan.config.bases:
+        return None
+    other = Workdir(place(plan.config.bases, "bases"))
+    if other == run.folder:
+        raise ConfigError(f"bases is {other.path}, this run's own folder; name another run's")
+    if not other.config.exists():
+        raise ConfigError(f"bases is {other.path}, which holds no run")
+    if odd := differences(held_config(other), plan.config, OF_OTHERS):
+        raise ConfigError(f"the base networks of {other.path} are others: {'; '.join(odd)}")
+    if odd := identity_differences(read_json(other.data), identity(plan.recipe.images)):
+        raise ConfigError(f"the base networks of {other.path} saw other images: {'; '.join(odd)}")
+    return other
+
+
 def take_bases(run: Run, say: Callable[[str], None]) -> None:
     """Copy the base networks that another run has, and their results; what it lacks is trained.
 
@@ -34,20 +64,11 @@ def take_bases(run: Run, say: Callable[[str], None]) -> None:
       CheckpointError: one of its networks is damaged or has another shape.
       ResultsError: one of its tables is damaged.
     """
-    plan, folder = run.plan, run.folder
-    if not plan.config.bases:
+    other = run_with_bases(run)
+    if other is None:
         return
-    other = Workdir(place(plan.config.bases, "bases"))
-    if other == folder:
-        raise ConfigError(f"bases is {other.path}, this run's own folder; name another run's")
-    if not other.config.exists():
-        raise ConfigError(f"bases is {other.path}, which holds no run")
-    if odd := differences(held_config(other), plan.config, OF_OTHERS):
-        raise ConfigError(f"the base networks of {other.path} are others: {'; '.join(odd)}")
-    if odd := identity_differences(read_json(other.data), identity(plan.recipe.images)):
-        raise ConfigError(f"the base networks of {other.path} saw other images: {'; '.join(odd)}")
     _check_rate(run, other)
-    wave = next(columns for _, columns in plan.waves())
+    wave = next(columns for _, columns in run.plan.waves())
     wanted = [column for column in wave if not run.has_finished(column)]
     taken = [column for column in wanted if other.column(column).exists()]
     for column in taken:

@@ -24,7 +24,7 @@ from transfer_jax.running.run import Run, RunColumn
 from transfer_jax.running.session import Session
 from transfer_jax.running.slot import Slot
 from transfer_jax.running.stopping import StopRequest
-from transfer_jax.running.taken_bases import take_bases
+from transfer_jax.running.taken_bases import run_with_bases, take_bases
 from transfer_jax.running.watch import stop_if_asked, stop_measuring_if_asked
 
 # Its name, and its columns.
@@ -53,6 +53,9 @@ def train(
       Stopped: the process was asked to stop, and did.
       LockError: a folder is another process's.
     """
+    with all_meet("the runs whose base networks are taken") as first:
+        for run in runs if first else ():
+            run_with_bases(run)
     pilots, waves = _pilot_waves(runs), _waves([run for run in runs if not run.is_raced])
     todo = _todo([*pilots, *waves])
     with (
