@@ -29,25 +29,8 @@ def random_shift(
 
     Source: the original trains on random crops.
     """
-    return shifted(images, shift_corners(key, images.shape[0], reach), reach)
-
-
-def shift_corners(key: Key[Array, ""], count: int, reach: int) -> Int[Array, "count 2"]:
-    """Where shifted images begin in padded ones: `reach` is in the middle.
-
-    Args:
-      key: the key of a batch.
-      count: number of images.
-      reach: largest shift in pixels.
-
-    Returns:
-      Row and column of each.
-
-    Example:
-      >>> shift_corners(jax.random.key(0), 2, 0).tolist()
-      [[0, 0], [0, 0]]
-    """
-    return jax.random.randint(key, (count, 2), 0, 2 * reach + 1)
+    corners = jax.random.randint(key, (images.shape[0], 2), 0, 2 * reach + 1)
+    return shifted(images, corners, reach)
 
 
 def shifted(
@@ -57,7 +40,7 @@ def shifted(
 
     Args:
       images: the batch.
-      corners: as `shift_corners` gives them.
+      corners: where it begins in the padded image: `reach` is the middle.
       reach: largest shift in pixels; 0 returns the batch as it is.
 
     Returns:
@@ -93,29 +76,8 @@ def random_crop(
 
     Source: the original trains on random crops of 227 from images of 256.
     """
-    return cropped(images, crop_corners(key, images.shape[0], images.shape[1:3], size), size)
-
-
-def crop_corners(
-    key: Key[Array, ""], count: int, sides: Sequence[int], size: int
-) -> Int[Array, "count 2"]:
-    """Where squares begin that are cut out.
-
-    Args:
-      key: the key of a batch.
-      count: number of images.
-      sides: height and width of the images in pixels.
-      size: side of the square in pixels.
-
-    Returns:
-      Row and column of each.
-
-    Example:
-      >>> crop_corners(jax.random.key(0), 2, (4, 4), 4).tolist()
-      [[0, 0], [0, 0]]
-    """
-    room = jnp.array([side - size + 1 for side in sides])
-    return jax.random.randint(key, (count, 2), 0, room)
+    room = jnp.array([side - size + 1 for side in images.shape[1:3]])
+    return cropped(images, jax.random.randint(key, (images.shape[0], 2), 0, room), size)
 
 
 def few_places(

@@ -7,7 +7,8 @@ several machines share may show each of them something else.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from functools import cached_property
+from typing import TYPE_CHECKING, NamedTuple
 
 from transfer_jax.analysis.raced import Raced, folder_name, race_of, rules_of
 from transfer_jax.analysis.statistics import halving
@@ -24,6 +25,9 @@ from transfer_jax.running.session import Session
 from transfer_jax.running.slot import Slot
 from transfer_jax.running.watch import stop_if_asked
 from transfer_jax.running.ways import arm_of, race_file, task_of
+
+if TYPE_CHECKING:  # Statistics take a second to import: late, where there is a race.
+    from transfer_jax.analysis.statistics.race_rules import Rules
 
 WAVE = "race"
 
@@ -79,12 +83,17 @@ class Race:
     task: str
     session: Session
 
+    @cached_property
+    def rules(self) -> "Rules":
+        """What holds at all of its looks."""
+        return rules_of(self.file)
+
     def carry_out(self) -> None:
         """Train up to look after look, until nothing is left to train or to pay with."""
         stand = self._stand()
         while stand.going_on:
-            self._expect(stand)
             paid = [arm for arm in stand.going_on if arm in self.ways]
+            self._expect(stand, paid)
             for place, arm in enumerate(paid, 1):
                 self._say_where(arm, stand.looks, f"{place} of {len(paid)} ways")
                 self._look_at_network(arm, stand.looks)
@@ -97,21 +106,19 @@ class Race:
 
     def _stand(self) -> Stand:
         """How the race stands by what lies in the folder."""
-        rules = rules_of(self.file)
 
         def found() -> list[object]:
             raced = race_of(self.run.folder.path, self.file, self.task)
             outcome = raced.outcome
-            on = [rules.arms.index(arm) for arm in outcome.going_on]
+            on = [self.rules.arms.index(arm) for arm in outcome.going_on]
             return [len(outcome.rounds), on, outcome.cost, _told(raced)]
 
         looks, on, cost, told = said_by_first(found)
-        return Stand(looks, tuple(rules.arms[i] for i in on), cost, told)
+        return Stand(looks, tuple(self.rules.arms[i] for i in on), cost, told)
 
-    def _expect(self, stand: Stand) -> None:
+    def _expect(self, stand: Stand, paid: Sequence[Arm]) -> None:
         """Steps up to the next look are known; of later ones, the most that can be paid."""
-        rules, number = rules_of(self.file), stand.looks
-        paid = [arm for arm in stand.going_on if arm in self.ways]
+        rules, number = self.rules, stand.looks
         left = rules.budget - stand.cost
         ways = halving.schedule([rules.prices(arm, number) for arm in paid], left).ways
         looks = range(number, len(rules.looks))
@@ -120,18 +127,18 @@ class Race:
 
     def _say_where(self, arm: Arm, number: int, which: str) -> None:
         """The steps of all looks together change from look to look: those up to this one do not."""
-        looks, steps = rules_of(self.file).looks, self.run.plan.recipe.steps
+        looks, steps = self.rules.looks, self.run.plan.recipe.steps
         seed = f", seed {looks[number].seeds}" if looks[-1].seeds > 1 else ""
         until = f"to step {self._until(number)} of {steps}"
         self.session.progress.at(f"{typed(arm)}{seed}, {until}, {which}")
 
     def _until(self, number: int) -> int:
         """The step of a look."""
-        return max(1, round(rules_of(self.file).looks[number].share * self.run.plan.recipe.steps))
+        return max(1, round(self.rules.looks[number].share * self.run.plan.recipe.steps))
 
     def _look_at_network(self, arm: Arm, number: int) -> None:
         """Train a network up to a look, and keep what that sees."""
-        way, seed = self.ways[arm], rules_of(self.file).looks[number].seeds - 1
+        way, seed = self.ways[arm], self.rules.looks[number].seeds - 1
         column = self._column(way, seed)
         path, until = way.folder.look(self.task, number), self._until(number)
         there, finished = said_by_first(lambda: [path.exists(), way.has_finished(column)])
