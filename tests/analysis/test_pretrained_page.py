@@ -222,7 +222,10 @@ def test_a_head_on_all_layers_stands_in_tables_and_figures_where_ways_without_an
     write_report(evidence)
     text = html.unescape(text_of((folder / "report.html").read_text()))
     assert "Train a linear head on all layers' activations, all of them frozen (+" in text
-    assert "Evci et al. (2022)" in text
+    assert "Evci et al. (2022)" in text and "So is head2toe, the linear head on" in text
+    others = folder_of(tmp_path / "others", {SCRATCH: 0.3, probe(3): 0.5, tuned("full"): 0.6})
+    write_report(read_evidence(others))
+    assert "head2toe" not in (others / "report.html").read_text()
     with (folder / "families.csv").open() as file:
         (line,) = [x for x in csv.DictReader(file) if x["family"] == "head2toe"]
     assert (line["n"], line["treatment"], line["networks"]) == ("0", "AnB", "3")

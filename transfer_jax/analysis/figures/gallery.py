@@ -117,8 +117,8 @@ PRETRAINED_TEXTS = {
     ),
     "networks": (
         "Every network",
-        "A point a network, at its n; those of ways without an n at the left. Linear heads (probe, "
-        "head2toe) are the same for every seed.",
+        "A point a network, at its n; those of ways without an n at the left. Linear heads "
+        "are the same for every seed.",
     ),
     "filters": (
         "First-layer filters",

@@ -12,7 +12,7 @@ from transfer_jax.analysis.statistics.inference import ENOUGH_SPLITS, are_splits
 from transfer_jax.analysis.statistics.wording import in_points
 from transfer_jax.folder.results import ResultRow
 from transfer_jax.folder.whole_file import read_json
-from transfer_jax.grid.pretrained import NOT_WITH_WEIGHTS
+from transfer_jax.grid.pretrained import HEAD2TOE, NOT_WITH_WEIGHTS
 
 MANY = 12
 
@@ -97,13 +97,19 @@ def pretrained_method(found: Sequence[Effects]) -> list[str]:
         if images
         else "seeds alone: which test images each network gets right is not known of all"
     )
+    has_all_layers = any(arm.variant == HEAD2TOE for own in found for arm in own.group.arms)
+    also = (
+        "So is head2toe, the linear head on all layers' activations, with the share of these that "
+        "it keeps. "
+        if has_all_layers
+        else ""
+    )
     return [
         "Accuracy is that of the final network on test images. Differences are paired: networks "
         "are compared with others of the same seed and target. Scratch is as long as the others. "
         "A probe is a linear head that is solved by L-BFGS, with the weight of its penalty chosen "
-        "on validation images; each of these counts by a weight that others chose. So is head2toe, "
-        "the linear head on all layers' activations, with the share of these that it keeps. Both "
-        "are the same for every seed, so that test images alone make them uncertain.",
+        f"on validation images; each of these counts by a weight that others chose. {also}Such a "
+        "head is the same for every seed, so that test images alone make it uncertain.",
         f"An interval is the wider of two: one has the standard error of {counted}; the other has "
         "the seeds' own, with Student's degrees of freedom. Intervals are 95%, each of its own "
         "number; those of the advice hold for all ways at once.",
