@@ -3,10 +3,12 @@ import pytest
 from ml_collections import ConfigDict
 
 from tests.conftest import TINY
+from transfer_jax.engine.cost import multiply_adds
 from transfer_jax.grid.conditions import Cut
 from transfer_jax.plan.config import load_config
-from transfer_jax.plan.estimate import estimate, step_shapes
+from transfer_jax.plan.estimate import estimate, step_multiply_adds, step_shapes
 from transfer_jax.plan.fields import ConfigError, plain
+from transfer_jax.plan.optimizer_fields import OPTIMIZERS
 from transfer_jax.plan.plan import Plan, by_program, make_plan
 
 
@@ -155,3 +157,27 @@ def test_the_memory_estimate_is_near_what_xla_plans():
 def test_what_a_config_says_of_a_step_is_what_its_program_does(field, value, attribute):
     plan = make_plan(load_config("fashion_mnist", [*TINY, f"--config.{field}={value}"]))
     assert getattr(plan.program((Cut(1, False),)), attribute) == value
+
+
+def products_of(optimizer, cut=1):
+    flags = [flag for flag in TINY if "optimizer" not in flag]
+    flags += [f"--config.optimizer.name={optimizer}", "--config.steps=50"]
+    plan = make_plan(load_config("fashion_mnist", flags))
+    program = plan.program((Cut(cut, False),))
+    whole = multiply_adds(program.train, *step_shapes(plan, program))
+    return step_multiply_adds(plan, program), whole
+
+
+@pytest.mark.parametrize("optimizer", OPTIMIZERS)
+def test_an_optimizer_of_the_project_has_no_products_and_is_not_traced_for_them(optimizer):
+    counted, whole = products_of(optimizer)
+    assert counted == whole > 0
+
+
+def test_products_of_an_optimizer_of_ones_own_are_counted(tmp_path, monkeypatch):
+    (tmp_path / "own_muon.py").write_text(
+        "import optax\ndef muon(steps: int): return optax.contrib.muon(0.01)\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    counted, whole = products_of("own_muon:muon")
+    assert counted == whole > products_of("sgd")[0]

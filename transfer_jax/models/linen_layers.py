@@ -15,6 +15,50 @@ from transfer_jax.models.stack import DenseCall, Stack, check_left, check_name, 
 Layer = nn.Module | Callable[[Array], Array]
 
 
+def fresh_layer(layer: nn.Module, key: Array, shape: jax.ShapeDtypeStruct) -> dict[str, Any]:
+    """A module's variables, drawn.
+
+    Args:
+      layer: the module.
+      key: its own.
+      shape: of what enters it.
+
+    Returns:
+      Collection to variables.
+    """
+    with nn.intercept_methods(_normalising(INFERENCE)):
+        return dict(layer.lazy_init(key, shape, **_flags(layer, INFERENCE)))
+
+
+def run_layer(
+    layer: Layer, variables: dict[str, Any], x: Array, mode: Mode, rngs: Rngs
+) -> tuple[Array, dict[str, Any]]:
+    """What a layer does to what enters it.
+
+    Args:
+      layer: a module, or a function of an activation.
+      variables: its own.
+      x: what enters it.
+      mode: whether it drops activations and learns statistics.
+      rngs: keys by name.
+
+    Returns:
+      The activation that leaves it, and its statistics where it learns them.
+    """
+    if not isinstance(layer, nn.Module):
+        return layer(x), {}
+    kept = [kind for kind in variables if kind != PARAMS]
+    if not kept:
+        out = layer.apply(variables, x, rngs=dict(rngs), **_flags(layer, mode))
+        return cast(Array, out), {}
+    with nn.intercept_methods(_normalising(mode)):
+        changes = kept if mode.statistics else []
+        out, changed = layer.apply(
+            variables, x, rngs=dict(rngs), mutable=changes, **_flags(layer, mode)
+        )
+    return cast(Array, out), dict(changed)
+
+
 class LayerStack(Stack):
     """A Layered network of Linen modules, or of functions of an activation.
 
@@ -27,6 +71,8 @@ class LayerStack(Stack):
     """
 
     layers: dict[str, Layer]
+    # How a module begins, and what a layer does.
+    fresh, run = staticmethod(fresh_layer), staticmethod(run_layer)
 
     def init(self, key: Key[Array, ""], x: Float[Array, "batch ..."]) -> Variables:
         """Fresh variables, each layer's from a key of its own.
@@ -50,12 +96,9 @@ class LayerStack(Stack):
             variables[name] = {PARAMS: {}}
             with takes(name, shape):
                 if isinstance(layer, nn.Module):
-                    with nn.intercept_methods(_normalising(INFERENCE)):
-                        variables[name] |= layer.lazy_init(
-                            fold_in_name(key, name), shape, **_flags(layer, INFERENCE)
-                        )
+                    variables[name] |= self.fresh(layer, fold_in_name(key, name), shape)
                 shape = jax.eval_shape(
-                    lambda own, x, layer=layer: _call(layer, own, x, INFERENCE, {})[0],
+                    lambda own, x, layer=layer: self.run(layer, own, x, INFERENCE, {})[0],
                     variables[name],
                     shape,
                 )
@@ -66,7 +109,7 @@ class LayerStack(Stack):
         self, name: str, variables: dict[str, Any], x: Array, mode: Mode, keys: Rngs
     ) -> tuple[Array, dict[str, Any]]:
         """The activation that leaves a layer, and its statistics where it learns them."""
-        return _call(self.layers[name], variables, x, mode, keys)
+        return self.run(self.layers[name], variables, x, mode, dict(keys))
 
     def dense_calls(
         self, name: str, variables: dict[str, Any], x: Array
@@ -81,7 +124,7 @@ class LayerStack(Stack):
             return out
 
         with nn.intercept_methods(note):
-            out, _ = _call(self.layers[name], variables, x, INFERENCE, {})
+            out, _ = run_layer(self.layers[name], variables, x, INFERENCE, {})
         return out, calls
 
 
@@ -113,24 +156,6 @@ def from_linen(blocks: Iterable[tuple[str, Layer]]) -> LayerStack:
             raise TypeError(f"layer {name} is {block!r}; allowed: a Linen module, a function")
         layers[name] = block
     return LayerStack(layers)
-
-
-def _call(
-    layer: Layer, variables: dict[str, Any], x: Array, mode: Mode, rngs: Rngs
-) -> tuple[Array, dict[str, Any]]:
-    """The activation that leaves a layer, and its statistics where it learns them."""
-    if not isinstance(layer, nn.Module):
-        return layer(x), {}
-    kept = [kind for kind in variables if kind != PARAMS]
-    if not kept:
-        out = layer.apply(variables, x, rngs=dict(rngs), **_flags(layer, mode))
-        return cast(Array, out), {}
-    with nn.intercept_methods(_normalising(mode)):
-        changes = kept if mode.statistics else []
-        out, changed = layer.apply(
-            variables, x, rngs=dict(rngs), mutable=changes, **_flags(layer, mode)
-        )
-    return cast(Array, out), dict(changed)
 
 
 def _flags(module: nn.Module, mode: Mode) -> dict[str, Any]:

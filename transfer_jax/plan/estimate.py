@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import jax
 import jax.numpy as jnp
+import optax
 
 from transfer_jax.data.order import ColumnInputs, Images
 from transfer_jax.engine.columns import ColumnStart, column_inputs, initial_networks, input_shapes
@@ -17,6 +18,7 @@ from transfer_jax.engine.mesh import COLUMN, DATA, place, replicate
 from transfer_jax.engine.step import ColumnProgram, ColumnState
 from transfer_jax.grid.conditions import PRETRAINED_BASE, Column, Cut
 from transfer_jax.grid.grid import columns
+from transfer_jax.grid.registry import is_own
 from transfer_jax.models.layered import Variables
 from transfer_jax.plan.costs import ProgramCost, Rate
 from transfer_jax.plan.evaluated_batches import evaluated_batches
@@ -115,6 +117,9 @@ def step_multiply_adds(plan: Plan, program: ColumnProgram, cache: TrunkCache | N
     Returns:
       The number, of all its conditions together.
     """
+    if not is_own(plan.config.optimizer.name):
+        # It has no products, and takes more than half of a trace.
+        program = replace(program, tx=optax.identity())
     return multiply_adds(program.train, *step_shapes(plan, program, cache=cache))
 
 

@@ -6,6 +6,7 @@ Of frozen layers that are computed once, what fits into 1 GiB is counted once, w
 machine has, so that a race is the same everywhere.
 """
 
+import functools
 from dataclasses import dataclass, replace
 
 import jax
@@ -69,9 +70,11 @@ def _prices(plan: Plan) -> Prices:
     ways = dict.fromkeys(way_of(condition) for condition in plan.grid if not condition.solved)
     share = plan.config.cache.share
     cache = trunk_cache(plan, int(COUNTED / share) if share else 0)
+    # Ways that differ in what they are called and begin as, such as full and lp-ft, cost the same.
+    alike = functools.cache(lambda cut: _training(plan, cut, cache))
     return Prices(
         unit=_training(plan, whole),
-        training={way: _training(plan, way[1], cache) for way in ways},
+        training={way: alike(_only_layers(way[1])) for way in ways},
         looking=_looking(plan, whole),
         first=_probes(plan) + cache.fill,
     )
@@ -99,6 +102,12 @@ def check_budget(plan: Plan, prices: Prices) -> None:
 def way_of(condition: Condition) -> Way:
     """The way that a network is one of, whatever its seed and task."""
     return condition.base, Cut(condition.n, condition.fine_tuned, condition.variant)
+
+
+def _only_layers(cut: Cut) -> Cut:
+    if not cut.variant:
+        return cut
+    return replace(cut, variant=replace(cut.variant, name="", start=""))
 
 
 def _training(plan: Plan, cut: Cut, cache: TrunkCache | None = None) -> int:

@@ -2,11 +2,15 @@
 
 import time
 
+import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from transfer_jax.models.backend import made_for
+from transfer_jax.models.layered import TRAINING, Mode
+from transfer_jax.models.linen_layers import LayerStack
 from transfer_jax.models.zoo import ZOO
 
 # Stages, layers and parameters with a thousand outputs: the papers' numbers, and timm's names.
@@ -92,6 +96,49 @@ def test_fresh_numbers_have_the_deviation_that_they_should():
     # Fresh weights keep the size of what passes through.
     x = jax.random.normal(jax.random.key(2), (4, 32, 32, 3))
     assert 0.3 < jax.jit(net.apply, static_argnums=(2, 3))(one, x, 0, 3)[0].std() < 5
+
+
+def test_equal_layers_are_traced_once():
+    """Flax is not entered again for a layer that was traced, in whichever network it stands."""
+    x = jax.ShapeDtypeStruct((3, 40, 56, 3), jnp.float32)
+
+    def entered(name, mode):
+        net, found = ZOO[name](7), []
+
+        def note(run, args, kwargs, context):
+            found.extend([context.method_name] if context.method_name == "__call__" else [])
+            return run(*args, **kwargs)
+
+        variables = jax.eval_shape(net.init, jax.random.key(0), x)
+        with nn.intercept_methods(note):
+            jax.eval_shape(lambda v, x: net.apply(v, x, mode=mode)[0], variables, x)
+        return len(found)
+
+    assert entered("resnet18", TRAINING)
+    assert not entered("resnet18", TRAINING)
+    # A deeper network has the same blocks, and more of those that are alike.
+    assert not entered("resnet34", TRAINING)
+    assert entered("resnet18", Mode(statistics=True))
+    with made_for("tpu"):
+        assert entered("resnet18", TRAINING)
+
+
+def test_layers_that_are_traced_once_compute_the_same():
+    net = ZOO["resnet18"](7)
+    plain = LayerStack(net.layers, preprocessing=net.preprocessing)
+    variables = net.init(jax.random.key(0), jnp.zeros((1, 32, 32, 3)))
+    x = jax.random.normal(jax.random.key(1), (4, 8, 8, 64))
+
+    def step(net):
+        def loss(params):
+            both = {name: {**variables[name], "params": own} for name, own in params.items()}
+            out, changed = net.apply(both, x, 1, 3, mode=TRAINING)
+            return jnp.square(out).sum(), changed
+
+        params = {name: variables[name]["params"] for name in ("layer1.0", "layer1.1")}
+        return jax.jit(jax.value_and_grad(loss, has_aux=True))(params)
+
+    jax.tree.map(np.testing.assert_array_equal, step(net), step(plain))
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,7 @@
-"""Fresh networks of many layers, their random numbers drawn in one go."""
+"""Networks of many layers: random numbers drawn in one go, equal layers traced once."""
 
-from functools import cached_property
+from collections.abc import Callable
+from functools import cached_property, partial
 from typing import Any
 
 import jax
@@ -9,7 +10,7 @@ import numpy as np
 from jaxtyping import Array, Float, Key
 
 from transfer_jax.models.layered import Variables
-from transfer_jax.models.linen_layers import LayerStack
+from transfer_jax.models.linen_layers import LayerStack, fresh_layer, run_layer
 
 # Leaves that a module fills with the deviation of what is to be drawn.
 DRAWN = ("kernel", "cls_token", "pos_embed")
@@ -17,12 +18,22 @@ DRAWN = ("kernel", "cls_token", "pos_embed")
 SMALL = 0.02
 
 
+def _kept(*static: str) -> Callable[..., Any]:
+    return partial(jax.jit, static_argnames=static, inline=True)
+
+
 class ZooStack(LayerStack):
     """A LayerStack whose modules give random leaves their deviation only.
 
     A compiler takes a second for each shape that numbers are drawn in, and a network has up to
-    sixty of them.
+    sixty of them. Traces of layers are kept, since Flax's Python is most of what a trace takes:
+    equal layers of equal shapes share one, in all networks and programs. The programs are as they
+    would be without.
     """
+
+    # Not for modules of one's own: a kept trace would hide what they do beside their sums.
+    fresh = staticmethod(_kept("layer", "shape")(fresh_layer))
+    run = staticmethod(_kept("layer", "mode")(run_layer))
 
     def init(self, key: Key[Array, ""], x: Float[Array, "batch ..."]) -> Variables:
         """Fresh variables, quickly.
