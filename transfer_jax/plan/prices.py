@@ -15,7 +15,7 @@ from transfer_jax.engine.cost import multiply_adds
 from transfer_jax.engine.feeds import shapes_of_images
 from transfer_jax.grid.conditions import Condition, Cut
 from transfer_jax.grid.pretrained import PROBE, full, probes
-from transfer_jax.models.backend import made_for
+from transfer_jax.models.backend import PLAIN, made_for
 from transfer_jax.plan.estimate import step_multiply_adds, step_shapes
 from transfer_jax.plan.fields import ConfigError
 from transfer_jax.plan.plan import Plan
@@ -27,7 +27,6 @@ from transfer_jax.plan.trunk_choice import trunk_cache
 Way = tuple[str | None, Cut]
 # Bytes of activations that are counted as computed once.
 COUNTED = 2**30
-COUNTED_FOR = "tpu"
 
 
 @dataclass(frozen=True)
@@ -61,7 +60,7 @@ def prices_of(plan: Plan) -> Prices:
       The prices.
     """
     # As an accelerator computes it, in plain convolutions: a race is the same on all devices.
-    with made_for(COUNTED_FOR):
+    with made_for(PLAIN):
         return _prices(plan)
 
 

@@ -15,6 +15,7 @@ from transfer_jax.engine.columns import column_order
 from transfer_jax.engine.cost import multiply_adds
 from transfer_jax.engine.trunk import ROUNDED
 from transfer_jax.grid.conditions import PRETRAINED_BASE
+from transfer_jax.models.backend import PLAIN, made_for
 from transfer_jax.models.layered import Mode
 from transfer_jax.plan.initialisers import initialiser
 from transfer_jax.plan.plan import Plan, by_program
@@ -144,11 +145,13 @@ class _Trunks:
 
     def _drops(self, n: int) -> bool:
         """Whether a layer is another computation where dropout is on."""
-        found = (
-            str(jax.make_jaxpr(self._layer(n, dropout=on))(self.variables, self.entering[n]))
-            for on in (False, True)
-        )
-        off, on = (re.sub("0x[0-9a-f]+", "", text) for text in found)
+        with made_for(PLAIN):  # As prices are counted, so that the traces are there already.
+            off, on = (
+                re.sub(
+                    "0x[0-9a-f]+", "", str(jax.make_jaxpr(own)(self.variables, self.entering[n]))
+                )
+                for own in (self._layer(n), self._layer(n, dropout=True))
+            )
         return off != on
 
     def chosen(self, room: float) -> TrunkCache:

@@ -5,7 +5,7 @@ import functools
 import jax
 import jax.numpy as jnp
 
-from transfer_jax.models.backend import made_for
+from transfer_jax.models.backend import PLAIN, made_for
 from transfer_jax.models.layered import Variables
 from transfer_jax.models.weights.detection import Shapes, asked_shapes, detect, head_keys
 from transfer_jax.models.weights.fit import share
@@ -77,6 +77,6 @@ def zoo_shapes(network: str, outputs: int = 1) -> Variables:
     seen = made.preprocessing
     assert seen is not None
     x = jnp.zeros((1, seen.size, seen.size, seen.channels))
-    with made_for("tpu"):  # In plain convolutions, which are the quickest to trace.
+    with made_for(PLAIN):
         found: Variables = jax.eval_shape(lambda: made.init(jax.random.key(0), x))
     return found
