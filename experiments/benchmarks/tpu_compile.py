@@ -4,14 +4,17 @@
 
 It needs `pip install -e '.[topology]'`. What is compiled is the step of the column with the most
 networks, as the training loop calls it; numbers are of one chip and step. A CaffeNet column takes
-about two minutes of a core, so parts can be named; without names all are compiled. `--tiny`
-compiles narrow networks. It ends with 1 where columns talk, where a step computes more than the
-mathematics needs, where a chip has no room, or where chips are not alike however many there are.
+minutes of a core, so parts can be named; without names all are compiled. In an environment with
+JAX_EXEC_TIME_OPTIMIZATION_EFFORT=-1 the compiler tries no tiles and keeps no activations on the
+chip, and takes less than a minute. `--tiny` compiles narrow networks. It ends with 1 where columns
+talk, where a step computes more than the mathematics needs, where a chip has no room, or where
+chips are not alike however many there are.
 """
 
 import dataclasses
 import sys
 import tempfile
+import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -113,8 +116,8 @@ def fresh_weights(name: str, folder: Path) -> Path:
     return path
 
 
-def compiled(case: Case, tiny: bool, folder: Path) -> tuple[Topology, Call, Compiled]:
-    """The step of the column with the most networks, compiled."""
+def compiled(case: Case, tiny: bool, folder: Path) -> tuple[Topology, Call, Compiled, float]:
+    """The step of the column with the most networks, compiled; and the seconds of all cores."""
     fields = {**(TINY[case.config] if tiny else {}), **case.fields}
     if case.config == PRETRAINED:
         fields["network.weights"] = fresh_weights(fields["network.name"], folder)
@@ -124,11 +127,14 @@ def compiled(case: Case, tiny: bool, folder: Path) -> tuple[Topology, Call, Comp
         calls = planned_calls(plan, asked.devices())
         steps = [call for call in calls if call.name.endswith(": step")]
         call = max(steps, key=lambda call: call.least * call.mesh.shape[DATA])
+        began = time.process_time()
         found, _ = compiled_call(call.fn, call.arguments, call.mesh)
-    return asked, call, found
+    return asked, call, found, time.process_time() - began
 
 
-def row(case: Case, asked: Topology, call: Call, found: Compiled) -> dict[str, Any]:
+def row(
+    case: Case, asked: Topology, call: Call, found: Compiled, core_seconds: float
+) -> dict[str, Any]:
     """What a step takes of one chip, and how long at least."""
     precision, chip = case.fields["precision"], asked.chip
     known = {
@@ -147,6 +153,7 @@ def row(case: Case, asked: Topology, call: Call, found: Compiled) -> dict[str, A
         "chips talk": told(found.collectives or {}),
         "machines": machines(call),
         "compiled, s": found.seconds,
+        "of cores, s": core_seconds,
     }
 
 
