@@ -247,8 +247,10 @@ SETTINGS = (
     {"images": 3000, "seeds": 3, "budget": 0.35},
     {"images": 3000, "seeds": 3, "budget": 1.0},
 )
+SHOWN = ("images", "seeds", "budget", "early")
 HEAD = (
-    "| truth | images | seeds | budget | dropped | chosen | decided | same | against | complete | "
+    "| truth | images | seeds | budget | early looks drop | dropped | chosen | decided | same | "
+    "against | complete | "
 )
 
 
@@ -270,7 +272,7 @@ def main() -> None:
             tables = given.tables if own["seeds"] == 1 else given.tables // 3
             found = simulate(truth(), **own, tables=tables)
             shares = " | ".join(f"{100 * value:.1f}" for value in found[:-1])
-            told = " | ".join(map(str, own.values()))
+            told = " | ".join(str(own.get(name, False)) for name in SHOWN)
             print(f"| {name} | {told} | {shares} | {found.lost:.2f} |", flush=True)
 
 
