@@ -17,6 +17,7 @@ from transfer_jax.commands.parser import make_parser
 from transfer_jax.models.weights.recognition import recognised
 from transfer_jax.plan.config import load_config
 from transfer_jax.plan.fields import ConfigError
+from transfer_jax.plan.plan import make_plan
 from transfer_jax.plan.schema import Config
 from transfer_jax.surgery.safetensors_files import read_safetensors
 
@@ -169,6 +170,44 @@ def test_a_rise_that_was_said_stays(here):
         asked("--config.steps=8", "--config.optimizer.warmup_steps=8")
     with pytest.raises(ConfigError, match="steps is 'few'"):
         asked("--config.steps=few")
+
+
+@pytest.mark.parametrize("steps", [[], ["--config.steps=8"]], ids=["passes", "steps"])
+def test_a_batch_has_no_more_images_than_there_are(steps, here):
+    """Of 6 images a class one is held out to test on, and one to validate on."""
+    for folder in (here / "my pets").iterdir():
+        for path in sorted(folder.iterdir())[6:]:
+            path.unlink()
+    arguments = parsed("--weights=weights.safetensors", "--images=my pets", f"--network={NETWORK}")
+    config = asked_config(arguments, steps, lambda _: None)
+    assert config.batch_size == 2 * 4
+    assert config.steps == (8 if steps else 32)
+    # What was said stays, and is told.
+    config = asked_config(arguments, [*steps, "--config.batch_size=9"], lambda _: None)
+    with pytest.raises(ConfigError, match="batch_size is 9, but there are 8 training examples"):
+        make_plan(config)
+
+
+def test_images_and_fields_are_looked_at_before_weights(here, capsys):
+    """Weights take seconds to read, and are not there."""
+    (here / "flat").mkdir()
+    (here / "my pets" / "cat" / "0.png").rename(here / "flat" / "0.png")
+    for flags, said in (
+        (["--images=flat"], "holds no folder; a dataset needs two class folders or more: put each"),
+        (["--images=nowhere"], "nowhere is no folder"),
+        (["--images=my pets", "--config.stepz=3"], "nearest: steps"),
+    ):
+        assert main(["ask", "--weights=none.safetensors", *flags]) == 1
+        (line,) = [line for line in capsys.readouterr().err.splitlines() if line]
+        assert said in line
+
+
+def test_a_class_of_one_image_is_told_by_name(here, capsys):
+    for path in sorted((here / "my pets" / "dog").iterdir())[1:]:
+        path.unlink()
+    assert ask() == 1
+    (line,) = [line for line in capsys.readouterr().err.splitlines() if line]
+    assert "class 'dog' has no test images; each class needs one at least: give it more" in line
 
 
 def test_elsewhere_nothing_is_shortened():

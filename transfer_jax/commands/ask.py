@@ -20,6 +20,7 @@ CONFIG, BUDGET, PASSES = "pretrained", 2, 3
 FAMILIES = ("probe", "freeze", "full", "lp-ft")
 LEAST_STEPS, MANY_STEPS = 32, 10**5
 STEPS, WARMUP = "--config.steps=", "--config.optimizer.warmup_steps="
+BATCH = "--config.batch_size="
 # A choice is made on these images: with as few as a test has, most ways tie.
 VALIDATION = 0.2
 
@@ -71,7 +72,7 @@ def main(arguments: argparse.Namespace, overrides: list[str], console: "Console"
         evidence = carry_out(
             config, workdir, console=console, stop=stop, command=command(arguments, overrides)
         )
-    show_results(evidence, console)
+    show_results(evidence, console, export=False)
     tasks = sorted({f"{row.split}.{row.target}" for row in evidence.rows})
     files = [workdir / f"best{f'.{task}' if len(tasks) > 1 else ''}.safetensors" for task in tasks]
     for file, task in zip(files, tasks, strict=True):
@@ -120,6 +121,7 @@ def asked_config(
     from transfer_jax.plan.own_folder import with_prepared_folder
     from transfer_jax.plan.recipes import smallest_task
 
+    _check_early(arguments, overrides)
     name = arguments.network or _recognised(arguments.weights, say)
     flags = [
         f"--config.name=ask_{name.rpartition(':')[2]}",
@@ -131,21 +133,36 @@ def asked_config(
         f"--config.data.validation_share={VALIDATION}",
         # Of images that are cut out the middle, so that frozen layers are computed once.
         "--config.data.views=1",
+        *_of_images(arguments),
     ]
-    if arguments.images:
-        flags.append(f"--config.data.folder={arguments.images}")
-    if any(text.startswith(STEPS) for text in overrides):
-        flags += _shorter_warmup(flags, overrides, say)
-        return with_prepared_folder(load_config(CONFIG, [*flags, *overrides]), say)
+    is_said = any(text.startswith(STEPS) for text in overrides)
     # With steps enough for whatever else is asked for, until it is known how many they are.
-    config = load_config(CONFIG, [*flags, *overrides, f"{STEPS}{MANY_STEPS}"])
+    known = _shorter_warmup(flags, overrides, say) if is_said else [f"{STEPS}{MANY_STEPS}"]
+    config = load_config(CONFIG, [*flags, *overrides, *known])
     prepared = with_prepared_folder(config, say)
     images = smallest_task(prepared)
-    batch = min(images, config.batch_size)
-    steps = max(LEAST_STEPS, -(-arguments.passes * images // batch))
-    say(f"One fine-tuning is {steps} steps of {batch} of {images:,} training images")
-    known = [f"{STEPS}{steps}", f"--config.batch_size={batch}"]
+    if not any(text.startswith(BATCH) for text in overrides):
+        known.append(f"{BATCH}{min(images, config.batch_size)}")
+    batch = load_config(CONFIG, [*flags, *overrides, *known]).batch_size
+    if not is_said:
+        steps = max(LEAST_STEPS, -(-arguments.passes * images // batch))
+        known.append(f"{STEPS}{steps}")
+        say(f"One fine-tuning is {steps} steps of {batch} of {images:,} training images")
     return replace(load_config(CONFIG, [*flags, *overrides, *known]), data=prepared.data)
+
+
+def _check_early(arguments: argparse.Namespace, overrides: list[str]) -> None:
+    """What is quick to see, before the weights are read and the network is recognised."""
+    from transfer_jax.plan.config import load_config
+    from transfer_jax.plan.own_folder import check_originals
+
+    name = [f"--config.network.name={arguments.network}"] if arguments.network else []
+    flags = [*name, *_of_images(arguments), *overrides, f"{STEPS}{MANY_STEPS}"]
+    check_originals(load_config(CONFIG, flags))
+
+
+def _of_images(arguments: argparse.Namespace) -> list[str]:
+    return [f"--config.data.folder={arguments.images}"] if arguments.images else []
 
 
 def _shorter_warmup(

@@ -71,8 +71,12 @@ def main(arguments: argparse.Namespace, _: list[str], console: "Console") -> Non
         _tell_run(evidence, files, console)
 
 
-def show_results(evidence: "Evidence", console: "Console") -> None:
-    """Print the tables of a run, what they say, and what is missing."""
+def show_results(evidence: "Evidence", console: "Console", *, export: bool = True) -> None:
+    """Print the tables of a run, what they say, and what is missing.
+
+    Args:
+      export: whether it is told how the network to take becomes a file.
+    """
     from transfer_jax.analysis.best_network import best_network
     from transfer_jax.analysis.page.notes import (
         chance_note,
@@ -101,7 +105,8 @@ def show_results(evidence: "Evidence", console: "Console") -> None:
         advice = [line for told in evidence.advice for line in (told.verdict, *told.reasons)]
     notes = [chance_note(evidence), interval_note(found) if found else "", boost_note(found)]
     lines = [*words, *notes, *advice]
-    lines += [best.told, best.command and f"Next: {best.command}"] if best else []
+    lines += [best.told] if best else []
+    lines += [f"Next: {best.command}"] if best and best.command and export else []
     for line in filter(None, lines):
         console.print(line, highlight=False, soft_wrap=line.startswith("Next: "))
     warnings = [unfinished_note(evidence), divergence_note(evidence.rows), *evidence.problems]

@@ -30,7 +30,8 @@ def note_lines(manifest: Manifest, folder: str) -> list[str]:
     for word in ("skipped", "converted"):
         found = [note for shard in manifest.shards for note in getattr(shard, word)]
         if found:
-            lines += [f"{_images(len(found))} {word}; {folder}/{MANIFEST} names them all:"]
+            all_of = "it" if len(found) == 1 else "them all"
+            lines += [f"{_images(len(found))} {word}; {folder}/{MANIFEST} names {all_of}:"]
             lines += _by_reason(found)
     if manifest.left_out:
         lines += ["Not read:"]

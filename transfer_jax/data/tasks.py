@@ -180,6 +180,11 @@ def first_examples(
     for label in task.classes:
         if counts[label] < wanted:
             name = f"'{names[label]}'" if names else label
+            if per_class is None or at_most:
+                raise ValueError(
+                    f"class {name} has no {what}; each class needs one at least: give it more "
+                    "images, or leave it out"
+                )
             raise ValueError(
                 f"class {name} has {counts[label]} {what}, {wanted} {_are(wanted)} asked for"
             )

@@ -49,19 +49,38 @@ def with_prepared_folder(config: Config, say: Callable[[str], None]) -> Config:
       OriginalsError: what the folder's folders are for cannot be told, or there is one class.
       RecordsError: the prepared folder is another dataset's, or cannot be written.
     """
-    if config.data.source != FOLDER:
-        return config
-    # Late: what prepares images is asked for where there are some to prepare.
-    from transfer_jax.data.claim import SETTINGS
-
-    originals = local(config.data.folder, "data.folder")
-    is_prepared = any((originals / name).exists() for name in (MANIFEST, SETTINGS))
-    if is_prepared or not originals.is_dir():
+    originals = _originals(config)
+    if originals is None or not originals.is_dir():
         return config
     config = with_own_sizes(config)
     into = Path("data") / _name(originals, config.data.form)
     _prepare(config, originals, into, say)
     return replace(config, data=replace(config.data, folder=str(into)))
+
+
+def check_originals(config: Config) -> None:
+    """Check that a folder holds class folders, before anything else is done.
+
+    Args:
+      config: any config; nothing is checked of images that are prepared, or no folder.
+
+    Raises:
+      OriginalsError: there is no such folder, or what its folders are for cannot be told.
+    """
+    if (originals := _originals(config)) is not None:
+        class_folders(originals)
+
+
+def _originals(config: Config) -> Path | None:
+    """The folder of images that nobody prepared, if that is where images come from."""
+    # Late: what prepares images is asked for where there are some to prepare.
+    from transfer_jax.data.claim import SETTINGS
+
+    if config.data.source != FOLDER:
+        return None
+    originals = local(config.data.folder, "data.folder")
+    is_prepared = any((originals / name).exists() for name in (MANIFEST, SETTINGS))
+    return None if is_prepared else originals
 
 
 def _name(originals: Path, form: Form) -> str:

@@ -71,6 +71,10 @@ class RunProgress:
         self.skipped += steps_done
         self.bar.update(self.task, description=self.facts["where"] or column, advance=steps_done)
         self._write("training")
+        due = time.monotonic() - self.last_line > LINE_SECONDS
+        if due and self.facts["where"] and not self.console.is_terminal:
+            self.last_line = time.monotonic()
+            self.say(f"{wave}: {self.facts['where']}: begins, with compiling where that is new")
 
     def at(self, where: str) -> None:
         """Say where the training stands, if the count of all steps does not: it is a race's.

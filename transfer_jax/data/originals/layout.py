@@ -126,6 +126,8 @@ def _of_classes(root: Path, inside: dict[str, list[str]], named: list[str]) -> P
         seen = ", ".join(map(readable, inside)) or "no folder"
         within = [readable(str(root / name)) for name, own in inside.items() if len(own) > 1]
         hint = f"; or give {within[0]}" if within else ""
+        if not inside and any(Path(entry.path).is_file() for entry in entries(root, Counter())):
+            hint = ": put each image into a folder named after its class"
         raise OriginalsError(
             f"{readable(str(root))} holds {seen}; a dataset needs two class folders or more{hint}"
         )
