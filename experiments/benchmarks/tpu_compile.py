@@ -6,9 +6,9 @@ It needs `pip install -e '.[topology]'`. What is compiled is the step of the col
 networks, as the training loop calls it; numbers are of one chip and step. A CaffeNet column takes
 minutes of a core, so parts can be named; without names all are compiled. In an environment with
 JAX_EXEC_TIME_OPTIMIZATION_EFFORT=-1 the compiler tries no tiles and keeps no activations on the
-chip, and takes less than a minute. `--tiny` compiles narrow networks. It ends with 1 where columns
-talk, where a step computes more than the mathematics needs, where a chip has no room, or where
-chips are not alike however many there are.
+chip, and takes a minute or two. `--tiny` compiles narrow networks, or small batches. It ends with 1
+where columns talk, where a step computes more than the mathematics needs, where a chip has no room,
+or where chips are not alike however many there are.
 """
 
 import dataclasses

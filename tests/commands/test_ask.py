@@ -52,6 +52,9 @@ def test_the_answer_the_network_and_the_page_are_there(here, capsys):
         "of a budget of 6 full fine-tunings were spent" in " ".join(said.split())
         and "Written: run/best.safetensors" in said
     )
+    assert [line for line in said.splitlines() if line.startswith("Next: ")] == [
+        "Next: open run/report.html"
+    ]
     # There is one task, and nobody called it anything.
     lines = [line.replace("heads/whole.A.npz", "") for line in said.splitlines()]
     assert not any("whole.A" in line or "task A" in line for line in lines)
@@ -179,8 +182,10 @@ def test_a_batch_has_no_more_images_than_there_are(steps, here):
         for path in sorted(folder.iterdir())[6:]:
             path.unlink()
     arguments = parsed("--weights=weights.safetensors", "--images=my pets", f"--network={NETWORK}")
-    config = asked_config(arguments, steps, lambda _: None)
+    said: list[str] = []
+    config = asked_config(arguments, steps, said.append)
     assert config.batch_size == 2 * 4
+    assert "Batches have 8 images instead of 32: there are no more to train on" in said
     assert config.steps == (8 if steps else 32)
     # What was said stays, and is told.
     config = asked_config(arguments, [*steps, "--config.batch_size=9"], lambda _: None)
@@ -194,7 +199,7 @@ def test_images_and_fields_are_looked_at_before_weights(here, capsys):
     (here / "my pets" / "cat" / "0.png").rename(here / "flat" / "0.png")
     for flags, said in (
         (["--images=flat"], "holds no folder; a dataset needs two class folders or more: put each"),
-        (["--images=nowhere"], "nowhere is no folder"),
+        (["--images=my petz"], "data.folder is 'my petz', which does not exist; nearest: my pets"),
         (["--images=my pets", "--config.stepz=3"], "nearest: steps"),
     ):
         assert main(["ask", "--weights=none.safetensors", *flags]) == 1

@@ -159,11 +159,11 @@ def test_what_a_config_says_of_a_step_is_what_its_program_does(field, value, att
     assert getattr(plan.program((Cut(1, False),)), attribute) == value
 
 
-def products_of(optimizer, cut=1):
+def products_of(optimizer):
     flags = [flag for flag in TINY if "optimizer" not in flag]
     flags += [f"--config.optimizer.name={optimizer}", "--config.steps=50"]
     plan = make_plan(load_config("fashion_mnist", flags))
-    program = plan.program((Cut(cut, False),))
+    program = plan.program((Cut(1, False),))
     whole = multiply_adds(program.train, *step_shapes(plan, program))
     return step_multiply_adds(plan, program), whole
 

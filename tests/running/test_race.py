@@ -17,10 +17,12 @@ from transfer_jax import cli
 from transfer_jax.analysis.raced import folder_name, races_of
 from transfer_jax.analysis.statistics.choices import typed
 from transfer_jax.analysis.statistics.race_outcome import Fate
+from transfer_jax.engine.cost import multiply_adds
 from transfer_jax.folder.checkpoints import read_tree
 from transfer_jax.folder.race_files import read_look
 from transfer_jax.folder.workdir import Workdir
 from transfer_jax.models.backend import made_for
+from transfer_jax.plan.estimate import step_shapes
 from transfer_jax.plan.fields import ConfigError
 from transfer_jax.plan.plan import make_plan
 from transfer_jax.plan.prices import prices_of
@@ -321,6 +323,19 @@ def test_a_race_costs_the_same_on_all_devices(raced):
     for kind in ("cpu", "gpu"):
         with made_for(kind):
             assert prices_of(plan) == found
+
+
+def test_ways_that_are_counted_together_cost_the_same(raced):
+    """Each way's steps, traced by themselves and with the optimizer."""
+    families = "--config.families=('freeze', 'full', 'lp-ft', 'gradual', 'surgical')"
+    plan = make_plan(named_config(raced, [*FLAGS, families, "--config.cache.share=0"]))
+    found = prices_of(plan).training
+    assert {cut.variant.name for _, cut in found} == set(families.split("'")[1::2])
+    with made_for("tpu"):
+        for (_, cut), price in found.items():
+            phases = plan.program((cut,)).phases(plan.recipe.steps)
+            each = [n * multiply_adds(p.train, *step_shapes(plan, p)) for n, p in phases]
+            assert price == sum(each)
 
 
 def test_a_margin_is_fixed_before_a_race(raced, capsys):

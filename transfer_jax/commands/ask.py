@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 TASK = "ask which layers to freeze and which to tune: a race between ways, within a budget"
 CONFIG, BUDGET, PASSES = "pretrained", 2, 3
 FAMILIES = ("probe", "freeze", "full", "lp-ft")
-LEAST_STEPS, MANY_STEPS = 32, 10**5
+LEAST_STEPS, MANY_STEPS = 32, 10**4
 STEPS, WARMUP = "--config.steps=", "--config.optimizer.warmup_steps="
 BATCH = "--config.batch_size="
 # A choice is made on these images: with as few as a test has, most ways tie.
@@ -118,32 +118,24 @@ def asked_config(
       ValueError: the weights are of no network that is known, or a field may not hold its value.
     """
     from transfer_jax.plan.config import load_config
-    from transfer_jax.plan.own_folder import with_prepared_folder
+    from transfer_jax.plan.own_folder import check_originals, with_prepared_folder
     from transfer_jax.plan.recipes import smallest_task
 
-    _check_early(arguments, overrides)
-    name = arguments.network or _recognised(arguments.weights, say)
-    flags = [
-        f"--config.name=ask_{name.rpartition(':')[2]}",
-        f"--config.network.name={name}",
-        f"--config.network.weights={arguments.weights}",
-        f"--config.budget={arguments.budget}",
-        f"--config.families={FAMILIES}",
-        "--config.seeds=1",
-        f"--config.data.validation_share={VALIDATION}",
-        # Of images that are cut out the middle, so that frozen layers are computed once.
-        "--config.data.views=1",
-        *_of_images(arguments),
-    ]
+    flags = _flags(arguments)
     is_said = any(text.startswith(STEPS) for text in overrides)
     # With steps enough for whatever else is asked for, until it is known how many they are.
     known = _shorter_warmup(flags, overrides, say) if is_said else [f"{STEPS}{MANY_STEPS}"]
+    # What is quick to see is told before the weights are read.
+    check_originals(load_config(CONFIG, [*flags, *overrides, *known]))
+    name = arguments.network or _recognised(arguments.weights, say)
+    flags += [f"--config.network.name={name}", f"--config.name=ask_{name.rpartition(':')[2]}"]
     config = load_config(CONFIG, [*flags, *overrides, *known])
     prepared = with_prepared_folder(config, say)
-    images = smallest_task(prepared)
-    if not any(text.startswith(BATCH) for text in overrides):
-        known.append(f"{BATCH}{min(images, config.batch_size)}")
-    batch = load_config(CONFIG, [*flags, *overrides, *known]).batch_size
+    images, batch = smallest_task(prepared), config.batch_size
+    if batch > images and not any(text.startswith(BATCH) for text in overrides):
+        say(f"Batches have {images} images instead of {batch}: there are no more to train on")
+        batch = images
+    known.append(f"{BATCH}{batch}")
     if not is_said:
         steps = max(LEAST_STEPS, -(-arguments.passes * images // batch))
         known.append(f"{STEPS}{steps}")
@@ -151,18 +143,19 @@ def asked_config(
     return replace(load_config(CONFIG, [*flags, *overrides, *known]), data=prepared.data)
 
 
-def _check_early(arguments: argparse.Namespace, overrides: list[str]) -> None:
-    """What is quick to see, before the weights are read and the network is recognised."""
-    from transfer_jax.plan.config import load_config
-    from transfer_jax.plan.own_folder import check_originals
-
-    name = [f"--config.network.name={arguments.network}"] if arguments.network else []
-    flags = [*name, *_of_images(arguments), *overrides, f"{STEPS}{MANY_STEPS}"]
-    check_originals(load_config(CONFIG, flags))
-
-
-def _of_images(arguments: argparse.Namespace) -> list[str]:
-    return [f"--config.data.folder={arguments.images}"] if arguments.images else []
+def _flags(arguments: argparse.Namespace) -> list[str]:
+    """What a question is about, whichever network the weights are of."""
+    said = {"network.name": arguments.network, "data.folder": arguments.images}
+    return [
+        *(f"--config.{field}={value}" for field, value in said.items() if value),
+        f"--config.network.weights={arguments.weights}",
+        f"--config.budget={arguments.budget}",
+        f"--config.families={FAMILIES}",
+        "--config.seeds=1",
+        f"--config.data.validation_share={VALIDATION}",
+        # Of images that are cut out the middle, so that frozen layers are computed once.
+        "--config.data.views=1",
+    ]
 
 
 def _shorter_warmup(

@@ -180,23 +180,17 @@ def first_examples(
     for label in task.classes:
         if counts[label] < wanted:
             name = f"'{names[label]}'" if names else label
-            if per_class is None or at_most:
+            if not counts[label]:
                 raise ValueError(
                     f"class {name} has no {what}; each class needs one at least: give it more "
                     "images, or leave it out"
                 )
-            raise ValueError(
-                f"class {name} has {counts[label]} {what}, {wanted} {_are(wanted)} asked for"
-            )
+            raise ValueError(f"class {name} has {counts[label]} {what}, {wanted} are asked for")
     if per_class is not None:
         by_class = found[np.argsort(labels[found], kind="stable")]
         starts = np.concatenate([[0], np.cumsum(counts)])[labels[by_class]]
         found = by_class[np.arange(len(by_class)) - starts < per_class]
     return np.sort(found).astype(np.int32)
-
-
-def _are(count: int) -> str:
-    return "is" if count == 1 else "are"
 
 
 def ranks(task: Task, num_classes: int) -> Int[np.ndarray, " class"]:

@@ -4,7 +4,7 @@ from contextlib import AbstractContextManager
 
 import jax
 
-# For these convolutions are traced as they are, which is the quickest.
+# A kind for which convolutions are traced as they are, which is the quickest.
 PLAIN = "tpu"
 # Part of the keys by which JAX keeps what it traced: nothing made for one kind serves another.
 _made_for = jax.make_user_context(None)

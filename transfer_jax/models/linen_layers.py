@@ -72,7 +72,7 @@ class LayerStack(Stack):
 
     layers: dict[str, Layer]
     # How a module begins, and what a layer does.
-    fresh, run = staticmethod(fresh_layer), staticmethod(run_layer)
+    _fresh, _run = staticmethod(fresh_layer), staticmethod(run_layer)
 
     def init(self, key: Key[Array, ""], x: Float[Array, "batch ..."]) -> Variables:
         """Fresh variables, each layer's from a key of its own.
@@ -96,9 +96,9 @@ class LayerStack(Stack):
             variables[name] = {PARAMS: {}}
             with takes(name, shape):
                 if isinstance(layer, nn.Module):
-                    variables[name] |= self.fresh(layer, fold_in_name(key, name), shape)
+                    variables[name] |= self._fresh(layer, fold_in_name(key, name), shape)
                 shape = jax.eval_shape(
-                    lambda own, x, layer=layer: self.run(layer, own, x, INFERENCE, {})[0],
+                    lambda own, x, layer=layer: self._run(layer, own, x, INFERENCE, {})[0],
                     variables[name],
                     shape,
                 )
@@ -109,7 +109,7 @@ class LayerStack(Stack):
         self, name: str, variables: dict[str, Any], x: Array, mode: Mode, keys: Rngs
     ) -> tuple[Array, dict[str, Any]]:
         """The activation that leaves a layer, and its statistics where it learns them."""
-        return self.run(self.layers[name], variables, x, mode, dict(keys))
+        return self._run(self.layers[name], variables, x, mode, dict(keys))
 
     def dense_calls(
         self, name: str, variables: dict[str, Any], x: Array
@@ -124,6 +124,7 @@ class LayerStack(Stack):
             return out
 
         with nn.intercept_methods(note):
+            # Not as `call` has it: where a trace is kept, nothing is called.
             out, _ = run_layer(self.layers[name], variables, x, INFERENCE, {})
         return out, calls
 

@@ -118,7 +118,7 @@ def step_multiply_adds(plan: Plan, program: ColumnProgram, cache: TrunkCache | N
       The number, of all its conditions together.
     """
     if not is_own(plan.config.optimizer.name):
-        # It has no products, and takes more than half of a trace.
+        # An optimizer of the project's has no products, and takes more than half of a trace.
         program = replace(program, tx=optax.identity())
     return multiply_adds(program.train, *step_shapes(plan, program, cache=cache))
 

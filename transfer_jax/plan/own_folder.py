@@ -1,7 +1,8 @@
-"""A folder of class folders that nobody prepared: it is prepared once, beside where the run is."""
+"""A folder of class folders that nobody prepared: it is prepared once, into `data/`."""
 
 import re
 import time
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -9,8 +10,9 @@ from pathlib import Path
 from transfer_jax.data.decoding import BILINEAR, ImageForm
 from transfer_jax.data.manifest import MANIFEST, Manifest, RecordsError
 from transfer_jax.data.originals.folders import class_folders
+from transfer_jax.data.originals.layout import subset_folders
 from transfer_jax.data.originals.part import readable
-from transfer_jax.data.sources import FOLDER
+from transfer_jax.data.sources import FOLDER, SourceError, no_folder
 from transfer_jax.data.summary import note_lines
 from transfer_jax.folder.places import local, real
 from transfer_jax.plan.own_sizes import with_own_sizes
@@ -65,10 +67,14 @@ def check_originals(config: Config) -> None:
       config: any config; nothing is checked of images that are prepared, or no folder.
 
     Raises:
-      OriginalsError: there is no such folder, or what its folders are for cannot be told.
+      SourceError: there is no such folder.
+      OriginalsError: what its folders are for cannot be told.
     """
-    if (originals := _originals(config)) is not None:
-        class_folders(originals)
+    if (originals := _originals(config)) is None:
+        return
+    if not originals.is_dir():
+        raise SourceError(no_folder(originals))
+    subset_folders(originals, Counter())
 
 
 def _originals(config: Config) -> Path | None:

@@ -94,7 +94,7 @@ def check_budget(plan: Plan, prices: Prices) -> None:
         raise ConfigError(
             f"budget is {budget:g} full fine-tunings, but what comes first takes "
             f"{least:.2g} (linear heads, and frozen layers once); allowed: {least:.2g} or more, "
-            "or --config.budget=0 for no race"
+            "or budget=0 for no race"
         )
 
 

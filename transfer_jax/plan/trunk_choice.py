@@ -145,7 +145,7 @@ class _Trunks:
 
     def _drops(self, n: int) -> bool:
         """Whether a layer is another computation where dropout is on."""
-        with made_for(PLAIN):  # As prices are counted, so that the traces are there already.
+        with made_for(PLAIN):  # As prices are counted, so that both share traces.
             off, on = (
                 re.sub(
                     "0x[0-9a-f]+", "", str(jax.make_jaxpr(own)(self.variables, self.entering[n]))

@@ -71,10 +71,8 @@ class RunProgress:
         self.skipped += steps_done
         self.bar.update(self.task, description=self.facts["where"] or column, advance=steps_done)
         self._write("training")
-        due = time.monotonic() - self.last_line > LINE_SECONDS
-        if due and self.facts["where"] and not self.console.is_terminal:
-            self.last_line = time.monotonic()
-            self.say(f"{wave}: {self.facts['where']}: begins, with compiling where that is new")
+        if self.facts["where"] and self._is_due():
+            self.say(f"{wave}: {self.facts['where']}, starts; a new program is compiled first")
 
     def at(self, where: str) -> None:
         """Say where the training stands, if the count of all steps does not: it is a race's.
@@ -115,12 +113,18 @@ class RunProgress:
         self.facts |= {"loss": loss, "accuracy": accuracy, "seconds_left": round(left)}
         if now - self.last_file > FILE_SECONDS:
             self._write("training")
-        due = now - self.last_line > LINE_SECONDS or self.done == self.total
-        if due and not self.console.is_terminal:
-            self.last_line = now
+        if self._is_due() or (self.done == self.total and not self.console.is_terminal):
             count = f"step {self.done}/{self.total}"
             where = f"{self.facts['where']}," if self.facts["where"] else count
             self.say(f"{self.facts['wave']}: {where} {metrics}, {left:.0f} s left")
+
+    def _is_due(self) -> bool:
+        """Whether a line is to be printed again, where there is no bar; it counts as printed."""
+        now = time.monotonic()
+        if self.console.is_terminal or now - self.last_line <= LINE_SECONDS:
+            return False
+        self.last_line = now
+        return True
 
     def _write(self, state: str) -> None:
         self.last_file = time.monotonic()

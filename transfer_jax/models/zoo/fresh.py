@@ -1,7 +1,6 @@
 """Networks of many layers: random numbers drawn in one go, equal layers traced once."""
 
-from collections.abc import Callable
-from functools import cached_property, partial
+from functools import cached_property
 from typing import Any
 
 import jax
@@ -18,22 +17,18 @@ DRAWN = ("kernel", "cls_token", "pos_embed")
 SMALL = 0.02
 
 
-def _kept(*static: str) -> Callable[..., Any]:
-    return partial(jax.jit, static_argnames=static, inline=True)
-
-
 class ZooStack(LayerStack):
     """A LayerStack whose modules give random leaves their deviation only.
 
     A compiler takes a second for each shape that numbers are drawn in, and a network has up to
     sixty of them. Traces of layers are kept, since Flax's Python is most of what a trace takes:
-    equal layers of equal shapes share one, in all networks and programs. The programs are as they
-    would be without.
+    equal layers of equal shapes share one, in all networks and programs, as long as the process
+    lives. The programs are as they would be without.
     """
 
     # Not for modules of one's own: a kept trace would hide what they do beside their sums.
-    fresh = staticmethod(_kept("layer", "shape")(fresh_layer))
-    run = staticmethod(_kept("layer", "mode")(run_layer))
+    _fresh = staticmethod(jax.jit(fresh_layer, static_argnames=("layer", "shape"), inline=True))
+    _run = staticmethod(jax.jit(run_layer, static_argnames=("layer", "mode"), inline=True))
 
     def init(self, key: Key[Array, ""], x: Float[Array, "batch ..."]) -> Variables:
         """Fresh variables, quickly.

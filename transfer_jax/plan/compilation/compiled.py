@@ -94,6 +94,7 @@ def compiled_call(fn: Any, arguments: Sequence[Any], mesh: Mesh) -> tuple[Compil
     except jax.errors.JaxRuntimeError as error:
         seconds = time.perf_counter() - began
         return _without_room(arguments, " ".join(str(error).split()), seconds), ""
+    seconds = time.perf_counter() - began
     text, plan = executable.as_text(), executable.memory_analysis()
     # XLA's own bytes hold what is copied to the memory on a chip, too; GPUs have no analysis.
     read, costs = total(counted(read_program(text))), executable.cost_analysis() or {}
@@ -105,7 +106,7 @@ def compiled_call(fn: Any, arguments: Sequence[Any], mesh: Mesh) -> tuple[Compil
         flop=float(costs.get("flops", read.flop)),
         moved=float(read.bytes),
         collectives=collectives_by_axis(text, mesh),
-        seconds=time.perf_counter() - began,
+        seconds=seconds,
     )
     return found, text
 

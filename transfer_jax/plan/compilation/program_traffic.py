@@ -1,8 +1,9 @@
 """What a compiled program moves between memory and chip, counted in its text.
 
 A device reads the operands of every instruction that it executes from its memory, and writes the
-results there; what lies within a fusion stays on the chip. XLA's own cost analysis says the same
-where a backend has one: that of GPUs has none before a program runs.
+results there; what lies within a fusion stays on the chip. XLA's own cost analysis says
+something else: a TPU's counts what is copied to the memory on the chip and read there, too, and
+GPUs have none before a program runs.
 """
 
 from collections.abc import Iterable, Iterator
