@@ -31,9 +31,9 @@ def test_a_race_says_which_way_up_to_which_step(at_once, tmp_path):
         own.at("")
         own.advance(4, 0.5, 0.25)
     lines = [line.split(" loss ")[0] for line in said.getvalue().splitlines()]
-    assert lines == [
-        "scratch: step 4/8", "race: freeze:6, to step 16 of 32, 3 of 5 ways,", "race: step 12/20",
-    ]  # fmt: skip
+    way = "race: freeze:6, to step 16 of 32, 3 of 5 ways,"
+    starts = f"{way} starts; a new program is compiled first"
+    assert lines == ["scratch: step 4/8", starts, way, "race: step 12/20"]
     assert held["where"] == "freeze:6, to step 16 of 32, 3 of 5 ways"
     assert (held["steps_done"], held["steps"]) == (8, 20)
 

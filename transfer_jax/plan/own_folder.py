@@ -79,11 +79,11 @@ def check_originals(config: Config) -> None:
 
 def _originals(config: Config) -> Path | None:
     """The folder of images that nobody prepared, if that is where images come from."""
+    if config.data.source != FOLDER:
+        return None
     # Late: what prepares images is asked for where there are some to prepare.
     from transfer_jax.data.claim import SETTINGS
 
-    if config.data.source != FOLDER:
-        return None
     originals = local(config.data.folder, "data.folder")
     is_prepared = any((originals / name).exists() for name in (MANIFEST, SETTINGS))
     return None if is_prepared else originals
