@@ -72,7 +72,7 @@ def _prices(plan: Plan) -> Prices:
     # Ways that differ in what they are called and begin as, such as full and lp-ft, cost the same.
     alike = functools.cache(lambda cut: _training(plan, cut, cache))
     return Prices(
-        unit=_training(plan, whole),
+        unit=alike(_only_layers(whole)),
         training={way: alike(_only_layers(way[1])) for way in ways},
         looking=_looking(plan, whole),
         first=_probes(plan) + cache.fill,
@@ -109,9 +109,9 @@ def _only_layers(cut: Cut) -> Cut:
     return replace(cut, variant=replace(cut.variant, name="", start=""))
 
 
-def _training(plan: Plan, cut: Cut, cache: TrunkCache | None = None) -> int:
+def _training(plan: Plan, cut: Cut, cache: TrunkCache) -> int:
     phases = plan.program((cut,)).phases(plan.recipe.steps)
-    kept = cache if cache and cut.copied else None
+    kept = cache if cut.copied else None
     return sum(count * step_multiply_adds(plan, phase, kept) for count, phase in phases)
 
 

@@ -145,14 +145,14 @@ class _Trunks:
 
     def _drops(self, n: int) -> bool:
         """Whether a layer is another computation where dropout is on."""
+        return self._traced(n, dropout=False) != self._traced(n, dropout=True)
+
+    def _traced(self, n: int, *, dropout: bool) -> str:
+        """What a layer computes, in words that are the same in every trace."""
         with made_for(PLAIN):  # As prices are counted, so that both share traces.
-            off, on = (
-                re.sub(
-                    "0x[0-9a-f]+", "", str(jax.make_jaxpr(own)(self.variables, self.entering[n]))
-                )
-                for own in (self._layer(n), self._layer(n, dropout=True))
-            )
-        return off != on
+            layer = self._layer(n, dropout=dropout)
+            text = str(jax.make_jaxpr(layer)(self.variables, self.entering[n]))
+        return re.sub("0x[0-9a-f]+", "", text)
 
     def chosen(self, room: float) -> TrunkCache:
         """What is kept where there is so much room."""
