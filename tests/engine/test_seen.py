@@ -59,9 +59,7 @@ def test_training_on_kept_activations_is_training_to_the_bit(column, recipe, dev
     inputs = start.inputs
     see = jax.jit(lambda batch: program.see(base, batch, inputs))
     learn = jax.jit(lambda state, seen, classes: program.learn(state, base, seen, classes, inputs))
-    judge = jax.jit(program.judge)
     cache = Cache(see, device_images, recipe.batch_size)
-    tests = np.asarray(inputs.test_batches)[0]
     found = []
     for kept in (False, True):
         state, losses = program.init(start.networks), []
@@ -70,10 +68,7 @@ def test_training_on_kept_activations_is_training_to_the_bit(column, recipe, dev
             seen = cache[inputs.train_batches[step]] if kept else see(batch)
             state, metrics = learn(state, seen, batch.labels)
             losses.append(np.asarray(metrics.loss))
-        seen = cache[tests] if kept else see(batch_of(device_images, tests))
-        classes = device_images.labels[tests]
-        counts, _ = judge(program.no_counts(), state.conditions, base, seen, classes, inputs)
-        found.append((jax.device_get(state), losses, jax.device_get(counts)))
+        found.append((jax.device_get(state), losses))
     jax.tree.map(np.testing.assert_array_equal, *found)
     assert np.ptp(np.stack(found[0][1]), axis=0).min() > 0
 

@@ -61,17 +61,26 @@ def added(
     Returns:
       The next sums.
     """
-
-    def total(values: Array) -> Array:
-        return jnp.sum(jnp.where(real, values, 0.0))
-
     return Counts(
-        counts.loss + jnp.stack([total(loss) for loss in losses]),
-        counts.score + jnp.stack([total(score * weights) for score in scores]),
-        counts.weight + total(weights),
+        counts.loss + _total(jnp.stack(losses), real),
+        counts.score + _total(jnp.stack(scores) * weights, real),
+        counts.weight + _total(weights, real),
         counts.examples + jnp.sum(real),
         counts.batch + 1,
     )
+
+
+def _total(
+    values: Float[Array, "... example"], real: Bool[Array, " example"]
+) -> Float[Array, "..."]:
+    """The sum over examples, in one order: XLA chooses its own by what it joins a sum with."""
+    count = len(real)
+    room = (1 << (count - 1).bit_length()) - count
+    part = jnp.pad(jnp.where(real, values, 0.0), [(0, 0)] * (values.ndim - 1) + [(0, room)])
+    while part.shape[-1] > 1:
+        first, second = jnp.split(part, 2, axis=-1)
+        part = first + second
+    return part[..., 0]
 
 
 def mean_scores(counts: Sequence[Counts]) -> Float[np.ndarray, "evaluation column cut"]:
