@@ -7,7 +7,7 @@ import pytest
 
 from transfer_jax.data.image_set import TEST, TRAIN, ImageSet
 from transfer_jax.data.order import DeviceImages
-from transfer_jax.engine.columns import Recipe
+from transfer_jax.engine.recipe import Recipe
 from transfer_jax.grid.conditions import Column, Cut, Split, Task
 from transfer_jax.models.convnet import ConvNet
 from transfer_jax.plan.config import load_config

@@ -15,9 +15,10 @@ import jax.numpy as jnp
 from grids import Grid, caffenet_grid, convnet_grid, optimizer, random_images
 from timing import arguments, show, write
 
-from transfer_jax.engine.columns import Recipe, input_shapes
+from transfer_jax.engine.columns import input_shapes
 from transfer_jax.engine.cost import multiply_adds
 from transfer_jax.engine.feeds import on_device
+from transfer_jax.engine.recipe import Recipe
 from transfer_jax.engine.step import ColumnProgram
 from transfer_jax.models.layered import Layered
 from transfer_jax.models.precision import InPrecision

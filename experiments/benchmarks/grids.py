@@ -12,10 +12,11 @@ from jax.sharding import Mesh
 
 from transfer_jax.data.image_set import TEST, TRAIN, ImageSet
 from transfer_jax.data.order import DeviceImages
-from transfer_jax.engine.columns import ColumnStart, Recipe, column_inputs, initial_networks
+from transfer_jax.engine.columns import ColumnStart, column_inputs, initial_networks
 from transfer_jax.engine.inputs import place_inputs
 from transfer_jax.engine.loop import CompiledProgram
 from transfer_jax.engine.mesh import column_mesh, place, replicate, slots
+from transfer_jax.engine.recipe import Recipe
 from transfer_jax.engine.step import ColumnProgram
 from transfer_jax.engine.trunk import NOTHING
 from transfer_jax.grid.conditions import Column, Split, Task

@@ -33,16 +33,11 @@ from transfer_jax.data.originals.part import Original, Originals
 from transfer_jax.data.prepared_part import Preparation, prepare_part
 from transfer_jax.data.records import open_records
 from transfer_jax.data.stream import BatchSource, stream
-from transfer_jax.engine.columns import (
-    ColumnStart,
-    Recipe,
-    column_inputs,
-    column_order,
-    initial_networks,
-)
+from transfer_jax.engine.columns import ColumnStart, column_inputs, column_order, initial_networks
 from transfer_jax.engine.feeds import StreamFeed, evaluation_batches
 from transfer_jax.engine.loop import CompiledProgram
 from transfer_jax.engine.mesh import column_mesh
+from transfer_jax.engine.recipe import Recipe
 from transfer_jax.engine.step import ColumnProgram
 from transfer_jax.grid.conditions import Split, Task
 from transfer_jax.plan.running_fields import Reading

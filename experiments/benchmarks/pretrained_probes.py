@@ -12,10 +12,11 @@ from jaxtyping import Float, Int
 from pretrained_grid import PretrainedGrid
 
 from transfer_jax.data.order import DeviceImages
-from transfer_jax.engine.columns import Recipe, column_inputs
+from transfer_jax.engine.columns import column_inputs
 from transfer_jax.engine.features import FeatureProgram
 from transfer_jax.engine.logistic import STRENGTHS
 from transfer_jax.engine.probing import Examples, probe
+from transfer_jax.engine.recipe import Recipe
 from transfer_jax.engine.view import View
 
 

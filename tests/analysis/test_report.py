@@ -15,12 +15,8 @@ from etils import epath
 from transfer_jax.analysis.evidence import Evidence
 from transfer_jax.analysis.figures.curve_figures import transfer_curves
 from transfer_jax.analysis.page.notes import interval_note
-from transfer_jax.analysis.page.report import (
-    rate_table,
-    result_tables,
-    target_table,
-    write_report,
-)
+from transfer_jax.analysis.page.page_tables import rate_table, result_tables, target_table
+from transfer_jax.analysis.page.report import write_report
 from transfer_jax.analysis.reading import read_evidence
 from transfer_jax.analysis.statistics.crossing import groups
 from transfer_jax.analysis.statistics.effects import effects

@@ -14,7 +14,6 @@ from transfer_jax.data.image_set import TEST, TRAIN, VALIDATION, ImageSet
 from transfer_jax.data.order import Batch
 from transfer_jax.engine import mesh as meshes
 from transfer_jax.engine.columns import (
-    Recipe,
     column_inputs,
     column_key,
     column_order,
@@ -37,6 +36,7 @@ from transfer_jax.engine.mesh import (
     replicate,
     slots,
 )
+from transfer_jax.engine.recipe import Recipe
 from transfer_jax.engine.view import View
 from transfer_jax.grid.conditions import Column, Cut, Split, Task, Variant
 from transfer_jax.grid.keys import key_for

@@ -8,8 +8,8 @@ import jax
 from jax.sharding import Mesh
 from ml_collections import ConfigDict
 
-from transfer_jax.engine.columns import Recipe
 from transfer_jax.engine.mesh import check_processes, column_mesh, devices_per_column
+from transfer_jax.engine.recipe import Recipe
 from transfer_jax.engine.step import ColumnProgram
 from transfer_jax.engine.trunk import COMPUTED, NOTHING, ROUNDED
 from transfer_jax.folder.control_results import TRAINING

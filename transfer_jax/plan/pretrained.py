@@ -9,7 +9,8 @@ from pathlib import Path
 import jax
 import jax.numpy as jnp
 
-from transfer_jax.engine.columns import Normalisation, Recipe
+from transfer_jax.engine.columns import Normalisation
+from transfer_jax.engine.recipe import Recipe
 from transfer_jax.folder.places import local
 from transfer_jax.folder.workdir import Workdir
 from transfer_jax.grid.conditions import Column

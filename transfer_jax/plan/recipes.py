@@ -7,7 +7,8 @@ import numpy as np
 
 from transfer_jax.data.image_set import ImageSet, enlarge
 from transfer_jax.data.tasks import first_examples
-from transfer_jax.engine.columns import Recipe, validation_examples
+from transfer_jax.engine.columns import validation_examples
+from transfer_jax.engine.recipe import Recipe
 from transfer_jax.grid.conditions import Split, Task
 from transfer_jax.models.layered import Layered
 from transfer_jax.plan.components import build_images, build_splits

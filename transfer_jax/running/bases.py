@@ -5,7 +5,8 @@ from dataclasses import dataclass
 
 import jax
 
-from transfer_jax.engine.columns import Init, Normalisation, Recipe, task_normalisation
+from transfer_jax.engine.columns import Init, Normalisation, task_normalisation
+from transfer_jax.engine.recipe import Recipe
 from transfer_jax.folder.checkpoints import restore, save
 from transfer_jax.folder.workdir import Workdir
 from transfer_jax.grid.conditions import RANDOM_BASE, SCRATCH_BASE, Column, Condition, Split, Task

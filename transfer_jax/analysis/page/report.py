@@ -22,6 +22,7 @@ from transfer_jax.analysis.page.notes import (
     repeat_text,
 )
 from transfer_jax.analysis.page.page import Answer, Page, Section, render_page
+from transfer_jax.analysis.page.page_tables import rate_table, result_tables, target_table
 from transfer_jax.analysis.page.summary import answers, introduction, notices
 from transfer_jax.analysis.paper.beside_authors import (
     beside_the_authors,
@@ -39,87 +40,21 @@ from transfer_jax.analysis.pretrained_tables import (
     FAMILY_COLUMNS,
     family_lines,
     meanings_table,
-    pretrained_tables,
 )
 from transfer_jax.analysis.race_advice import race_tables
-from transfer_jax.analysis.statistics.choices import is_pretrained
-from transfer_jax.analysis.statistics.effects import Effects, numbers_of
+from transfer_jax.analysis.statistics.effects import numbers_of
 from transfer_jax.analysis.statistics.steps_to_reach import (
     Reached,
     steps_sentence,
     steps_to_reach,
 )
-from transfer_jax.analysis.tables import (
-    Table,
-    accuracy_table,
-    boost_table,
-    control_table,
-    cost_table,
-    gain_table,
-    shown,
-    split_table,
-    steps_table,
-)
+from transfer_jax.analysis.tables import Table, shown, steps_table
 from transfer_jax.folder.results import ResultRow, Results
 from transfer_jax.folder.whole_file import csv_text, write_whole
 
 PAPERS_IMAGES = "imagenet2012"
 QUESTION = "how transferable are the layers?"
 PRETRAINED_QUESTION = "which layers to freeze, which to tune?"
-
-
-def result_tables(found: Sequence[Effects], parameters: Sequence[int] = ()) -> list[Table]:
-    """The tables of a report: of each group, accuracies, gains, costs and boosts.
-
-    Args:
-      found: the numbers of each group.
-      parameters: how many each layer has, where networks start from given weights.
-
-    Returns:
-      The tables, last what differs between groups, in percent and in percentage points.
-    """
-    if any(is_pretrained(own.group) for own in found):
-        return pretrained_tables(found, parameters)
-    makers = (accuracy_table, control_table, gain_table, cost_table, boost_table)
-    return shown([*(make(own) for own in found for make in makers), split_table(found)])
-
-
-def target_table(evidence: Evidence) -> Table:
-    """The advice for each target by itself, where the tasks are not drawn at random.
-
-    Args:
-      evidence: the run's folder.
-
-    Returns:
-      The table; empty where all tasks are random halves.
-    """
-    lines = [
-        (own.group, part.group.removeprefix("target "), part.verdict)
-        for own in evidence.advice
-        for part in own.parts
-    ]
-    return Table("Advice for each target", ("tasks", "target", "advice"), tuple(lines))
-
-
-def rate_table(evidence: Evidence) -> Table:
-    """How each family of networks did in the pilot at each learning rate, and which it got.
-
-    Args:
-      evidence: the run's folder.
-
-    Returns:
-      The table, means over the pilot's networks in percent; empty where nothing was chosen.
-    """
-    lines = []
-    for family, rate in dict.fromkeys((row.family, row.rate) for row in evidence.rates):
-        own = [row for row in evidence.rates if (row.family, row.rate) == (family, rate)]
-        networks = sum(row.networks for row in own)
-        accuracy = sum(row.validation * row.networks for row in own) / networks
-        diverged = sum(row.diverged for row in own)
-        chosen = "yes" if evidence.chosen_rates.get(family) == rate else ""
-        lines.append((family, f"{rate:g}", f"{100 * accuracy:.1f}", str(diverged), chosen))
-    header = ("networks", "rate", "validation accuracy, %", "diverged", "chosen")
-    return Table("Learning rates, as multiples of learning_rate", header, tuple(lines))
 
 
 def write_report(evidence: Evidence, *, reload_seconds: int = 0) -> list[epath.Path]:
