@@ -14,7 +14,7 @@ from grids import Grid, GridStep, Step, caffenet_grid, convnet_grid
 from rivals_flax import alone, one_vmap
 from timing import arguments, beside, in_turn, show, write
 
-from transfer_jax.engine.cpu import keep_freed_memory, spread_over_cores
+from transfer_jax.engine.cpu import spread_over_cores
 
 OURS = "transfer_jax"
 
@@ -46,7 +46,6 @@ def main() -> None:
     parser.add_argument("--rivals", nargs="+", default=["flax", "vmap", "torch", "compile"])
     options = parser.parse_args()
     spread_over_cores()
-    keep_freed_memory()
     rows = []
     for name in options.grids:
         grid = convnet_grid() if name == "convnet" else caffenet_grid()

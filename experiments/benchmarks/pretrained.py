@@ -22,7 +22,7 @@ from grids import GridStep, Step
 from pretrained_grid import STEPPED, PretrainedGrid, grid_of
 from timing import arguments, beside, in_turn, seconds, show, write
 
-from transfer_jax.engine.cpu import keep_freed_memory, spread_over_cores
+from transfer_jax.engine.cpu import spread_over_cores
 from transfer_jax.grid.pretrained import FREEZE, FULL, LP_FT, PROBE
 
 OURS, FLAX, TORCH = "transfer_jax", "Flax, one after the other", "timm"
@@ -121,7 +121,6 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=40, help="steps of a run")
     options = parser.parse_args()
     spread_over_cores()
-    keep_freed_memory()
     write([row for name in options.networks for row in measured(name, options)], options.json)
 
 

@@ -15,7 +15,7 @@ import jax
 from grids import Grid, GridStep, convnet_grid
 from timing import arguments, in_turn, show, write
 
-from transfer_jax.engine.cpu import keep_freed_memory, spread_over_cores
+from transfer_jax.engine.cpu import spread_over_cores
 from transfer_jax.engine.mesh import column_mesh
 from transfer_jax.grid.conditions import Column, Cut, Variant
 
@@ -60,7 +60,6 @@ def memory(step: GridStep) -> int:
 def main() -> None:
     options = arguments(__doc__).parse_args()
     spread_over_cores()
-    keep_freed_memory()
     rows = []
     for kind, steps in cases().items():
         times = in_turn({str(factor): step for factor, step in steps}, options.rounds)

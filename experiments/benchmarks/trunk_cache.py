@@ -20,7 +20,6 @@ from timing import arguments, beside, in_turn, seconds, show, write
 
 from transfer_jax.data.order import KeptTrunk
 from transfer_jax.engine.cost import tree_bytes
-from transfer_jax.engine.cpu import keep_freed_memory
 from transfer_jax.engine.kept_trunk import TrunkPass
 from transfer_jax.engine.mesh import column_mesh, replicate
 from transfer_jax.engine.trunk import COMPUTED
@@ -78,7 +77,6 @@ def main() -> None:
     parser.add_argument("--size", type=int, default=64)
     parser.add_argument("--batch", type=int, default=16)
     options = parser.parse_args()
-    keep_freed_memory()
     rows = []
     for depth in options.depths:
         network = ZOO[options.network](CLASSES)

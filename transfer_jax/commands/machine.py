@@ -13,11 +13,10 @@ if TYPE_CHECKING:
 
 
 def prepare_machine() -> None:
-    """Make this process fast: a device a core, memory and compiled programs that are kept."""
-    from transfer_jax.engine.cpu import keep_freed_memory, spread_over_cores
+    """Make this process fast: a device a core, and compiled programs that are kept."""
+    from transfer_jax.engine.cpu import spread_over_cores
 
     spread_over_cores()
-    keep_freed_memory()
     keep_compiled_programs()
 
 
