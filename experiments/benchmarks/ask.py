@@ -16,7 +16,6 @@ import statistics
 import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -24,10 +23,11 @@ from typing import Any
 import jax
 import numpy as np
 from etils import epath
-from timing import arguments, show, write
+from timing import arguments, seconds, show, write
 
 import transfer_jax as tj
 from transfer_jax.analysis.raced import races_of
+from transfer_jax.commands.ask import VALIDATION
 from transfer_jax.engine.normalisation import wanted_normalisation
 from transfer_jax.models.weights.writing import write_weights
 from transfer_jax.plan.config import load_config
@@ -58,13 +58,11 @@ def weights_of(name: str, folder: Path) -> str:
     return str(file)
 
 
-def seconds(command: Sequence[str], log: Path, **environment: str) -> float:
-    """Of one command, whose output is kept."""
-    began = time.perf_counter()
+def ran(command: Sequence[str], log: Path, **environment: str) -> float:
+    """Seconds of one command, whose output is kept."""
     with log.with_suffix(".log").open("w") as file:
         told = {"stdout": file, "stderr": file, "env": os.environ | environment}
-        subprocess.run([sys.executable, *command], check=True, **told)
-    return time.perf_counter() - began
+        return seconds(lambda: subprocess.run([sys.executable, *command], check=True, **told))
 
 
 def for_torch(plan: Plan, folder: Path) -> list[str]:
@@ -89,7 +87,8 @@ def measured(name: str, steps: int) -> list[dict[str, Any]]:
         folder = Path(made)
         weights = weights_of(name, folder)
         said = [f"--config.network.name={name}", f"--config.network.weights={weights}"]
-        plan = make_plan(load_config("pretrained", [*said, "--config.data.validation_share=0.2"]))
+        said.append(f"--config.data.validation_share={VALIDATION}")
+        plan = make_plan(load_config("pretrained", said))
         torch = [*for_torch(plan, folder), f"--steps={steps}", f"--batch={plan.recipe.batch_size}"]
         ours = ["ask", f"--weights={weights}", f"--network={name}", f"--config.steps={steps}"]
         rows: list[dict[str, Any]] = []
@@ -112,9 +111,9 @@ def of_ours(command: list[str], folder: Path) -> dict[str, Any]:
     """What a command of ours takes where its programs are compiled, and where they are not."""
     cache = {"JAX_COMPILATION_CACHE_DIR": f"{folder}.cache"}
     whole = ["-m", "transfer_jax", *command, f"--workdir={folder}"]
-    first = seconds(whole, folder, **cache)
+    first = ran(whole, folder, **cache)
     shutil.rmtree(folder)
-    again = seconds(whole, folder, **cache)
+    again = ran(whole, folder, **cache)
     races = races_of(epath.Path(folder))
     counted = sum(race.spent for race in races) if races else ""
     return {"seconds": again, "first time": first, "fine-tunings counted": counted, "steps": ""}
@@ -122,7 +121,7 @@ def of_ours(command: list[str], folder: Path) -> dict[str, Any]:
 
 def of_torch(command: list[str], log: Path) -> tuple[float, float]:
     """Seconds of a command of PyTorch's, and of its steps."""
-    taken = seconds(command, log)
+    taken = ran(command, log)
     told = json.loads(log.with_suffix(".log").read_text().splitlines()[-1])
     return taken, told["seconds of steps"]
 

@@ -10,7 +10,7 @@ from transfer_jax.engine.counts import Counts, added, no_counts
 
 def sums(losses, scores, weights, real) -> Counts:
     """What one batch adds to nothing."""
-    return added(no_counts(len(losses)), list(losses), list(scores), weights, real)
+    return added(no_counts(len(losses)), losses, scores, weights, real)
 
 
 @pytest.fixture(params=[1, 7, 16, 100])

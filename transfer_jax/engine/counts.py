@@ -44,8 +44,8 @@ def no_counts(cuts: int, batch: int = 0) -> Counts:
 
 def added(
     counts: Counts,
-    losses: Sequence[Float[Array, " example"]],
-    scores: Sequence[Float[Array, " example"]],
+    losses: Float[Array, "cut example"],
+    scores: Float[Array, "cut example"],
     weights: Float[Array, " example"],
     real: Bool[Array, " example"],
 ) -> Counts:
@@ -62,8 +62,8 @@ def added(
       The next sums.
     """
     return Counts(
-        counts.loss + _total(jnp.stack(losses), real),
-        counts.score + _total(jnp.stack(scores) * weights, real),
+        counts.loss + _total(losses, real),
+        counts.score + _total(scores * weights, real),
         counts.weight + _total(weights, real),
         counts.examples + jnp.sum(real),
         counts.batch + 1,

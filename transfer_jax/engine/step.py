@@ -248,7 +248,8 @@ class ColumnProgram:
         if self.objective.score.by_class:
             is_test = counts.batch >= len(inputs.validation_batches)
             weights = 1 / jnp.asarray(inputs.class_sizes)[is_test.astype(jnp.int32)][classes]
-        return added(counts, losses, scores, weights, real), jnp.stack(scores)
+        each = jnp.stack(scores)
+        return added(counts, jnp.stack(losses), each, weights, real), each
 
     def no_counts(self, batch: int = 0) -> Counts:
         """Counts of no examples; the first batch to be added is this one."""

@@ -2,7 +2,7 @@
 
 from typing import Protocol
 
-from transfer_jax.engine.columns import Normalisation
+from transfer_jax.engine.normalisation import Normalisation
 from transfer_jax.engine.recipe import Recipe
 from transfer_jax.folder.workdir import Workdir
 from transfer_jax.grid.conditions import Column

@@ -9,7 +9,7 @@ from pathlib import Path
 import jax
 import jax.numpy as jnp
 
-from transfer_jax.engine.columns import Normalisation
+from transfer_jax.engine.normalisation import Normalisation
 from transfer_jax.engine.recipe import Recipe
 from transfer_jax.folder.places import local
 from transfer_jax.folder.workdir import Workdir
