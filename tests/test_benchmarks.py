@@ -70,7 +70,7 @@ def test_the_gpus_benchmark_has_a_row_a_way(
     assert "14 x CaffeNet, width 0.125, 67x67, batch 4" in capsys.readouterr().out
 
 
-CHOICES = ("precision", "packing", "command buffers", "autotuning")
+CHOICES = ("precision", "packing", "command buffers", "same bits twice")
 
 
 @pytest.mark.parametrize(

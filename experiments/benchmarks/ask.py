@@ -6,7 +6,10 @@ On the clip art in the package: EfficientNet-Lite0 with its weights, a ResNet-18
 All are whole commands in processes of their own, with all that a user waits for: ours have imports,
 images, compilation, looks, tests, report; PyTorch's (`torch_finetuning.py`) imports, steps, tests.
 Ours are run with an empty cache of compiled programs, and again with the programs there; between
-them PyTorch's, whose median counts. `--steps` says how long a fine-tuning is.
+them PyTorch's, whose median counts. `--steps` says how long a fine-tuning is; `--size` makes the
+images larger; `--low` computes in bfloat16, ours and PyTorch's.
+
+A GPU is for what runs there, so that this process has JAX see the CPU alone.
 """
 
 import json
@@ -19,6 +22,9 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
+
+# The commands that are timed need the device's room, where it is a GPU.
+os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")
 
 import jax
 import numpy as np
@@ -62,7 +68,12 @@ def ran(command: Sequence[str], log: Path, **environment: str) -> float:
     """Seconds of one command, whose output is kept."""
     with log.with_suffix(".log").open("w") as file:
         told = {"stdout": file, "stderr": file, "env": os.environ | environment}
-        return seconds(lambda: subprocess.run([sys.executable, *command], check=True, **told))
+        try:
+            taken = seconds(lambda: subprocess.run([sys.executable, *command], check=True, **told))
+        except subprocess.CalledProcessError as error:
+            sys.exit(f"{error}; it says:\n{log.with_suffix('.log').read_text()}")
+    print(f"{log.name}: {taken:.1f} s", flush=True)
+    return taken
 
 
 def for_torch(plan: Plan, folder: Path) -> list[str]:
@@ -81,16 +92,20 @@ def for_torch(plan: Plan, folder: Path) -> list[str]:
     return [str(FINE_TUNING), str(folder / "images.npz"), name, str(folder / "timm.safetensors")]
 
 
-def measured(name: str, steps: int) -> list[dict[str, Any]]:
+def measured(name: str, steps: int, size: int | None, low: bool) -> list[dict[str, Any]]:
     """A row a command."""
+    fields = [f"--config.data.form.size={size}"] if size else []
+    fields += ["--config.precision=bfloat16"] if low else []
     with tempfile.TemporaryDirectory() as made:
         folder = Path(made)
         weights = weights_of(name, folder)
         said = [f"--config.network.name={name}", f"--config.network.weights={weights}"]
-        said.append(f"--config.data.validation_share={VALIDATION}")
+        said += [f"--config.data.validation_share={VALIDATION}", *fields]
         plan = make_plan(load_config("pretrained", said))
         torch = [*for_torch(plan, folder), f"--steps={steps}", f"--batch={plan.recipe.batch_size}"]
+        torch += ["--low"] if low else []
         ours = ["ask", f"--weights={weights}", f"--network={name}", f"--config.steps={steps}"]
+        ours += fields
         rows: list[dict[str, Any]] = []
         theirs: dict[str, list[tuple[float, float]]] = {way: [] for way in SHARES}
         for way, more in COMMANDS.items():
@@ -133,15 +148,17 @@ def median(found: Sequence[tuple[float, ...]]) -> dict[str, Any]:
 
 
 def main() -> None:
-    parser = arguments(__doc__)
+    parser = arguments(__doc__, rounds=None)
     parser.add_argument("--networks", nargs="+", default=[EFFICIENTNET, "resnet18"])
     parser.add_argument("--steps", type=int, nargs="+", default=[32, 128], help="of a fine-tuning")
+    parser.add_argument("--size", type=int, help="pixels a side; default: those of the clip art")
+    parser.add_argument("--low", action="store_true", help="in bfloat16")
     options = parser.parse_args()
     rows = [
         {"steps of one": steps} | row
         for name in options.networks
         for steps in options.steps
-        for row in measured(name, steps)
+        for row in measured(name, steps, options.size, options.low)
     ]
     show(f"The price of an answer, on {jax.devices()[0].device_kind}", rows)
     write(rows, options.json)

@@ -34,6 +34,8 @@ CAFFENET = [
     (192, 192, 13, 3, 1, 1),
     (192, 128, 13, 3, 1, 1),
 ]
+# First layers of pretrained networks: ResNets, EfficientNets, ViT; batch 32.
+FIRST = [(3, 64, 224, 7, 2, 3), (3, 32, 224, 3, 2, 1), (3, 768, 224, 16, 16, 0)]
 # The rest is for depthwise convolution; `pretrained.py` times networks of that.
 WHOLE = [lowering for lowering in LOWERINGS if lowering != "shifted"]
 Shape = tuple[int, int, int, int, int, int]

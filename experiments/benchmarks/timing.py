@@ -54,10 +54,11 @@ def beside(times: Mapping[str, Sequence[float]], baseline: str) -> list[dict[str
     ]
 
 
-def arguments(doc: str | None) -> argparse.ArgumentParser:
-    """What every benchmark takes."""
+def arguments(doc: str | None, rounds: int | None = 7) -> argparse.ArgumentParser:
+    """What every benchmark takes; None for one that has no rounds."""
     parser = argparse.ArgumentParser(description=(doc or "").partition("\n")[0])
-    parser.add_argument("--rounds", type=int, default=7)
+    if rounds:
+        parser.add_argument("--rounds", type=int, default=rounds)
     parser.add_argument("--json", type=Path, help="file for the numbers")
     return parser
 

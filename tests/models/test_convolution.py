@@ -9,7 +9,7 @@ from transfer_jax.models.convolution import LOWERINGS, choose_lowering, convolve
 
 # As a share of the largest value, against float64. Winograd's F(4x4, 3x3) multiplies and divides
 # by up to 24, which costs about a decimal digit of float32's seven.
-TOLERANCE = {"xla": 2e-6, "patches": 2e-6, "winograd": 2e-5}
+TOLERANCE = {"xla": 2e-6, "patches": 2e-6, "winograd": 2e-5, "space_to_depth": 2e-6}
 
 
 def in_float64(x, kernel, stride, pad, groups=1):
@@ -85,6 +85,17 @@ def test_a_strided_convolution_keeps_the_first_pixel():
     np.testing.assert_array_equal(convolve(x, centre, 2)[0, :, :, 0], [[0, 2], [8, 10]])
 
 
+def test_a_gpu_gets_strided_first_layers_with_more_channels():
+    """Only there, and only where kernels are large and images have few channels."""
+    first = [((11, 11, 3, 96), 4, 0), ((7, 7, 3, 64), 2, 3), ((16, 16, 3, 768), 16, 0)]
+    for dtype in ("float32", "bfloat16"):
+        assert {choose_lowering(*s, dtype, "gpu") for s in first} == {"space_to_depth"}
+        assert {choose_lowering(*s, dtype, "tpu") for s in first} == {"xla"}
+    others = [((3, 3, 3, 32), 2, 1), ((5, 5, 3, 32), 1, 2), ((7, 7, 64, 64), 2, 3)]
+    assert {choose_lowering(*s, "float32", "gpu") for s in others} == {"xla"}
+    assert choose_lowering((3, 3, 3, 3), 2, 1, "float32", "gpu", groups=3) == "xla"
+
+
 def test_images_that_are_less_than_a_tile_take_no_transformed_kernels():
     """Those are four times as large as the kernels, and save no product there."""
     chosen = [choose_lowering((3, 3, 64, 64), 1, 1, "float32", "cpu", side=n) for n in (2, 3, 4)]
@@ -102,7 +113,7 @@ def test_only_float32_on_cpu_is_lowered_by_hand():
     assert found == ["winograd", "patches", "xla"]
     side_by_side = [((16, 16, 3, 8), 16, 0), ((2, 2, 64, 8), 2, 0), ((1, 1, 64, 8), 1, 0)]
     assert {choose_lowering(*shape, "float32", "cpu") for shape in side_by_side} == {"patches"}
-    for dtype, backend in (("float32", "gpu"), ("bfloat16", "cpu")):
+    for dtype, backend in (("float32", "gpu"), ("bfloat16", "gpu"), ("bfloat16", "cpu")):
         assert {choose_lowering(s, 1, 1, dtype, backend) for s in shapes} == {"xla"}
     assert choose_lowering((3, 3, 64, 64), 2, 1, "float32", "cpu") == "xla"
     assert choose_lowering((3, 3, 64, 64), 1, 0, "float32", "cpu") == "xla"

@@ -13,11 +13,18 @@ if TYPE_CHECKING:
 
 
 def prepare_machine() -> None:
-    """Make this process fast: a device a core, and compiled programs that are kept."""
+    """Make this process fast and its numbers repeatable; compiled programs are kept."""
+    prepare_devices()
+    keep_compiled_programs()
+
+
+def prepare_devices() -> None:
+    """A CPU's device is a core, and a GPU computes the same numbers each time."""
     from transfer_jax.engine.cpu import spread_over_cores
+    from transfer_jax.engine.gpu import repeat_to_the_bit
 
     spread_over_cores()
-    keep_compiled_programs()
+    repeat_to_the_bit()
 
 
 def keep_compiled_programs() -> None:

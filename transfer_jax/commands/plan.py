@@ -47,7 +47,7 @@ def main(arguments: argparse.Namespace, overrides: list[str], console: "Console"
     config = load_config(arguments.config, overrides)
     place(arguments.workdir or f"runs/{config.name}", "workdir")
     from transfer_jax.commands.costs import print_beside_paper
-    from transfer_jax.engine.cpu import spread_over_cores
+    from transfer_jax.commands.machine import prepare_devices
     from transfer_jax.plan.accelerators import accelerator
     from transfer_jax.plan.compilation.topologies import topology
     from transfer_jax.plan.own_folder import with_prepared_folder
@@ -60,7 +60,7 @@ def main(arguments: argparse.Namespace, overrides: list[str], console: "Console"
     if asked:
         asked.devices()  # What is wrong with them is told before anything is read.
     elif chip is None:
-        spread_over_cores()
+        prepare_devices()
     with console.status("reading the config"):
         plan = make_plan(with_prepared_folder(config, console.print))
     notes = plan_notes(plan)

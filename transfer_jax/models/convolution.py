@@ -12,7 +12,7 @@ from transfer_jax.models.backend import target_backend
 from transfer_jax.models.depthwise import shifted
 from transfer_jax.models.winograd import TILE, winograd
 
-LOWERINGS = ("xla", "patches", "winograd", "shifted")
+LOWERINGS = ("xla", "patches", "winograd", "shifted", "space_to_depth")
 Padding = int | Literal["same"] | None
 
 
@@ -59,6 +59,9 @@ def convolve(
         return _by_patches(x, kernel, stride, pad)
     if lowering == "shifted":
         return shifted(x, kernel, stride, pad)
+    if lowering == "space_to_depth":
+        x, kernel = _by_squares(x, kernel, stride, pad)
+        stride, pad = 1, 0
     return jax.lax.conv_general_dilated(
         x,
         kernel,
@@ -121,11 +124,17 @@ def choose_lowering(
     Example:
       >>> choose_lowering((3, 3, 64, 64), 1, 1, "float32", "cpu")
       'winograd'
+      >>> choose_lowering((11, 11, 3, 96), 4, 0, "bfloat16", "gpu")
+      'space_to_depth'
       >>> choose_lowering((3, 3, 64, 64), 1, 1, "float32", "tpu")
       'xla'
     """
     rows, cols, channels, _ = kernel_shape
-    if (backend or target_backend()) != "cpu" or dtype != "float32":
+    backend = backend or target_backend()
+    if backend == "gpu" and groups == 1 and channels <= 4 and stride > 1 and rows > 3:
+        # cuDNN adds channels of zeros up to eight.
+        return "space_to_depth"
+    if backend != "cpu" or dtype != "float32":
         return "xla"
     if groups > 1:
         return "shifted"
@@ -162,6 +171,26 @@ def _by_patches(x: Array, kernel: Array, stride: int, pad: int) -> Array:
     ]
     patches = jnp.concatenate(pixels, -1).reshape(-1, rows * cols * channels)
     return (patches @ kernel.reshape(-1, features)).reshape(x.shape[0], height, width, features)
+
+
+def _by_squares(x: Array, kernel: Array, stride: int, pad: int) -> tuple[Array, Array]:
+    """The same convolution with a stride of one: what a step passes over is one pixel.
+
+    Its channels are those of all pixels in a square of `stride`; the kernel is filled with zeros
+    to whole squares. The first convolution of ResNets was first computed so on TPUs (Ying et al.,
+    2018, Image Classification at Supercomputer Scale, section 3.2).
+    """
+    rows, cols, channels, features = kernel.shape
+    tall, wide = -(-rows // stride), -(-cols // stride)
+    edges = [
+        (pad, stride * ((side + 2 * pad - size) // stride + squares) - side - pad, 0)
+        for side, size, squares in zip(x.shape[1:3], (rows, cols), (tall, wide), strict=True)
+    ]
+    # Where no kernel reaches the last pixels the edge is negative: they are cut off.
+    x = jax.lax.pad(x, jnp.zeros((), x.dtype), ((0, 0, 0), *edges, (0, 0, 0)))
+    fill = ((0, stride * tall - rows), (0, stride * wide - cols), (0, 0), (0, 0))
+    squares = jnp.pad(kernel, fill).reshape(tall, stride, wide, stride, channels, features)
+    return _blocks(x, stride), squares.transpose(0, 2, 1, 3, 4, 5).reshape(tall, wide, -1, features)
 
 
 def _blocks(x: Array, size: int) -> Array:
