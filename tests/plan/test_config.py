@@ -2,17 +2,21 @@ import ast
 import dataclasses
 import inspect
 import json
+import re
+from pathlib import Path
 
 import numpy as np
 import pytest
 from etils import epath
 from ml_collections import ConfigDict
 
+import transfer_jax as tj
 from transfer_jax.cli import main
 from transfer_jax.data.embedded import embedded
 from transfer_jax.folder.whole_file import write_json
 from transfer_jax.folder.workdir import Workdir
 from transfer_jax.models.caffenet import CaffeNet
+from transfer_jax.plan import config_files
 from transfer_jax.plan.config import load_config, read_config
 from transfer_jax.plan.config_files import find_config, shipped_configs, stated_in
 from transfer_jax.plan.config_text import as_json
@@ -55,6 +59,14 @@ def test_a_field_that_cannot_be_is_told_in_one_line(override, message):
 def test_a_config_that_does_not_exist_names_those_that_do():
     with pytest.raises(ConfigError, match=r"no config 'fashion.py'; configs: .*fashion_mnist"):
         load_config("fashion.py")
+
+
+def test_source_that_is_not_installed_says_so(monkeypatch):
+    """Then no package of configs is found beside it."""
+    monkeypatch.setattr(config_files.importlib.util, "find_spec", lambda name: None)
+    line = f"no config 'pretrained': {Path(tj.__file__).parent} is source that is not installed"
+    with pytest.raises(ConfigError, match=re.escape(line)):
+        find_config("pretrained")
 
 
 def test_a_broken_config_file_is_told_in_one_line(tmp_path):

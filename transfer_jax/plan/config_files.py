@@ -42,7 +42,8 @@ def find_config(name: str) -> Path:
       The file.
 
     Raises:
-      ConfigError: there is none; the configs of the package are named.
+      ConfigError: there is none; the configs of the package are named. Source that is not installed
+        has none.
 
     Example:
       >>> find_config("configs/fashion_mnist.py").name
@@ -55,6 +56,12 @@ def find_config(name: str) -> Path:
         return shipped[name]
     if Path(name).parent.name in ("", "configs") and Path(name).stem in shipped:
         return shipped[Path(name).stem]
+    if not shipped:
+        source = Path(__file__).parents[1]
+        raise ConfigError(
+            f"no config '{name}': {source} is source that is not installed, and has none; "
+            "allowed: a file, or what is installed, as by pip install -e ."
+        )
     near = difflib.get_close_matches(Path(name).stem, shipped, n=1)
     hint = f"; did you mean {near[0]}?" if near else ""
     raise ConfigError(f"no config '{name}'; configs: {', '.join(shipped)}{hint}")
