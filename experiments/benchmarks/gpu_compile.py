@@ -34,7 +34,8 @@ CONFIG = "imagenet_random"
 TINY = ["--config.network.width=0.125", "--config.batch_size=8"]
 # What was reached, and is held: GB that a step of 14 networks moves; FLOP over the least.
 MOST_MOVED = {"bfloat16": 64.0, "float32": 97.0}
-MOST_FLOP = 1.02
+# Of a narrow network the first layer, whose kernel is filled up to whole squares, is a larger part.
+MOST_FLOP, MOST_FLOP_TINY = 1.02, 1.08
 
 
 @dataclass(frozen=True)
@@ -134,9 +135,10 @@ def broken(case: Case, tiny: bool) -> list[str]:
     """The bounds that a program does not keep, a line each."""
     found, opcodes = case.found, Counter(i.opcode for i in case.program.everywhere())
     leaves = len(jax.tree.leaves(case.call.arguments[0]))
+    most = MOST_FLOP_TINY if tiny else MOST_FLOP
     checks = {
         f"{found.flop / case.call.least:.3f} of the least FLOP": found.flop
-        > MOST_FLOP * case.call.least,
+        > most * case.call.least,
         f"{found.moved / GB:.1f} GB moved": not tiny
         and found.moved / GB > MOST_MOVED[case.precision],
         f"{case.memory_of_four / GIB:.1f} GiB": case.memory_of_four > case.chip.memory,

@@ -21,6 +21,7 @@ from transfer_jax.engine.feeds import on_device
 from transfer_jax.engine.inputs import place_inputs
 from transfer_jax.engine.loop import CompiledProgram
 from transfer_jax.engine.mesh import MeshError, column_mesh, place, replicate
+from transfer_jax.models.backend import made_for
 from transfer_jax.plan.accelerators import accelerator
 from transfer_jax.plan.compilation.calls import planned_calls
 from transfer_jax.plan.compilation.compiled import Compiled
@@ -55,6 +56,15 @@ def devices(count: int) -> list[Device]:
 
 def layout(tree: PyTree) -> PyTree:
     return jax.tree.map(lambda leaf: (leaf.shape, leaf.dtype, leaf.sharding), tree)
+
+
+def test_the_least_is_that_of_the_mathematics(plan):
+    """However convolutions are lowered: a GPU fills a kernel of 5 pixels up to 6."""
+    found = []
+    for kind in ("cpu", "gpu", "tpu"):
+        with made_for(kind):
+            found.append([call.least for call in planned_calls(plan, devices(1))])
+    assert found[0] == found[1] == found[2]
 
 
 def test_shapes_are_those_of_what_the_loop_places(plan):

@@ -15,6 +15,7 @@ from transfer_jax.engine.cost import multiply_adds
 from transfer_jax.engine.loop import CompiledProgram
 from transfer_jax.engine.mesh import COLUMN, DATA, column_mesh
 from transfer_jax.grid.conditions import Column
+from transfer_jax.models.backend import PLAIN, made_for
 from transfer_jax.plan.compilation.placed_shapes import (
     evaluate_arguments,
     on_every_device,
@@ -86,8 +87,14 @@ def _feature_calls(plan: Plan, devices: Sequence[Any]) -> Iterator[Call]:
     program, seen, _ = feature_program(plan, columns[0])
     placed = on_every_device(seen, mesh)
     number = sum(feature_program(plan, column)[-1] for column in columns)
-    least = 2 * multiply_adds(program.of, *seen)
+    least = _least(program.of, *seen)
     yield Call(f"{PROBES}: features", mesh, jax.jit(program.of), placed, least, number)
+
+
+def _least(fn: Callable[..., Any], *arguments: Any) -> int:
+    """Floating-point operations of the mathematics, however a device's convolutions are lowered."""
+    with made_for(PLAIN):
+        return 2 * multiply_adds(fn, *arguments)
 
 
 class _Shared:
@@ -130,7 +137,7 @@ class _Shared:
         """A function of the mesh, and that of one column which it is made of."""
         columns = [_of_one_column(argument) for argument in arguments]
         # A loop takes the number of its steps, too, which one step does not.
-        least = 2 * multiply_adds(one, *columns[: len(signature(one).parameters)])
+        least = _least(one, *columns[: len(signature(one).parameters)])
         return Call(name, self.mesh, fn, arguments, least / self.mesh.shape[DATA], calls)
 
 
