@@ -34,10 +34,9 @@ CAFFENET = [
     (192, 192, 13, 3, 1, 1),
     (192, 128, 13, 3, 1, 1),
 ]
-# First layers of pretrained networks: ResNets, EfficientNets, ViT; batch 32.
-FIRST = [(3, 64, 224, 7, 2, 3), (3, 32, 224, 3, 2, 1), (3, 768, 224, 16, 16, 0)]
-# The rest is for depthwise convolution; `pretrained.py` times networks of that.
-WHOLE = [lowering for lowering in LOWERINGS if lowering != "shifted"]
+# Of the others one is for depthwise convolution, networks of which `pretrained.py` times, and one
+# for GPUs, which `gpu_layers.py` times.
+WHOLE = [own for own in LOWERINGS if own not in ("shifted", "space_to_depth")]
 Shape = tuple[int, int, int, int, int, int]
 
 
