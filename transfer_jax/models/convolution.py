@@ -176,9 +176,8 @@ def _by_patches(x: Array, kernel: Array, stride: int, pad: int) -> Array:
 def _by_squares(x: Array, kernel: Array, stride: int, pad: int) -> tuple[Array, Array]:
     """The same convolution with a stride of one: what a step passes over is one pixel.
 
-    Its channels are those of all pixels in a square of `stride`; the kernel is filled with zeros
-    to whole squares. The first convolution of ResNets was first computed so on TPUs (Ying et al.,
-    2018, Image Classification at Supercomputer Scale, section 3.2).
+    Its channels are those of all pixels in a square of `stride` (space to depth); the kernel is
+    filled with zeros to whole squares.
     """
     rows, cols, channels, features = kernel.shape
     tall, wide = -(-rows // stride), -(-cols // stride)
