@@ -8,8 +8,6 @@ images, compilation, looks, tests, report; PyTorch's (`torch_finetuning.py`) imp
 Ours are run with an empty cache of compiled programs, and again with the programs there; between
 them PyTorch's, whose median counts. `--steps` says how long a fine-tuning is; `--size` makes the
 images larger; `--low` computes in bfloat16, ours and PyTorch's.
-
-A GPU is for what runs there, so that this process has JAX see the CPU alone.
 """
 
 import json
@@ -99,13 +97,13 @@ def measured(name: str, steps: int, size: int | None, low: bool) -> list[dict[st
     with tempfile.TemporaryDirectory() as made:
         folder = Path(made)
         weights = weights_of(name, folder)
-        said = [f"--config.network.name={name}", f"--config.network.weights={weights}"]
-        said += [f"--config.data.validation_share={VALIDATION}", *fields]
+        said = [f"--config.network.name={name}", f"--config.network.weights={weights}", *fields]
+        said.append(f"--config.data.validation_share={VALIDATION}")
         plan = make_plan(load_config("pretrained", said))
         torch = [*for_torch(plan, folder), f"--steps={steps}", f"--batch={plan.recipe.batch_size}"]
         torch += ["--low"] if low else []
-        ours = ["ask", f"--weights={weights}", f"--network={name}", f"--config.steps={steps}"]
-        ours += fields
+        ours = ["ask", f"--weights={weights}", f"--network={name}", *fields]
+        ours.append(f"--config.steps={steps}")
         rows: list[dict[str, Any]] = []
         theirs: dict[str, list[tuple[float, float]]] = {way: [] for way in SHARES}
         for way, more in COMMANDS.items():

@@ -72,7 +72,7 @@ def traced(grid: Grid, network: Layered) -> int:
 
 
 def main() -> None:
-    options = arguments(__doc__).parse_args()
+    options = arguments(__doc__, rounds=None).parse_args()
     rows = []
     for grid in (convnet_grid(), dataclasses.replace(caffenet_grid(1.0, 227), batch=1)):
         needed = least(grid)

@@ -153,7 +153,7 @@ def broken(case: Case, tiny: bool) -> list[str]:
 
 
 def main() -> None:
-    parser = arguments(__doc__)
+    parser = arguments(__doc__, rounds=None)
     parser.add_argument("--tiny", action="store_true", help="a narrow network and a small batch")
     parser.add_argument("--sources", action="store_true", help="lines that move the most")
     parser.add_argument("--chips", nargs="+", default=["h100", "a100"])

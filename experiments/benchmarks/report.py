@@ -95,7 +95,7 @@ def _pairs(folder: epath.Path, rows: list[ResultRow]) -> Iterator[tuple[np.ndarr
 
 def main() -> None:
     """Make a run, time its report, and print."""
-    parser = arguments(__doc__)
+    parser = arguments(__doc__, rounds=None)
     parser.add_argument("--rows", type=int, default=416)
     parser.add_argument("--examples", type=int, default=5000, help="test images of each task")
     given = parser.parse_args()

@@ -191,7 +191,7 @@ def broken(rows: Sequence[dict[str, Any]], part: str) -> list[str]:
 
 
 def main() -> None:
-    parser = arguments(__doc__)
+    parser = arguments(__doc__, rounds=None)
     parser.add_argument("--parts", nargs="+", choices=list(PARTS), default=list(PARTS))
     parser.add_argument("--cases", nargs="+", help="of these names only")
     parser.add_argument("--tiny", action="store_true", help="narrow networks and small batches")
