@@ -157,20 +157,29 @@ def _by_patches(x: Array, kernel: Array, stride: int, pad: int) -> Array:
 
     Conditions that see the same images share the patches: XLA computes equal terms once.
     """
-    rows, cols, channels, features = kernel.shape
-    if rows == cols == stride and pad == 0:
-        patches = _blocks(x, stride)
-        return jnp.dot(patches, kernel.reshape(-1, features))
+    rows, cols, _, features = kernel.shape
+    side_by_side = rows == cols == stride and pad == 0
+    patches = _blocks(x, stride) if side_by_side else _patches(x, (rows, cols), stride, pad)
+    # All in one row: for more axes than one XLA's CPU backend turns the gradients of all patches
+    # round before it computes the kernel's, which takes longer than the product.
+    flat = patches.reshape(-1, patches.shape[-1]) @ kernel.reshape(-1, features)
+    return flat.reshape(*patches.shape[:3], features)
+
+
+def _patches(x: Array, size: tuple[int, int], stride: int, pad: int) -> Array:
+    """Patches that overlap, each its pixels in order."""
+    rows, cols = size
     padded = jnp.pad(x, ((0, 0), (pad, pad), (pad, pad), (0, 0)))
-    height, width = ((size - kernel.shape[0]) // stride + 1 for size in padded.shape[1:3])
+    height, width = (
+        (side - own) // stride + 1 for side, own in zip(padded.shape[1:3], size, strict=True)
+    )
     bottom, right = stride * (height - 1) + 1, stride * (width - 1) + 1
     pixels = [
         padded[:, row : row + bottom : stride, col : col + right : stride]
         for row in range(rows)
         for col in range(cols)
     ]
-    patches = jnp.concatenate(pixels, -1).reshape(-1, rows * cols * channels)
-    return (patches @ kernel.reshape(-1, features)).reshape(x.shape[0], height, width, features)
+    return jnp.concatenate(pixels, -1)
 
 
 def _by_squares(x: Array, kernel: Array, stride: int, pad: int) -> tuple[Array, Array]:

@@ -9,7 +9,7 @@ from jaxtyping import Array, Float
 from transfer_jax.models.linen_layers import Layer
 from transfer_jax.models.preprocessing import Preprocessing
 from transfer_jax.models.zoo.fresh import ZooStack
-from transfer_jax.models.zoo.modules import Conv, Perceptron, layer_norm, logits, small
+from transfer_jax.models.zoo.modules import Conv, Perceptron, dense, layer_norm, logits, small
 from transfer_jax.models.zoo.origins import (
     HALVES,
     HUGGING_FACE,
@@ -76,11 +76,11 @@ class Block(nn.Module):
         """The layer's activation."""
         features = x.shape[-1]
         y = layer_norm("norm1", self.epsilon)(x)
-        y = nn.Dense(3 * features, kernel_init=small, name="attn.qkv")(y)
+        y = dense(3 * features, "attn.qkv")(y)
         parts = y.reshape(*x.shape[:2], 3, self.heads, features // self.heads)
         query, key, value = (parts[:, :, part] for part in range(3))
         y = nn.dot_product_attention(query, key, value)
-        y = nn.Dense(features, kernel_init=small, name="attn.proj")(y.reshape(x.shape))
+        y = dense(features, "attn.proj")(y.reshape(x.shape))
         x = x + y
         return x + Perceptron(name="mlp")(layer_norm("norm2", self.epsilon)(x))
 
