@@ -27,7 +27,8 @@ def by_patches(kernel, x):
 
 
 def by_dense(kernel, x):
-    return dense(FEATURES, "fc").apply({"params": {"kernel": kernel, "bias": jnp.zeros(FEATURES)}}, x)
+    params = {"kernel": kernel, "bias": jnp.zeros(FEATURES)}
+    return dense(FEATURES, "fc").apply({"params": params}, x)
 
 
 def by_flax(kernel, x) -> Any:
