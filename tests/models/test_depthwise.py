@@ -1,5 +1,10 @@
 """Depthwise convolution by shifted multiply-adds against XLA's own in float64."""
 
+import json
+import os
+import subprocess
+import sys
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -76,3 +81,45 @@ def test_it_has_no_part_that_xla_convolves():
     x, kernel = drawn(6, 3)
     program = jax.make_jaxpr(lambda x, k: jax.vjp(lambda *a: convolve(*a, groups=5), x, k)[1](x))
     assert "conv_general_dilated" not in str(program(x, kernel))
+
+
+# On a number of devices that share a batch of eight: a program's text, and how far its gradients
+# are from those of one device.
+SHARED = """
+import json, sys
+import jax, jax.numpy as jnp, numpy as np
+from transfer_jax.engine.mesh import column_mesh, over_columns, place
+from transfer_jax.models.convolution import convolve
+
+def loss(x, kernel):
+    return jnp.sum(jnp.sin(convolve(x, kernel, groups=5, lowering="shifted")))
+
+def on(mesh):
+    program = over_columns(jax.grad(loss, (0, 1)), mesh)
+    arguments = place([x], mesh, batch_axis=1), place([kernel], mesh)
+    return program.lower(*arguments).compile().as_text(), jax.device_get(program(*arguments))
+
+rng = np.random.default_rng(0)
+x, kernel = (rng.standard_normal(shape, np.float32) for shape in ((8, 6, 7, 5), (3, 3, 1, 5)))
+text, shared = on(column_mesh(data=jax.device_count()))
+_, alone = on(column_mesh(1))
+far = [abs(a - b).max() / abs(b).max() for a, b in zip(shared, alone)]
+print(json.dumps([text, float(max(far))]))
+"""
+
+
+@pytest.mark.parametrize("devices", [2, 4])
+def test_devices_that_share_a_batch_each_take_their_own_images(devices):
+    """A loop over the batch would be run on each of them for all images, gathered before."""
+    flags = f"--xla_force_host_platform_device_count={devices}"
+    done = subprocess.run(
+        [sys.executable, "-c", SHARED],
+        env={**os.environ, "XLA_FLAGS": flags, "JAX_PLATFORMS": "cpu"},
+        check=True,
+        capture_output=True,
+        text=True,
+    )
+    text, far = json.loads(done.stdout)
+    assert "all-reduce" in text and "all-gather" not in text
+    assert f'"known_trip_count":{{"n":"{8 // devices}"}}' in text
+    assert far < 2e-6

@@ -9,7 +9,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from transfer_jax.models.backend import target_backend
-from transfer_jax.models.depthwise import shifted
+from transfer_jax.models.depthwise import Zeros, shifted
 from transfer_jax.models.winograd import TILE, winograd
 
 LOWERINGS = ("xla", "patches", "winograd", "shifted", "space_to_depth")
@@ -42,31 +42,29 @@ def convolve(
       >>> convolve(jnp.ones((1, 4, 4, 1)), jnp.ones((3, 3, 1, 2)), stride=2).shape
       (1, 2, 2, 2)
     """
-    if padding == "same":
-        x = _pad_as_tensorflow(x, kernel.shape[0], stride)
-        padding = 0
     if 1 < groups < x.shape[-1]:
         # One after the other: XLA's grouped convolution is slower on CPU.
         one = partial(convolve, stride=stride, padding=padding, lowering=lowering)
         return in_groups(one, x, kernel, groups)
-    pad = kernel.shape[0] // 2 if padding is None else padding
+    zeros = _zeros(x, kernel, stride, padding)
+    even = zeros[0][0] if len({*zeros[0], *zeros[1]}) == 1 else None
     lowering = lowering or choose_lowering(
-        kernel.shape, stride, pad, x.dtype.name, groups=groups, side=min(x.shape[1:3])
+        kernel.shape, stride, even, x.dtype.name, groups=groups, side=min(x.shape[1:3])
     )
     if lowering == "winograd":
         return winograd(x, kernel)
     if lowering == "patches":
-        return _by_patches(x, kernel, stride, pad)
+        return _by_patches(x, kernel, stride, zeros)
     if lowering == "shifted":
-        return shifted(x, kernel, stride, pad)
+        return shifted(x, kernel, stride, zeros)
     if lowering == "space_to_depth":
-        x, kernel = _by_squares(x, kernel, stride, pad)
-        stride, pad = 1, 0
+        x, kernel = _by_squares(x, kernel, stride, zeros)
+        stride, zeros = 1, ((0, 0), (0, 0))
     return jax.lax.conv_general_dilated(
         x,
         kernel,
         (stride, stride),
-        ((pad, pad), (pad, pad)),
+        zeros,
         dimension_numbers=("NHWC", "HWIO", "NHWC"),
         feature_group_count=groups,
     )
@@ -101,7 +99,7 @@ def in_groups(
 def choose_lowering(
     kernel_shape: tuple[int, ...],
     stride: int,
-    padding: int,
+    padding: int | None,
     dtype: str,
     backend: str | None = None,
     groups: int = 1,
@@ -112,7 +110,7 @@ def choose_lowering(
     Args:
       kernel_shape: rows, columns, channels in of a group, channels out.
       stride: step in both directions.
-      padding: zeros on each side.
+      padding: zeros on each side; None where sides differ.
       dtype: name of the images' dtype.
       backend: name of the backend; None for the one in use.
       groups: number of groups; more than one where each channel is one.
@@ -147,29 +145,37 @@ def choose_lowering(
     return "xla"
 
 
-def _pad_as_tensorflow(x: Array, size: int, stride: int) -> Array:
-    zeros = [max((-(-side // stride) - 1) * stride + size - side, 0) for side in x.shape[1:3]]
-    return jnp.pad(x, ((0, 0), *((n // 2, n - n // 2) for n in zeros), (0, 0)))
+def _zeros(x: Array, kernel: Array, stride: int, padding: Padding) -> Zeros:
+    """What is added to images on each side."""
+
+    def of(side: int, size: int) -> tuple[int, int]:
+        if padding != "same":
+            own = size // 2 if padding is None else padding
+            return own, own
+        missing = max((-(-side // stride) - 1) * stride + size - side, 0)
+        return missing // 2, missing - missing // 2
+
+    return of(x.shape[1], kernel.shape[0]), of(x.shape[2], kernel.shape[1])
 
 
-def _by_patches(x: Array, kernel: Array, stride: int, pad: int) -> Array:
+def _by_patches(x: Array, kernel: Array, stride: int, zeros: Zeros) -> Array:
     """One matrix product with the pixels under each position of the kernel.
 
     Conditions that see the same images share the patches: XLA computes equal terms once.
     """
     rows, cols, _, features = kernel.shape
-    side_by_side = rows == cols == stride and pad == 0
-    patches = _blocks(x, stride) if side_by_side else _patches(x, (rows, cols), stride, pad)
+    side_by_side = rows == cols == stride and zeros == ((0, 0), (0, 0))
+    patches = _blocks(x, stride) if side_by_side else _patches(x, (rows, cols), stride, zeros)
     # All in one row: for more axes than one XLA's CPU backend turns the gradients of all patches
     # round before it computes the kernel's, which takes longer than the product.
     flat = patches.reshape(-1, patches.shape[-1]) @ kernel.reshape(-1, features)
     return flat.reshape(*patches.shape[:3], features)
 
 
-def _patches(x: Array, size: tuple[int, int], stride: int, pad: int) -> Array:
+def _patches(x: Array, size: tuple[int, int], stride: int, zeros: Zeros) -> Array:
     """Patches that overlap, each its pixels in order."""
     rows, cols = size
-    padded = jnp.pad(x, ((0, 0), (pad, pad), (pad, pad), (0, 0)))
+    padded = jnp.pad(x, ((0, 0), *zeros, (0, 0)))
     height, width = (
         (side - own) // stride + 1 for side, own in zip(padded.shape[1:3], size, strict=True)
     )
@@ -182,7 +188,7 @@ def _patches(x: Array, size: tuple[int, int], stride: int, pad: int) -> Array:
     return jnp.concatenate(pixels, -1)
 
 
-def _by_squares(x: Array, kernel: Array, stride: int, pad: int) -> tuple[Array, Array]:
+def _by_squares(x: Array, kernel: Array, stride: int, zeros: Zeros) -> tuple[Array, Array]:
     """The same convolution with a stride of one: what a step passes over is one pixel.
 
     Its channels are those of all pixels in a square of `stride` (space to depth); the kernel is
@@ -191,8 +197,10 @@ def _by_squares(x: Array, kernel: Array, stride: int, pad: int) -> tuple[Array, 
     rows, cols, channels, features = kernel.shape
     tall, wide = -(-rows // stride), -(-cols // stride)
     edges = [
-        (pad, stride * ((side + 2 * pad - size) // stride + squares) - side - pad, 0)
-        for side, size, squares in zip(x.shape[1:3], (rows, cols), (tall, wide), strict=True)
+        (before, stride * ((side + before + after - size) // stride + squares) - side - before, 0)
+        for side, (before, after), size, squares in zip(
+            x.shape[1:3], zeros, (rows, cols), (tall, wide), strict=True
+        )
     ]
     # Where no kernel reaches the last pixels the edge is negative: they are cut off.
     x = jax.lax.pad(x, jnp.zeros((), x.dtype), ((0, 0, 0), *edges, (0, 0, 0)))
