@@ -170,6 +170,10 @@ def test_who_stops_hears_the_answer_so_far(tmp_path, capsys):
         patch.setattr(watch.SlotWatch, "_note", at_the_first_look)
         tj.run(config, tmp_path / "run", stop=stop, console=Console())
     assert "race: Nothing is trained yet." in capsys.readouterr().out
+    # As where a compiler does not come back in time, and the process is ended.
+    race, then = stop.last_words()
+    assert race.startswith("race: Nothing is trained yet.")
+    assert then.startswith("Next: transfer-jax report")
 
 
 def test_each_way_says_up_to_where_it_is_trained(tmp_path, monkeypatch):

@@ -56,6 +56,34 @@ def test_a_signal_while_controls_are_measured_loses_no_finished_column(tmp_path)
     assert "networks, " in run(workdir, *flags)
 
 
+NEVER_PAUSES = """
+import time
+from transfer_jax.running.stopping import StopRequest
+stop = StopRequest(1)
+with stop:
+    stop.last_words = lambda: {words}
+    print("busy", flush=True)
+    time.sleep(60)
+"""
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [("['race: one way is left']", "race: one way is left"), ("time.sleep(60)", "stopped; the")],
+)
+def test_who_never_pauses_says_what_is_known_and_ends(words, said):
+    """As while a compiler works for minutes; also where what is to be said does not come."""
+    process = subprocess.Popen(
+        [sys.executable, "-c", NEVER_PAUSES.format(words=words)],
+        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+    )  # fmt: skip
+    assert process.stdout is not None and process.stdout.readline() == "busy\n"
+    process.send_signal(signal.SIGTERM)
+    output = process.communicate(timeout=30)[0]
+    assert process.returncode == 143 and said in output.splitlines()[-1], output
+    assert "SIGTERM: no pause within 1 s; stopped; the same command goes on" in output
+
+
 LONG = [*(flag for flag in SMALL if "steps=" not in flag), ENDLESS,
         "--config.checkpoint.minutes=0.0"]  # fmt: skip
 

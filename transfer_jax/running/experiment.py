@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -178,17 +179,25 @@ def train_and_report(
             events = any(own.plan.config.logs.tensorboard for own in runs)
             if note := left_out(*(["tensorboard"] if events else []), "tables"):
                 say(note)
+        so_far = partial(_so_far, [own.folder for own in files] if first else ())
+        stop.last_words = so_far
         try:
             train(runs, console, stop, still_ours, [folder.progress] if first else ())
         except Stopped:
-            for own in (own for own in files if first):
-                for raced in races_of(own.folder.path):
-                    say(f"{raced.name or 'race'}: {' '.join(str(raced.outcome).splitlines())}")
-                say(f"Next: transfer-jax report {own.folder.path}, or the same command to go on")
+            for line in so_far():
+                say(line)
             raise
         if first:
             written = [_write_results(own) for own in runs]
     return written or [own.evidence() for own in runs]
+
+
+def _so_far(raced: Iterable[Workdir]) -> Iterator[str]:
+    """What races that are not over have shown."""
+    for folder in raced:
+        for own in races_of(folder.path):
+            yield f"{own.name or 'race'}: {' '.join(str(own.outcome).splitlines())}"
+        yield f"Next: transfer-jax report {folder.path}, or the same command to go on"
 
 
 @contextmanager

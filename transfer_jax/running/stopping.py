@@ -6,6 +6,7 @@ import signal
 import socket
 import threading
 import time
+from collections.abc import Callable, Iterable
 from types import FrameType
 from typing import Self
 
@@ -36,10 +37,15 @@ class StopRequest:
 
     Args:
       grace: seconds from the signal to the end at the latest.
+
+    Attributes:
+      last_words: lines that are said where the process is ended at once, in another thread than
+        the main one: what is known until then.
     """
 
     def __init__(self, grace: float = 25.0) -> None:
         self.grace = grace
+        self.last_words: Callable[[], Iterable[str]] = tuple
         self.signal = 0
         self._heard_at = float("inf")
         self._previous: dict[int, object] = {}
@@ -88,7 +94,15 @@ class StopRequest:
         except TimeoutError:
             name = signal.Signals(number).name
             _say(f"{name}: {why}; stopped; the same command goes on from the last checkpoint")
+            # Not here: what reads files for them must not keep the process from its end.
+            speaker = threading.Thread(target=self._say_last_words, daemon=True)
+            speaker.start()
+            speaker.join(AT_ONCE)
             os._exit(128 + number)
+
+    def _say_last_words(self) -> None:
+        for line in self.last_words():
+            _say(line)
 
     def _hear(self, until: float | None) -> int:
         """The next signal that stops; 0 where none is to come."""
