@@ -207,6 +207,16 @@ def test_images_and_fields_are_looked_at_before_weights(here, capsys):
         assert said in line
 
 
+def test_weights_of_another_network_are_told_before_images_are_prepared(here, capsys):
+    """Preparing takes minutes for many; these weights are of a network of one's own."""
+    assert ask("--network=resnet18") == 1
+    told = capsys.readouterr()
+    (line,) = [line for line in told.err.splitlines() if line]
+    assert line.startswith("transfer-jax: network.weights: ") and "resnet18" in line
+    assert "prepar" not in told.out.lower()
+    assert sorted(path.name for path in here.iterdir()) == ["my pets", "weights.safetensors"]
+
+
 def test_a_class_of_one_image_is_told_by_name(here, capsys):
     for path in sorted((here / "my pets" / "dog").iterdir())[1:]:
         path.unlink()

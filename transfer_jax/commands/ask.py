@@ -119,6 +119,7 @@ def asked_config(
     """
     from transfer_jax.plan.config import load_config
     from transfer_jax.plan.own_folder import check_originals, with_prepared_folder
+    from transfer_jax.plan.pretrained import check_fits
     from transfer_jax.plan.recipes import smallest_task
 
     flags = _flags(arguments)
@@ -130,6 +131,9 @@ def asked_config(
     name = arguments.network or _recognised(arguments.weights, say)
     flags += [f"--config.network.name={name}", f"--config.name=ask_{name.rpartition(':')[2]}"]
     config = load_config(CONFIG, [*flags, *overrides, *known])
+    if arguments.network and arguments.images:
+        # Before all images are prepared; weights that were recognised fit.
+        check_fits(config)
     prepared = with_prepared_folder(config, say)
     images, batch = smallest_task(prepared), config.batch_size
     if batch > images and not any(text.startswith(BATCH) for text in overrides):

@@ -20,12 +20,16 @@ from transfer_jax.models.layered import Layered, Variables
 from transfer_jax.models.weights.detection import shapes_and_head
 from transfer_jax.models.weights.packages import in_package
 from transfer_jax.models.weights.reading import read_weights
+from transfer_jax.models.zoo import ZOO
 from transfer_jax.plan.beginnings import pretrained_networks
 from transfer_jax.plan.fields import ConfigError
+from transfer_jax.plan.network_fields import make_network
 from transfer_jax.plan.schema import Config
 from transfer_jax.surgery.sharded_files import INDEX
 
 FIELD = "network.weights"
+# Images that every network of the zoo takes.
+USUAL = (224, 224, 3)
 
 
 @dataclass(frozen=True, eq=False)
@@ -83,16 +87,36 @@ def pretrained_base(
     Raises:
       ConfigError: there is no such file, or it is damaged or another network's.
     """
-    path, x = local(config.network.weights, FIELD), jnp.zeros((1, *recipe.network_shape))
+    like, found = _read(config, network, wider, recipe.network_shape)
+    return PretrainedBase(found, _head(config, network, like, recipe))
+
+
+def check_fits(config: Config) -> None:
+    """Check that the weights are those of the network that a config names, whatever the images.
+
+    Networks of one's own are not checked: which images they take is theirs to say.
+
+    Raises:
+      ConfigError: there is no such file, or it is damaged or another network's.
+    """
+    if config.network.name in ZOO:
+        network, wider = (make_network(config.network, outputs) for outputs in (2, 3))
+        _read(config, network, wider, USUAL)
+
+
+def _read(
+    config: Config, network: Layered, wider: Layered, shape: tuple[int, int, int]
+) -> tuple[Variables, Variables]:
+    """The shapes of a network, and what its file holds."""
+    path, x = local(config.network.weights, FIELD), jnp.zeros((1, *shape))
     try:
         like, head = shapes_and_head(network, wider, x)
     except ValueError as error:
         raise ConfigError(f"network.name is '{config.network.name}': {error}") from None
     try:
-        found = read_weights(path, config.network.name, like, own_head=False, head=head)
+        return like, read_weights(path, config.network.name, like, own_head=False, head=head)
     except ValueError as error:
         raise ConfigError(f"{FIELD}: {error}") from None
-    return PretrainedBase(found, _head(config, network, like, recipe))
 
 
 def _head(
