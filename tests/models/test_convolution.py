@@ -120,10 +120,40 @@ def test_only_float32_on_cpu_is_lowered_by_hand():
 
 
 @pytest.mark.parametrize(("side", "stride", "size"), [(8, 2, 3), (7, 2, 3), (9, 2, 5), (6, 1, 5)])
-def test_same_padding_is_that_of_tensorflow(side, stride, size):
-    x = jax.random.normal(jax.random.key(0), (2, side, side, 8))
-    kernel = jax.random.normal(jax.random.key(1), (size, size, 8, 6))
-    expected = jax.lax.conv_general_dilated(
-        x, kernel, (stride, stride), "SAME", dimension_numbers=("NHWC", "HWIO", "NHWC")
-    )
-    np.testing.assert_allclose(convolve(x, kernel, stride, padding="same"), expected, atol=1e-4)
+@pytest.mark.parametrize("lowering", ["xla", "patches", "space_to_depth", "shifted"])
+def test_same_padding_is_that_of_tensorflow(side, stride, size, lowering):
+    """Sides get other numbers of zeros: rows and columns too, in images that are not square."""
+    groups = 8 if lowering == "shifted" else 1
+    x = jax.random.normal(jax.random.key(0), (2, side, side + 1, 8))
+    kernel = jax.random.normal(jax.random.key(1), (size, size, 8 // groups, 8))
+
+    def ours(x, kernel):
+        return convolve(x, kernel, stride, padding="same", groups=groups, lowering=lowering)
+
+    def xlas(x, kernel):
+        return jax.lax.conv_general_dilated(
+            x, kernel, (stride, stride), "SAME", dimension_numbers=("NHWC", "HWIO", "NHWC"),
+            feature_group_count=groups,
+        )  # fmt: skip
+
+    (found, back), (expected, right) = jax.vjp(ours, x, kernel), jax.vjp(xlas, x, kernel)
+    np.testing.assert_allclose(found, expected, atol=1e-4)
+    cotangent = jax.random.normal(jax.random.key(2), expected.shape)
+    for own, other in zip(back(cotangent), right(cotangent), strict=True):
+        np.testing.assert_allclose(own, other, atol=1e-3)
+
+
+def test_kernels_that_are_not_square_are_convolved_by_each_lowering():
+    x = jax.random.normal(jax.random.key(0), (2, 7, 8, 6))
+    for lowering, groups in (("xla", 1), ("patches", 1), ("space_to_depth", 1), ("shifted", 6)):
+        kernel = jax.random.normal(jax.random.key(1), (3, 5, 6 // groups, 6))
+        expected = in_float64(x, kernel, 1, 0, groups)
+        found = convolve(x, kernel, padding=0, groups=groups, lowering=lowering)
+        np.testing.assert_allclose(found, expected, atol=1e-4)
+
+
+def test_a_lowering_for_other_kernels_is_refused():
+    x, kernel = jnp.ones((1, 8, 8, 4)), jnp.ones((3, 3, 4, 4))
+    for stride, padding in ((2, 1), (1, 0)):
+        with pytest.raises(ValueError, match="winograd"):
+            convolve(x, kernel, stride, padding=padding, lowering="winograd")

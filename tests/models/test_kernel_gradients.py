@@ -39,11 +39,21 @@ def loss_of(fn):
     return lambda kernel: jnp.sum(jnp.sin(fn(kernel, jnp.cos(IMAGES))))
 
 
+MOVES = r"= f32\[([\d,]+)\]\S* (?:copy|transpose)\("
+
+
+def test_what_is_looked_for_is_found():
+    text = (
+        "%copy.1 = f32[96,8]{1,0} copy(%transpose.5)\n%transpose.5 = f32[96,8]{0,1} transpose(%a)"
+    )
+    assert re.findall(MOVES, text) == ["96,8", "96,8"]
+
+
 def turned_round(fn):
     """Instructions of the gradient's program that only move as much as the images hold."""
     text = jax.jit(jax.grad(loss_of(fn))).lower(KERNEL).compile().as_text()
     assert text is not None
-    moved = re.findall(r"= f32\[([\d,]+)\]\S* (?:copy|transpose)\(", text)
+    moved = re.findall(MOVES, text)
     return [own for own in moved if math.prod(map(int, own.split(","))) >= IMAGES.size]
 
 

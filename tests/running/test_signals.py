@@ -69,7 +69,11 @@ with stop:
 
 @pytest.mark.parametrize(
     ("words", "said"),
-    [("['race: one way is left']", "race: one way is left"), ("time.sleep(60)", "stopped; the")],
+    [
+        ("['race: one way is left']", "race: one way is left"),
+        ("time.sleep(60)", "stopped; the"),
+        ("open('none')", "cannot be read: [Errno 2] No such file or directory: 'none'"),
+    ],
 )
 def test_who_never_pauses_says_what_is_known_and_ends(words, said):
     """As while a compiler works for minutes; also where what is to be said does not come."""

@@ -38,6 +38,9 @@ def convolve(
     Returns:
       The convolved images; with half the kernel ceil(height / stride) rows.
 
+    Raises:
+      ValueError: a lowering is asked for that is for other kernels.
+
     Example:
       >>> convolve(jnp.ones((1, 4, 4, 1)), jnp.ones((3, 3, 1, 2)), stride=2).shape
       (1, 2, 2, 2)
@@ -52,6 +55,8 @@ def convolve(
         kernel.shape, stride, even, x.dtype.name, groups=groups, side=min(x.shape[1:3])
     )
     if lowering == "winograd":
+        if (*kernel.shape[:2], stride, even) != (3, 3, 1, 1):
+            raise ValueError("lowering is 'winograd'; allowed: for 3x3, stride 1, padding 1")
         return winograd(x, kernel)
     if lowering == "patches":
         return _by_patches(x, kernel, stride, zeros)

@@ -1,7 +1,7 @@
 """Depthwise convolution as shifted multiply-adds, which XLA's CPU backend computes quickly."""
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import partial
 
 import jax
@@ -41,9 +41,8 @@ def shifted(
 def _forward(
     x: Array, kernel: Array, stride: int, zeros: Zeros
 ) -> tuple[Array, tuple[Array, Array]]:
-    size = kernel.shape[0]
-    padded = _pad(x, zeros)
-    sides = tuple((side - size) // stride + 1 for side in padded.shape[1:3])
+    padded, size = _pad(x, zeros), kernel.shape[:2]
+    sides = [(side - own) // stride + 1 for side, own in zip(padded.shape[1:3], size, strict=True)]
     terms = (part * kernel[row, col, 0] for row, col, part in _parts(padded, size, stride, sides))
     return sum(terms, start=jnp.zeros((), x.dtype)), (x, kernel)
 
@@ -90,14 +89,14 @@ def _whole(images: Array) -> Array:
 def _backward_of_one(
     x: Array, gradient: Array, kernel: Array, stride: int, zeros: Zeros
 ) -> tuple[Array, Array]:
-    size, sides = kernel.shape[0], gradient.shape[:2]
+    size, sides = kernel.shape[:2], gradient.shape[:2]
     parts = _parts(_pad(x[None], zeros), size, stride, sides)
     sums = [jnp.sum(part[0] * gradient, (0, 1)) for _, _, part in parts]
     # The image's gradient is a convolution with the kernel turned round, of the gradient with
     # stride - 1 zeros between its pixels.
     spread = [
-        (size - 1 - before, side + before - 1 - (out - 1) * stride, stride - 1)
-        for side, (before, _), out in zip(x.shape[:2], zeros, sides, strict=True)
+        (own - 1 - before, side + before - 1 - (out - 1) * stride, stride - 1)
+        for own, side, (before, _), out in zip(size, x.shape[:2], zeros, sides, strict=True)
     ]
     spaced = jax.lax.pad(gradient, np.zeros((), x.dtype), [*spread, (0, 0, 0)])[None]
     turned = kernel[::-1, ::-1, 0]
@@ -114,10 +113,10 @@ def _pad(x: Array, zeros: Zeros) -> Array:
 
 
 def _parts(
-    padded: Array, size: int, stride: int, sides: tuple[int, ...]
+    padded: Array, size: Sequence[int], stride: int, sides: Sequence[int]
 ) -> Iterator[tuple[int, int, Array]]:
     """The pixels under each position of the kernel."""
     bottom, right = (stride * (side - 1) + 1 for side in sides)
-    for row in range(size):
-        for col in range(size):
+    for row in range(size[0]):
+        for col in range(size[1]):
             yield row, col, padded[:, row : row + bottom : stride, col : col + right : stride]

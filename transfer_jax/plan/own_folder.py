@@ -55,9 +55,22 @@ def with_prepared_folder(config: Config, say: Callable[[str], None]) -> Config:
     if originals is None or not originals.is_dir():
         return config
     config = with_own_sizes(config)
-    into = Path("data") / _name(originals, config.data.form)
+    into = _into(originals, config)
     _prepare(config, originals, into, say)
     return replace(config, data=replace(config.data, folder=str(into)))
+
+
+def needs_preparing(config: Config) -> bool:
+    """Whether a folder of class folders was never prepared as a config says.
+
+    Args:
+      config: any config.
+
+    Returns:
+      It; False where the folder is a prepared one.
+    """
+    originals = _originals(config)
+    return originals is not None and not _into(originals, with_own_sizes(config)).exists()
 
 
 def check_originals(config: Config) -> None:
@@ -89,13 +102,14 @@ def _originals(config: Config) -> Path | None:
     return None if is_prepared else originals
 
 
-def _name(originals: Path, form: Form) -> str:
+def _into(originals: Path, config: Config) -> Path:
     """The folder's name, and what its images become: each form has a place of its own."""
+    form = config.data.form
     plain, kind = Form(), form_of(form, 3)
     name = re.sub(r"[^\w.+-]", "_", readable(real(originals).name)) or "images"
     also = [form.resize] if form.resize != plain.resize else []
     also += [kind.interpolation] if kind.interpolation != BILINEAR else []
-    return "-".join([name, str(form.size), *also])
+    return Path("data") / "-".join([name, str(form.size), *also])
 
 
 def _prepare(config: Config, originals: Path, into: Path, say: Callable[[str], None]) -> None:

@@ -99,9 +99,13 @@ def check_fits(config: Config) -> None:
     Raises:
       ConfigError: there is no such file, or it is damaged or another network's.
     """
-    if config.network.name in ZOO:
+    if config.network.name not in ZOO:
+        return
+    try:
         network, wider = (make_network(config.network, outputs) for outputs in (2, 3))
-        _read(config, network, wider, USUAL)
+    except ValueError as error:
+        raise ConfigError(f"network.{error}") from None
+    _read(config, network, wider, USUAL)
 
 
 def _read(

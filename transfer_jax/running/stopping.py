@@ -15,6 +15,8 @@ SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 SAME = 0.5
 # What a second request leaves for tidying up.
 AT_ONCE = 5.0
+# What last words may take beyond the end.
+LAST = 1.0
 
 
 class Stopped(BaseException):
@@ -94,15 +96,20 @@ class StopRequest:
         except TimeoutError:
             name = signal.Signals(number).name
             _say(f"{name}: {why}; stopped; the same command goes on from the last checkpoint")
-            # Not here: what reads files for them must not keep the process from its end.
-            speaker = threading.Thread(target=self._say_last_words, daemon=True)
-            speaker.start()
-            speaker.join(AT_ONCE)
-            os._exit(128 + number)
+            try:
+                # Not here: who reads files for them must not keep the process from its end.
+                speaker = threading.Thread(target=self._say_last_words, daemon=True)
+                speaker.start()
+                speaker.join(LAST)
+            finally:
+                os._exit(128 + number)
 
     def _say_last_words(self) -> None:
-        for line in self.last_words():
-            _say(line)
+        try:
+            for line in self.last_words():
+                _say(line)
+        except (ValueError, OSError) as error:
+            _say(f"What is known so far cannot be read: {error}")
 
     def _hear(self, until: float | None) -> int:
         """The next signal that stops; 0 where none is to come."""
