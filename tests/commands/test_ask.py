@@ -207,9 +207,18 @@ def test_images_and_fields_are_looked_at_before_weights(here, capsys):
         assert said in line
 
 
-def test_weights_of_another_network_are_told_before_images_are_prepared(here, capsys):
+def run(*more: str) -> int:
+    fields = {"network.weights": "weights.safetensors", "data.folder": "my pets"}
+    flags = [f"--config.{name}={value}" for name, value in fields.items()]
+    return main(["run", "--config=pretrained", "--workdir=run", *flags, *more])
+
+
+@pytest.mark.parametrize(
+    "command", [lambda: ask("--network=resnet18"), lambda: run("--config.network.name=resnet18")]
+)
+def test_weights_of_another_network_are_told_before_images_are_prepared(command, here, capsys):
     """Preparing takes minutes for many; these weights are of a network of one's own."""
-    assert ask("--network=resnet18") == 1
+    assert command() == 1
     told = capsys.readouterr()
     (line,) = [line for line in told.err.splitlines() if line]
     assert line.startswith("transfer-jax: network.weights: ") and "resnet18" in line

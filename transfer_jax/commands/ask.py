@@ -118,12 +118,7 @@ def asked_config(
       ValueError: the weights are of no network that is known, or a field may not hold its value.
     """
     from transfer_jax.plan.config import load_config
-    from transfer_jax.plan.own_folder import (
-        check_originals,
-        needs_preparing,
-        with_prepared_folder,
-    )
-    from transfer_jax.plan.pretrained import check_fits
+    from transfer_jax.plan.own_folder import check_originals, with_prepared_folder
     from transfer_jax.plan.recipes import smallest_task
 
     flags = _flags(arguments)
@@ -135,9 +130,6 @@ def asked_config(
     name = arguments.network or _recognised(arguments.weights, say)
     flags += [f"--config.network.name={name}", f"--config.name=ask_{name.rpartition(':')[2]}"]
     config = load_config(CONFIG, [*flags, *overrides, *known])
-    if needs_preparing(config):
-        # That may take long, and half of a network's names are enough to be recognised.
-        check_fits(config)
     prepared = with_prepared_folder(config, say)
     images, batch = smallest_task(prepared), config.batch_size
     if batch > images and not any(text.startswith(BATCH) for text in overrides):

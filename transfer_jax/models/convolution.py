@@ -9,7 +9,9 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from transfer_jax.models.backend import target_backend
-from transfer_jax.models.depthwise import Zeros, shifted
+from transfer_jax.models.depthwise import shifted
+from transfer_jax.models.positions import NO_ZEROS, Zeros, positions
+from transfer_jax.models.product import in_one_row
 from transfer_jax.models.winograd import TILE, winograd
 
 LOWERINGS = ("xla", "patches", "winograd", "shifted", "space_to_depth")
@@ -64,7 +66,7 @@ def convolve(
         return shifted(x, kernel, stride, zeros)
     if lowering == "space_to_depth":
         x, kernel = _by_squares(x, kernel, stride, zeros)
-        stride, zeros = 1, ((0, 0), (0, 0))
+        stride, zeros = 1, NO_ZEROS
     return jax.lax.conv_general_dilated(
         x,
         kernel,
@@ -169,28 +171,14 @@ def _by_patches(x: Array, kernel: Array, stride: int, zeros: Zeros) -> Array:
     Conditions that see the same images share the patches: XLA computes equal terms once.
     """
     rows, cols, _, features = kernel.shape
-    side_by_side = rows == cols == stride and zeros == ((0, 0), (0, 0))
+    side_by_side = rows == cols == stride and zeros == NO_ZEROS
     patches = _blocks(x, stride) if side_by_side else _patches(x, (rows, cols), stride, zeros)
-    # All in one row: for more axes than one XLA's CPU backend turns the gradients of all patches
-    # round before it computes the kernel's, which takes longer than the product.
-    flat = patches.reshape(-1, patches.shape[-1]) @ kernel.reshape(-1, features)
-    return flat.reshape(*patches.shape[:3], features)
+    return in_one_row(patches, kernel.reshape(-1, features))
 
 
 def _patches(x: Array, size: tuple[int, int], stride: int, zeros: Zeros) -> Array:
     """Patches that overlap, each its pixels in order."""
-    rows, cols = size
-    padded = jnp.pad(x, ((0, 0), *zeros, (0, 0)))
-    height, width = (
-        (side - own) // stride + 1 for side, own in zip(padded.shape[1:3], size, strict=True)
-    )
-    bottom, right = stride * (height - 1) + 1, stride * (width - 1) + 1
-    pixels = [
-        padded[:, row : row + bottom : stride, col : col + right : stride]
-        for row in range(rows)
-        for col in range(cols)
-    ]
-    return jnp.concatenate(pixels, -1)
+    return jnp.concatenate([part for _, _, part in positions(x, size, stride, zeros)], -1)
 
 
 def _by_squares(x: Array, kernel: Array, stride: int, zeros: Zeros) -> tuple[Array, Array]:

@@ -1,7 +1,6 @@
 """Depthwise convolution as shifted multiply-adds, which XLA's CPU backend computes quickly."""
 
 import math
-from collections.abc import Iterator, Sequence
 from functools import partial
 
 import jax
@@ -9,8 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-# Zeros before and after, of rows and of columns.
-Zeros = tuple[tuple[int, int], tuple[int, int]]
+from transfer_jax.models.positions import Zeros, positions
 
 
 @partial(jax.custom_vjp, nondiff_argnums=(2, 3))
@@ -41,9 +39,8 @@ def shifted(
 def _forward(
     x: Array, kernel: Array, stride: int, zeros: Zeros
 ) -> tuple[Array, tuple[Array, Array]]:
-    padded, size = _pad(x, zeros), kernel.shape[:2]
-    sides = [(side - own) // stride + 1 for side, own in zip(padded.shape[1:3], size, strict=True)]
-    terms = (part * kernel[row, col, 0] for row, col, part in _parts(padded, size, stride, sides))
+    under = positions(x, kernel.shape[:2], stride, zeros)
+    terms = (part * kernel[row, col, 0] for row, col, part in under)
     return sum(terms, start=jnp.zeros((), x.dtype)), (x, kernel)
 
 
@@ -90,8 +87,8 @@ def _backward_of_one(
     x: Array, gradient: Array, kernel: Array, stride: int, zeros: Zeros
 ) -> tuple[Array, Array]:
     size, sides = kernel.shape[:2], gradient.shape[:2]
-    parts = _parts(_pad(x[None], zeros), size, stride, sides)
-    sums = [jnp.sum(part[0] * gradient, (0, 1)) for _, _, part in parts]
+    under = positions(x[None], size, stride, zeros)
+    sums = [jnp.sum(part[0] * gradient, (0, 1)) for _, _, part in under]
     # The image's gradient is a convolution with the kernel turned round, of the gradient with
     # stride - 1 zeros between its pixels.
     spread = [
@@ -100,23 +97,9 @@ def _backward_of_one(
     ]
     spaced = jax.lax.pad(gradient, np.zeros((), x.dtype), [*spread, (0, 0, 0)])[None]
     turned = kernel[::-1, ::-1, 0]
-    terms = (part[0] * turned[row, col] for row, col, part in _parts(spaced, size, 1, x.shape[:2]))
+    terms = (part[0] * turned[row, col] for row, col, part in positions(spaced, size))
     image = sum(terms, start=jnp.zeros((), x.dtype))
     return image, jnp.stack(sums).reshape(kernel.shape)
 
 
 shifted.defvjp(_forward, _backward)
-
-
-def _pad(x: Array, zeros: Zeros) -> Array:
-    return jnp.pad(x, ((0, 0), *zeros, (0, 0)))
-
-
-def _parts(
-    padded: Array, size: Sequence[int], stride: int, sides: Sequence[int]
-) -> Iterator[tuple[int, int, Array]]:
-    """The pixels under each position of the kernel."""
-    bottom, right = (stride * (side - 1) + 1 for side in sides)
-    for row in range(size[0]):
-        for col in range(size[1]):
-            yield row, col, padded[:, row : row + bottom : stride, col : col + right : stride]

@@ -16,6 +16,7 @@ from transfer_jax.data.sources import FOLDER, SourceError, no_folder
 from transfer_jax.data.summary import note_lines
 from transfer_jax.folder.places import local, real
 from transfer_jax.plan.own_sizes import with_own_sizes
+from transfer_jax.plan.pretrained import check_fits
 from transfer_jax.plan.schema import Config, Form
 
 SECONDS = 15
@@ -47,7 +48,7 @@ def with_prepared_folder(config: Config, say: Callable[[str], None]) -> Config:
       originals did not change since, nothing is done.
 
     Raises:
-      ConfigError: the network does not say what it wants to see.
+      ConfigError: the network does not say what it wants to see, or the weights are another's.
       OriginalsError: what the folder's folders are for cannot be told, or there is one class.
       RecordsError: the prepared folder is another dataset's, or cannot be written.
     """
@@ -55,22 +56,12 @@ def with_prepared_folder(config: Config, say: Callable[[str], None]) -> Config:
     if originals is None or not originals.is_dir():
         return config
     config = with_own_sizes(config)
-    into = _into(originals, config)
+    into = Path("data") / _name(originals, config.data.form)
+    if config.network.weights and not into.exists():
+        # Before what may take long.
+        check_fits(config)
     _prepare(config, originals, into, say)
     return replace(config, data=replace(config.data, folder=str(into)))
-
-
-def needs_preparing(config: Config) -> bool:
-    """Whether a folder of class folders was never prepared as a config says.
-
-    Args:
-      config: any config.
-
-    Returns:
-      It; False where the folder is a prepared one.
-    """
-    originals = _originals(config)
-    return originals is not None and not _into(originals, with_own_sizes(config)).exists()
 
 
 def check_originals(config: Config) -> None:
@@ -102,14 +93,13 @@ def _originals(config: Config) -> Path | None:
     return None if is_prepared else originals
 
 
-def _into(originals: Path, config: Config) -> Path:
+def _name(originals: Path, form: Form) -> str:
     """The folder's name, and what its images become: each form has a place of its own."""
-    form = config.data.form
     plain, kind = Form(), form_of(form, 3)
     name = re.sub(r"[^\w.+-]", "_", readable(real(originals).name)) or "images"
     also = [form.resize] if form.resize != plain.resize else []
     also += [kind.interpolation] if kind.interpolation != BILINEAR else []
-    return Path("data") / "-".join([name, str(form.size), *also])
+    return "-".join([name, str(form.size), *also])
 
 
 def _prepare(config: Config, originals: Path, into: Path, say: Callable[[str], None]) -> None:

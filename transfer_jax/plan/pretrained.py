@@ -22,6 +22,7 @@ from transfer_jax.models.weights.packages import in_package
 from transfer_jax.models.weights.reading import read_weights
 from transfer_jax.models.zoo import ZOO
 from transfer_jax.plan.beginnings import pretrained_networks
+from transfer_jax.plan.components import build_network, num_outputs
 from transfer_jax.plan.fields import ConfigError
 from transfer_jax.plan.network_fields import make_network
 from transfer_jax.plan.schema import Config
@@ -99,13 +100,10 @@ def check_fits(config: Config) -> None:
     Raises:
       ConfigError: there is no such file, or it is damaged or another network's.
     """
-    if config.network.name not in ZOO:
-        return
-    try:
-        network, wider = (make_network(config.network, outputs) for outputs in (2, 3))
-    except ValueError as error:
-        raise ConfigError(f"network.{error}") from None
-    _read(config, network, wider, USUAL)
+    if config.network.name in ZOO:
+        network = build_network(config, 1)
+        wider = make_network(config.network, num_outputs(config, 1) + 1)
+        _read(config, network, wider, USUAL)
 
 
 def _read(

@@ -3,11 +3,11 @@
 from typing import Any
 
 import flax.linen as nn
-import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from transfer_jax.models.convolution import Padding, convolve
+from transfer_jax.models.product import in_one_row
 from transfer_jax.models.zoo.fresh import SMALL, he
 
 # PyTorch's momentum of 0.1; that of TensorFlow's networks, 0.99, does not move in a short run.
@@ -104,19 +104,13 @@ def dense(features: int, name: str) -> nn.Dense:
       >>> dense(10, "fc1").features
       10
     """
-    return nn.Dense(features, kernel_init=small, dot_general=_in_one_row, name=name)
+    return nn.Dense(features, kernel_init=small, dot_general=_as_flax_calls_it, name=name)
 
 
-def _in_one_row(x: Array, kernel: Array, dimensions: Any, **options: Any) -> Array:
-    """The product with all vectors in one row, however many axes they are on.
-
-    For more axes than one XLA's CPU backend turns the gradients of all vectors round before it
-    computes the kernel's, which takes longer than the product.
-    """
+def _as_flax_calls_it(x: Array, kernel: Array, dimensions: Any, **options: Any) -> Array:
+    """Of a dense layer the dimensions are always the last by the first."""
     del dimensions
-    rows, last_by_first = x.reshape(-1, x.shape[-1]), (((1,), (0,)), ((), ()))
-    flat = jax.lax.dot_general(rows, kernel, last_by_first, **options)
-    return flat.reshape(*x.shape[:-1], kernel.shape[-1])
+    return in_one_row(x, kernel, **options)
 
 
 class Perceptron(nn.Module):
