@@ -8,7 +8,9 @@ import sys
 from importlib.util import find_spec
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
+import jax
 import pytest
 
 BENCHMARKS = Path(__file__).parents[1] / "experiments" / "benchmarks"
@@ -106,3 +108,19 @@ def test_a_step_compiled_for_a_gpu_keeps_its_bounds(tmp_path: Path):
     assert 1 <= step["over least"] < 1.02
     assert sum(row["moved, GB"] for row in kernels) == pytest.approx(step["moved, GB"])
     assert kernels[0]["kernels"] == "cuDNN" and kernels[0]["number"] == 216
+
+
+def test_flaxs_rival_has_convolutions_of_its_own(monkeypatch: pytest.MonkeyPatch):
+    """A ResNet-18 has 20; traces that the zoo kept of its own are not taken for the rival's."""
+    monkeypatch.syspath_prepend(str(BENCHMARKS))
+    rival, grids = (importlib.import_module(n) for n in ("pretrained_flax", "pretrained_grid"))
+    ours = grids.grid_of("resnet18", "full", 32, 2).stack
+    x = jax.numpy.zeros((2, 32, 32, 3))
+    variables = ours.init(jax.random.key(0), x)
+
+    def program(net: Any) -> str:
+        return str(jax.make_jaxpr(lambda v, x: net.apply(v, x)[0])(variables, x))
+
+    assert program(ours).count("conv_general_dilated[") < 20
+    with rival.plain():
+        assert program(rival.unkept(ours)).count("conv_general_dilated[") == 20

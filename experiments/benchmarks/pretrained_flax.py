@@ -15,6 +15,7 @@ from pretrained_grid import CLASSES, PretrainedGrid
 from pretrained_probes import ProbeImages, regressions
 
 from transfer_jax.models.layered import INFERENCE, Mode, join, params_of, statistics_of
+from transfer_jax.models.linen_layers import LayerStack
 from transfer_jax.models.zoo import mobile, resnet
 
 
@@ -42,14 +43,14 @@ class PlainConv(nn.Module):
 def alone(grid: PretrainedGrid) -> Step:
     """Conditions one after the other; the frozen layers' gradients are not computed."""
     x = jax.random.normal(jax.random.key(1), (grid.batch, grid.size, grid.size, 3))
-    net, tx = grid.stack, optimizer()
-    variables = jax.jit(net.init)(jax.random.key(0), x)
+    net, tx = unkept(grid.stack), optimizer()
+    variables = grid.stack.init(jax.random.key(0), x)
     held = []
     for depth in grid.depths:
         params = jax.tree.map(jnp.copy, params_of(variables))
         frozen = {name: params.pop(name) for name in net.layer_names[:depth]}
         statistics = jax.tree.map(jnp.copy, statistics_of(variables))
-        held.append([_step(grid, tx), frozen, params, statistics, tx.init(params)])
+        held.append([_step(net, grid, tx), frozen, params, statistics, tx.init(params)])
 
     def advance() -> None:
         with plain():
@@ -61,7 +62,7 @@ def alone(grid: PretrainedGrid) -> Step:
     return advance
 
 
-def _step(grid: PretrainedGrid, tx: optax.GradientTransformation) -> Any:
+def _step(net: LayerStack, grid: PretrainedGrid, tx: optax.GradientTransformation) -> Any:
     """The jitted step of one condition; images and frozen layers enter it, or XLA folds them."""
     y = jnp.arange(grid.batch) % CLASSES
     mode = Mode(statistics=True) if grid.learns_statistics else INFERENCE
@@ -69,7 +70,7 @@ def _step(grid: PretrainedGrid, tx: optax.GradientTransformation) -> Any:
     def step(x: jax.Array, frozen: Any, params: Any, statistics: Any, state: Any) -> Any:
         def loss(params: Any) -> Any:
             variables = join({**frozen, **params}, statistics)
-            logits, changed = grid.stack.apply(variables, x, mode=mode)
+            logits, changed = net.apply(variables, x, mode=mode)
             lost = optax.softmax_cross_entropy_with_integer_labels(logits, y)
             return lost.mean(), changed  # pyright: ignore
 
@@ -82,8 +83,8 @@ def _step(grid: PretrainedGrid, tx: optax.GradientTransformation) -> Any:
 
 def probes(grid: PretrainedGrid, images: ProbeImages) -> Step:
     """Features of all cuts in one jitted forward pass; scikit-learn's heads on them."""
-    net, shape = grid.stack, (1, grid.size, grid.size, 3)
-    variables = jax.jit(net.init)(jax.random.key(0), jnp.zeros(shape))
+    net, shape = unkept(grid.stack), (1, grid.size, grid.size, 3)
+    variables = grid.stack.init(jax.random.key(0), jnp.zeros(shape))
 
     @jax.jit
     def features(variables: Any, x: jax.Array) -> dict[int, jax.Array]:
@@ -102,6 +103,11 @@ def probes(grid: PretrainedGrid, images: ProbeImages) -> Step:
         regressions(parts, images)
 
     return solve
+
+
+def unkept(net: LayerStack) -> LayerStack:
+    """The same layers, traced anew: a trace that the zoo kept would have our convolutions."""
+    return LayerStack(net.layers)
 
 
 @contextmanager
