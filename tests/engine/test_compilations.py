@@ -78,6 +78,22 @@ def placed(program, whole_column, network, init, split, recipe, device_images):
     return compiled, state, (compiled.place_base([start]), images, inputs)
 
 
+def test_the_first_state_is_one_program_a_condition(
+    program, whole_column, network, init, split, recipe, events
+):
+    """Not one for each shape of a parameter, of which large networks have fifty."""
+    compiled = CompiledProgram(program, column_mesh(1))
+    start = start_of(whole_column, network, init, split, recipe)
+    place([program.not_begun()], compiled.mesh)
+    jax.clear_caches()
+    events.clear()
+    state = compiled.place_state([start])
+    # And two for where the column stands: its step, and which of its networks diverged.
+    assert len(events) <= len(program.cuts) + 2
+    expected = place([program.init(start.networks)], compiled.mesh)
+    jax.tree.map(np.testing.assert_array_equal, state, expected)
+
+
 def test_the_state_is_donated_and_what_columns_share_is_not(placed):
     compiled, state, (base, images, inputs) = placed
     after, _ = compiled.train(state, base, images, inputs)

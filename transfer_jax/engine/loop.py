@@ -11,6 +11,7 @@ from jaxtyping import Array
 
 from transfer_jax.data.order import ColumnInputs, DeviceImages, Images
 from transfer_jax.engine.columns import ColumnStart
+from transfer_jax.engine.condition import ConditionState
 from transfer_jax.engine.counts import Counts, Evaluation
 from transfer_jax.engine.feeds import Feed
 from transfer_jax.engine.inputs import place_inputs
@@ -73,6 +74,8 @@ class CompiledProgram:
             for fn in (program.train, self._chunk, program.evaluate)
         )
         self.carried_over = over_columns(program.carried_over, mesh)
+        # Op by op, each shape of an optimizer's state would be a program of its own.
+        self._begun = jax.jit(lambda cut, *of: program.begun(cut, *of), static_argnums=0)
 
     def at(self, done: int, steps: int) -> "CompiledProgram":
         """The program of the phase in which the conditions are after some steps.
@@ -175,9 +178,14 @@ class CompiledProgram:
         whole = place([self.program.not_begun() for _ in starts], self.mesh)
         for cut in self.program.cuts:
             # One condition after the other: the host does not hold all that devices hold.
-            own = [self.program.begun(cut, start.networks, start.settings) for start in starts]
-            whole.conditions[cut.label] = place(own, self.mesh)
+            whole.conditions[cut.label] = place([self._of(cut, own) for own in starts], self.mesh)
         return whole
+
+    def _of(self, cut: Cut, start: ColumnStart) -> ConditionState:
+        """A fresh network of a cut, and its optimizer's state."""
+        settings = (start.settings or {}).get(cut.label)
+        own = {cut.label: start.networks[cut.label]}
+        return self._begun(cut, own, {cut.label: settings} if settings else None)
 
     def judge(
         self,

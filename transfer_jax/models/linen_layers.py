@@ -6,6 +6,7 @@ from typing import Any, cast
 
 import flax.linen as nn
 import jax
+import jax.numpy as jnp
 from jaxtyping import Array, Float, Key
 
 from transfer_jax.grid.keys import fold_in_name
@@ -15,8 +16,10 @@ from transfer_jax.models.stack import DenseCall, Stack, check_left, check_name, 
 Layer = nn.Module | Callable[[Array], Array]
 
 
-def fresh_layer(layer: nn.Module, key: Array, shape: jax.ShapeDtypeStruct) -> dict[str, Any]:
-    """A module's variables, drawn.
+def begun_layer(
+    layer: nn.Module, key: Array, shape: jax.ShapeDtypeStruct
+) -> tuple[dict[str, Any], Array]:
+    """A module's variables, drawn, and what leaves it: both of one call, for who traces it.
 
     Args:
       layer: the module.
@@ -24,10 +27,12 @@ def fresh_layer(layer: nn.Module, key: Array, shape: jax.ShapeDtypeStruct) -> di
       shape: of what enters it.
 
     Returns:
-      Collection to variables.
+      (collection to variables, the activation that zeros leave).
     """
+    x = jnp.zeros(shape.shape, shape.dtype)
     with nn.intercept_methods(_normalising(INFERENCE)):
-        return dict(layer.lazy_init(key, shape, **_flags(layer, INFERENCE)))
+        out, variables = layer.init_with_output(key, x, **_flags(layer, INFERENCE))
+    return dict(variables), cast(Array, out)
 
 
 def run_layer(
@@ -71,8 +76,8 @@ class LayerStack(Stack):
     """
 
     layers: dict[str, Layer]
-    # How a module begins, and what a layer does.
-    _fresh, _run = staticmethod(fresh_layer), staticmethod(run_layer)
+    # What a layer does.
+    _run = staticmethod(run_layer)
 
     def init(self, key: Key[Array, ""], x: Float[Array, "batch ..."]) -> Variables:
         """Fresh variables, each layer's from a key of its own.
@@ -90,20 +95,26 @@ class LayerStack(Stack):
         """
         self.check_size(x)
         variables: Variables = {}
-        # Only shapes go through the layers: deep networks would take minutes, op by op.
         shape: Any = jax.ShapeDtypeStruct(x.shape, x.dtype)
         for name, layer in self.layers.items():
-            variables[name] = {PARAMS: {}}
             with takes(name, shape):
-                if isinstance(layer, nn.Module):
-                    variables[name] |= self._fresh(layer, fold_in_name(key, name), shape)
-                shape = jax.eval_shape(
-                    lambda own, x, layer=layer: self._run(layer, own, x, INFERENCE, {})[0],
-                    variables[name],
-                    shape,
-                )
+                own, shape = self._begun(layer, fold_in_name(key, name), shape)
+            variables[name] = {PARAMS: {}} | own
             check_left(name, shape)
         return variables
+
+    def _begun(
+        self, layer: Layer, key: Array, shape: jax.ShapeDtypeStruct
+    ) -> tuple[dict[str, Any], jax.ShapeDtypeStruct]:
+        """A layer's fresh variables, and the shape of what leaves it."""
+        own: dict[str, Any] = {}
+        # Only shapes go through the layers: deep networks would take minutes, op by op.
+        if isinstance(layer, nn.Module):
+            with nn.intercept_methods(_normalising(INFERENCE)):
+                own = dict(layer.lazy_init(key, shape, **_flags(layer, INFERENCE)))
+        return own, jax.eval_shape(
+            lambda own, x: self._run(layer, own, x, INFERENCE, {})[0], own, shape
+        )
 
     def call(
         self, name: str, variables: dict[str, Any], x: Array, mode: Mode, keys: Rngs

@@ -11,7 +11,9 @@ import pytest
 from transfer_jax.models.backend import made_for
 from transfer_jax.models.layered import TRAINING, Mode
 from transfer_jax.models.linen_layers import LayerStack
+from transfer_jax.models.weights.leaf_names import leaves_of
 from transfer_jax.models.zoo import ZOO
+from transfer_jax.models.zoo.fresh import DRAWN
 
 # Stages, layers and parameters with a thousand outputs: the papers' numbers, and timm's names.
 EXPECTED = {
@@ -96,6 +98,21 @@ def test_fresh_numbers_have_the_deviation_that_they_should():
     # Fresh weights keep the size of what passes through.
     x = jax.random.normal(jax.random.key(2), (4, 32, 32, 3))
     assert 0.3 < jax.jit(net.apply, static_argnums=(2, 3))(one, x, 0, 3)[0].std() < 5
+
+
+@pytest.mark.parametrize("name", ["mobilenetv2_100", "vit_tiny_patch16_224"])
+def test_fresh_variables_are_flaxs_and_no_layer_is_computed_for_them(name):
+    net, x = ZOO[name](5), jnp.zeros((1, 32, 32, 3))
+    # Which asks Flax for variables alone, and for what leaves a layer apart.
+    plain = jax.jit(LayerStack(net.layers, preprocessing=net.preprocessing).init)
+    found, expected = (init(jax.random.key(0), x) for init in (net.init, plain))
+    kinds = [jax.tree.map(lambda leaf: (leaf.shape, leaf.dtype), own) for own in (found, expected)]
+    assert kinds[0] == kinds[1]
+    for keys, leaf in jax.tree_util.tree_leaves_with_path(expected):
+        if keys[-1].key not in DRAWN:
+            np.testing.assert_array_equal(leaf, leaves_of(found)[tuple(k.key for k in keys)])
+    program = jax.jit(net.init).lower(jax.random.key(0), x).as_text()
+    assert "stablehlo.convolution" not in program and "stablehlo.dot" not in program
 
 
 def test_equal_layers_are_traced_once():

@@ -9,7 +9,7 @@ import numpy as np
 from jaxtyping import Array, Float, Key
 
 from transfer_jax.models.layered import Variables
-from transfer_jax.models.linen_layers import LayerStack, fresh_layer, run_layer
+from transfer_jax.models.linen_layers import Layer, LayerStack, begun_layer, run_layer
 
 # Leaves that a module fills with the deviation of what is to be drawn.
 DRAWN = ("kernel", "cls_token", "pos_embed")
@@ -27,7 +27,7 @@ class ZooStack(LayerStack):
     """
 
     # Not for modules of one's own: a kept trace would hide what they do beside their sums.
-    _fresh = staticmethod(jax.jit(fresh_layer, static_argnames=("layer", "shape"), inline=True))
+    _begin = staticmethod(jax.jit(begun_layer, static_argnames=("layer", "shape"), inline=True))
     _run = staticmethod(jax.jit(run_layer, static_argnames=("layer", "mode"), inline=True))
 
     def init(self, key: Key[Array, ""], x: Float[Array, "batch ..."]) -> Variables:
@@ -44,6 +44,14 @@ class ZooStack(LayerStack):
           ValueError: the images are smaller than the network's stride.
         """
         return self._init(key, x)
+
+    def _begun(
+        self, layer: Layer, key: Array, shape: jax.ShapeDtypeStruct
+    ) -> tuple[dict[str, Any], jax.ShapeDtypeStruct]:
+        # One call gives both; of what leaves the layer only the shape is taken, so that it is in no
+        # program.
+        own, left = self._begin(layer, key, shape)
+        return own, jax.ShapeDtypeStruct(left.shape, left.dtype)
 
     @cached_property
     def _init(self) -> Any:
