@@ -1,4 +1,13 @@
-"""What several tests need: a grid that trains in seconds."""
+"""What several tests need: a grid that trains in seconds, and programs compiled once."""
+
+import os
+from pathlib import Path
+
+# What one test compiled, others find on disk, in this process and in those that they start.
+os.environ.setdefault(
+    "JAX_COMPILATION_CACHE_DIR", str(Path(__file__).parents[1] / ".pytest_cache" / "compiled")
+)
+os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0.2")
 
 import jax
 import jax.numpy as jnp

@@ -31,7 +31,6 @@ from timing import arguments, seconds, show, write
 
 import transfer_jax as tj
 from transfer_jax.analysis.raced import races_of
-from transfer_jax.commands.ask import VALIDATION
 from transfer_jax.engine.normalisation import wanted_normalisation
 from transfer_jax.models.weights.writing import write_weights
 from transfer_jax.plan.config import load_config
@@ -98,7 +97,6 @@ def measured(name: str, steps: int, size: int | None, low: bool) -> list[dict[st
         folder = Path(made)
         weights = weights_of(name, folder)
         said = [f"--config.network.name={name}", f"--config.network.weights={weights}", *fields]
-        said.append(f"--config.data.validation_share={VALIDATION}")
         plan = make_plan(load_config("pretrained", said))
         torch = [*for_torch(plan, folder), f"--steps={steps}", f"--batch={plan.recipe.batch_size}"]
         torch += ["--low"] if low else []

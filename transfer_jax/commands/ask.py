@@ -21,8 +21,6 @@ FAMILIES = ("probe", "freeze", "full", "lp-ft")
 LEAST_STEPS, MANY_STEPS = 32, 10**4
 STEPS, WARMUP = "--config.steps=", "--config.optimizer.warmup_steps="
 BATCH = "--config.batch_size="
-# A choice is made on these images: with as few as a test has, most ways tie.
-VALIDATION = 0.2
 
 
 def add_arguments(parser: Parser) -> None:
@@ -152,7 +150,6 @@ def _flags(arguments: argparse.Namespace) -> list[str]:
         f"--config.budget={arguments.budget}",
         f"--config.families={FAMILIES}",
         "--config.seeds=1",
-        f"--config.data.validation_share={VALIDATION}",
         # Of images that are cut out the middle, so that frozen layers are computed once.
         "--config.data.views=1",
     ]
