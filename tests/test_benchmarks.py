@@ -105,7 +105,8 @@ def test_a_step_compiled_for_a_gpu_keeps_its_bounds(tmp_path: Path):
     environment = {**os.environ, "JAX_PLATFORMS": "cpu"}
     subprocess.run(command, check=True, capture_output=True, env=environment)
     step, *kernels = json.loads(numbers.read_text())["rows"]
-    assert 1 <= step["over least"] < 1.02
+    # The first layer of a narrow network, filled up to whole squares, is a larger part of it.
+    assert 1 <= step["over least"] < 1.08
     assert sum(row["moved, GB"] for row in kernels) == pytest.approx(step["moved, GB"])
     assert kernels[0]["kernels"] == "cuDNN" and kernels[0]["number"] == 216
 

@@ -48,6 +48,7 @@ def main(arguments: argparse.Namespace, overrides: list[str], console: "Console"
     place(arguments.workdir or f"runs/{config.name}", "workdir")
     from transfer_jax.commands.costs import print_beside_paper
     from transfer_jax.commands.machine import prepare_devices
+    from transfer_jax.engine.gpu import repeat_to_the_bit
     from transfer_jax.plan.accelerators import accelerator
     from transfer_jax.plan.compilation.topologies import topology
     from transfer_jax.plan.own_folder import with_prepared_folder
@@ -58,6 +59,8 @@ def main(arguments: argparse.Namespace, overrides: list[str], console: "Console"
     name = arguments.accelerator or (ASSUMED if config.data.stream else None)
     chip = accelerator(name) if name and not asked else None
     if asked:
+        if not asked.is_tpu:
+            repeat_to_the_bit()  # As a run has its programs compiled.
         asked.devices()  # What is wrong with them is told before anything is read.
     elif chip is None:
         prepare_devices()

@@ -1,5 +1,7 @@
 """Names of devices that are not here, and chips' figures."""
 
+import os
+
 import pytest
 
 from transfer_jax.cli import main
@@ -76,6 +78,18 @@ def test_a_compiler_that_is_not_installed_is_named(monkeypatch, capsys):
     assert (
         "Compiling for v5e:2x2 on this machine needs: pip install 'transfer_jax[topology]'" in line
     )
+
+
+@pytest.mark.parametrize(("name", "is_told"), [("h100:10001", False), ("h100", True)])
+def test_a_gpus_compiler_is_told_what_a_run_tells_it(name, is_told, monkeypatch):
+    monkeypatch.setenv("XLA_FLAGS", "")
+    monkeypatch.setattr(Topology, "devices", _no_compiler)
+    assert main(["plan", f"--topology={name}"]) == 1
+    assert (os.environ["XLA_FLAGS"] == "--xla_gpu_deterministic_ops=true") == is_told
+
+
+def _no_compiler(_):
+    raise TopologyError("there is no compiler")
 
 
 def test_a_chip_is_found_in_letters_of_any_case():
