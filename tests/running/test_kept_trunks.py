@@ -11,11 +11,13 @@ import transfer_jax as tj
 from transfer_jax.engine.columns import ColumnStart, column_inputs, column_order
 from transfer_jax.engine.feeds import on_device
 from transfer_jax.engine.mesh import column_mesh, replicate
+from transfer_jax.folder.results import read_rows
 from transfer_jax.folder.workdir import Workdir
 from transfer_jax.plan.config import load_config
 from transfer_jax.plan.plan import make_plan
 from transfer_jax.running.kept_trunks import KeptTrunks
 from transfer_jax.running.run import Run
+from transfer_jax.running.sweep import Axis, run_sweep
 
 from .commands import assert_same, run, start, wait_for, what_it_made
 from .pretrained import FLAGS, weights
@@ -114,6 +116,22 @@ def test_columns_of_a_run_on_other_images_take_nothing_of_what_is_kept(flags):
     assert trunks.of(few.plan, base, starts[:1], mesh, images) is not None
     assert trunks.of(few.plan, base, starts[1:], mesh, images) is None
     assert trunks.of(few.plan, base, starts, mesh, images) is None
+
+
+def test_networks_of_a_sweep_begin_with_weights_of_their_own(flags, tmp_path):
+    """Nor are they beside each other in a slot, whose columns copy from one network."""
+    file = tmp_path / "other.safetensors"
+    tj.save_tree(file, weights(seed=5))
+    few = [flag for flag in flags if "network.weights" not in flag]
+    few += ["--config.families=('freeze',)", "--config.seeds=1"]
+    given = [flag.partition("=")[2] for flag in flags if "network.weights" in flag]
+    axis = Axis("network.weights", (*given, str(file)))
+    run_sweep("fashion_mnist", few, [axis], tmp_path / "sweep")
+    alone = load_config("fashion_mnist", [*few, NEVER, f"--config.network.weights={file}"])
+    expected = tj.run(alone, tmp_path / "alone").rows
+    folders = sorted((tmp_path / "sweep").glob("weights=*/results.csv"))
+    found = [tuple(read_rows(epath.Path(table))) for table in folders]
+    assert len(found) == 2 and found[0] != found[1] and expected in found
 
 
 def _start_of(run: Run) -> ColumnStart:

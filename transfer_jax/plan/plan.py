@@ -129,7 +129,9 @@ class Plan:
         # What a network sees has other channels where it is pretrained on colours.
         sizes = (*sizes, *self.recipe.network_shape, self.recipe.preprocessing)
         settings = tuple(in_state(self.config.optimizer))
-        return (cuts, trainings, largest_task(self.splits), *sizes, settings, self.keeps, *held)
+        # Columns side by side copy from one network, and what its layers give is kept for them.
+        given = (self.keeps, self.config.network.weights)
+        return (cuts, trainings, largest_task(self.splits), *sizes, settings, *given, *held)
 
     def program(self, cuts: tuple[Cut, ...], trainings: int = 1) -> ColumnProgram:
         """The computation that columns with these cuts share, and as many trainings' steps."""

@@ -14,10 +14,11 @@ from tests.models.weights import transformers_shapes
 from tests.models.weights.drawn import drawn
 from tests.running.named import as_pytorch_names_them, network, weights
 from transfer_jax.models.linen_layers import from_linen
+from transfer_jax.models.weights import weight_files
 from transfer_jax.models.weights.detection import head_keys
 from transfer_jax.models.weights.nearest_network import zoo_head, zoo_shapes
 from transfer_jax.models.weights.reading import read_styled, read_weights
-from transfer_jax.models.weights.weight_files import WeightsError
+from transfer_jax.models.weights.weight_files import WeightsError, read_arrays
 from transfer_jax.models.weights.writing import write_weights
 from transfer_jax.surgery.safetensors_files import read_safetensors, write_safetensors
 
@@ -309,3 +310,27 @@ def test_of_two_networks_in_one_file_none_is_taken(tmp_path):
         read_weights(file_of(both, tmp_path), TOY, like(), head=HEAD)
     extra = arrays | {f"ema.{name}": leaf for name, leaf in arrays.items()}
     assert "left over: ema." in error_of(extra, tmp_path)
+
+
+def test_a_trainers_checkpoint_may_hold_tensors_beside_the_network(monkeypatch):
+    """As that of PyTorch's example for ImageNet, whose best accuracy is one."""
+    own, best = without_wrapper(), np.array(70.0)
+    for name, wrapper in (("state_dict", "module."), ("state_dict", ""), ("model", "")):
+        arrays = {f"{wrapper}{key}": leaf for key, leaf in own.items()}
+        checkpoint = {
+            "epoch": 9, name: arrays, "best_acc1": best, "scaler": {"scale": best},
+            "optimizer": {"state": {0: {"exp_avg": best}}, "param_groups": [{"lr": 0.1}]},
+        }  # fmt: skip
+        monkeypatch.setattr(weight_files, "load_tree", lambda _, held=checkpoint: held)
+        found = read_arrays("checkpoint.pth", TOY)
+        assert set(found) == {key for key in arrays if "num_batches" not in key}
+
+
+@pytest.mark.parametrize("other", ["ema_model", "model_avg", "best", "state_dict_ema"])
+def test_a_second_network_is_noticed_whatever_it_is_called(other, monkeypatch):
+    own = without_wrapper()
+    wrapped = {f"module.{key}": leaf + 1 for key, leaf in own.items()}
+    checkpoint = {"model": own, other: wrapped, "epoch": 3}
+    monkeypatch.setattr(weight_files, "load_tree", lambda _: checkpoint)
+    with pytest.raises(WeightsError, match=f"holds several networks: model, {other}; save the one"):
+        read_arrays("checkpoint.pth", TOY)

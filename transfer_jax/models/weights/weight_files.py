@@ -58,14 +58,29 @@ def _network_in(tree: Any, path: str | os.PathLike[str]) -> dict[str, Any]:
     """The part of a checkpoint that is a network."""
     if not isinstance(tree, dict):
         raise ValueError(f"{path} holds no arrays by name, but {type(tree).__name__}")
-    if any(map(_is_array, tree.values())):
-        return tree
     held = [key for key in NETWORKS if isinstance(tree.get(key), dict)]
-    if len(held) > 1:
+    if not held:
+        return tree
+    # Whatever a trainer calls a moving average, or its best network so far.
+    own = _names(tree[held[0]])
+    alike = [k for k, other in tree.items() if k not in held and own and _names(other) == own]
+    if len(held) + len(alike) > 1:
         raise ValueError(
-            f"{path} holds several networks: {', '.join(held)}; save the one that is meant alone"
+            f"{path} holds several networks: {', '.join(map(brief, [*held, *alike]))}; save the "
+            "one that is meant alone"
         )
-    return _network_in(tree[held[0]], path) if held else tree
+    return _network_in(tree[held[0]], path)
+
+
+def _names(tree: Any) -> set[str]:
+    """What arrays are called, but for what a wrapper of modules puts before it."""
+    found: set[str] = set()
+    for key, own in tree.items() if isinstance(tree, dict) else ():
+        if _is_array(own):
+            found.add(str(key).removeprefix("module."))
+        else:
+            found |= {f"{key}.{name}".removeprefix("module.") for name in _names(own)}
+    return found
 
 
 def _is_array(leaf: object) -> bool:
