@@ -1,5 +1,7 @@
 """A race drops by evidence alone, sets aside for want of money, and says which is which."""
 
+import re
+
 import numpy as np
 import pytest
 
@@ -134,11 +136,16 @@ def test_a_choice_is_for_all_ways():
     assert outcome.answer == "Full is within a point of the best of all 4 ways, whichever that is."
 
 
-def test_a_network_that_failed_is_set_aside():
+def test_a_network_that_failed_is_said_to_have_failed():
     lost = Seen(np.array([np.nan]), IMAGES)
     outcome = race(rules(), [FIRST | {LP: lost}])
-    assert LP not in outcome.going_on
-    assert [v.why for v in outcome.set_aside] == ["lp-ft is stopped: its network failed."]
+    assert LP not in outcome.going_on and not outcome.set_aside
+    assert [v.why for v in outcome.failed] == ["lp-ft is stopped: its network failed."]
+    assert LP not in outcome.not_excluded
+    told = "Failed after 0.25 of the steps: lp-ft; their loss was no number, as with too high a"
+    assert f"{told} learning rate." in str(outcome).split("\n")
+    ended = race(rules(shares=(1.0,)), [LAST | {PROBE: lost}])
+    assert ended.answer.endswith("the 2 ways trained to the end; 1 failed.") and not ended.decided
     assert not race(rules(shares=(1.0,)), [dict.fromkeys(ARMS, lost)]).finished
 
 
@@ -249,7 +256,7 @@ def test_money_would_not_mend_a_network_that_failed():
     lost = Seen(np.array([np.nan]), 300, np.zeros((1, 300), bool))
     first = {FULL: lost, FREEZE: right(0.9)}
     outcome = race(own, [first, {FREEZE: right(0.9)}, {FREEZE: right(0.9)}])
-    assert outcome.set_aside and outcome.would_decide.budget is None
+    assert outcome.failed and outcome.would_decide.budget is None
 
 
 def test_what_was_set_aside_has_a_price_and_a_budget_and_no_number_of_images():
@@ -277,6 +284,37 @@ def test_a_budget_that_trains_nothing_names_the_one_that_trains_all():
         "Set aside before the first step: full; freeze at n = 3; to their ends for 4 more.",
         "A budget of 4.5 would train all to the end.",
     ]
+
+
+def test_the_budget_that_is_named_sets_no_way_aside():
+    """As it is typed: its digits are rounded up, and whoever is dropped had to be paid for."""
+    generator = np.random.default_rng(0)
+
+    def raced(budget: float, costs: dict[Arm, float]) -> RaceOutcome:
+        own = Rules(costs, 0.01, looks_of(), max(0.0, budget - 0.0537), looking=0.02, first=0.0537)
+        outcome = race(own)
+        while not outcome.is_over:
+            seen = {arm: Seen.of(generator.random((1, 99)) < 0.6) for arm in outcome.going_on}
+            outcome = after(outcome, seen)
+        return outcome
+
+    named = 0
+    for _ in range(40):
+        costs = dict(zip(ARMS, generator.random(len(ARMS)) + 0.1, strict=True))
+        (told,) = re.findall("A budget of (.*) would train all", str(raced(0.9, costs))) or [""]
+        named += bool(told)
+        assert not told or not raced(float(told), costs).set_aside
+        if told := re.findall("no way to its end; one: (.*)\\.\n", str(raced(0.1, costs))):
+            assert raced(float(told[0]), costs).finished
+    assert named > 30
+
+
+def test_looks_may_cost_more_than_a_complete_grid_that_has_none():
+    own = Rules(dict.fromkeys(ARMS, 0.1), 0.01, looks_of(), 9.0, looking=0.1)
+    outcome = race(own, [dict.fromkeys(ARMS, right(0.9))] * 3)
+    # Of each way 0.1 and three looks of 0.1; the complete grid has one.
+    told = "Training cost 1.6, 100% more than the complete grid, since networks were looked at on"
+    assert str(outcome).split("\n")[-1] == f"{told} their way."
 
 
 def test_who_failed_is_no_question_of_money():

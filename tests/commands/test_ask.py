@@ -3,6 +3,7 @@
 import argparse
 import html
 import json
+import re
 import shlex
 
 import jax
@@ -77,6 +78,44 @@ def test_the_answer_the_network_and_the_page_are_there(here, capsys):
     assert "is finished" in capsys.readouterr().out
 
 
+def test_a_race_that_trains_no_way_to_its_end_says_so_and_fails(here, capsys):
+    assert ask("--budget=0.9", "--config.families=('full',)") == 1
+    said = capsys.readouterr()
+    (line,) = said.err.splitlines()
+    found = re.search(
+        "A budget of 0.9 trains no way to its end; one: (.*)\\. There is no net", line
+    )
+    assert found and "not finished" not in said.out and "Written" not in said.out
+    # And what it names is enough.
+    assert ask(f"--budget={found[1]}", "--config.families=('full',)", "--workdir=again") == 0
+    told = " ".join(capsys.readouterr().out.split())
+    assert "Full was the only way that was asked about." in told
+
+
+def test_networks_that_fail_are_said_to_fail(here, capsys):
+    assert ask("--budget=6", "--config.optimizer.learning_rate=1e12") == 0
+    said = " ".join(capsys.readouterr().out.split())
+    assert re.search(r"Failed after 0\.25 of the steps: .*lp-ft.*; their loss was no number", said)
+    assert "set aside" not in said.partition("probe: all layers frozen")[2] and "nan" not in said
+    assert ask("--config.optimizer.learning_rate=1e12", "--config.families=('full',)",
+               "--workdir=lost", "--budget=6") == 1  # fmt: skip
+    told = "No way was trained to the end: every network failed. There is no network to take"
+    assert told in capsys.readouterr().err
+
+
+def test_of_several_tasks_each_has_a_race_and_a_file(here, capsys):
+    write_classes(here / "my pets", ("bird", "fish"), 40)
+    assert ask("--budget=3", "--config.splits=('whole','random-0')") == 0
+    said = " ".join(capsys.readouterr().out.split())
+    sums = re.search(r"a race for each of 3 tasks, .* together (\S+) full fine-tunings were", said)
+    each = re.findall(r"(\S+) of a budget of 3 full fine-tunings were spent", said)
+    assert sums and len(each) == 3
+    assert float(sums[1]) == pytest.approx(sum(map(float, each)), abs=0.02)
+    for task in ("whole.A", "random-0.A", "random-0.B"):
+        assert f"best.{task}.safetensors: " in said and f" {task}: " in said
+        assert (here / "run" / f"best.{task}.safetensors").exists()
+
+
 def test_a_head_on_all_layers_is_asked_for_by_name(here, capsys):
     """It is none of the ways of a question, and the network to take where it is the only one."""
     assert ask("--budget=6", "--config.families=('head2toe',)") == 0
@@ -114,6 +153,7 @@ def test_steps_are_passes_over_the_training_images(here, capsys):
         (["--config.budgte=3"], "nearest: budget"),
         (["--network=resnet1"], "nearest: resnet18"),
         (["--weights=package:no_such"], "is not installed"),
+        (["--config.checkpoint.networks=bases"], "checkpoint.networks is 'bases', but a question"),
     ],
 )
 def test_what_is_wrong_is_told_in_one_line(flags, said, here, capsys):
@@ -121,6 +161,16 @@ def test_what_is_wrong_is_told_in_one_line(flags, said, here, capsys):
     lines = [line for line in capsys.readouterr().err.splitlines() if line]
     assert len(lines) == 1 and said in lines[0]
     assert not (here / "run" / "config.json").exists()
+
+
+def test_two_images_of_a_class_are_too_few_to_choose_by(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    write_classes(tmp_path / "my pets", ("cat", "dog"), 2)
+    _, variables = tj.network(NETWORK, num_outputs=5)
+    tj.save_tree("weights.safetensors", variables)
+    assert ask("--config.batch_size=1") == 1
+    said = capsys.readouterr().err
+    assert "data.validation_share is 0.2, but its classes have too few images: it" in said
 
 
 def test_weights_of_nobody_are_told(here, capsys):

@@ -354,3 +354,28 @@ def test_a_file_where_the_dataset_should_be_is_told(root, tmp_path, capsys):
     (tmp_path / "file").write_text("")
     assert prepare_folder(root, tmp_path / "file") == 1
     assert "file is a file; choose another data.folder" in capsys.readouterr().err
+
+
+def test_what_another_process_prepares_at_the_same_time_stays(root, tmp_path):
+    """Its file has the name of a part of this very dataset, or of one that changed meanwhile."""
+    out, found = tmp_path / "out", class_folders(root)
+    first = prepare(found, SETTINGS, out, workers=0)
+    next(first)
+    next(first)
+    (whole,) = sorted(out.glob("train-*.array_record"))[:1]
+    theirs = out / f".{whole.stem}.77.partial"
+    theirs.write_bytes(b"begun")
+    killed = out / f".{whole.stem}.78.partial"
+    killed.write_bytes(b"begun")
+    os.utime(killed, (0, 0))
+    for _ in first:
+        pass
+    assert theirs.exists() and not killed.exists()
+    # A process that was slower, and finds all there, ends as the first one does.
+    before = {path.name: path.read_bytes() for path in out.iterdir() if path != theirs}
+    for _ in prepare(class_folders(root), SETTINGS, out, workers=0):
+        pass
+    os.utime(theirs, (0, 0))
+    for _ in prepare(class_folders(root), SETTINGS, out, workers=0):
+        pass
+    assert {path.name: path.read_bytes() for path in out.iterdir()} == before

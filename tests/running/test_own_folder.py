@@ -102,7 +102,25 @@ def test_another_folder_of_the_same_name_is_refused(here, capsys):
     (here / "other" / "my pets" / "cat" / "0.png").write_bytes(png_bytes(5))
     assert main(["run", "--config=pretrained", *flags("data.folder=other/my pets")]) == 1
     (line,) = capsys.readouterr().err.splitlines()
-    assert "data.folder other/my pets is prepared into data/my_pets-16-crop-bicubic" in line
+    into = "data/my_pets-16-crop-bicubic"
+    assert f"data.folder other/my pets is prepared into {into}" in line
+    assert line.endswith(f"; rename other/my pets, or delete {into}")
+
+
+def test_originals_may_lie_where_prepared_images_go(here, capsys):
+    (here / "my pets").rename(here / "data")
+    line = ["run", "--config=pretrained", *flags("data.folder=data")]
+    assert main(line) == 0 and main(line) == 0
+    said = capsys.readouterr().out
+    assert "Prepared 24 images of data, 16x16, in prepared/data-16-crop-bicubic" in said
+    assert "nothing to train" in said and {own.name for own in Path("data").iterdir()} == {
+        "cat",
+        "dog",
+    }
+    # Where all is within them there is no such place.
+    assert main(["run", "--config=pretrained", *flags(f"data.folder={here}")]) == 1
+    (told,) = capsys.readouterr().err.splitlines()
+    assert "the originals; type the command in another folder" in told
 
 
 def test_what_is_seen_is_what_the_network_wants(here):

@@ -35,13 +35,40 @@ def advice_of_races(evidence: "Evidence") -> list[Advice]:
     """
     found = []
     for numbers in evidence.numbers:
-        each = [_advice(evidence, own) for own in races_in(evidence.races, numbers.group)]
+        races = races_in(evidence.races, numbers.group)
+        each = tuple(_advice(evidence, own) for own in races)
         if len(each) == 1:
             found += each
         else:
-            verdict = "There was a race for each task; see what each says."
-            found.append(Advice(numbers.group.name, verdict, (), parts=tuple(each)))
+            found.append(Advice(numbers.group.name, _several(races), (), parts=each))
     return found
+
+
+def race_lines(evidence: "Evidence") -> list[str]:
+    """What the races of a run say, race after race, in sentences.
+
+    Args:
+      evidence: the run's folder.
+
+    Returns:
+      Lines; of several races they begin with what each is about. Those that trained nothing to its
+      end are in no group of networks, and say why.
+    """
+    told = [part for own in evidence.advice for part in (own.parts or (own,))]
+    said = {part.group for part in told}
+    told += [_advice(evidence, own) for own in evidence.races if own.task not in said]
+    if len(evidence.races) == 1:
+        return [line for part in told for line in (part.verdict, *part.reasons)]
+    lines = [_several(evidence.races)] if evidence.races else []
+    return lines + [f"{part.group}: {' '.join((part.verdict, *part.reasons))}" for part in told]
+
+
+def _several(races: Sequence[Raced]) -> str:
+    spent = sum(own.spent for own in races)
+    return (
+        f"There was a race for each of {len(races)} tasks, with a budget for each; together "
+        f"{spent:.2f} full fine-tunings were spent."
+    )
 
 
 def races_in(races: Sequence[Raced], group: Group) -> list[Raced]:
@@ -156,7 +183,7 @@ def _last(own: Raced) -> list[Verdict]:
 def _cells(own: Raced, verdict: Verdict) -> tuple[str, ...]:
     on = "finished" if own.outcome.is_over else RACING
     prices = own.outcome.rules.prices(verdict.arm)
-    seen = verdict.look > 0
+    seen = verdict.look > 0 and verdict.fate != Fate.FAILED
     return (
         typed(verdict.arm),
         on if verdict.fate == Fate.GOES_ON else str(verdict.fate),

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 TASK = "ask which layers to freeze and which to tune: a race between ways, within a budget"
 CONFIG, BUDGET, PASSES = "pretrained", 2, 3
+# What of networks is kept: without it there would be none to take.
+KEPT = "all"
 FAMILIES = ("probe", "freeze", "full", "lp-ft")
 LEAST_STEPS, MANY_STEPS = 32, 10**4
 STEPS, WARMUP = "--config.steps=", "--config.optimizer.warmup_steps="
@@ -41,7 +43,8 @@ def add_arguments(parser: Parser) -> None:
     )  # fmt: skip
     parser.add_argument(
         "--budget", type=_budget, default=BUDGET,
-        help="what it may cost, in full fine-tunings of one network; default: %(default)g",
+        help="what it may cost, in full fine-tunings of one network, of each task where there are "
+        "several; default: %(default)g",
     )  # fmt: skip
     parser.add_argument(
         "--passes", type=whole, default=PASSES,
@@ -54,7 +57,7 @@ def add_arguments(parser: Parser) -> None:
 def main(arguments: argparse.Namespace, overrides: list[str], console: "Console") -> None:
     """Answer, and write the network to take and the report."""
     from transfer_jax.commands.machine import prepare_machine
-    from transfer_jax.commands.report import show_results
+    from transfer_jax.commands.report import check_answered, show_results
     from transfer_jax.folder.places import local, place
     from transfer_jax.running.experiment import carry_out
     from transfer_jax.running.export import export
@@ -73,9 +76,11 @@ def main(arguments: argparse.Namespace, overrides: list[str], console: "Console"
     show_results(evidence, console, export=False)
     tasks = sorted({f"{row.split}.{row.target}" for row in evidence.rows})
     files = [workdir / f"best{f'.{task}' if len(tasks) > 1 else ''}.safetensors" for task in tasks]
+    check_answered(evidence)
     for file, task in zip(files, tasks, strict=True):
+        about = f"{file.name}: " if len(tasks) > 1 else ""
         for line in export(workdir, str(file), task=task).lines:
-            say(line)
+            say(f"{about}{line}")
     written = [*files, workdir / "results.csv", workdir / "report.html"]
     say(f"Written: {', '.join(map(str, written))}")
     say(f"Next: open {workdir / 'report.html'}")
@@ -116,6 +121,7 @@ def asked_config(
       ValueError: the weights are of no network that is known, or a field may not hold its value.
     """
     from transfer_jax.plan.config import load_config
+    from transfer_jax.plan.fields import ConfigError
     from transfer_jax.plan.own_folder import check_originals, with_prepared_folder
     from transfer_jax.plan.recipes import smallest_task
 
@@ -124,7 +130,12 @@ def asked_config(
     # With steps enough for whatever else is asked for, until it is known how many they are.
     known = _shorter_warmup(flags, overrides, say) if is_said else [f"{STEPS}{MANY_STEPS}"]
     # What is quick to see is told before the weights are read.
-    check_originals(load_config(CONFIG, [*flags, *overrides, *known]))
+    check_originals(first := load_config(CONFIG, [*flags, *overrides, *known]))
+    if (kept := first.checkpoint.networks) != KEPT:
+        raise ConfigError(
+            f"checkpoint.networks is '{kept}', but a question ends with the network to take, "
+            f"written to a file; allowed: '{KEPT}'"
+        )
     name = arguments.network or _recognised(arguments.weights, say)
     flags += [f"--config.network.name={name}", f"--config.name=ask_{name.rpartition(':')[2]}"]
     config = load_config(CONFIG, [*flags, *overrides, *known])

@@ -86,7 +86,7 @@ def show_results(evidence: "Evidence", console: "Console", *, export: bool = Tru
     )
     from transfer_jax.analysis.paper.beside_authors import boost_note
     from transfer_jax.analysis.pretrained_tables import meanings_lines, pretrained_tables
-    from transfer_jax.analysis.race_advice import race_tables
+    from transfer_jax.analysis.race_advice import race_lines, race_tables
     from transfer_jax.analysis.tables import accuracy_table, gain_table, shown, title
     from transfer_jax.commands.terminal import print_table
 
@@ -102,7 +102,7 @@ def show_results(evidence: "Evidence", console: "Console", *, export: bool = Tru
     best = best_network(evidence)
     words = meanings_lines(found) if evidence.is_pretrained else []
     if evidence.races:
-        advice = [line for told in evidence.advice for line in (told.verdict, *told.reasons)]
+        advice = race_lines(evidence)
     notes = [chance_note(evidence), interval_note(found) if found else "", boost_note(found)]
     lines = [*words, *notes, *advice]
     lines += [best.told] if best else []
@@ -112,6 +112,20 @@ def show_results(evidence: "Evidence", console: "Console", *, export: bool = Tru
     warnings = [unfinished_note(evidence), divergence_note(evidence.rows), *evidence.problems]
     for line in filter(None, warnings):
         console.print(line, style="bold red", highlight=False, markup=False)
+
+
+def check_answered(evidence: "Evidence") -> None:
+    """Check that races which are over have trained something to its end.
+
+    Args:
+      evidence: a run's folder.
+
+    Raises:
+      ValueError: they have not; there is no network to take.
+    """
+    if evidence.races and not evidence.rows:
+        told = " ".join(dict.fromkeys(own.outcome.answer for own in evidence.races))
+        raise ValueError(f"{told} There is no network to take; {evidence.folder} has the report")
 
 
 def _runs(folder: "epath.Path") -> "list[epath.Path]":

@@ -28,7 +28,7 @@ def main(arguments: argparse.Namespace, overrides: list[str], console: "Console"
     config = load_config(arguments.config, overrides)
     workdir = place(arguments.workdir or f"runs/{config.name}", "workdir")
     from transfer_jax.commands.machine import joined_processes, prepare_machine
-    from transfer_jax.commands.report import show_results
+    from transfer_jax.commands.report import check_answered, show_results
     from transfer_jax.engine.processes import is_first
     from transfer_jax.plan.same_run import check_same_run
     from transfer_jax.running.experiment import carry_out
@@ -43,6 +43,7 @@ def main(arguments: argparse.Namespace, overrides: list[str], console: "Console"
     if not first:
         return
     show_results(evidence, console)
+    check_answered(evidence)
     console.print(
         f"{len(evidence.rows)} networks, {time.monotonic() - began:.0f} s. Written to {workdir}: "
         "results.csv, report.html, its figures and tables",

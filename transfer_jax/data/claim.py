@@ -42,8 +42,8 @@ def claim(
     # What is prepared would be found among the classes.
     if not originals.fixed_classes and Path(originals.place) in real(folder).parents:
         raise RecordsError(
-            f"{folder} is within {readable(originals.place)}, the originals; choose a data.folder "
-            "outside of it"
+            f"{folder} is within {readable(originals.place)}, the originals; type the command in "
+            "another folder, or choose a data.folder outside of it"
         )
     if not path.exists():
         _check_empty(folder)

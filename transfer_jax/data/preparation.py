@@ -6,6 +6,7 @@ takes its place; then what that does not name is removed.
 """
 
 import re
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,6 +30,8 @@ from transfer_jax.data.prepared_part import (
 from transfer_jax.folder.places import local
 from transfer_jax.folder.whole_file import write_whole
 
+# Seconds for which a file may be written to without being seen to grow.
+LATELY = 120
 OURS = re.compile(r"\.?(train|validation|test)-[0-9a-f]{16}\.[a-z0-9_.]+")
 
 
@@ -111,7 +114,17 @@ def damaged_files(folder: Path) -> list[str]:
 
 
 def _remove_stale(folder: Path, stems: set[str]) -> None:
-    """Remove the parts of what was prepared here before."""
+    """Remove the parts of what was prepared here before, and what a killed process left."""
     for path in folder.iterdir():
-        if OURS.fullmatch(path.name) and path.name.partition(".")[0] not in stems:
+        is_old = path.name.partition(".")[0] not in stems
+        if OURS.fullmatch(path.name) and is_old and not _is_being_written(path):
             path.unlink(missing_ok=True)
+
+
+def _is_being_written(path: Path) -> bool:
+    """Whether it may be a part that another process prepares now, here or on another machine."""
+    try:
+        age = time.time() - path.stat().st_mtime
+    except FileNotFoundError:  # It is whole now, and has its own name.
+        return True
+    return path.name.startswith(".") and age < LATELY

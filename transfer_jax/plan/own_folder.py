@@ -20,6 +20,8 @@ from transfer_jax.plan.pretrained import check_fits
 from transfer_jax.plan.schema import Config, Form
 
 SECONDS = 15
+# Where what is prepared goes: the second where the first is the originals, or within them.
+ROOTS = DATA, PREPARED = "data", "prepared"
 
 
 def form_of(form: Form, channels: int) -> ImageForm:
@@ -44,8 +46,9 @@ def with_prepared_folder(config: Config, say: Callable[[str], None]) -> Config:
       say: is told what is done.
 
     Returns:
-      The config, `data.folder` the prepared one: `data/`, the folder's name and the form. Where the
-      originals did not change since, nothing is done.
+      The config, `data.folder` the prepared one: `data/`, the folder's name and the form; of
+      originals that lie in `data/` itself, `prepared/`. Where the originals did not change since,
+      nothing is done.
 
     Raises:
       ConfigError: the network does not say what it wants to see, or the weights are another's.
@@ -56,7 +59,7 @@ def with_prepared_folder(config: Config, say: Callable[[str], None]) -> Config:
     if originals is None or not originals.is_dir():
         return config
     config = with_own_sizes(config)
-    into = Path("data") / _name(originals, config.data.form)
+    into = _root(originals) / _name(originals, config.data.form)
     if config.network.weights and not into.exists():
         # Before what may take long.
         check_fits(config)
@@ -93,6 +96,13 @@ def _originals(config: Config) -> Path | None:
     return None if is_prepared else originals
 
 
+def _root(originals: Path) -> Path:
+    """Where what is prepared goes: what is beside class folders would be taken for a class."""
+    here = real(originals)
+    within = [name for name in ROOTS if here in (real(Path(name)), *real(Path(name)).parents)]
+    return Path(PREPARED if within == [DATA] else DATA)
+
+
 def _name(originals: Path, form: Form) -> str:
     """The folder's name, and what its images become: each form has a place of its own."""
     plain, kind = Form(), form_of(form, 3)
@@ -103,23 +113,27 @@ def _name(originals: Path, form: Form) -> str:
 
 
 def _prepare(config: Config, originals: Path, into: Path, say: Callable[[str], None]) -> None:
+    from transfer_jax.data.claim import OTHERWISE
     from transfer_jax.data.made_from import difference, recorded
     from transfer_jax.data.preparation import prepare
     from transfer_jax.data.prepared_part import Preparation
 
     found, form, before = class_folders(originals), config.data.form, recorded(into)
     settings = Preparation(FOLDER, form_of(form, found.channels), form.encoding)
-    told = time.monotonic()
+    since, shown = time.monotonic(), readable(str(originals))
     try:
         for done in prepare(found, settings, into, workers=0):
-            if time.monotonic() - told > SECONDS:
+            if time.monotonic() - since > SECONDS:
                 say(f"{done.images:,} images prepared, {done.parts} of {done.all_parts} parts")
-                told = time.monotonic()
+                since = time.monotonic()
     except RecordsError as error:
+        # Whose folder it is was said by its name, not by a field.
+        told, otherwise, _ = str(error).partition(OTHERWISE)
+        otherwise = f"rename {shown}, or delete {into}" if otherwise else ""
         raise RecordsError(
-            f"data.folder {readable(str(originals))} is prepared into {into}: {error}"
+            f"data.folder {shown} is prepared into {into}: {told}{otherwise}"
         ) from None
-    now, shown = recorded(into), readable(str(originals))
+    now = recorded(into)
     size = f"{form.size}x{form.size}"
     if before == now:
         say(f"The images of {shown} are in {into} already, {size}")

@@ -17,7 +17,6 @@ from transfer_jax.grid.conditions import Condition, Cut
 from transfer_jax.grid.pretrained import PROBE, full, probes
 from transfer_jax.models.backend import PLAIN, made_for
 from transfer_jax.plan.estimate import step_multiply_adds, step_shapes
-from transfer_jax.plan.fields import ConfigError
 from transfer_jax.plan.plan import Plan
 from transfer_jax.plan.probe_costs import answer_costs
 from transfer_jax.plan.trunk_cache import TrunkCache
@@ -77,25 +76,6 @@ def _prices(plan: Plan) -> Prices:
         looking=_looking(plan, whole),
         first=_probes(plan) + cache.fill,
     )
-
-
-def check_budget(plan: Plan, prices: Prices) -> None:
-    """Check that a budget pays for the linear heads, which come first.
-
-    Args:
-      plan: one with a budget.
-      prices: its own.
-
-    Raises:
-      ConfigError: it does not.
-    """
-    budget, least = plan.config.budget, prices.in_units(prices.first)
-    if budget < least:
-        raise ConfigError(
-            f"budget is {budget:g} full fine-tunings, but what comes first takes "
-            f"{least:.2g} (linear heads, and frozen layers once); allowed: {least:.2g} or more, "
-            "or budget=0 for no race"
-        )
 
 
 def way_of(condition: Condition) -> Way:

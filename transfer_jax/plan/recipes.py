@@ -93,15 +93,14 @@ def make_recipe(
         odd = tasks[validation.index(0)]
         raise ConfigError(
             f"optimizer.rates holds {len(rates_of(config.optimizer))} rates, but "
-            f"{_has(odd, tasks)} no validation images to choose by; data.validation_share is "
-            f"{config.data.validation_share}: a larger one holds some out; or name one rate"
+            f"{_has(odd, tasks)} no validation images to choose by; {_why_none(config)}; or name "
+            "one rate"
         )
     if config.budget and not all(validation):
         odd = tasks[validation.index(0)]
         raise ConfigError(
             f"budget is {config.budget:g}, but {_has(odd, tasks)} no validation images to race "
-            f"on; data.validation_share is {config.data.validation_share}: a larger one holds some "
-            "out; or leave budget out"
+            f"on; {_why_none(config)}; or have no race: run with budget=0"
         )
     return Recipe(
         images=images,
@@ -137,6 +136,16 @@ def _check_places(config: Config, images: ImageSet) -> None:
 def _has(task: Task, tasks: Sequence[Task]) -> str:
     """Who has it: a task that is the only one has no name that anybody gave it."""
     return f"task {task.name} has" if len(tasks) > 1 else "there are"
+
+
+def _why_none(config: Config) -> str:
+    """Why there are no validation images, and what would give some."""
+    if share := config.data.validation_share:
+        return (
+            f"data.validation_share is {share:g}, but its classes have too few images: it takes "
+            "three of a class, one each to train on, to choose by and to test on"
+        )
+    return "data.validation_share is 0: a larger one holds some out"
 
 
 def smallest_task(config: Config) -> int:

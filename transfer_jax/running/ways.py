@@ -7,13 +7,15 @@ from typing import TYPE_CHECKING
 from transfer_jax.analysis.raced import folder_name, races_of
 from transfer_jax.analysis.statistics.crossing import Arm
 from transfer_jax.analysis.statistics.margins import MOST
+from transfer_jax.analysis.statistics.wording import at_least
 from transfer_jax.engine.processes import said_by_first
 from transfer_jax.folder.race_files import RaceFile, WayPrice, race_of_json, read_race, task_name
 from transfer_jax.folder.results import ResultRow, check_complete, read_rows
 from transfer_jax.grid.conditions import Column, Condition
 from transfer_jax.grid.pretrained import FREEZE, FULL, LP_FT, SCRATCH
+from transfer_jax.plan.fields import ConfigError
 from transfer_jax.plan.plan import Plan
-from transfer_jax.plan.prices import Prices, check_budget, prices_of, way_of
+from transfer_jax.plan.prices import Prices, prices_of, way_of
 
 if TYPE_CHECKING:
     from transfer_jax.running.run import Run
@@ -64,7 +66,7 @@ def rules_of_plan(plan: Plan) -> RaceFile:
       ConfigError: the budget does not pay for what comes first.
     """
     prices = prices_of(plan)
-    check_budget(plan, prices)
+    _check_budget(plan.config.budget, prices)
     return RaceFile(
         tasks=tuple(dict.fromkeys(map(task_of, plan.grid))),
         ways=tuple(_priced(plan.grid, prices)),
@@ -75,6 +77,17 @@ def rules_of_plan(plan: Plan) -> RaceFile:
         seeds=plan.config.seeds,
         unit=prices.unit,
     )
+
+
+def _check_budget(budget: float, prices: Prices) -> None:
+    """Linear heads, and frozen layers that are kept, come first."""
+    least = prices.in_units(prices.first)
+    if budget < least:
+        raise ConfigError(
+            f"budget is {budget:g} full fine-tunings, but what comes first takes {least:.3g} "
+            f"(linear heads, and frozen layers once); allowed: {at_least(least)} or more; a run "
+            "takes budget=0, too, for no race"
+        )
 
 
 def _priced(grid: tuple[Condition, ...], prices: Prices) -> Iterator[WayPrice]:

@@ -207,7 +207,8 @@ def unfinished_note(evidence: Evidence) -> str:
     Returns:
       One sentence or two; empty where the run is finished.
     """
-    if evidence.finished:
+    over = evidence.races and all(own.outcome.is_over for own in evidence.races)
+    if evidence.finished or (over and not evidence.rows):
         return ""
     planned = f" of {evidence.planned}" if evidence.planned else ""
     found = f"This run is not finished: {len(evidence.rows)}{planned} networks so far."

@@ -126,7 +126,7 @@ def _asked(outcome: RaceOutcome, seen: Mapping[Arm, Seen]) -> Asked:
         entered=len(rules.costs),
         margin=rules.margin + (look.may_move or 0.0),
         error=rules.error_of_a_look,
-        all_here=not (outcome.set_aside or failed),
+        all_here=not (outcome.set_aside or outcome.failed or failed),
     )
 
 
@@ -183,7 +183,7 @@ def _ends(rules: Rules, look: Look, fate: Fate) -> str:
 
 def _failed(arm: Arm, number: int) -> Verdict:
     why = f"{typed(arm)} is stopped: its network failed."
-    return Verdict(arm, Fate.SET_ASIDE, number + 1, math.nan, math.nan, math.nan, why)
+    return Verdict(arm, Fate.FAILED, number + 1, math.nan, math.nan, math.nan, why)
 
 
 def _never(arm: Arm) -> Verdict:
@@ -217,10 +217,11 @@ def _ended(
 
 
 def _whole(outcome: RaceOutcome) -> float | None:
-    """The budget with which no way would have been set aside for want of money."""
+    """The budget that sets no way aside: a race must be able to pay for all, whoever is dropped."""
     rules = outcome.rules
-    left = [outcome.to_pay(verdict) for verdict in outcome.set_aside if verdict.wants_money]
-    return rules.first + outcome.cost + sum(left) if any(left) else None
+    if not outcome.set_aside:
+        return None
+    return rules.first + sum(sum(rules.prices(arm)) for arm in rules.arms)
 
 
 def _check(outcome: RaceOutcome, seen: Mapping[Arm, Seen]) -> None:

@@ -8,7 +8,7 @@ from typing import NamedTuple
 from transfer_jax.analysis.statistics.choices import told_by_family, typed
 from transfer_jax.analysis.statistics.crossing import Arm
 from transfer_jax.analysis.statistics.race_rules import Look, Rules
-from transfer_jax.analysis.statistics.wording import capital, in_points
+from transfer_jax.analysis.statistics.wording import at_least, capital, in_points
 
 
 class Fate(StrEnum):
@@ -16,6 +16,7 @@ class Fate(StrEnum):
 
     DROPPED = "dropped"
     SET_ASIDE = "set aside"
+    FAILED = "failed"
     GOES_ON = "goes on"
 
 
@@ -36,11 +37,6 @@ class Verdict(NamedTuple):
     below: float
     error: float
     why: str
-
-    @property
-    def wants_money(self) -> bool:
-        """Whether it was set aside for want of money, and not since its network failed."""
-        return self.fate == Fate.SET_ASIDE and (self.look == 0 or self.accuracy == self.accuracy)
 
 
 @dataclass(frozen=True)
@@ -66,8 +62,8 @@ class Round:
 class WouldDecide(NamedTuple):
     """What would decide an open race, each alone: numbers of validation images, of seeds, a budget.
 
-    The first two are about the ways that were trained to the end; the budget is what trains all
-    that were set aside to the end, too. None where it would not.
+    The first two are about the ways that were trained to the end; with the budget no way is set
+    aside, whichever are dropped. None where it would not.
     """
 
     images: int | None = None
@@ -109,8 +105,8 @@ class RaceOutcome:
 
     @property
     def decided(self) -> bool:
-        """Whether the choice is as good as the best of all ways: none was set aside."""
-        return self.choice is not None and not self.set_aside
+        """Whether the choice is as good as the best of all ways: none was lost on the way."""
+        return self.choice is not None and not (self.set_aside or self.failed)
 
     @property
     def leader(self) -> Arm | None:
@@ -124,12 +120,17 @@ class RaceOutcome:
 
     @property
     def set_aside(self) -> tuple[Verdict, ...]:
-        """Ways that were stopped and are not excluded."""
+        """Ways that there was no money for; they are not excluded."""
         return (*self.never_began, *self._with(Fate.SET_ASIDE))
 
     @property
+    def failed(self) -> tuple[Verdict, ...]:
+        """Ways whose network failed: its loss was no number."""
+        return self._with(Fate.FAILED)
+
+    @property
     def not_excluded(self) -> tuple[Arm, ...]:
-        """All ways but those that were dropped."""
+        """All ways but those that were dropped or failed."""
         here = self.finished or self.going_on
         return (*here, *(verdict.arm for verdict in self.set_aside))
 
@@ -158,7 +159,7 @@ class RaceOutcome:
         if not self.rounds and self.is_over:
             least = min(sum(self.rules.prices(arm)) for arm in self.rules.arms)
             budget, least = (self.rules.first + own for own in (self.rules.budget, least))
-            return f"A budget of {budget:.3g} trains no way to its end; one: {least:.3g}."
+            return f"A budget of {budget:.3g} trains no way to its end; one: {at_least(least)}."
         if not self.rounds:
             return "Nothing is trained yet."
         if not self.is_over:
@@ -171,8 +172,11 @@ class RaceOutcome:
             return "No way was trained to the end: every network failed."
         count = len(self.finished)
         left = "" if not self.set_aside else f"; {len(self.set_aside)} set aside, not excluded"
+        left += "" if not self.failed else f"; {len(self.failed)} failed"
         near = in_points(self.rules.margin)
-        if self.choice is not None and not self.set_aside:
+        if len(self.rules.costs) == 1:
+            return f"{capital(typed(self.finished[0]))} was the only way that was asked about."
+        if self.decided and self.choice is not None:
             return (
                 f"{capital(typed(self.choice))} is within {near} of the best of all "
                 f"{len(self.rules.costs)} ways, whichever that is."
@@ -212,9 +216,11 @@ class RaceOutcome:
         ]
 
     def _left(self, stopped: Sequence[Verdict]) -> str:
-        """What is left to pay for ways that were set aside for want of money."""
-        left = [self.to_pay(verdict) for verdict in stopped if verdict.wants_money]
-        return f"; to their ends for {sum(left):.3g} more" if left else ""
+        """What is left to pay for ways that were set aside; why others failed."""
+        if stopped[0].fate == Fate.FAILED:
+            return "; their loss was no number, as with too high a learning rate"
+        left = [self.to_pay(verdict) for verdict in stopped if verdict.fate == Fate.SET_ASIDE]
+        return f"; to their ends for {at_least(sum(left))} more" if left else ""
 
     def to_pay(self, verdict: Verdict) -> float:
         """What it costs to train a way that was stopped to its end.
@@ -229,7 +235,7 @@ class RaceOutcome:
 
     def _stops(self) -> list[tuple[Fate, int, list[Verdict]]]:
         found: dict[tuple[Fate, int], list[Verdict]] = {}
-        for verdict in (*self.dropped, *self.set_aside):
+        for verdict in (*self.dropped, *self.failed, *self.set_aside):
             found.setdefault((verdict.fate, verdict.look), []).append(verdict)
         return [(*key, own) for key, own in sorted(found.items(), key=lambda item: item[0])]
 
@@ -247,10 +253,13 @@ class RaceOutcome:
         return f"About {' or '.join(told)} {between}." if told else ""
 
     def _more_money(self) -> str:
-        budget = self.would_decide.budget
-        return "" if budget is None else f"A budget of {budget:.3g} would train all to the end."
+        if (budget := self.would_decide.budget) is None:
+            return ""
+        return f"A budget of {at_least(budget)} would train all to the end."
 
     def _price(self) -> str:
         if not self.rounds:
             return ""
-        return f"Training cost {self.cost:.3g}, {self.saved:.0%} less than the complete grid."
+        told = f"{abs(self.saved):.0%} {'less' if self.saved >= 0 else 'more'}"
+        looks = "" if self.saved >= 0 else ", since networks were looked at on their way"
+        return f"Training cost {self.cost:.3g}, {told} than the complete grid{looks}."

@@ -1,4 +1,6 @@
-"""How shares are written in points: the one way, so that a number has one text everywhere."""
+"""How numbers are written: the one way, so that a number has one text everywhere."""
+
+import math
 
 MOST_DIGITS = 4
 
@@ -46,6 +48,27 @@ def in_points(margin: float) -> str:
       ('a point', '0.25 points')
     """
     return "a point" if round(margin, 9) == 0.01 else f"{100 * margin:.2g} points"
+
+
+def at_least(number: float, digits: int = 3) -> str:
+    """What is enough: a number in few digits, rounded up.
+
+    Args:
+      number: above 0.
+      digits: how many.
+
+    Returns:
+      The text of a number that is not below it.
+
+    Example:
+      >>> at_least(3.0331), at_least(3.03), at_least(0.0123, 2), at_least(99.96)
+      ('3.04', '3.03', '0.013', '100')
+    """
+    text = f"{number:.{digits}g}"
+    if float(text) >= number:
+        return text
+    step = 10.0 ** (math.floor(math.log10(float(text))) + 1 - digits)
+    return f"{float(text) + step:.{digits}g}"
 
 
 def capital(text: str) -> str:
