@@ -10,6 +10,8 @@ from PIL import Image
 
 import transfer_jax as tj
 from tests.data.folders import png_bytes, write_classes
+from tests.models.weights import transformers_shapes
+from tests.models.weights.drawn import drawn
 from tests.running.pretrained import Block, Head
 from transfer_jax.cli import main
 from transfer_jax.engine.columns import column_inputs, input_shapes
@@ -20,6 +22,7 @@ from transfer_jax.plan.fields import ConfigError
 from transfer_jax.plan.own_folder import with_prepared_folder
 from transfer_jax.plan.plan import make_plan
 from transfer_jax.plan.plan_notes import plan_notes
+from transfer_jax.surgery.safetensors_files import write_safetensors
 
 MEAN, DEVIATION = (0.4, 0.5, 0.6), (0.2, 0.3, 0.4)
 SEES = Preprocessing(MEAN, DEVIATION, 12, 0.75, "bicubic", least_size=8)
@@ -218,6 +221,25 @@ def test_what_a_resnet_sees_is_told_where_names_leave_it_open(here):
     assert plan_notes(theirs) == []
     assert theirs.recipe.preprocessing.interpolation == "bilinear"
     assert theirs.config.data.form.interpolation == "bilinear"
+
+
+@pytest.mark.parametrize("whose", ["timm", "hf"])
+def test_what_a_vit_sees_is_told_where_names_leave_it_open(whose, here):
+    """DeiT's, DINO's and MAE's have the names of others, and see ImageNet's mean: as timm says."""
+    name = "vit_tiny_patch16_224"
+    _, variables = tj.network(name, num_outputs=5)
+    if whose == "timm":
+        tj.save_tree("weights.safetensors", variables)
+    else:
+        arrays = drawn(transformers_shapes.vit_tiny_patch16_224(3))
+        write_safetensors(here / "weights.safetensors", arrays, {})
+    own = [f"network.name={name}"]
+    (note,) = plan_notes(planned(*own))
+    assert f"{name} sees images as {whose}'s: less 0.5, by 0.5; those of DeiT, DINO and" in note
+    assert note.endswith("see them less 0.485, 0.456, 0.406, by 0.229, 0.224, 0.225")
+    theirs = planned(*own, "network.origin=deit")
+    assert plan_notes(theirs) == []
+    assert theirs.recipe.preprocessing.mean == (0.485, 0.456, 0.406)
 
 
 def test_one_class_is_none(here, capsys):

@@ -13,7 +13,7 @@ from transfer_jax.models.layered import Layered
 from transfer_jax.models.own_layers import from_layers, from_made
 from transfer_jax.models.weights.provenance import origin_of
 from transfer_jax.models.zoo import ZOO
-from transfer_jax.models.zoo.origins import TIMM
+from transfer_jax.models.zoo.origins import DEIT, HUGGING_FACE, TIMM
 from transfer_jax.plan.fields import Affects, setting
 from transfer_jax.plan.own_fields import fields_of
 
@@ -95,6 +95,8 @@ def make_network(fields: NetworkFields, num_outputs: int) -> Layered:
 
 def _agreed(asked: str, found: str) -> str:
     """Whose weights they are, by the names in their file; whoever says otherwise is told."""
+    if (asked, found) == (DEIT, HUGGING_FACE):
+        return asked  # Transformers has the same names for whoever trained a ViT.
     if asked not in (TIMM, found):
         raise ValueError(
             f"origin is '{asked}', but the weights have the names of '{found}', which decide what "

@@ -1,12 +1,15 @@
 """What is odd about a plan, though it can be carried out."""
 
+from collections.abc import Iterable
+
 from transfer_jax.engine.all_layers import FIXED_SHARE
 from transfer_jax.engine.logistic import FIXED_STRENGTH
 from transfer_jax.grid.pretrained import HEAD2TOE
+from transfer_jax.models.preprocessing import Preprocessing
 from transfer_jax.models.weights.provenance import origin_of
 from transfer_jax.models.weights.styles import styles_of
 from transfer_jax.models.zoo import ZOO
-from transfer_jax.models.zoo.origins import TIMM, TORCHVISION
+from transfer_jax.models.zoo.origins import DEIT, HUGGING_FACE, TIMM, TORCHVISION
 from transfer_jax.plan.network_sight import wanted
 from transfer_jax.plan.plan import Plan
 
@@ -49,22 +52,37 @@ def _fixed(plan: Plan) -> list[str]:
 
 
 def _seen_otherwise(plan: Plan) -> list[str]:
-    """What a network sees as timm's, and would as torchvision's, where names do not tell them."""
+    """What a network sees as one trainer's, and as another's, where names do not tell them."""
     fields, name, seen = plan.config.network, plan.config.network.name, plan.recipe.preprocessing
-    if not plan.is_pretrained or name not in ZOO or seen is None:
+    is_open = plan.is_pretrained and getattr(fields, "origin", "") == TIMM
+    if not is_open or name not in ZOO or seen is None:
         return []
     told = {style.origin for style in styles_of(name)}
-    asked = getattr(fields, "origin", "")
-    if TORCHVISION in told or asked != TIMM or origin_of(fields.weights, name):
-        return []
+    found = origin_of(fields.weights, name)
+    if found is None and TORCHVISION not in told and (other := _of(name, TORCHVISION, seen)):
+        return [
+            f"Note: the names in {fields.weights} are timm's and torchvision's; {name} sees images "
+            f"as timm's: {seen.interpolation}, {seen.crop_fraction:.3g} of the side cut out; "
+            f"network.origin=torchvision sees them {other.interpolation}, {other.crop_fraction:.3g}"
+        ]
+    if found in (None, HUGGING_FACE) and (other := _of(name, DEIT, seen)):
+        return [
+            f"Note: the names in {fields.weights} are those of several trainers; {name} sees "
+            f"images as {found or TIMM}'s: less {seen.mean[0]:g}, by {seen.deviation[0]:g}; those "
+            f"of DeiT, DINO and MAE, network.origin=deit, see them less {_listed(other.mean)}, by "
+            f"{_listed(other.deviation)}"
+        ]
+    return []
+
+
+def _of(name: str, origin: str, seen: Preprocessing) -> Preprocessing | None:
+    """What the network of another trainer sees, if that is something else."""
     try:
-        other = wanted(ZOO[name](num_outputs=1, origin=TORCHVISION))
-    except ValueError:  # Torchvision has none.
-        return []
-    if other is None or other == seen:
-        return []
-    return [
-        f"Note: the names in {fields.weights} are timm's and torchvision's; {name} sees images as "
-        f"timm's: {seen.interpolation}, {seen.crop_fraction:.3g} of the side cut out; "
-        f"network.origin=torchvision sees them {other.interpolation}, {other.crop_fraction:.3g}"
-    ]
+        other = wanted(ZOO[name](num_outputs=1, origin=origin))
+    except ValueError:  # There is none.
+        return None
+    return None if other == seen else other
+
+
+def _listed(numbers: Iterable[float]) -> str:
+    return ", ".join(f"{number:g}" for number in numbers)

@@ -164,6 +164,7 @@ def test_layers_that_are_traced_once_compute_the_same():
         ("resnet50", "timm", None, 0.95, "bicubic"),
         ("resnet18", "torchvision", None, 0.875, "bilinear"),
         ("vit_base_patch16_224", "timm", GREY, 0.9, "bicubic"),
+        ("vit_small_patch16_224", "deit", None, 0.9, "bicubic"),
         ("vit_base_patch16_224", "torchvision", None, 0.875, "bilinear"),
         ("convnext_tiny", "timm", None, 0.95, "bicubic"),
         ("efficientnet_lite0", "timm", None, 0.875, "bicubic"),

@@ -7,6 +7,8 @@ from transfer_jax.grid.registry import nearest
 from transfer_jax.models.preprocessing import Preprocessing
 
 TIMM, TORCHVISION, HUGGING_FACE, LUKEMELAS = "timm", "torchvision", "hf", "lukemelas"
+# DeiT, DINO and MAE: ViTs under the names of others, that want ImageNet's mean and deviation.
+DEIT = "deit"
 # Mean and deviation of ImageNet's pixels; others see -1 ... 1.
 IMAGENET = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 HALVES = (0.5,) * 3, (0.5,) * 3

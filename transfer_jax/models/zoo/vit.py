@@ -11,6 +11,7 @@ from transfer_jax.models.preprocessing import Preprocessing
 from transfer_jax.models.zoo.fresh import ZooStack
 from transfer_jax.models.zoo.modules import Conv, Perceptron, dense, layer_norm, logits, small
 from transfer_jax.models.zoo.origins import (
+    DEIT,
     HALVES,
     HUGGING_FACE,
     IMAGENET,
@@ -32,6 +33,7 @@ class Kind(NamedTuple):
 
 KINDS = {
     TIMM: Kind(sees(HALVES, 0.9, any_size=False, least_size=PATCH)),
+    DEIT: Kind(sees(IMAGENET, 0.9, any_size=False, least_size=PATCH)),
     TORCHVISION: Kind(sees(IMAGENET, 0.875, "bilinear", any_size=False, least_size=PATCH)),
     HUGGING_FACE: Kind(sees(HALVES, 1.0, "bilinear", any_size=False, least_size=PATCH), 1e-12),
 }
