@@ -113,8 +113,8 @@ def test_ways_that_tie_are_told_to_and_how_many_images_would_decide():
     number = outcome.would_decide.images
     assert number is not None
     assert outcome.answer == (
-        "Of 2 ways none is shown to be the best (probe at n = 2; full): take probe:2, the "
-        "cheapest of the 2 highest."
+        "Of the 2 ways that finished none is shown to be the best (probe at n = 2; full): take "
+        "probe:2, the cheapest of the 2 highest."
     )
     more = {
         FULL: right(0.9, images=number),

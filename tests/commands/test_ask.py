@@ -24,7 +24,6 @@ from transfer_jax.surgery.safetensors_files import read_safetensors
 
 NETWORK = "tests.running.test_own_folder:network"
 SHORT = [
-    "--passes=1",
     "--config.batch_size=8",
     "--config.steps=8",
     "--config.optimizer.warmup_steps=1",
@@ -67,7 +66,7 @@ def test_the_answer_the_network_and_the_page_are_there(here, capsys):
     page = html.unescape((here / "run" / "report.html").read_text())
     again = (
         "transfer-jax ask --weights=weights.safetensors '--images=my pets' "
-        f"--network={NETWORK} --budget=6 --passes=1 --config.batch_size=8 --config.steps=8 "
+        f"--network={NETWORK} --budget=6 --config.batch_size=8 --config.steps=8 "
         "--config.optimizer.warmup_steps=1 --workdir=runs/again"
     )
     assert "whole.A" not in page.replace("heads/whole.A.npz", "") and "task A" not in page
@@ -89,7 +88,17 @@ def test_a_race_that_trains_no_way_to_its_end_says_so_and_fails(here, capsys):
     # And what it names is enough.
     assert ask(f"--budget={found[1]}", "--config.families=('full',)", "--workdir=again") == 0
     told = " ".join(capsys.readouterr().out.split())
+    assert "begins" not in told
     assert "Full was the only way that was asked about." in told
+
+
+def test_what_a_budget_cannot_begin_is_told_before_the_first_step(here, capsys):
+    assert ask("--budget=1", "--config.families=('full','freeze')") == 0
+    said = " ".join(capsys.readouterr().out.split())
+    told = r"A budget of 1 begins (\d) of 2 ways that are trained, not full; (\S+) pays for all"
+    found = re.search(told, said)
+    assert found and found[1] == "1" and said.index("begins") < said.index("step ")
+    assert f"A budget of {found[2]} would train all to the end." in said
 
 
 def test_networks_that_fail_are_said_to_fail(here, capsys):
@@ -127,7 +136,7 @@ def test_a_head_on_all_layers_is_asked_for_by_name(here, capsys):
 
 
 def test_steps_are_passes_over_the_training_images(here, capsys):
-    flags = [flag for flag in SHORT if "steps=8" not in flag and "passes" not in flag]
+    flags = [flag for flag in SHORT if "steps=8" not in flag]
     asked = ["ask", "--weights=weights.safetensors", "--images=my pets", f"--network={NETWORK}"]
     assert main([*asked, "--passes=7", "--workdir=run", "--budget=0.4", *flags]) == 0
     rows = tj.Results.read(here / "run").rows
@@ -153,6 +162,7 @@ def test_steps_are_passes_over_the_training_images(here, capsys):
         (["--config.budgte=3"], "nearest: budget"),
         (["--network=resnet1"], "nearest: resnet18"),
         (["--weights=package:no_such"], "is not installed"),
+        (["--passes=2"], "--passes=2 and --config.steps=N both say how long a fine-tuning is"),
         (["--config.checkpoint.networks=bases"], "checkpoint.networks is 'bases', but a question"),
     ],
 )

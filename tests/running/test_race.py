@@ -169,10 +169,10 @@ def test_who_stops_hears_the_answer_so_far(tmp_path, capsys):
     with pytest.MonkeyPatch.context() as patch, pytest.raises(Stopped):
         patch.setattr(watch.SlotWatch, "_note", at_the_first_look)
         tj.run(config, tmp_path / "run", stop=stop, console=Console())
-    assert "race: Nothing is trained yet." in capsys.readouterr().out
+    assert "race: No way was looked at yet." in capsys.readouterr().out
     # As where a compiler does not come back in time, and the process is ended.
     race, then = stop.last_words()
-    assert race.startswith("race: Nothing is trained yet.")
+    assert race.startswith("race: No way was looked at yet.")
     assert then.startswith("Next: transfer-jax report")
 
 

@@ -1,6 +1,7 @@
 """The command `transfer-jax ask`: which layers to freeze, for the price of a few fine-tunings."""
 
 import argparse
+import re
 import shlex
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -47,11 +48,11 @@ def add_arguments(parser: Parser) -> None:
         "several; default: %(default)g",
     )  # fmt: skip
     parser.add_argument(
-        "--passes", type=whole, default=PASSES,
+        "--passes", type=whole,
         help=f"a fine-tuning sees the training images so often, for {LEAST_STEPS} steps at least; "
-        "default: %(default)s",
+        f"default: {PASSES}",
     )  # fmt: skip
-    add_workdir(parser, default="runs/ask_NETWORK")
+    add_workdir(parser, default="runs/ask_NETWORK_FOLDER")
 
 
 def main(arguments: argparse.Namespace, overrides: list[str], console: "Console") -> None:
@@ -98,8 +99,7 @@ def command(arguments: argparse.Namespace, overrides: list[str]) -> str:
     """
     said = {name: getattr(arguments, name) for name in ("weights", "images", "network")}
     said["budget"] = f"{arguments.budget:.15g}"
-    if arguments.passes != PASSES:
-        said["passes"] = arguments.passes
+    said["passes"] = arguments.passes
     flags = [f"--{name}={value}" for name, value in said.items() if value is not None]
     return shlex.join(["transfer-jax", "ask", *flags, *overrides])
 
@@ -127,6 +127,10 @@ def asked_config(
 
     flags = _flags(arguments)
     is_said = any(text.startswith(STEPS) for text in overrides)
+    if is_said and arguments.passes is not None:
+        raise ConfigError(
+            f"--passes={arguments.passes} and {STEPS}N both say how long a fine-tuning is; give one"
+        )
     # With steps enough for whatever else is asked for, until it is known how many they are.
     known = _shorter_warmup(flags, overrides, say) if is_said else [f"{STEPS}{MANY_STEPS}"]
     # What is quick to see is told before the weights are read.
@@ -137,7 +141,7 @@ def asked_config(
             f"written to a file; allowed: '{KEPT}'"
         )
     name = arguments.network or _recognised(arguments.weights, say)
-    flags += [f"--config.network.name={name}", f"--config.name=ask_{name.rpartition(':')[2]}"]
+    flags += [f"--config.network.name={name}", f"--config.name={_called(name, arguments.images)}"]
     config = load_config(CONFIG, [*flags, *overrides, *known])
     prepared = with_prepared_folder(config, say)
     images, batch = smallest_task(prepared), config.batch_size
@@ -146,7 +150,8 @@ def asked_config(
         batch = images
     known.append(f"{BATCH}{batch}")
     if not is_said:
-        steps = max(LEAST_STEPS, -(-arguments.passes * images // batch))
+        passes = arguments.passes or PASSES
+        steps = max(LEAST_STEPS, -(-passes * images // batch))
         known.append(f"{STEPS}{steps}")
         say(f"One fine-tuning is {steps} steps of {batch} of {images:,} training images")
     return replace(load_config(CONFIG, [*flags, *overrides, *known]), data=prepared.data)
@@ -164,6 +169,14 @@ def _flags(arguments: argparse.Namespace) -> list[str]:
         # Of images that are cut out the middle, so that frozen layers are computed once.
         "--config.data.views=1",
     ]
+
+
+def _called(network: str, images: str | None) -> str:
+    """A question's own name: of each network on each folder of images there is another."""
+    from transfer_jax.folder.places import local, real
+
+    folder = re.sub(r"[^\w.+-]", "_", real(local(images, "--images")).name) if images else ""
+    return "_".join(filter(None, ["ask", network.rpartition(":")[2], folder]))[:100]
 
 
 def _shorter_warmup(

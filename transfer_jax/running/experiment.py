@@ -34,7 +34,7 @@ from transfer_jax.running.report_images import keep_split_images
 from transfer_jax.running.run import Run
 from transfer_jax.running.stopping import Stopped, StopRequest
 from transfer_jax.running.training import train
-from transfer_jax.running.ways import race_file
+from transfer_jax.running.ways import budget_note, race_file
 
 if TYPE_CHECKING:
     from transfer_jax.analysis.evidence import Evidence
@@ -176,6 +176,8 @@ def train_and_report(
                 _begin(own, say)
                 if own in files:
                     write_race(own.folder.race, files[own])
+                    if note := budget_note(files[own]):
+                        say(note)
             events = any(own.plan.config.logs.tensorboard for own in runs)
             if note := left_out(*(["tensorboard"] if events else []), "tables"):
                 say(note)

@@ -4,7 +4,8 @@ from collections.abc import Iterator
 from dataclasses import asdict, replace
 from typing import TYPE_CHECKING
 
-from transfer_jax.analysis.raced import folder_name, races_of
+from transfer_jax.analysis.raced import folder_name, races_of, rules_of
+from transfer_jax.analysis.statistics.choices import told_by_family
 from transfer_jax.analysis.statistics.crossing import Arm
 from transfer_jax.analysis.statistics.margins import MOST
 from transfer_jax.analysis.statistics.wording import at_least
@@ -76,6 +77,27 @@ def rules_of_plan(plan: Plan) -> RaceFile:
         margin=plan.config.margin or MOST,
         seeds=plan.config.seeds,
         unit=prices.unit,
+    )
+
+
+def budget_note(file: RaceFile) -> str:
+    """What a budget cannot begin, told before anything is trained.
+
+    Args:
+      file: what is fixed before the races of a run.
+
+    Returns:
+      A sentence; empty where all ways begin.
+    """
+    from transfer_jax.analysis.statistics.race import race
+
+    outcome = race(rules_of(file))
+    if not (never := outcome.never_began):
+        return ""
+    paid, enough = sum(way.price > 0 for way in file.ways), outcome.whole_budget
+    return (
+        f"A budget of {file.budget:g} begins {paid - len(never)} of {paid} ways that are trained, "
+        f"not {told_by_family([verdict.arm for verdict in never])}; {at_least(enough)} pays for all"
     )
 
 

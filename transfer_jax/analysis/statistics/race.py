@@ -217,11 +217,8 @@ def _ended(
 
 
 def _whole(outcome: RaceOutcome) -> float | None:
-    """The budget that sets no way aside: a race must be able to pay for all, whoever is dropped."""
-    rules = outcome.rules
-    if not outcome.set_aside:
-        return None
-    return rules.first + sum(sum(rules.prices(arm)) for arm in rules.arms)
+    """The budget that sets no way aside, where some were."""
+    return outcome.whole_budget if outcome.set_aside else None
 
 
 def _check(outcome: RaceOutcome, seen: Mapping[Arm, Seen]) -> None:

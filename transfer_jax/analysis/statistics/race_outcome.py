@@ -140,6 +140,12 @@ class RaceOutcome:
         return sum(found.cost for found in self.rounds)
 
     @property
+    def whole_budget(self) -> float:
+        """The budget that sets no way aside: a race must be able to pay for all to their ends."""
+        rules = self.rules
+        return rules.first + sum(sum(rules.prices(arm)) for arm in rules.arms)
+
+    @property
     def saved(self) -> float:
         """The share of the complete grid's cost that was not spent."""
         return 1 - self.cost / self.rules.complete if self.rules.complete else 0.0
@@ -161,7 +167,7 @@ class RaceOutcome:
             budget, least = (self.rules.first + own for own in (self.rules.budget, least))
             return f"A budget of {budget:.3g} trains no way to its end; one: {at_least(least)}."
         if not self.rounds:
-            return "Nothing is trained yet."
+            return "No way was looked at yet."
         if not self.is_over:
             lead = self.rounds[-1].verdicts[0]
             return (
@@ -189,14 +195,17 @@ class RaceOutcome:
                 f"trained to the end{left}."
             )
         assert self.taken is not None and self.leader is not None
-        take = f"take {typed(self.taken)}, the cheapest beside the highest, {typed(self.leader)}"
+        take = (
+            f"take {typed(self.taken)}, the cheapest of those within a standard error of the "
+            f"highest, {typed(self.leader)}"
+        )
         if self.taken == self.leader:
             alike = sum(verdict.below <= 0 for verdict in self.rounds[-1].verdicts)
             take = f"take {typed(self.leader)}, the highest"
             if alike > 1:
                 take = f"take {typed(self.leader)}, the cheapest of the {alike} highest"
-        told = f"Of {count} ways none is shown to be the best ({told_by_family(self.finished)})"
-        return f"{told}: {take}{left}."
+        told = f"Of the {count} ways that finished none is shown to be the best"
+        return f"{told} ({told_by_family(self.finished)}): {take}{left}."
 
     def _about(self) -> str:
         if not self.is_over or not self.finished:
