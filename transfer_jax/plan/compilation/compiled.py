@@ -3,12 +3,14 @@
 import re
 import time
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from math import prod
 from typing import Any
 
 import jax
+from jax.experimental.compilation_cache import compilation_cache
 from jax.sharding import Mesh
 
 from transfer_jax.plan.accelerators import Accelerator
@@ -73,6 +75,20 @@ class Compiled:
         return "memory" if is_memory else "arithmetic"
 
 
+@contextmanager
+def _nothing_kept() -> Iterator[None]:
+    """Without JAX's programs on disk: for devices that are not here, none can be read again."""
+    name = "jax_enable_compilation_cache"
+    before = getattr(jax.config, name)
+    jax.config.update(name, False)
+    compilation_cache.reset_cache()
+    try:
+        yield
+    finally:
+        jax.config.update(name, before)
+        compilation_cache.reset_cache()
+
+
 def compiled_call(fn: Any, arguments: Sequence[Any], mesh: Mesh) -> tuple[Compiled, str]:
     """Compile a function for the devices on which its arguments lie.
 
@@ -90,7 +106,8 @@ def compiled_call(fn: Any, arguments: Sequence[Any], mesh: Mesh) -> tuple[Compil
     began = time.perf_counter()
     lowered = fn.lower(*arguments)
     try:
-        executable = lowered.compile()
+        with _nothing_kept():
+            executable = lowered.compile()
     except jax.errors.JaxRuntimeError as error:
         seconds = time.perf_counter() - began
         return _without_room(arguments, " ".join(str(error).split()), seconds), ""
