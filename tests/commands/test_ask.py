@@ -99,6 +99,9 @@ def test_what_a_budget_cannot_begin_is_told_before_the_first_step(here, capsys):
     found = re.search(told, said)
     assert found and found[1] == "1" and said.index("begins") < said.index("step ")
     assert f"A budget of {found[2]} would train all to the end." in said
+    # What never began is explained, too.
+    page = (here / "run" / "report.html").read_text()
+    assert all("everything tuned, under a new head" in text for text in (said, page))
 
 
 def test_networks_that_fail_are_said_to_fail(here, capsys):

@@ -13,7 +13,7 @@ from transfer_jax.analysis.race_advice import advice_of_races
 from transfer_jax.analysis.raced import Raced, home_of, races_of
 from transfer_jax.analysis.statistics.advice import Networks, advise_each
 from transfer_jax.analysis.statistics.choices import is_pretrained
-from transfer_jax.analysis.statistics.crossing import by_validation, groups, kind
+from transfer_jax.analysis.statistics.crossing import Arm, by_validation, groups, kind
 from transfer_jax.analysis.statistics.effects import Effects, numbers_of
 from transfer_jax.analysis.statistics.failures import sound_rows
 from transfer_jax.analysis.statistics.images import Tested
@@ -113,6 +113,11 @@ class Evidence:
         by_validation = numbers_of(rows, self.on_validation.test_of, **shared)
         judged = {by.group.name: by for by in by_validation}
         return [replace(own, validation=judged.get(own.group.name)) for own in found]
+
+    @property
+    def raced(self) -> tuple[Arm, ...]:
+        """The ways of the run's races, those that were stopped too."""
+        return tuple(dict.fromkeys(arm for own in self.races for arm in own.outcome.rules.arms))
 
     @functools.cached_property
     def sound(self) -> tuple[ResultRow, ...]:

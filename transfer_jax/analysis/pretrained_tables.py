@@ -174,31 +174,34 @@ def family_comparison(group: str, runs: Sequence[tuple[str, Effects | None]]) ->
     return Table(f"{group}: test accuracy by family and n", tuple(header), tuple(lines))
 
 
-def meanings_table(found: Sequence[Effects]) -> Table:
+def meanings_table(found: Sequence[Effects], raced: Sequence[Arm] = ()) -> Table:
     """What the families of a run are, in plain words and in the paper's.
 
     Args:
       found: the numbers of each group.
+      raced: the ways of a race, some of which may have no numbers.
 
     Returns:
       The table, a line a family.
     """
-    names = dict.fromkeys(family_name(arm) for own in found for arm in _by_arm(own, ACCURACY))
+    seen = (arm for own in found for arm in _by_arm(own, ACCURACY))
+    names = dict.fromkeys(map(family_name, (*seen, *raced)))
     lines = [(name, *MEANINGS[name]) for name in names if name in MEANINGS]
     header = ("family", "is", "in the paper", "source")
     return Table("Families", header, tuple(lines))
 
 
-def meanings_lines(found: Sequence[Effects]) -> list[str]:
+def meanings_lines(found: Sequence[Effects], raced: Sequence[Arm] = ()) -> list[str]:
     """The same for a terminal.
 
     Args:
       found: the numbers of each group.
+      raced: the ways of a race, some of which may have no numbers.
 
     Returns:
       A line a family.
     """
-    rows = meanings_table(found).rows
+    rows = meanings_table(found, raced).rows
     return [f"{name}: {told} (in the paper: {theirs})." for name, told, theirs, _ in rows]
 
 

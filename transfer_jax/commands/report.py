@@ -100,7 +100,7 @@ def show_results(evidence: "Evidence", console: "Console", *, export: bool = Tru
     pairs = zip(found, evidence.advice, strict=True)
     advice = [f"{title(own)}: {told.verdict}" for own, told in pairs]
     best = best_network(evidence)
-    words = meanings_lines(found) if evidence.is_pretrained else []
+    words = meanings_lines(found, evidence.raced) if evidence.is_pretrained else []
     if evidence.races:
         advice = race_lines(evidence)
     notes = [chance_note(evidence), interval_note(found) if found else "", boost_note(found)]

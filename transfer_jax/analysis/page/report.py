@@ -91,7 +91,10 @@ def write_report(evidence: Evidence, *, reload_seconds: int = 0) -> list[epath.P
             "Figures",
             pictures=pictures(drawn, statistic_of(evidence.rows, theirs), pretrained=pretrained),
         ),
-        Section("What is what", tables=shown([meanings_table(found)]) if pretrained else ()),
+        Section(
+            "What is what",
+            tables=shown([meanings_table(found, evidence.raced)]) if pretrained else (),
+        ),
         Section("Numbers", paragraphs=[chance] if chance else (), tables=tables),
         Section("Claims of the paper", tables=claims),
         Section("What is missing", items=evidence.problems),
