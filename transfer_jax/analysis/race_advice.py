@@ -48,7 +48,7 @@ def race_lines(evidence: "Evidence") -> list[str]:
     """What the races of a run say, race after race, in sentences.
 
     Args:
-      evidence: the run's folder.
+      evidence: the folder of a run that has some.
 
     Returns:
       Lines; of several races they begin with what each is about. Those that trained nothing to its
@@ -59,8 +59,8 @@ def race_lines(evidence: "Evidence") -> list[str]:
     told += [_advice(evidence, own) for own in evidence.races if own.task not in said]
     if len(evidence.races) == 1:
         return [line for part in told for line in (part.verdict, *part.reasons)]
-    lines = [_several(evidence.races)] if evidence.races else []
-    return lines + [f"{part.group}: {' '.join((part.verdict, *part.reasons))}" for part in told]
+    each = [f"{part.group}: {' '.join((part.verdict, *part.reasons))}" for part in told]
+    return [_several(evidence.races), *each]
 
 
 def _several(races: Sequence[Raced]) -> str:

@@ -1,7 +1,6 @@
 """The command `transfer-jax ask`: which layers to freeze, for the price of a few fine-tunings."""
 
 import argparse
-import re
 import shlex
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -75,9 +74,9 @@ def main(arguments: argparse.Namespace, overrides: list[str], console: "Console"
             config, workdir, console=console, stop=stop, command=command(arguments, overrides)
         )
     show_results(evidence, console, export=False)
+    check_answered(evidence)
     tasks = sorted({f"{row.split}.{row.target}" for row in evidence.rows})
     files = [workdir / f"best{f'.{task}' if len(tasks) > 1 else ''}.safetensors" for task in tasks]
-    check_answered(evidence)
     for file, task in zip(files, tasks, strict=True):
         about = f"{file.name}: " if len(tasks) > 1 else ""
         for line in export(workdir, str(file), task=task).lines:
@@ -173,9 +172,10 @@ def _flags(arguments: argparse.Namespace) -> list[str]:
 
 def _called(network: str, images: str | None) -> str:
     """A question's own name: of each network on each folder of images there is another."""
-    from transfer_jax.folder.places import local, real
+    from transfer_jax.folder.places import local
+    from transfer_jax.plan.own_folder import plain_name
 
-    folder = re.sub(r"[^\w.+-]", "_", real(local(images, "--images")).name) if images else ""
+    folder = plain_name(local(images, "--images")) if images else ""
     return "_".join(filter(None, ["ask", network.rpartition(":")[2], folder]))[:100]
 
 

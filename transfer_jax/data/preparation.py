@@ -116,8 +116,8 @@ def damaged_files(folder: Path) -> list[str]:
 def _remove_stale(folder: Path, stems: set[str]) -> None:
     """Remove the parts of what was prepared here before, and what a killed process left."""
     for path in folder.iterdir():
-        is_old = path.name.partition(".")[0] not in stems
-        if OURS.fullmatch(path.name) and is_old and not _is_being_written(path):
+        is_kept = path.name.partition(".")[0] in stems or _is_being_written(path)
+        if OURS.fullmatch(path.name) and not is_kept:
             path.unlink(missing_ok=True)
 
 

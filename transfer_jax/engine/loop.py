@@ -11,7 +11,6 @@ from jaxtyping import Array
 
 from transfer_jax.data.order import ColumnInputs, DeviceImages, Images
 from transfer_jax.engine.columns import ColumnStart
-from transfer_jax.engine.condition import ConditionState
 from transfer_jax.engine.counts import Counts, Evaluation
 from transfer_jax.engine.feeds import Feed
 from transfer_jax.engine.inputs import place_inputs
@@ -178,14 +177,12 @@ class CompiledProgram:
         whole = place([self.program.not_begun() for _ in starts], self.mesh)
         for cut in self.program.cuts:
             # One condition after the other: the host does not hold all that devices hold.
-            whole.conditions[cut.label] = place([self._of(cut, own) for own in starts], self.mesh)
+            own = [
+                self._begun(cut, start.networks[cut.label], (start.settings or {}).get(cut.label))
+                for start in starts
+            ]
+            whole.conditions[cut.label] = place(own, self.mesh)
         return whole
-
-    def _of(self, cut: Cut, start: ColumnStart) -> ConditionState:
-        """A fresh network of a cut, and its optimizer's state."""
-        settings = (start.settings or {}).get(cut.label)
-        own = {cut.label: start.networks[cut.label]}
-        return self._begun(cut, own, {cut.label: settings} if settings else None)
 
     def judge(
         self,

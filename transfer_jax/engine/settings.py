@@ -8,7 +8,6 @@ import optax
 from jaxtyping import Array
 
 from transfer_jax.engine.condition import ConditionState
-from transfer_jax.grid.conditions import Cut
 
 # Name to value.
 Settings = Mapping[str, Array | float]
@@ -16,21 +15,19 @@ Settings = Mapping[str, Array | float]
 SCHEDULES = ("ScaleByScheduleState", "InjectHyperparamsState", "InjectStatefulHyperparamsState")
 
 
-def with_settings(
-    held: ConditionState, cut: Cut, settings: Mapping[str, Settings] | None
-) -> ConditionState:
-    """A state whose optimizer has the settings of its cut.
+def with_settings(held: ConditionState, settings: Settings | None) -> ConditionState:
+    """A state whose optimizer has settings of its own.
 
     Args:
       held: a condition's.
-      settings: those of each cut, by its label; None leaves all as they are.
+      settings: its own; None, or none, leaves all as they are.
 
     Returns:
       The state.
     """
-    if not (settings and settings.get(cut.label)):
+    if not settings:
         return held
-    values = {name: jnp.asarray(value) for name, value in settings[cut.label].items()}
+    values = {name: jnp.asarray(value) for name, value in settings.items()}
     return held._replace(opt_state=optax.tree.set(held.opt_state, **values))
 
 

@@ -117,17 +117,15 @@ class ColumnProgram:
         Returns:
           The state; it holds what each condition owns only.
         """
-        conditions = {cut.label: self.begun(cut, whole, settings) for cut in self.cuts}
+        own = settings or {}
+        conditions = {
+            cut.label: self.begun(cut, whole[cut.label], own.get(cut.label)) for cut in self.cuts
+        }
         return self.not_begun()._replace(conditions=conditions)
 
-    def begun(
-        self,
-        cut: Cut,
-        whole: dict[str, Variables],
-        settings: Mapping[str, Settings] | None = None,
-    ) -> ConditionState:
-        """The state of one condition before the first step, as in `init`."""
-        return with_settings(self.condition(cut).init(whole[cut.label]), cut, settings)
+    def begun(self, cut: Cut, network: Variables, settings: Settings | None) -> ConditionState:
+        """The state of one condition before the first step, as in `init`; all of it is its own."""
+        return with_settings(self.condition(cut).init(network), settings)
 
     def not_begun(self) -> ColumnState:
         """The state before the first step, without any condition."""
@@ -150,7 +148,7 @@ class ColumnProgram:
         conditions = {}
         for cut in self.cuts:
             held = self.condition(cut).carried_over(state.conditions[cut.label], base)
-            held = with_settings(held, cut, settings)
+            held = with_settings(held, settings.get(cut.label))
             follows = optax.tree.set(held.opt_state, is_of_a_schedule, count=state.step)
             conditions[cut.label] = held._replace(opt_state=follows)
         return state._replace(conditions=conditions)

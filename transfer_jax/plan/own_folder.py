@@ -96,6 +96,16 @@ def _originals(config: Config) -> Path | None:
     return None if is_prepared else originals
 
 
+def plain_name(originals: Path) -> str:
+    """What a folder of images is called, in letters that any disk and shell takes.
+
+    Example:
+      >>> plain_name(Path("photos/my pets"))
+      'my_pets'
+    """
+    return re.sub(r"[^\w.+-]", "_", readable(real(originals).name)) or "images"
+
+
 def _root(originals: Path) -> Path:
     """Where what is prepared goes: what is beside class folders would be taken for a class."""
     here = real(originals)
@@ -106,10 +116,9 @@ def _root(originals: Path) -> Path:
 def _name(originals: Path, form: Form) -> str:
     """The folder's name, and what its images become: each form has a place of its own."""
     plain, kind = Form(), form_of(form, 3)
-    name = re.sub(r"[^\w.+-]", "_", readable(real(originals).name)) or "images"
     also = [form.resize] if form.resize != plain.resize else []
     also += [kind.interpolation] if kind.interpolation != BILINEAR else []
-    return "-".join([name, str(form.size), *also])
+    return "-".join([plain_name(originals), str(form.size), *also])
 
 
 def _prepare(config: Config, originals: Path, into: Path, say: Callable[[str], None]) -> None:

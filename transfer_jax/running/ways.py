@@ -91,10 +91,10 @@ def budget_note(file: RaceFile) -> str:
     """
     from transfer_jax.analysis.statistics.race import race
 
-    outcome = race(rules_of(file))
-    if not (never := outcome.never_began):
+    rules = rules_of(file)
+    if not (never := race(rules).never_began):
         return ""
-    paid, enough = sum(way.price > 0 for way in file.ways), outcome.whole_budget
+    paid, enough = sum(way.price > 0 for way in file.ways), rules.enough
     return (
         f"A budget of {file.budget:g} begins {paid - len(never)} of {paid} ways that are trained, "
         f"not {told_by_family([verdict.arm for verdict in never])}; {at_least(enough)} pays for all"

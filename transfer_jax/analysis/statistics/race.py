@@ -218,7 +218,7 @@ def _ended(
 
 def _whole(outcome: RaceOutcome) -> float | None:
     """The budget that sets no way aside, where some were."""
-    return outcome.whole_budget if outcome.set_aside else None
+    return outcome.rules.enough if outcome.set_aside else None
 
 
 def _check(outcome: RaceOutcome, seen: Mapping[Arm, Seen]) -> None:

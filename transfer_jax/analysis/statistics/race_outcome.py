@@ -140,12 +140,6 @@ class RaceOutcome:
         return sum(found.cost for found in self.rounds)
 
     @property
-    def whole_budget(self) -> float:
-        """The budget that sets no way aside: a race must be able to pay for all to their ends."""
-        rules = self.rules
-        return rules.first + sum(sum(rules.prices(arm)) for arm in rules.arms)
-
-    @property
     def saved(self) -> float:
         """The share of the complete grid's cost that was not spent."""
         return 1 - self.cost / self.rules.complete if self.rules.complete else 0.0
@@ -220,16 +214,17 @@ class RaceOutcome:
     def _stopped(self) -> Sequence[str]:
         return [
             f"{capital(fate)} {self._when(look)}: {told_by_family([v.arm for v in stopped])}"
-            f"{self._left(stopped)}."
+            f"{self._left(fate, stopped)}."
             for fate, look, stopped in self._stops()
         ]
 
-    def _left(self, stopped: Sequence[Verdict]) -> str:
+    def _left(self, fate: Fate, stopped: Sequence[Verdict]) -> str:
         """What is left to pay for ways that were set aside; why others failed."""
-        if stopped[0].fate == Fate.FAILED:
+        if fate == Fate.FAILED:
             return "; their loss was no number, as with too high a learning rate"
-        left = [self.to_pay(verdict) for verdict in stopped if verdict.fate == Fate.SET_ASIDE]
-        return f"; to their ends for {at_least(sum(left))} more" if left else ""
+        if fate == Fate.SET_ASIDE:
+            return f"; to their ends for {at_least(sum(map(self.to_pay, stopped)))} more"
+        return ""
 
     def to_pay(self, verdict: Verdict) -> float:
         """What it costs to train a way that was stopped to its end.

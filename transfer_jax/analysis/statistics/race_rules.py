@@ -144,6 +144,11 @@ class Rules:
         return self.looks[-1].seeds * (sum(paid) + self.looking * len(paid))
 
     @property
+    def enough(self) -> float:
+        """The budget that sets no way aside: a race must be able to pay for all to their ends."""
+        return self.first + sum(sum(self.prices(arm)) for arm in self.arms)
+
+    @property
     def error_of_a_look(self) -> float:
         """Looks that may drop a way have equal parts of the error, and the choice two (Bonferroni).
 
