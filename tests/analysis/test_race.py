@@ -13,6 +13,7 @@ from transfer_jax.analysis.statistics.race import after, race
 from transfer_jax.analysis.statistics.race_evidence import Asked, by_images, by_seeds, ways_of
 from transfer_jax.analysis.statistics.race_outcome import Fate, RaceOutcome
 from transfer_jax.analysis.statistics.race_rules import Rules, Seen, looks_of
+from transfer_jax.analysis.statistics.race_telling import answer_of, sentences
 from transfer_jax.folder.race_files import RaceFile, WayPrice
 
 from .pretrained import probe, tuned
@@ -77,7 +78,7 @@ def test_what_the_budget_stops_is_set_aside_and_stays_on_the_list():
     assert outcome.cost <= 2.0 and not outcome.decided
     assert outcome.saved == pytest.approx(1 - outcome.cost / 4)
     assert outcome.taken == FREEZE and FULL in outcome.not_excluded
-    assert "set aside, not excluded" in outcome.answer
+    assert "set aside, not excluded" in answer_of(outcome)
     # All to the end is the complete grid.
     assert outcome.would_decide.budget == pytest.approx(4.0)
 
@@ -91,7 +92,7 @@ def test_a_way_that_never_began_is_not_excluded():
 
 def test_a_budget_that_trains_nothing_says_what_would():
     outcome = race(Rules({FULL: 3.0, PROBE: 0.1}, 0.01, looks_of(), 0.05))
-    assert outcome.is_over and outcome.answer == (
+    assert outcome.is_over and answer_of(outcome) == (
         "A budget of 0.05 trains no way to its end; one: 0.1."
     )
 
@@ -100,7 +101,7 @@ def test_a_race_that_was_stopped_goes_on_as_if_it_was_not():
     at_once = race(rules(2.5), [FIRST])
     seen = [FIRST, {arm: LAST[arm] for arm in at_once.going_on}]
     again = race(rules(2.5), seen)
-    assert str(again) == str(after(race(rules(2.5), seen[:1]), seen[1]))
+    assert sentences(again) == sentences(after(race(rules(2.5), seen[:1]), seen[1]))
     assert again == race(rules(2.5), seen)
 
 
@@ -112,7 +113,7 @@ def test_ways_that_tie_are_told_to_and_how_many_images_would_decide():
     assert set(outcome.not_excluded) == {FULL, PROBE}
     number = outcome.would_decide.images
     assert number is not None
-    assert outcome.answer == (
+    assert answer_of(outcome) == (
         "Of the 2 ways that finished none is shown to be the best (probe at n = 2; full): take "
         "probe:2, the cheapest of the 2 highest."
     )
@@ -133,7 +134,8 @@ def test_a_choice_is_for_all_ways():
     own = Rules(dict.fromkeys(ARMS, 1.0), 0.01, looks_of((1.0,)))
     outcome = race(own, [LAST | {FREEZE: right(0.6)}])
     assert outcome.choice == FULL and outcome.decided
-    assert outcome.answer == "Full is within a point of the best of all 4 ways, whichever that is."
+    told = "Full is within a point of the best of all 4 ways, whichever that is."
+    assert answer_of(outcome) == told
 
 
 def test_a_network_that_failed_is_said_to_have_failed():
@@ -143,9 +145,11 @@ def test_a_network_that_failed_is_said_to_have_failed():
     assert [v.why for v in outcome.failed] == ["lp-ft is stopped: its network failed."]
     assert LP not in outcome.not_excluded
     told = "Failed after 0.25 of the steps: lp-ft; their loss was no number, as with too high a"
-    assert f"{told} learning rate." in str(outcome).split("\n")
+    assert f"{told} learning rate." in sentences(outcome)
     ended = race(rules(shares=(1.0,)), [LAST | {PROBE: lost}])
-    assert ended.answer.endswith("the 2 ways trained to the end; 1 failed.") and not ended.decided
+    assert (
+        answer_of(ended).endswith("the 2 ways trained to the end; 1 failed.") and not ended.decided
+    )
     assert not race(rules(shares=(1.0,)), [dict.fromkeys(ARMS, lost)]).finished
 
 
@@ -198,7 +202,7 @@ def test_one_seed_of_several_drops_nobody():
     }
     both = race(given, [LAST, two])
     assert PROBE in [verdict.arm for verdict in both.dropped]
-    assert "new seeds" in str(both)
+    assert "new seeds" in " ".join(sentences(both))
 
 
 @pytest.mark.parametrize(
@@ -248,7 +252,7 @@ def test_a_budget_that_trains_all_holds_what_comes_first():
     outcome = race(own, [looked, looked, looked])
     assert outcome.would_decide.budget == pytest.approx(2.3)
     poor = race(Rules({FULL: 3.0}, 0.01, looks_of(), 1.0, first=0.3))
-    assert poor.answer == "A budget of 1.3 trains no way to its end; one: 3.3."
+    assert answer_of(poor) == "A budget of 1.3 trains no way to its end; one: 3.3."
 
 
 def test_money_would_not_mend_a_network_that_failed():
@@ -268,10 +272,11 @@ def test_what_was_set_aside_has_a_price_and_a_budget_and_no_number_of_images():
         outcome = after(outcome, {arm: close[arm] for arm in outcome.going_on})
     stopped = outcome.set_aside
     left = sum(1 - (0.25, 0.5)[verdict.look - 1] for verdict in stopped)
-    lines = str(outcome).split("\n")
+    lines = sentences(outcome)
     aside = [line for line in lines if line.startswith("Set aside")]
     assert len(aside) == 1 and aside[0].endswith(f"; to their ends for {left:.3g} more.")
-    assert lines[lines.index(aside[0]) + 1] == "A budget of 4 would train all to the end."
+    money = "A budget of 4 would train all to the end, and goes on from here."
+    assert lines[lines.index(aside[0]) + 1] == money
     images = next(i for i, line in enumerate(lines) if "validation images" in line)
     assert images < lines.index(aside[0])
     assert lines[images].endswith("between the finished ways (300 images now).")
@@ -279,10 +284,10 @@ def test_what_was_set_aside_has_a_price_and_a_budget_and_no_number_of_images():
 
 def test_a_budget_that_trains_nothing_names_the_one_that_trains_all():
     outcome = race(Rules({FULL: 3.0, FREEZE: 1.0}, 0.01, looks_of(), 0.05, first=0.5))
-    assert str(outcome).split("\n") == [
+    assert sentences(outcome) == [
         "A budget of 0.55 trains no way to its end; one: 1.5.",
         "Set aside before the first step: full; freeze at n = 3; to their ends for 4 more.",
-        "A budget of 4.5 would train all to the end.",
+        "A budget of 4.5 would train all to the end, and goes on from here.",
     ]
 
 
@@ -301,12 +306,27 @@ def test_the_budget_that_is_named_sets_no_way_aside():
     named = 0
     for _ in range(40):
         costs = dict(zip(ARMS, generator.random(len(ARMS)) + 0.1, strict=True))
-        (told,) = re.findall("A budget of (.*) would train all", str(raced(0.9, costs))) or [""]
+        said = "\n".join(sentences(raced(0.9, costs)))
+        (told,) = re.findall("A budget of (.*) would train all", said) or [""]
         named += bool(told)
         assert not told or not raced(float(told), costs).set_aside
-        if told := re.findall("no way to its end; one: (.*)\\.\n", str(raced(0.1, costs))):
+        if told := re.findall("no way to its end; one: (.*)\\.$", answer_of(raced(0.1, costs))):
             assert raced(float(told[0]), costs).finished
     assert named > 30
+
+
+def test_a_larger_budget_takes_nothing_back():
+    """Whoever is worse than some others still is where more are there, whoever bought them."""
+    generator, worse = np.random.default_rng(1), 0
+    asked = Asked(entered=8, margin=0.01, error=0.05, all_here=False)
+    for _ in range(20):
+        chances = generator.uniform(0.6, 0.95, 8)
+        seen = [Seen.of(generator.random((1, 200)) < chance) for chance in chances]
+        few, all_ways = by_images(seen[:4], asked), by_images(seen, asked)
+        assert not (few.worse & ~all_ways.worse[:4]).any()
+        assert not (all_ways.near[:4] & ~few.near).any()
+        worse += few.worse.sum()
+    assert worse > 10
 
 
 def test_looks_may_cost_more_than_a_complete_grid_that_has_none():
@@ -314,14 +334,14 @@ def test_looks_may_cost_more_than_a_complete_grid_that_has_none():
     outcome = race(own, [dict.fromkeys(ARMS, right(0.9))] * 3)
     # Of each way 0.1 and three looks of 0.1; the complete grid has one.
     told = "Training cost 1.6, 100% more than the complete grid, since networks were looked at on"
-    assert str(outcome).split("\n")[-1] == f"{told} their way."
+    assert sentences(outcome)[-1] == f"{told} their way."
 
 
 def test_who_failed_is_no_question_of_money():
     own = Rules({FULL: 1.0, FREEZE: 1.0}, 0.01, looks_of(), 9.0)
     lost = Seen(np.array([np.nan]), 300, np.zeros((1, 300), bool))
     outcome = race(own, [{FULL: lost, FREEZE: right(0.9)}])
-    assert "more" not in str(outcome) and "budget" not in str(outcome)
+    assert not re.search("more|budget", " ".join(sentences(outcome)))
 
 
 def test_the_table_has_the_price_of_each_way_to_its_end():

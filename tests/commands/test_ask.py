@@ -98,7 +98,7 @@ def test_what_a_budget_cannot_begin_is_told_before_the_first_step(here, capsys):
     told = r"A budget of 1 begins (\d) of 2 ways that are trained, not full; (\S+) pays for all"
     found = re.search(told, said)
     assert found and found[1] == "1" and said.index("begins") < said.index("step ")
-    assert f"A budget of {found[2]} would train all to the end." in said
+    assert f"A budget of {found[2]} would train all to the end, and goes on from here." in said
     # What never began is explained, too.
     page = (here / "run" / "report.html").read_text()
     assert all("everything tuned, under a new head" in text for text in (said, page))
@@ -262,7 +262,7 @@ def test_images_and_fields_are_looked_at_before_weights(here, capsys):
     (here / "my pets" / "cat" / "0.png").rename(here / "flat" / "0.png")
     for flags, said in (
         (["--images=flat"], "holds no folder; a dataset needs two class folders or more: put each"),
-        (["--images=my petz"], "data.folder is 'my petz', which does not exist; nearest: my pets"),
+        (["--images=my petz"], "--images is 'my petz', which does not exist; nearest: my pets"),
         (["--images=my pets", "--config.stepz=3"], "nearest: steps"),
     ):
         assert main(["ask", "--weights=none.safetensors", *flags]) == 1

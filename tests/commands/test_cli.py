@@ -88,6 +88,9 @@ def test_another_configs_workdir_is_refused_and_left_as_it_is(finished):
     workdir, _ = finished
     before = sorted(path.name for path in workdir.iterdir())
     refused(command("run", f"--workdir={workdir}", *TINY[1:]), "seeds is 2 there, 6 here")
+    planned = command("plan", f"--workdir={workdir}", *TINY[1:])
+    assert planned.returncode == 0
+    assert "seeds is 2 there, 6 here; choose another --workdir" in " ".join(planned.stdout.split())
     assert sorted(path.name for path in workdir.iterdir()) == before
 
 

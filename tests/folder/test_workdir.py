@@ -16,6 +16,7 @@ def test_the_folder_is_laid_out_so():
         "results": "results.csv", "config": "config.json", "versions": "versions.json",
         "data": "data.json", "plan": "plan.json", "split_images": "split_images.npz",
         "checkpoints_folder": "checkpoints", "lock": "lock.json", "progress": "progress.json",
+        "seconds": "seconds.json", "race": "race.json",
     }  # fmt: skip
     assert {name: str(getattr(found, name)) for name in names} == {
         name: f"runs/a/{place}" for name, place in names.items()
@@ -54,5 +55,6 @@ def test_a_folder_that_holds_something_else_is_not(tmp_path):
 
 def test_a_file_is_no_folder(tmp_path):
     (tmp_path / "run").touch()
-    with pytest.raises(WorkdirError, match=r"/run cannot be written: File exists$"):
-        workdir_at(tmp_path / "run").open()
+    for path in ("run", "run/below"):
+        with pytest.raises(WorkdirError, match=f"/{path} is a file, or lies in one; a run needs"):
+            workdir_at(tmp_path / path).open()

@@ -6,7 +6,7 @@ from etils import epath
 
 from transfer_jax.folder.workdir import workdir_at
 from transfer_jax.plan.plan import make_plan
-from transfer_jax.running.experiment import _begin
+from transfer_jax.running.beginning import begin
 from transfer_jax.running.run import Run
 
 from .pretrained import NAMES, pretrained_config
@@ -17,7 +17,7 @@ def test_layers_and_their_parameters_stand_in_depth_order(tmp_path):
     plan = make_plan(pretrained_config(tmp_path))
     folder = workdir_at(tmp_path / "run")
     folder.open()
-    _begin(Run(plan, folder), print)
+    begin(Run(plan, folder), print)
     found = json.loads(epath.Path(folder.plan).read_text())
     assert found["layers"] == list(NAMES)
     wanted = [54 + 12, 9 * 6 * 8 + 16, 9 * 8 * 8 + 16, 9 * 8 * 10 + 20, 20 + 10 * 10 + 10]

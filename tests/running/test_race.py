@@ -17,17 +17,19 @@ from transfer_jax import cli
 from transfer_jax.analysis.raced import folder_name, races_of
 from transfer_jax.analysis.statistics.choices import typed
 from transfer_jax.analysis.statistics.race_outcome import Fate
+from transfer_jax.analysis.statistics.race_telling import answer_of, sentences
 from transfer_jax.engine.cost import multiply_adds
 from transfer_jax.folder.checkpoints import read_tree
 from transfer_jax.folder.race_files import read_look
-from transfer_jax.folder.workdir import Workdir
+from transfer_jax.folder.workdir import Workdir, WorkdirError
 from transfer_jax.models.backend import made_for
 from transfer_jax.plan.estimate import step_shapes
 from transfer_jax.plan.fields import ConfigError
 from transfer_jax.plan.plan import make_plan
 from transfer_jax.plan.prices import prices_of
-from transfer_jax.running import watch
+from transfer_jax.running import experiment, watch
 from transfer_jax.running.progress import RunProgress
+from transfer_jax.running.slot import Slot
 from transfer_jax.running.stopping import Stopped, StopRequest
 from transfer_jax.running.ways import rules_of_plan
 from transfer_jax.surgery.safetensors_files import read_safetensors
@@ -97,6 +99,28 @@ def test_what_is_spent_are_the_steps_that_were_trained(raced):
     assert spent <= found.file.budget
 
 
+def test_what_was_spent_is_told_in_seconds_too(raced):
+    """Of all steps: they are counted again in the files of the ways."""
+    found = the_race(raced)
+    seconds = {}
+    for file in (raced / "run" / "race").glob("*/seconds.json"):
+        name, _, n = file.parent.name.partition("@")
+        held = json.loads(file.read_text())
+        assert len(held) == len(list(file.parent.glob("looks/*")))
+        seconds[name, int(n or 0)] = sum(held.values())
+    assert seconds == {(arm.variant, arm.n): own for arm, own in found.seconds.items()}
+    full = next(verdict for verdict in _last_verdicts(found) if verdict.arm.variant == "full")
+    one = seconds["full", 0] / sum(found.outcome.rules.prices(full.arm)[: full.look])
+    page = " ".join((raced / "run" / "report.html").read_text().split())
+    told = f"took {sum(seconds.values()):,.0f} s without compilation, as long as "
+    assert f"{told}{sum(seconds.values()) / one:.2f} full fine-tunings; counted were" in page
+    assert f"counted were {found.outcome.cost:.2f}." in page
+
+
+def _last_verdicts(found):
+    return {v.arm: v for looked in found.outcome.rounds for v in looked.verdicts}.values()
+
+
 def test_a_full_fine_tuning_is_the_unit_and_frozen_layers_are_cheaper(raced):
     prices = {(way.variant, way.n): way.price for way in the_race(raced).file.ways}
     assert prices["full", 0] == pytest.approx(1)
@@ -147,14 +171,60 @@ def test_a_race_that_was_stopped_anywhere_goes_on_with_the_same_bits(raced, tmp_
     tj.run(config, tmp_path / "run")
     assert stops == 2
     before, after = the_race(raced), the_race(tmp_path)
-    assert str(after.outcome) == str(before.outcome) and after.spent == before.spent
+    assert sentences(after.outcome) == sentences(before.outcome) and after.spent == before.spent
     assert tj.Results.read(tmp_path / "run").rows == tj.Results.read(raced / "run").rows
     for look in (raced / "run" / "race").glob("*/looks/*"):
         other = tmp_path / "run" / look.relative_to(raced / "run")
         found, expected = read_look(epath.Path(other)), read_look(epath.Path(look))
         assert found is not None and expected is not None
         np.testing.assert_array_equal(found.right, expected.right)
-    assert not list((tmp_path / "run" / "race").glob("*/checkpoints"))
+    # With a larger budget these could go on.
+    aside = {folder_name(verdict.arm) for verdict in after.outcome.set_aside if verdict.look}
+    kept = (tmp_path / "run" / "race").glob("*/checkpoints")
+    assert {folder.parent.name for folder in kept} == aside
+
+
+def test_a_race_that_is_over_goes_on_with_a_larger_budget(raced, tmp_path, capsys, monkeypatch):
+    """It is the race that had this budget from the start, and no step is done twice."""
+    small = named_config(tmp_path, [*FLAGS, "--config.budget=3"])
+    large = named_config(tmp_path, [*FLAGS, BUDGET])
+    begun = []
+    train = Slot.train
+
+    def training(self):
+        (own,) = self.columns
+        begun.append((own.run.folder.path.name, own.column.seed, self.done))
+        return train(self)
+
+    monkeypatch.setattr(Slot, "train", training)
+    tj.run(small, tmp_path / "run")
+    first = the_race(tmp_path).outcome
+    assert first.set_aside
+    told = Console(soft_wrap=True)
+    tj.run(large, tmp_path / "run", console=told)
+    assert "goes on with a budget of 5; it was 3" in capsys.readouterr().out
+    assert len(begun) == len(set(begun))
+    before, after = the_race(raced), the_race(tmp_path)
+    assert after.outcome.cost > first.cost
+    assert sentences(after.outcome) == sentences(before.outcome) and after.spent == before.spent
+    for name in ("results.csv", "race.json"):
+        held = (tmp_path / "run" / name).read_text()
+        assert held == (raced / "run" / name).read_text()
+    # A smaller one would say that less was spent than was.
+    with pytest.raises(WorkdirError, match=r"budget is 5\.0 there, 3\.0 here; choose another"):
+        tj.run(small, tmp_path / "run")
+
+
+def test_who_is_ended_between_two_budgets_has_a_race_that_goes_on(raced, tmp_path):
+    """Of the larger one: nothing that was asked for is lost."""
+    shutil.copytree(raced / "run", tmp_path / "run")
+    config = named_config(raced, [*FLAGS, "--config.budget=6"])
+    with pytest.MonkeyPatch.context() as patch, pytest.raises(OSError, match="gone"):
+        patch.setattr(experiment, "write_race", lambda *_: (_ for _ in ()).throw(OSError("gone")))
+        tj.run(config, tmp_path / "run")
+    assert not (tmp_path / "run" / "results.csv").exists()
+    tj.run(config, tmp_path / "run")
+    assert the_race(tmp_path).file.budget == 6
 
 
 def test_who_stops_hears_the_answer_so_far(tmp_path, capsys):
@@ -231,7 +301,7 @@ def test_a_head_on_all_layers_comes_first_like_probes(tmp_path):
 def test_the_page_says_what_was_dropped_when_and_why(raced):
     page, found = (raced / "run" / "report.html").read_text(), the_race(raced)
     assert "What became of each way" in page and "for whole.A" not in page
-    assert found.outcome.answer.split(";")[0] in page
+    assert answer_of(found.outcome).split(";")[0] in page
     for verdict in (*found.outcome.set_aside, *found.outcome.dropped):
         assert verdict.why in page
     assert "not finished" not in page and "What is missing" not in page

@@ -10,9 +10,11 @@ from transfer_jax.analysis.raced import Raced
 from transfer_jax.analysis.statistics.choices import choice_of, name_of, typed
 from transfer_jax.analysis.statistics.crossing import Arm, Group
 from transfer_jax.analysis.statistics.race_outcome import Fate, Verdict
+from transfer_jax.analysis.statistics.race_telling import sentences
 from transfer_jax.analysis.statistics.telling import Advice
 from transfer_jax.analysis.tables import Table
 from transfer_jax.folder.race_files import task_name
+from transfer_jax.grid.pretrained import FULL
 
 if TYPE_CHECKING:
     from transfer_jax.analysis.evidence import Evidence
@@ -81,12 +83,13 @@ def _advice(evidence: "Evidence", own: Raced) -> Advice:
     outcome, layers = own.outcome, evidence.layers
     take = outcome.taken or (None if outcome.is_over else outcome.leader)
     words = f"{typed(take)}: {name_of(take, layers)}." if take else ""
-    answer, *lines = str(outcome).split("\n")
+    answer, *lines = sentences(outcome)
     paid = (
         f"With what comes first, linear heads and frozen layers, {own.spent:.2f} of a budget of "
         f"{own.file.budget:g} full fine-tunings were spent."
     )
-    reasons = (words, _accuracy(evidence, own, take) if take else "", *lines, paid)
+    accuracy = _accuracy(evidence, own, take) if take else ""
+    reasons = (words, accuracy, *lines, paid, _measured(own))
     return Advice(
         own.task,
         answer,
@@ -95,6 +98,21 @@ def _advice(evidence: "Evidence", own: Raced) -> Advice:
         not_excluded=tuple(map(choice_of, outcome.not_excluded)),
         margin=own.file.margin,
         taken=choice_of(outcome.taken) if outcome.taken else None,
+    )
+
+
+def _measured(own: Raced) -> str:
+    """What the prices came to in seconds, of all ways whose seconds are known."""
+    rules = own.outcome.rules
+    paid = {arm: sum(rules.prices(arm)[: own.outcome.looks_at(arm)]) for arm in own.seconds}
+    full = next((arm for arm in paid if arm.variant == FULL), None)
+    if full is None or len(paid) < 2:
+        return ""
+    seconds, counted = sum(own.seconds.values()), sum(paid.values())
+    one = own.seconds[full] / paid[full]
+    return (
+        f"Measured: steps and looks took {seconds:,.0f} s without compilation, as long as "
+        f"{seconds / one:.2f} full fine-tunings; counted were {counted:.2f}."
     )
 
 

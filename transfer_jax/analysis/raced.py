@@ -1,7 +1,8 @@
 """Races of a run's folder: what came of each so far, and where what its networks left lies."""
 
 import functools
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -10,7 +11,14 @@ from etils import epath
 from transfer_jax.analysis.network_of_way import arm_of
 from transfer_jax.analysis.statistics.choices import typed
 from transfer_jax.analysis.statistics.crossing import WHOLE, Arm
-from transfer_jax.folder.race_files import Looked, RaceFile, read_look, read_race, task_name
+from transfer_jax.folder.race_files import (
+    Looked,
+    RaceFile,
+    read_look,
+    read_race,
+    read_seconds,
+    task_name,
+)
 from transfer_jax.folder.results import ResultRow
 from transfer_jax.folder.workdir import Workdir
 from transfer_jax.grid.conditions import Treatment
@@ -33,11 +41,14 @@ class Raced:
       task: its name.
       file: what was fixed before.
       outcome: what came of it so far.
+      seconds: what the networks of each way took, looks with them, without compilation; ways of
+        which that is not known are left out.
     """
 
     task: str
     file: RaceFile
     outcome: "RaceOutcome"
+    seconds: Mapping[Arm, float] = field(default_factory=dict)
 
     @property
     def name(self) -> str:
@@ -110,7 +121,7 @@ def race_of(folder: epath.Path, file: RaceFile, task: str) -> Raced:
     outcome = race(rules_of(file))
     while not outcome.is_over and (seen := _seen(folder, task, outcome)) is not None:
         outcome = after(outcome, seen)
-    return Raced(task, file, outcome)
+    return Raced(task, file, outcome, dict(_timed(folder, task, outcome)))
 
 
 @functools.lru_cache(maxsize=8)
@@ -148,6 +159,14 @@ def _seen(folder: epath.Path, task: str, outcome: "RaceOutcome") -> "dict[Arm, S
             return None
         found[arm] = _of(held)
     return found
+
+
+def _timed(folder: epath.Path, task: str, outcome: "RaceOutcome") -> Iterator[tuple[Arm, float]]:
+    for arm, cost in outcome.rules.costs.items():
+        path = Workdir(folder).way(folder_name(arm)).seconds
+        seconds = read_seconds(path, task, outcome.looks_at(arm)) if cost else None
+        if seconds is not None:
+            yield arm, seconds
 
 
 def _of(held: list[Looked]) -> "Seen":

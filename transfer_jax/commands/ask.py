@@ -44,7 +44,7 @@ def add_arguments(parser: Parser) -> None:
     parser.add_argument(
         "--budget", type=_budget, default=BUDGET,
         help="what it may cost, in full fine-tunings of one network, of each task where there are "
-        "several; default: %(default)g",
+        "several; a race that is over goes on with a larger one; default: %(default)g",
     )  # fmt: skip
     parser.add_argument(
         "--passes", type=whole,
@@ -83,7 +83,7 @@ def main(arguments: argparse.Namespace, overrides: list[str], console: "Console"
             say(f"{about}{line}")
     written = [*files, workdir / "results.csv", workdir / "report.html"]
     say(f"Written: {', '.join(map(str, written))}")
-    say(f"Next: open {workdir / 'report.html'}")
+    say(f"Next: open {shlex.quote(str(workdir / 'report.html'))}")
 
 
 def command(arguments: argparse.Namespace, overrides: list[str]) -> str:
@@ -133,7 +133,8 @@ def asked_config(
     # With steps enough for whatever else is asked for, until it is known how many they are.
     known = _shorter_warmup(flags, overrides, say) if is_said else [f"{STEPS}{MANY_STEPS}"]
     # What is quick to see is told before the weights are read.
-    check_originals(first := load_config(CONFIG, [*flags, *overrides, *known]))
+    first = load_config(CONFIG, [*flags, *overrides, *known])
+    check_originals(first, "--images" if arguments.images else "data.folder")
     if (kept := first.checkpoint.networks) != KEPT:
         raise ConfigError(
             f"checkpoint.networks is '{kept}', but a question ends with the network to take, "

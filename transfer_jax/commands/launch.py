@@ -85,7 +85,8 @@ def main(arguments: argparse.Namespace, overrides: list[str], console: "Console"
     if not arguments.dry_run:
         for step in steps:
             _do(step)
-        console.print(f"Next: transfer-jax status {workdir}", highlight=False, soft_wrap=True)
+        line = f"Next: transfer-jax status {shlex.quote(str(workdir))}"
+        console.print(line, highlight=False, soft_wrap=True)
 
 
 def _say(console: "Console", steps: "list[Step]") -> None:

@@ -42,10 +42,13 @@ def main(arguments: argparse.Namespace, overrides: list[str], console: "Console"
     if arguments.topology and arguments.accelerator:
         raise UsageError("--topology and --accelerator both say where; give one of them")
     from transfer_jax.folder.places import place
+    from transfer_jax.folder.workdir import Workdir
     from transfer_jax.plan.config import load_config
+    from transfer_jax.running.claim import another_run
 
     config = load_config(arguments.config, overrides)
-    place(arguments.workdir or f"runs/{config.name}", "workdir")
+    folder = Workdir(place(arguments.workdir or f"runs/{config.name}", "workdir"))
+    other = another_run(folder, config) if folder.config.exists() else ""
     from transfer_jax.commands.costs import print_beside_paper
     from transfer_jax.commands.machine import prepare_devices
     from transfer_jax.engine.gpu import repeat_to_the_bit
@@ -70,7 +73,7 @@ def main(arguments: argparse.Namespace, overrides: list[str], console: "Console"
     if config.reference:
         print_beside_paper(plan, console)
     notes += _compiled(plan, asked, console) if asked else _estimated(plan, chip, console)
-    for note in notes:
+    for note in filter(None, [*notes, other]):
         console.print(note, highlight=False)
     workdir = [f"--workdir={arguments.workdir}"] if arguments.workdir else []
     flags = shlex.join([f"--config={arguments.config}", *workdir, *overrides])
@@ -84,7 +87,10 @@ def _estimated(plan: "Plan", chip: "Accelerator | None", console: "Console") -> 
     from transfer_jax.running.ways import rules_of_plan
 
     file = rules_of_plan(plan) if plan.config.budget else None
-    with console.status("working out the costs" if chip else "measuring the speed of this machine"):
+    if not chip:
+        told = "Measuring the speed of this machine: one step of it is compiled and timed"
+        console.print(told, highlight=False)
+    with console.status("working out the costs"):
         costs, cache = costs_of(plan, chip)
     if file is not None:
         print_prices(file, console)

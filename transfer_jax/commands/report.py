@@ -1,6 +1,7 @@
 """The command `transfer-jax report`: of one run, of several side by side, of the authors'."""
 
 import argparse
+import shlex
 import time
 from typing import TYPE_CHECKING
 
@@ -124,7 +125,9 @@ def check_answered(evidence: "Evidence") -> None:
       ValueError: they have not; there is no network to take.
     """
     if evidence.races and not evidence.rows:
-        told = " ".join(dict.fromkeys(own.outcome.answer for own in evidence.races))
+        from transfer_jax.analysis.statistics.race_telling import answer_of
+
+        told = " ".join(dict.fromkeys(answer_of(own.outcome) for own in evidence.races))
         raise ValueError(f"{told} There is no network to take; {evidence.folder} has the report")
 
 
@@ -183,4 +186,4 @@ def _tell_run(evidence: "Evidence", files: "list[epath.Path]", console: "Console
 
 def _told(files: "list[epath.Path]", console: "Console") -> None:
     console.print("Written: " + ", ".join(map(str, files)), highlight=False, soft_wrap=True)
-    console.print(f"Next: open {files[-1]}", highlight=False, soft_wrap=True)
+    console.print(f"Next: open {shlex.quote(str(files[-1]))}", highlight=False, soft_wrap=True)

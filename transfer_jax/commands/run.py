@@ -1,6 +1,7 @@
 """The command `transfer-jax run`."""
 
 import argparse
+import shlex
 import time
 from typing import TYPE_CHECKING
 
@@ -50,4 +51,5 @@ def main(arguments: argparse.Namespace, overrides: list[str], console: "Console"
         highlight=False,
         soft_wrap=True,
     )
-    console.print(f"Next: open {workdir}/report.html", highlight=False, soft_wrap=True)
+    page = shlex.quote(str(workdir / "report.html"))
+    console.print(f"Next: open {page}", highlight=False, soft_wrap=True)

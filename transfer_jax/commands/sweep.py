@@ -1,6 +1,7 @@
 """The command `transfer-jax sweep`."""
 
 import argparse
+import shlex
 from typing import TYPE_CHECKING
 
 from transfer_jax.commands.arguments import add_config, add_processes, add_workdir
@@ -41,5 +42,5 @@ def main(arguments: argparse.Namespace, overrides: list[str], console: "Console"
         check_same_run(config, f"sweep over {' and '.join(sorted(arguments.over))}")
         table = run_sweep(arguments.config, overrides, axes, workdir, console=console, stop=stop)
     console.print(f"Written: {table}", highlight=False, soft_wrap=True)
-    line = f"Next: transfer-jax report {workdir}, its runs side by side"
+    line = f"Next: transfer-jax report {shlex.quote(str(workdir))}, its runs side by side"
     console.print(line, highlight=False, soft_wrap=True)

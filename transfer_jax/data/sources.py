@@ -86,7 +86,7 @@ def _as_prepared(source: str, folder: str, *, stream: bool) -> ImageSet:
         return own_images(source, folder)
     where = local(folder, "data.folder")
     if source == FOLDER and not where.is_dir():
-        raise SourceError(no_folder(where))
+        raise SourceError(no_folder(where, "data.folder"))
     if not (where / MANIFEST).exists():
         if source == imagenet.SOURCE:
             return _unprepared_imagenet()
@@ -94,16 +94,17 @@ def _as_prepared(source: str, folder: str, *, stream: bool) -> ImageSet:
     return open_records(where, stream=stream)
 
 
-def no_folder(where: Path) -> str:
+def no_folder(where: Path, called: str) -> str:
     """What is wrong with a folder of images that was named and is none.
 
     Args:
       where: the folder that it was to be.
+      called: what it is called where it was asked for.
 
     Returns:
       A line.
     """
-    lead = f"data.folder is '{readable(str(where))}', which"
+    lead = f"{called} is '{readable(str(where))}', which"
     if where.exists():
         return f"{lead} is a file; allowed: a folder that holds a folder of images a class"
     beside = [path.name for path in where.parent.iterdir()] if where.parent.is_dir() else []

@@ -117,6 +117,42 @@ def race_of_json(held: Mapping[str, Any]) -> RaceFile:
     return RaceFile(**{**held, "tasks": tuple(held["tasks"]), "ways": ways})
 
 
+def note_seconds(path: epath.Path, task: str, number: int, seconds: float) -> None:
+    """Note how long a network took from one look to the next, that one included.
+
+    Args:
+      path: the file of its way.
+      task: what it is raced for.
+      number: of the look, from 0.
+      seconds: without compilation.
+    """
+    write_json(path, {**read_json(path), f"{task}.look{number}": seconds})
+
+
+def read_seconds(path: epath.Path, task: str, looks: int) -> float | None:
+    """How long a network took up to its last look.
+
+    Args:
+      path: the file of its way.
+      task: what it is raced for.
+      looks: how many have seen it.
+
+    Returns:
+      Seconds; None where they are not known of each.
+
+    Example:
+      >>> path = epath.Path(__import__("tempfile").mkdtemp()) / "seconds.json"
+      >>> note_seconds(path, "whole.A", 0, 2.5)
+      >>> note_seconds(path, "whole.A", 1, 4.0)
+      >>> read_seconds(path, "whole.A", 2), read_seconds(path, "whole.A", 3)
+      (6.5, None)
+    """
+    held = read_json(path)
+    found = [held.get(f"{task}.look{number}") for number in range(looks)]
+    known = [own for own in found if isinstance(own, float)]
+    return sum(known) if looks and len(known) == looks else None
+
+
 def write_look(path: epath.Path, right: Sequence[bool] | np.ndarray, failed: bool) -> None:
     """Write what a look saw of a network.
 

@@ -70,6 +70,11 @@ class Workdir:
         """In the folder of a way: what a look saw of its network."""
         return self.path / "looks" / f"{task}.look{number}.npz"
 
+    @property
+    def seconds(self) -> epath.Path:
+        """In the folder of a way: how long its network took from look to look."""
+        return self.path / "seconds.json"
+
     def make(self) -> None:
         """Make the folders that finished columns are written to."""
         for name in ("columns", "curves", "bases", "metrics"):
@@ -162,8 +167,10 @@ class Workdir:
             inside = self.path.iterdir() if self.path.exists() else ()
             held = [path.name for path in inside if not path.name.startswith(".")]
         except OSError as error:
-            reason = error.strerror or error
-            raise WorkdirError(f"{self.path} cannot be written: {reason}") from None
+            reason = f"cannot be written: {error.strerror or error}"
+            if isinstance(error, FileExistsError | NotADirectoryError):
+                reason = "is a file, or lies in one; a run needs a folder"
+            raise WorkdirError(f"{self.path} {reason}") from None
         if held and not set(held) & {self.config.name, self.lock.name, self.versions.name, SWEEP}:
             raise WorkdirError(f"{self.path} is not empty and holds no run; choose another workdir")
 

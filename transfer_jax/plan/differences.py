@@ -1,6 +1,6 @@
 """What tells one run from another: the fields that differ, and a digest of all that matter."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 
 from transfer_jax.data.identity import identity
 from transfer_jax.data.image_set import ImageSet
@@ -10,7 +10,9 @@ from transfer_jax.plan.pretrained import FIELD, weights_digest
 from transfer_jax.plan.schema import Config
 
 # Fields that a config did not have at first: with these values runs are what they were before.
-LATER = {"budget": 0.0, "cache.precision": "float32"}
+LATER = {"cache.precision": "float32"}
+# It says which networks are trained, and how far; each is the same with any.
+BUDGET = "budget"
 
 
 def differences(
@@ -28,22 +30,27 @@ def differences(
       A phrase for each, sorted by name.
 
     Example:
-      >>> differences(Config(steps=5, bases="a"), Config(steps=6))
-      ['steps is 5 there, 6 here']
+      >>> differences(Config(steps=5, bases="a"), Config(steps=6, cuts=(3,)))
+      ['cuts is empty there, (3,) here', 'steps is 5 there, 6 here']
     """
     held, asked = (
         {field.name: field.value for field in flat(config) if field.affects not in ignored}
         for config in (there, here)
     )
     return [
-        f"{name} is {held.get(name, 'absent')} there, {asked.get(name, 'absent')} here"
+        f"{name} is {_told(held, name)} there, {_told(asked, name)} here"
         for name in sorted(held.keys() | asked.keys())
         if held.get(name) != asked.get(name)
     ]
 
 
+def _told(fields: Mapping[str, object], name: str) -> object:
+    value = fields.get(name, "absent")
+    return "empty" if value in ("", ()) else value
+
+
 def fingerprint(config: Config, images: ImageSet) -> str:
-    """What tells the numbers of one run from those of another.
+    """What tells the networks of one run from those of another.
 
     Args:
       images: the dataset.
@@ -52,6 +59,7 @@ def fingerprint(config: Config, images: ImageSet) -> str:
       A digest of all fields that change a number, of the images, and of pretrained weights.
     """
     held = {f.name: f.value for f in flat(config) if f.affects is not Affects.RUNNING}
+    held.pop(BUDGET)
     fields = {n: value for n, value in held.items() if n not in LATER or value != LATER[n]}
     weights = {FIELD: found} if (found := weights_digest(config)) else {}
     return digest({"config": fields, "data": identity(images), **weights})

@@ -67,11 +67,12 @@ def with_prepared_folder(config: Config, say: Callable[[str], None]) -> Config:
     return replace(config, data=replace(config.data, folder=str(into)))
 
 
-def check_originals(config: Config) -> None:
+def check_originals(config: Config, called: str) -> None:
     """Check that a folder holds class folders, before anything else is done.
 
     Args:
       config: any config; nothing is checked of images that are prepared, or no folder.
+      called: what the folder is called where it was asked for.
 
     Raises:
       SourceError: there is no such folder.
@@ -80,7 +81,7 @@ def check_originals(config: Config) -> None:
     if (originals := _originals(config)) is None:
         return
     if not originals.is_dir():
-        raise SourceError(no_folder(originals))
+        raise SourceError(no_folder(originals, called))
     subset_folders(originals, Counter())
 
 

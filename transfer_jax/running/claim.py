@@ -1,6 +1,7 @@
 """A folder becomes a run's, and is nobody else's after."""
 
 import json
+from dataclasses import replace
 
 from transfer_jax.data.identity import identity, identity_differences
 from transfer_jax.data.image_set import ImageSet
@@ -15,7 +16,7 @@ from transfer_jax.plan.versions import own_code, versions
 
 
 def claim(folder: Workdir, config: Config, images: ImageSet) -> None:
-    """Make a folder this run's, or check that it is.
+    """Make a folder this run's, or check that it is; its race may have got a larger budget.
 
     Args:
       config: the run's config.
@@ -26,10 +27,8 @@ def claim(folder: Workdir, config: Config, images: ImageSet) -> None:
         other images or weights; what differs is named.
     """
     if folder.config.exists():
-        if odd := differences(held_config(folder), config):
-            raise WorkdirError(
-                f"{folder.path} holds another run: {'; '.join(odd)}; choose another --workdir"
-            )
+        if other := another_run(folder, config):
+            raise WorkdirError(other)
         if odd := identity_differences(read_json(folder.data), identity(images)):
             raise WorkdirError(
                 f"{folder.path} holds a run on other images: {'; '.join(odd)}; choose another "
@@ -46,6 +45,44 @@ def claim(folder: Workdir, config: Config, images: ImageSet) -> None:
         write_json(folder.config, as_json(config))
     except OSError as error:
         raise WorkdirError(f"{folder.path} cannot be written: {error.strerror}") from None
+
+
+def another_run(folder: Workdir, config: Config) -> str:
+    """In what the run that a folder holds is another one than a config's.
+
+    Args:
+      config: the run's config; its race may have got a larger budget.
+
+    Returns:
+      A line; empty where it is the same run.
+
+    Raises:
+      WorkdirError: the folder holds no config, or it is damaged.
+    """
+    held = held_config(folder)
+    if 0 < held.budget < config.budget:
+        held = replace(held, budget=config.budget)
+    odd = "; ".join(differences(held, config))
+    return f"{folder.path} holds another run: {odd}; choose another --workdir" if odd else ""
+
+
+def enlarge(folder: Workdir, config: Config) -> str:
+    """Let the race of a folder go on with a larger budget, if it has one; its answer is over.
+
+    Args:
+      folder: one that `claim` found to be the run's.
+      config: the run's config.
+
+    Returns:
+      A line; empty where the budget is what it was.
+    """
+    before = held_config(folder).budget
+    if before == config.budget:
+        return ""
+    # Who is killed here has an open race of the old budget, and finds it as it was.
+    folder.results.unlink(missing_ok=True)
+    write_json(folder.config, as_json(config))
+    return f"{folder.path} goes on with a budget of {config.budget:g}; it was {before:g}"
 
 
 def check_weights(folder: Workdir, config: Config) -> None:

@@ -1,36 +1,31 @@
 """From a config to results. Safe to run again: what is done is kept."""
 
+import shlex
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from functools import partial
 from typing import TYPE_CHECKING
 
-import numpy as np
 from etils import epath
 from ml_collections import ConfigDict
 from rich.console import Console
 
 from transfer_jax.analysis.raced import races_of
 from transfer_jax.data.sources import check_prepared
-from transfer_jax.data.tasks import first_examples
 from transfer_jax.engine.one_folder import check_one_folder
 from transfer_jax.engine.processes import all_meet, is_first, said_by_first
 from transfer_jax.folder.extras import left_out
 from transfer_jax.folder.lock import Lock
 from transfer_jax.folder.race_files import write_race
 from transfer_jax.folder.results import Results, write_rows
-from transfer_jax.folder.whole_file import write_json
 from transfer_jax.folder.workdir import Workdir, workdir_at
-from transfer_jax.grid.conditions import PRETRAINED_BASE, Split
 from transfer_jax.plan.config import read_config
 from transfer_jax.plan.own_folder import with_prepared_folder
 from transfer_jax.plan.plan import Plan, check_devices, make_plan
 from transfer_jax.plan.plan_notes import plan_notes
-from transfer_jax.plan.pretrained import PretrainedBase
 from transfer_jax.plan.same_run import check_same_inputs
 from transfer_jax.plan.schema import Config
-from transfer_jax.running.claim import began_with, claim
-from transfer_jax.running.report_images import keep_split_images
+from transfer_jax.running.beginning import begin
 from transfer_jax.running.run import Run
 from transfer_jax.running.stopping import Stopped, StopRequest
 from transfer_jax.running.training import train
@@ -173,7 +168,7 @@ def train_and_report(
     with all_meet("the results") as first, _locked(folders if first else (), say) as still_ours:
         with all_meet("the claim"):
             for own in runs if first else ():
-                _begin(own, say)
+                begin(own, say)
                 if own in files:
                     write_race(own.folder.race, files[own])
                     if note := budget_note(files[own]):
@@ -196,10 +191,13 @@ def train_and_report(
 
 def _so_far(raced: Iterable[Workdir]) -> Iterator[str]:
     """What races that are not over have shown."""
+    from transfer_jax.analysis.statistics.race_telling import sentences
+
     for folder in raced:
         for own in races_of(folder.path):
-            yield f"{own.name or 'race'}: {' '.join(str(own.outcome).splitlines())}"
-        yield f"Next: transfer-jax report {folder.path}, or the same command to go on"
+            yield f"{own.name or 'race'}: {' '.join(sentences(own.outcome))}"
+        where = shlex.quote(str(folder.path))
+        yield f"Next: transfer-jax report {where}, or the same command to go on"
 
 
 @contextmanager
@@ -213,35 +211,6 @@ def _locked(folders: Iterable[Workdir], say: Callable[[str], None]) -> Iterator[
                 lock.check()
 
         yield still_ours
-
-
-def _begin(own: Run, say: Callable[[str], None]) -> None:
-    """Make a folder the run's, with all that training needs to find in it."""
-    plan, folder = own.plan, own.folder
-    claim(folder, plan.config, plan.recipe.images)
-    for inner in (*own.pilot.runs.values(), *own.ways.values()):
-        inner.folder.make()
-    layers = list(plan.network.layer_names)
-    # Of a race nobody knows.
-    networks = 0 if own.is_raced else len(plan.networks)
-    kept: dict[str, object] = {"networks": networks, "layers": layers}
-    if own.command:
-        kept["command"] = own.command
-    given = plan.given.get(PRETRAINED_BASE)
-    if isinstance(given, PretrainedBase):
-        kept["parameters"] = [given.parameters[name] for name in layers]
-        kept["chance"] = {name: _chances(plan, split) for name, split in plan.splits.items()}
-    write_json(folder.plan, kept)
-    if begun := began_with(folder, plan.config):
-        say(f"{folder.path} was begun with {begun}")
-    keep_split_images(folder.split_images, plan.splits, plan.recipe.images)
-
-
-def _chances(plan: Plan, split: Split) -> list[float]:
-    """Of each task, what its most frequent class has of the test images."""
-    images, each = plan.recipe.images, plan.recipe.test_per_class
-    tests = [first_examples(images.labels, images.is_test, task, each) for task in split.tasks]
-    return [float(np.bincount(images.labels[own]).max() / len(own)) for own in tests]
 
 
 def _write_results(own: Run) -> "Evidence":

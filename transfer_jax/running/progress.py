@@ -1,5 +1,6 @@
 """What a person sees while a run goes on, here and from another shell."""
 
+import functools
 import json
 import time
 from collections.abc import Sequence
@@ -7,6 +8,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from etils import epath
+from jax import monitoring
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
@@ -14,6 +16,36 @@ from transfer_jax.folder.whole_file import write_whole
 from transfer_jax.grid.conditions import Condition
 
 LINE_SECONDS, FILE_SECONDS = 10.0, 5.0
+# JAX says how long it traced, lowered and compiled under such names.
+COMPILING = "/jax/core/compile/"
+
+
+class Compilation:
+    """How long JAX has compiled: done once, it does not tell how long further steps take."""
+
+    def __init__(self) -> None:
+        self.spans: list[tuple[float, float]] = []
+
+    def note(self, event: str, duration_secs: float, **_: str | int) -> None:
+        """Note something that has just ended; what it holds was noted before."""
+        if not event.startswith(COMPILING):
+            return
+        end = time.monotonic()
+        while self.spans and self.spans[-1][0] >= end - duration_secs:
+            self.spans.pop()
+        self.spans.append((end - duration_secs, end))
+
+    def clock(self) -> float:
+        """Seconds of a clock that stands still while JAX compiles."""
+        return time.monotonic() - sum(end - start for start, end in self.spans)
+
+
+@functools.cache
+def compilation() -> Compilation:
+    """That of this process: JAX 0.8 takes no listener back."""
+    found = Compilation()
+    monitoring.register_event_duration_secs_listener(found.note)
+    return found
 
 
 class RunProgress:
@@ -30,8 +62,10 @@ class RunProgress:
     ) -> None:
         self.console, self.files = console, files
         self.total, self.done, self.skipped = total_steps, 0, 0
-        self.started = self.last_line = time.monotonic()
+        self.last_line = time.monotonic()
+        self.started: float | None = None
         self.last_file = float("-inf")
+        self.compilation = compilation()
         self.facts: dict[str, Any] = {"wave": "", "column": "", "where": "", "diverged": []}
         self.bar = Progress(
             TextColumn("{task.description}", markup=False),
@@ -66,6 +100,9 @@ class RunProgress:
           column: name of the slot's first column.
           steps_done: steps of the slot's columns that an earlier process did.
         """
+        if self.started is None:
+            # What comes first is no step either: linear heads, and frozen layers that are kept.
+            self.started = self.compilation.clock()
         self.facts |= {"wave": wave, "column": column}
         self.done += steps_done
         self.skipped += steps_done
@@ -108,8 +145,9 @@ class RunProgress:
         self.done += column_steps
         metrics = f"loss {loss:.2f} accuracy {accuracy:.2f}"
         self.bar.update(self.task, advance=column_steps, metrics=metrics)
-        now = time.monotonic()
-        left = (now - self.started) * (self.total - self.done) / (self.done - self.skipped)
+        now, trained = time.monotonic(), self.compilation.clock()
+        trained -= trained if self.started is None else self.started
+        left = trained * (self.total - self.done) / (self.done - self.skipped)
         self.facts |= {"loss": loss, "accuracy": accuracy, "seconds_left": round(left)}
         if now - self.last_file > FILE_SECONDS:
             self._write("training")

@@ -16,7 +16,7 @@ from transfer_jax.analysis.statistics.choices import told_by_family, typed
 from transfer_jax.analysis.statistics.crossing import Arm
 from transfer_jax.engine.processes import all_meet, said_by_first
 from transfer_jax.folder.correctness import read_correctness
-from transfer_jax.folder.race_files import Looked, RaceFile, read_look, write_look
+from transfer_jax.folder.race_files import Looked, RaceFile, note_seconds, read_look, write_look
 from transfer_jax.folder.results import read_rows
 from transfer_jax.grid.conditions import Column
 from transfer_jax.plan.plan import plan_mesh
@@ -147,24 +147,33 @@ class Race:
         stop_if_asked(self.session.stop)
         on_the_way = until < self.run.plan.recipe.steps
         # A look that was lost is seen again, whatever was trained since.
-        look = None
+        look, each = None, 0.0
         if on_the_way or not finished:
-            look = self._trained(RunColumn(way, column), until)
+            look, each = self._trained(RunColumn(way, column), until)
         with all_meet(f"the next look of {folder_name(arm)}") as first:
+            if first and each:
+                before = self._until(number - 1) if number and not seed else 0
+                note_seconds(way.folder.seconds, self.task, number, each * (until - before))
             if first:
                 write_look(path, *(look or _at_its_end(way, column)))
 
-    def _trained(self, own: RunColumn, until: int) -> Looked | None:
-        """What a look on the way sees; of a network at its end, which is kept, nothing."""
+    def _trained(self, own: RunColumn, until: int) -> tuple[Looked | None, float]:
+        """What a look on the way sees; of a network at its end, which is kept, nothing.
+
+        With it the seconds of a step, this look's and without compilation; 0 where none was left.
+        """
         way, column = own
         # A column has all devices: it is alone in its program, whenever it is trained.
         compiled = self.session.programs.of(way.plan, column, plan_mesh(way.plan, [own]))
         slot = Slot(WAVE, [own], compiled, self.session, until if until < own.steps else 0)
+        clock, steps = self.session.progress.compilation.clock, until - slot.done
+        since = clock()
         (outcome,) = outcomes = slot.train()
+        each = (clock() - since) / steps if steps else 0.0
         if until < own.steps:
-            return Looked(outcome.validation_right[0], bool(outcome.diverged[0]))
+            return Looked(outcome.validation_right[0], bool(outcome.diverged[0])), each
         slot.keep(outcomes)
-        return None
+        return None, each
 
     def _look_at_head(self, arm: Arm, number: int) -> None:
         """A linear head was solved, and is the same at every look."""

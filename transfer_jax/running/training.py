@@ -179,7 +179,16 @@ def _closing(writers: dict[Run, Writers]) -> Iterator[dict[Run, Writers]]:
 
 
 def _clear_checkpoints(runs: Sequence[Run]) -> None:
-    """A process may have been killed between a column's rows and its checkpoints' end."""
+    """A process may have been killed between a column's rows and its checkpoints' end.
+
+    Ways that a race set aside keep theirs: with a larger budget they go on.
+    """
     for run in runs if is_first() else ():
-        if run.folder.checkpoints_folder.exists():
-            run.folder.checkpoints_folder.rmtree()
+        folder = run.folder.checkpoints_folder
+        if not folder.exists():
+            continue
+        for column in filter(run.has_finished, run.plan.every_column()):
+            run.checkpoints(column).delete()
+        # In a bucket, a folder with nothing in it is none.
+        if folder.exists() and not any(folder.iterdir()):
+            folder.rmtree()

@@ -39,7 +39,8 @@ def task_of(place: Column | Condition) -> str:
 def race_file(run: "Run") -> RaceFile:
     """What is fixed before the races of a run; once they have begun, what was then.
 
-    All processes call this together.
+    The budget alone may grow: a race that goes on is the one that began with it. All processes call
+    this together.
 
     Args:
       run: one with a budget.
@@ -51,7 +52,9 @@ def race_file(run: "Run") -> RaceFile:
       ConfigError: the budget does not pay for what comes first.
     """
     held = said_by_first(lambda: (race := read_race(run.folder.race)) and asdict(race))
-    return race_of_json(held) if held else rules_of_plan(run.plan)
+    if not held:
+        return rules_of_plan(run.plan)
+    return replace(race_of_json(held), budget=run.plan.config.budget)
 
 
 def rules_of_plan(plan: Plan) -> RaceFile:

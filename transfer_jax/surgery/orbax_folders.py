@@ -30,14 +30,14 @@ def read_orbax(path: Path) -> Any:
       >>> read_orbax(Path(tempfile.mkdtemp()))
       Traceback (most recent call last):
       ...
-      transfer_jax.surgery.tree_file_error.TreeFileError: ... holds no tree that orbax wrote
+      transfer_jax.surgery.tree_file_error.TreeFileError: ... orbax wrote; or give a file
     """
     try:
         found = trees_below(path, depth=2)
     except OSError as error:
         raise TreeFileError(f"{path} cannot be read: {brief(error)}") from None
     if not found:
-        raise TreeFileError(f"{path} holds no tree that orbax wrote")
+        raise TreeFileError(f"{path} holds no tree that orbax wrote; or give a file")
     if len(found) > 1:
         names = ", ".join(map(str, found[-8:]))
         raise TreeFileError(f"{path} holds {len(found)} trees; give one of them: {names}")

@@ -12,6 +12,7 @@ from transfer_jax.analysis.statistics.inference import ENOUGH_SPLITS, are_splits
 from transfer_jax.analysis.statistics.wording import in_points
 from transfer_jax.folder.results import ResultRow
 from transfer_jax.folder.whole_file import read_json
+from transfer_jax.grid.conditions import Treatment
 from transfer_jax.grid.pretrained import HEAD2TOE, NOT_WITH_WEIGHTS
 
 MANY = 12
@@ -104,10 +105,12 @@ def pretrained_method(found: Sequence[Effects]) -> list[str]:
         if has_all_layers
         else ""
     )
+    arms = {arm.treatment for own in found for arm in own.group.arms}
+    fresh = "Scratch is as long as the others. " if Treatment.SCRATCH in arms else ""
     return [
         "Accuracy is that of the final network on test images. Differences are paired: networks "
-        "are compared with others of the same seed and target. Scratch is as long as the others. "
-        "A probe is a linear head that is solved by L-BFGS, with the weight of its penalty chosen "
+        f"are compared with others of the same seed and target. {fresh}A probe is a linear head "
+        "that is solved by L-BFGS, with the weight of its penalty chosen "
         f"on validation images; each of these counts by a weight that others chose. {also}Such a "
         "head is the same for every seed, so that test images alone make it uncertain.",
         f"An interval is the wider of two: one has the standard error of {counted}; the other has "

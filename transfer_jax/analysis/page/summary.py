@@ -34,7 +34,7 @@ WORDS = (
 
 
 PRETRAINED = (
-    "All but scratch begin with the weights of {weights} and a new head; n counts layers from the "
+    "{all} begin with the weights of {weights} and a new head; n counts layers from the "
     "input. What each family is stands under “What is what”."
 )
 
@@ -67,7 +67,11 @@ def answers(found: Sequence[Effects], advice: Sequence[Advice]) -> list[Answer]:
 
 def introduction(evidence: Evidence, found: Sequence[Effects]) -> list[str]:
     """How many networks there are, what intervals are over, and what the words mean."""
-    said = PRETRAINED.format(weights=_weights(evidence)) if evidence.is_pretrained else WORDS
+    said = WORDS
+    if evidence.is_pretrained:
+        fresh = any(row.treatment == Treatment.SCRATCH for row in evidence.rows)
+        who = "All but scratch" if fresh else "All"
+        said = PRETRAINED.format(all=who, weights=_weights(evidence))
     words = [f"{len(evidence.rows)} networks. {interval_note(found)} {said}"] if found else []
     return [*words, chance_note(evidence), boost_note(found), *split_sentences(found)]
 

@@ -56,6 +56,7 @@ def race(rules: Rules, seen: Sequence[Mapping[Arm, Seen]] = ()) -> RaceOutcome:
       ValueError: a look saw other ways than were running, or other seeds than it should.
 
     Example:
+      >>> from transfer_jax.analysis.statistics.race_telling import answer_of
       >>> from transfer_jax.grid.conditions import Treatment
       >>> full, probe = Arm(Treatment.TRANSFER_PLUS, 0, "full"), Arm(Treatment.TRANSFER, 3, "probe")
       >>> rules = Rules({full: 1.0, probe: 0.1}, margin=0.01)
@@ -64,7 +65,7 @@ def race(rules: Rules, seen: Sequence[Mapping[Arm, Seen]] = ()) -> RaceOutcome:
       >>> right = np.arange(300) < 270
       >>> look = {full: Seen.of(right[None]), probe: Seen.of(right[None, ::-1] & right)}
       >>> found = race(rules, [look, look, look])
-      >>> print(found.answer)
+      >>> print(answer_of(found))
       Full is within a point of the best of all 2 ways, whichever that is.
     """
     if len(seen) > len(rules.looks):
