@@ -8,7 +8,7 @@ os.environ.setdefault(
     "JAX_COMPILATION_CACHE_DIR", str(Path(__file__).parents[1] / ".pytest_cache" / "compiled")
 )
 os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0.2")
-# Tiny networks compile for longer than they train: LLVM does less work, XLA's own passes all theirs.
+# Tiny networks compile for longer than they train: LLVM does less work, XLA's passes all theirs.
 os.environ.setdefault("JAX_DISABLE_MOST_OPTIMIZATIONS", "1")
 
 import jax
