@@ -77,7 +77,7 @@ FAILURES = [
     ("run --config.named_splits.distant.A=()", "task A has no classes"),
     ("run --config.named_splits.distant.A=('Bag',)", "tasks A and B overlap in Bag"),
     ("run --config.named_splits.distant.A=('Sock',)", "no class 'Sock' in this dataset"),
-    ("run --workdir=/dev/null/a", "/dev/null/a cannot be written"),
+    ("run --workdir=/dev/null/a", "/dev/null/a is a file, or lies in one; a run needs a folder"),
     (
         "run --workdir=s3://bucket/a",
         "workdir is 's3://bucket/a'; allowed: a folder of this machine",

@@ -110,7 +110,7 @@ def test_a_workdir_that_cannot_be_made_is_told(tmp_path):
     process = start(tmp_path / "file" / "run", *SMALL)
     output = process.communicate(timeout=200)[0]
     assert process.returncode == 1
-    assert "cannot be written: Not a directory" in output and "Traceback" not in output
+    assert "is a file, or lies in one; a run needs a folder" in output and "Traceback" not in output
 
 
 def test_a_clock_that_is_set_back_changes_nothing(whole, tmp_path, monkeypatch):

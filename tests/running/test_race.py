@@ -16,6 +16,7 @@ from tests.running.pretrained import pretrained_config
 from transfer_jax import cli
 from transfer_jax.analysis.raced import folder_name, races_of
 from transfer_jax.analysis.statistics.choices import typed
+from transfer_jax.analysis.statistics.crossing import Arm
 from transfer_jax.analysis.statistics.race_outcome import Fate
 from transfer_jax.analysis.statistics.race_telling import answer_of, sentences
 from transfer_jax.engine.cost import multiply_adds
@@ -86,15 +87,7 @@ def test_each_network_is_the_complete_grids_to_the_bit(raced, whole):
 def test_what_is_spent_are_the_steps_that_were_trained(raced):
     """Steps by the log that each way keeps, looks by their files."""
     found = the_race(raced)
-    prices = {(way.variant or way.treatment, way.n): way.price for way in found.file.ways}
-    spent = found.file.first
-    for folder in (raced / "run" / "race").iterdir():
-        name, _, n = folder.name.partition("@")
-        price = prices[name, int(n or 0)]
-        for log in folder.glob("metrics/*.jsonl"):
-            steps = max(json.loads(line)["step"] for line in log.read_text().splitlines())
-            spent += price * steps / STEPS
-        spent += found.file.looking * len(list(folder.glob("looks/*"))) * (price > 0)
+    spent = spent_by_files(raced / "run", found)
     assert found.spent == pytest.approx(spent, rel=1e-6)
     assert spent <= found.file.budget
 
@@ -110,11 +103,11 @@ def test_what_was_spent_is_told_in_seconds_too(raced):
         seconds[name, int(n or 0)] = sum(held.values())
     assert seconds == {(arm.variant, arm.n): own for arm, own in found.seconds.items()}
     full = next(verdict for verdict in _last_verdicts(found) if verdict.arm.variant == "full")
-    one = seconds["full", 0] / sum(found.outcome.rules.prices(full.arm)[: full.look])
+    one = seconds["full", 0] / sum(found.outcome.rules.whole(full.arm)[: full.look])
     page = " ".join((raced / "run" / "report.html").read_text().split())
     told = f"took {sum(seconds.values()):,.0f} s without compilation, as long as "
-    assert f"{told}{sum(seconds.values()) / one:.2f} full fine-tunings; counted were" in page
-    assert f"counted were {found.outcome.cost:.2f}." in page
+    assert f"{told}{sum(seconds.values()) / one:.2f} full fine-tunings of {one:,.0f} s" in page
+    assert f"counted, without tests, were {found.outcome.cost:.2f}." in page
 
 
 def _last_verdicts(found):
@@ -184,12 +177,9 @@ def test_a_race_that_was_stopped_anywhere_goes_on_with_the_same_bits(raced, tmp_
     assert {folder.parent.name for folder in kept} == aside
 
 
-def test_a_race_that_is_over_goes_on_with_a_larger_budget(raced, tmp_path, capsys, monkeypatch):
-    """It is the race that had this budget from the start, and no step is done twice."""
-    small = named_config(tmp_path, [*FLAGS, "--config.budget=3"])
-    large = named_config(tmp_path, [*FLAGS, BUDGET])
-    begun = []
-    train = Slot.train
+def trained_from(monkeypatch) -> list[tuple[str, int, int]]:
+    """Ways, seeds, and the steps that training goes on from, as slots are trained."""
+    begun, train = [], Slot.train
 
     def training(self):
         (own,) = self.columns
@@ -197,34 +187,77 @@ def test_a_race_that_is_over_goes_on_with_a_larger_budget(raced, tmp_path, capsy
         return train(self)
 
     monkeypatch.setattr(Slot, "train", training)
-    tj.run(small, tmp_path / "run")
-    first = the_race(tmp_path).outcome
-    assert first.set_aside
-    told = Console(soft_wrap=True)
-    tj.run(large, tmp_path / "run", console=told)
-    assert "goes on with a budget of 5; it was 3" in capsys.readouterr().out
-    assert len(begun) == len(set(begun))
-    before, after = the_race(raced), the_race(tmp_path)
-    assert after.outcome.cost > first.cost
-    assert sentences(after.outcome) == sentences(before.outcome) and after.spent == before.spent
-    for name in ("results.csv", "race.json"):
-        held = (tmp_path / "run" / name).read_text()
-        assert held == (raced / "run" / name).read_text()
+    return begun
+
+
+@pytest.mark.parametrize("budgets", [(0.9, 1.9, 4.2), (2.2, 5.0)])
+def test_a_race_that_is_over_goes_on_with_a_larger_budget(budgets, tmp_path, whole, monkeypatch):
+    """What finished still has, no step is done twice, and no more is spent than is said."""
+    begun = trained_from(monkeypatch)
+    finished: set[Arm] = set()
+    for budget in budgets:
+        flags = [*FLAGS, "--config.seeds=1", f"--config.budget={budget}"]
+        rows = tj.run(named_config(tmp_path, flags), tmp_path / "run").rows
+        assert set(rows) <= set(whole.rows)
+        found = the_race(tmp_path)
+        dropped = {verdict.arm for verdict in found.outcome.dropped}
+        assert finished <= {*found.outcome.finished, *dropped}
+        finished = {*found.outcome.finished, *dropped}
+        assert found.spent == pytest.approx(spent_by_files(tmp_path / "run", found))
+        assert found.spent <= budget
+    assert len(begun) == len(set(begun)) and any(done for *_, done in begun)
     # A smaller one would say that less was spent than was.
-    with pytest.raises(WorkdirError, match=r"budget is 5\.0 there, 3\.0 here; choose another"):
-        tj.run(small, tmp_path / "run")
+    smaller = named_config(tmp_path, [*FLAGS, "--config.seeds=1", "--config.budget=0.8"])
+    with pytest.raises(WorkdirError, match=r"budget is [\d.]+ there, 0\.8 here; choose another"):
+        tj.run(smaller, tmp_path / "run")
 
 
-def test_who_is_ended_between_two_budgets_has_a_race_that_goes_on(raced, tmp_path):
-    """Of the larger one: nothing that was asked for is lost."""
+def spent_by_files(run, found) -> float:
+    """By the steps of each way's log, and its looks."""
+    prices = {(way.variant or way.treatment, way.n): way.price for way in found.file.ways}
+    spent = found.file.first
+    for folder in (run / "race").iterdir():
+        name, _, n = folder.name.partition("@")
+        price = prices[name, int(n or 0)]
+        for log in folder.glob("metrics/*.jsonl"):
+            steps = max(json.loads(line)["step"] for line in log.read_text().splitlines())
+            spent += price * steps / STEPS
+        spent += found.file.looking * len(list(folder.glob("looks/*"))) * (price > 0)
+    return spent
+
+
+def test_seeds_of_ways_go_on_with_a_larger_budget_too(raced, tmp_path, whole, monkeypatch):
     shutil.copytree(raced / "run", tmp_path / "run")
-    config = named_config(raced, [*FLAGS, "--config.budget=6"])
-    with pytest.MonkeyPatch.context() as patch, pytest.raises(OSError, match="gone"):
-        patch.setattr(experiment, "write_race", lambda *_: (_ for _ in ()).throw(OSError("gone")))
-        tj.run(config, tmp_path / "run")
-    assert not (tmp_path / "run" / "results.csv").exists()
+    begun = trained_from(monkeypatch)
+    config = named_config(raced, [*FLAGS, "--config.budget=9.5"])
+    rows = tj.run(config, tmp_path / "run").rows
+    assert set(rows) <= set(whole.rows)
+    assert begun and len(begun) == len(set(begun))
+    page = (tmp_path / "run" / "report.html").read_text()
+    assert "With 95% for the race of each of 2 budgets, this is about ways" in page
+
+
+def test_until_a_larger_budget_has_an_answer_that_of_the_smaller_one_holds(
+    raced, tmp_path, monkeypatch
+):
+    """Whoever is ended before, hears it; what was ended anywhere goes on."""
+    shutil.copytree(raced / "run", tmp_path / "run")
+    before = the_race(tmp_path)
+    config = named_config(raced, [*FLAGS, "--config.budget=8"])
+    for gone in ("write_race", "train"):
+        with monkeypatch.context() as patch, pytest.raises(OSError, match="gone"):
+            patch.setattr(experiment, gone, lambda *_: (_ for _ in ()).throw(OSError("gone")))
+            tj.run(config, tmp_path / "run")
+        assert not (tmp_path / "run" / "results.csv").exists()
+        now = the_race(tmp_path)
+        assert sentences(now.outcome) == sentences(before.outcome)
+    assert now.goes_on == 8 and cli.main(["report", str(tmp_path / "run")]) == 0
+    page = (tmp_path / "run" / "report.html").read_text()
+    assert "It goes on with a budget of 8." in page and "not finished" in page
     tj.run(config, tmp_path / "run")
-    assert the_race(tmp_path).file.budget == 6
+    after = the_race(tmp_path)
+    assert after.file.budget == 8 and after.goes_on is None and after.outcome.is_over
+    assert after.spent > before.spent
 
 
 def test_who_stops_hears_the_answer_so_far(tmp_path, capsys):

@@ -89,7 +89,8 @@ def _advice(evidence: "Evidence", own: Raced) -> Advice:
         f"{own.file.budget:g} full fine-tunings were spent."
     )
     accuracy = _accuracy(evidence, own, take) if take else ""
-    reasons = (words, accuracy, *lines, paid, _measured(own))
+    more = f"It goes on with a budget of {own.goes_on:g}." if own.goes_on else ""
+    reasons = (words, accuracy, *lines, paid, _measured(own), more)
     return Advice(
         own.task,
         answer,
@@ -102,17 +103,19 @@ def _advice(evidence: "Evidence", own: Raced) -> Advice:
 
 
 def _measured(own: Raced) -> str:
-    """What the prices came to in seconds, of all ways whose seconds are known."""
-    rules = own.outcome.rules
-    paid = {arm: sum(rules.prices(arm)[: own.outcome.looks_at(arm)]) for arm in own.seconds}
+    """What the prices came to in seconds, where those of full and of all others are known."""
+    outcome = own.outcome
+    looks = {arm: outcome.looks_at(arm) for arm, cost in outcome.rules.costs.items() if cost}
+    paid = {arm: sum(outcome.rules.whole(arm)[:seen]) for arm, seen in looks.items() if seen}
     full = next((arm for arm in paid if arm.variant == FULL), None)
-    if full is None or len(paid) < 2:
+    if full is None or len(paid) < 2 or paid.keys() - own.seconds.keys():
         return ""
-    seconds, counted = sum(own.seconds.values()), sum(paid.values())
+    seconds, counted = sum(own.seconds[arm] for arm in paid), sum(paid.values())
     one = own.seconds[full] / paid[full]
     return (
-        f"Measured: steps and looks took {seconds:,.0f} s without compilation, as long as "
-        f"{seconds / one:.2f} full fine-tunings; counted were {counted:.2f}."
+        f"Measured: steps, looks and tests took {seconds:,.0f} s without compilation, as long as "
+        f"{seconds / one:.2f} full fine-tunings of {one:,.0f} s; counted, without tests, were "
+        f"{counted:.2f}."
     )
 
 
@@ -200,7 +203,7 @@ def _last(own: Raced) -> list[Verdict]:
 
 def _cells(own: Raced, verdict: Verdict) -> tuple[str, ...]:
     on = "finished" if own.outcome.is_over else RACING
-    prices = own.outcome.rules.prices(verdict.arm)
+    prices = own.outcome.rules.whole(verdict.arm)
     seen = verdict.look > 0 and verdict.fate != Fate.FAILED
     return (
         typed(verdict.arm),

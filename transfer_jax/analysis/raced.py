@@ -2,7 +2,7 @@
 
 import functools
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -13,6 +13,7 @@ from transfer_jax.analysis.statistics.choices import typed
 from transfer_jax.analysis.statistics.crossing import WHOLE, Arm
 from transfer_jax.folder.race_files import (
     Looked,
+    Paid,
     RaceFile,
     read_look,
     read_race,
@@ -43,12 +44,14 @@ class Raced:
       outcome: what came of it so far.
       seconds: what the networks of each way took, looks with them, without compilation; ways of
         which that is not known are left out.
+      goes_on: the larger budget with which it goes on, if it does.
     """
 
     task: str
     file: RaceFile
     outcome: "RaceOutcome"
     seconds: Mapping[Arm, float] = field(default_factory=dict)
+    goes_on: float | None = None
 
     @property
     def name(self) -> str:
@@ -99,7 +102,16 @@ def races_of(folder: epath.Path) -> list[Raced]:
       ResultsError: a file is damaged.
     """
     file = read_race(Workdir(folder).race)
-    return [race_of(folder, file, task) for task in file.tasks] if file else []
+    return [_last_answered(folder, file, task) for task in file.tasks] if file else []
+
+
+def _last_answered(folder: epath.Path, file: RaceFile, task: str) -> Raced:
+    """A race; of one that goes on with a larger budget, what it said before, until it is over."""
+    now = race_of(folder, file, task)
+    then = now
+    while not then.outcome.is_over and (smaller := then.file.of_smaller):
+        then = race_of(folder, smaller, task)
+    return replace(then, goes_on=file.budget) if then.outcome.is_over and then is not now else now
 
 
 def race_of(folder: epath.Path, file: RaceFile, task: str) -> Raced:
@@ -118,31 +130,57 @@ def race_of(folder: epath.Path, file: RaceFile, task: str) -> Raced:
     """
     from transfer_jax.analysis.statistics.race import after, race
 
-    outcome = race(rules_of(file))
+    outcome = race(rules_of(file, task))
     while not outcome.is_over and (seen := _seen(folder, task, outcome)) is not None:
         outcome = after(outcome, seen)
     return Raced(task, file, outcome, dict(_timed(folder, task, outcome)))
 
 
 @functools.lru_cache(maxsize=8)
-def rules_of(file: RaceFile) -> "Rules":
+def rules_of(file: RaceFile, task: str) -> "Rules":
     """The rules of a race.
 
     Args:
       file: what was fixed before.
+      task: what it is for.
 
     Returns:
       They; the budget is what is left of it for training.
     """
     from transfer_jax.analysis.statistics.race_rules import Rules, looks_of
 
+    arms = [Arm(Treatment(way.treatment), way.n, way.variant) for way in file.ways]
+    paid = file.before[file.tasks.index(task)] if file.before else ()
     return Rules(
-        {Arm(Treatment(way.treatment), way.n, way.variant): way.price for way in file.ways},
+        {arm: way.price for arm, way in zip(arms, file.ways, strict=True)},
         file.margin,
         looks_of(seeds=file.seeds),
         max(0.0, file.budget - file.first),
         looking=file.looking,
         first=file.first,
+        before={arm: looks for arm, looks in zip(arms, paid, strict=False) if looks},
+        budgets=1 + len(file.smaller),
+    )
+
+
+def paid_looks(folder: epath.Path, file: RaceFile) -> Paid:
+    """What the ways of a race have had, whatever became of them.
+
+    Args:
+      folder: the run's folder.
+      file: the rules of the race.
+
+    Returns:
+      Of each task, of each way: looks that are there one after the other; 0 for linear heads.
+    """
+
+    def looks(task: str, arm: Arm) -> int:
+        where, rules = Workdir(folder).way(folder_name(arm)), rules_of(file, task)
+        numbers = range(len(rules.looks) if rules.costs[arm] else 0)
+        return next((n for n in numbers if not where.look(task, n).exists()), len(numbers))
+
+    return tuple(
+        tuple(looks(task, arm) for arm in rules_of(file, task).arms) for task in file.tasks
     )
 
 

@@ -17,12 +17,13 @@ if TYPE_CHECKING:
 
 TASK = "ask which layers to freeze and which to tune: a race between ways, within a budget"
 CONFIG, BUDGET, PASSES = "pretrained", 2, 3
+MOST = 10**6
 # What of networks is kept: without it there would be none to take.
 KEPT = "all"
 FAMILIES = ("probe", "freeze", "full", "lp-ft")
 LEAST_STEPS, MANY_STEPS = 32, 10**4
 STEPS, WARMUP = "--config.steps=", "--config.optimizer.warmup_steps="
-BATCH = "--config.batch_size="
+BATCH, PRICE = "--config.batch_size=", "--config.budget="
 
 
 def add_arguments(parser: Parser) -> None:
@@ -42,9 +43,10 @@ def add_arguments(parser: Parser) -> None:
         help="its name, or PACKAGE.MODULE:FUNCTION; default: what the weights are recognised as",
     )  # fmt: skip
     parser.add_argument(
-        "--budget", type=_budget, default=BUDGET,
+        "--budget", type=_budget,
         help="what it may cost, in full fine-tunings of one network, of each task where there are "
-        "several; a race that is over goes on with a larger one; default: %(default)g",
+        "several; a race that is over goes on with a larger one; "
+        f"default: {BUDGET}",
     )  # fmt: skip
     parser.add_argument(
         "--passes", type=whole,
@@ -97,7 +99,7 @@ def command(arguments: argparse.Namespace, overrides: list[str]) -> str:
       A line for a shell.
     """
     said = {name: getattr(arguments, name) for name in ("weights", "images", "network")}
-    said["budget"] = f"{arguments.budget:.15g}"
+    said["budget"] = None if arguments.budget is None else f"{arguments.budget:.15g}"
     said["passes"] = arguments.passes
     flags = [f"--{name}={value}" for name, value in said.items() if value is not None]
     return shlex.join(["transfer-jax", "ask", *flags, *overrides])
@@ -129,6 +131,10 @@ def asked_config(
     if is_said and arguments.passes is not None:
         raise ConfigError(
             f"--passes={arguments.passes} and {STEPS}N both say how long a fine-tuning is; give one"
+        )
+    if arguments.budget is not None and any(text.startswith(PRICE) for text in overrides):
+        raise ConfigError(
+            f"--budget={arguments.budget:g} and {PRICE}N both say what it may cost; give one"
         )
     # With steps enough for whatever else is asked for, until it is known how many they are.
     known = _shorter_warmup(flags, overrides, say) if is_said else [f"{STEPS}{MANY_STEPS}"]
@@ -163,7 +169,7 @@ def _flags(arguments: argparse.Namespace) -> list[str]:
     return [
         *(f"--config.{field}={value}" for field, value in said.items() if value),
         f"--config.network.weights={arguments.weights}",
-        f"--config.budget={arguments.budget}",
+        f"--config.budget={BUDGET if arguments.budget is None else arguments.budget}",
         f"--config.families={FAMILIES}",
         "--config.seeds=1",
         # Of images that are cut out the middle, so that frozen layers are computed once.
@@ -216,8 +222,8 @@ def _budget(text: str) -> float:
         found = float(text)
     except ValueError:
         found = 0.0
-    if not 0 < found < 10**6:
+    if not 0 < found <= MOST:
         raise argparse.ArgumentTypeError(
-            f"is '{text}'; allowed: full fine-tunings, above 0, such as 2"
+            f"is '{text}'; allowed: full fine-tunings, above 0 and up to {MOST:,}, such as 2"
         )
     return found

@@ -48,7 +48,6 @@ def main(arguments: argparse.Namespace, overrides: list[str], console: "Console"
 
     config = load_config(arguments.config, overrides)
     folder = Workdir(place(arguments.workdir or f"runs/{config.name}", "workdir"))
-    other = another_run(folder, config) if folder.config.exists() else ""
     from transfer_jax.commands.costs import print_beside_paper
     from transfer_jax.commands.machine import prepare_devices
     from transfer_jax.engine.gpu import repeat_to_the_bit
@@ -73,8 +72,12 @@ def main(arguments: argparse.Namespace, overrides: list[str], console: "Console"
     if config.reference:
         print_beside_paper(plan, console)
     notes += _compiled(plan, asked, console) if asked else _estimated(plan, chip, console)
+    # As a run compares them: images prepared, sizes found.
+    other = another_run(folder, plan.config) if folder.config.exists() else ""
     for note in filter(None, [*notes, other]):
         console.print(note, highlight=False)
+    if other:
+        return
     workdir = [f"--workdir={arguments.workdir}"] if arguments.workdir else []
     flags = shlex.join([f"--config={arguments.config}", *workdir, *overrides])
     console.print(f"Next: transfer-jax run {flags}", highlight=False, soft_wrap=True)

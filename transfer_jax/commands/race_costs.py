@@ -5,7 +5,6 @@ from collections.abc import Sequence
 from rich.console import Console
 
 from transfer_jax.analysis.raced import rules_of
-from transfer_jax.analysis.statistics import halving
 from transfer_jax.analysis.statistics.choices import typed
 from transfer_jax.commands.durations import duration
 from transfer_jax.commands.terminal import print_table
@@ -15,11 +14,12 @@ from transfer_jax.plan.costs import ProgramCost
 from transfer_jax.plan.plan import Plan
 from transfer_jax.plan.trunk_cache import TrunkCache
 from transfer_jax.plan.trunk_notes import trunk_notes
+from transfer_jax.running.ways import at_most, schedule_note
 
 
 def print_prices(file: RaceFile, console: Console) -> None:
     """Print what one network of each way costs, in full fine-tunings."""
-    rules = rules_of(file)
+    rules = rules_of(file, file.tasks[0])
     rows = [
         (typed(arm), f"{cost:.2f}" if cost else "with all heads")
         for arm, cost in rules.costs.items()
@@ -45,18 +45,14 @@ def race_notes(
     Returns:
       Lines: prices, how many ways go how far, time and memory.
     """
-    rules = rules_of(file)
-    paid = [rules.prices(arm) for arm, cost in rules.costs.items() if cost]
-    found = halving.schedule(paid, rules.budget)
-    ways = found.ways or (0,) * len(rules.looks)
-    looks = "; ".join(f"{count} {look}" for count, look in zip(ways, rules.looks, strict=True))
-    most, races = file.first + found.cost, len(file.tasks)
+    rules = rules_of(file, file.tasks[0])
+    most, races = file.first + at_most(file).cost, len(file.tasks)
     notes = [
         f"Prices are in full fine-tunings of one network, {file.unit / 1e9:,.1f} G multiply-adds "
         f"each. What comes first (linear heads, and frozen layers once) takes {file.first:.2f}; a "
         f"look at one network {file.looking:.3f}.",
-        f"Of {len(paid)} ways train, at most: {looks}. That is {most:.2f} of a budget of "
-        f"{file.budget:g}; all networks without a race: {file.first + rules.complete:.2f}.",
+        f"{schedule_note(file)}; all networks without a race, looked at once: "
+        f"{file.first + rules.complete:.2f}.",
     ]
     if races > 1:
         notes.append(f"So much for each of {races} tasks: {', '.join(file.tasks)}.")

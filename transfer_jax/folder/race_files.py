@@ -1,7 +1,7 @@
 """A race on disk: its rules, written before its first step, and what each look saw of a network."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -22,6 +22,18 @@ class WayPrice:
     price: float
 
 
+# Of each task, of each way: how many looks were paid.
+Paid = tuple[tuple[int, ...], ...]
+
+
+@dataclass(frozen=True)
+class Smaller:
+    """A smaller budget that a race had before, and what was paid before that."""
+
+    budget: float
+    before: Paid = ()
+
+
 @dataclass(frozen=True)
 class RaceFile:
     """What is fixed before a race; prices are in full fine-tunings.
@@ -35,6 +47,8 @@ class RaceFile:
       margin: a difference that does not matter.
       seeds: how many networks of a way are trained at most.
       unit: multiply-adds of one full fine-tuning.
+      before: what smaller budgets paid; empty where there were none.
+      smaller: they, in order.
     """
 
     tasks: tuple[str, ...]
@@ -45,6 +59,29 @@ class RaceFile:
     margin: float
     seeds: int
     unit: int
+    before: Paid = ()
+    smaller: tuple[Smaller, ...] = ()
+
+    def enlarged(self, budget: float, paid: Paid) -> "RaceFile":
+        """The race that goes on with a larger budget.
+
+        Args:
+          budget: the larger one.
+          paid: what was paid of the smaller one.
+
+        Returns:
+          Its rules.
+        """
+        smaller = (*self.smaller, Smaller(self.budget, self.before))
+        return replace(self, budget=budget, before=paid, smaller=smaller)
+
+    @property
+    def of_smaller(self) -> "RaceFile | None":
+        """The race of the budget before this one."""
+        if not self.smaller:
+            return None
+        *earlier, last = self.smaller
+        return replace(self, budget=last.budget, before=last.before, smaller=tuple(earlier))
 
 
 class Looked(NamedTuple):
@@ -113,8 +150,19 @@ def race_of_json(held: Mapping[str, Any]) -> RaceFile:
     Raises:
       KeyError, TypeError: there are others, or one is missing.
     """
-    ways = tuple(WayPrice(**way) for way in held["ways"])
-    return RaceFile(**{**held, "tasks": tuple(held["tasks"]), "ways": ways})
+    lists = {
+        "tasks": tuple(held["tasks"]),
+        "ways": tuple(WayPrice(**way) for way in held["ways"]),
+        "before": _paid(held.get("before", ())),
+        "smaller": tuple(
+            Smaller(own["budget"], _paid(own["before"])) for own in held.get("smaller", ())
+        ),
+    }
+    return RaceFile(**{**held, **lists})
+
+
+def _paid(held: Sequence[Sequence[int]]) -> Paid:
+    return tuple(tuple(looks) for looks in held)
 
 
 def note_seconds(path: epath.Path, task: str, number: int, seconds: float) -> None:

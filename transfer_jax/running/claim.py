@@ -79,8 +79,9 @@ def enlarge(folder: Workdir, config: Config) -> str:
     before = held_config(folder).budget
     if before == config.budget:
         return ""
-    # Who is killed here has an open race of the old budget, and finds it as it was.
-    folder.results.unlink(missing_ok=True)
+    # Until it is over the page says what the smaller one showed; so does who is killed here.
+    for file in (folder.results, folder.progress):
+        file.unlink(missing_ok=True)
     write_json(folder.config, as_json(config))
     return f"{folder.path} goes on with a budget of {config.budget:g}; it was {before:g}"
 

@@ -29,7 +29,7 @@ from transfer_jax.running.beginning import begin
 from transfer_jax.running.run import Run
 from transfer_jax.running.stopping import Stopped, StopRequest
 from transfer_jax.running.training import train
-from transfer_jax.running.ways import budget_note, race_file
+from transfer_jax.running.ways import budget_note, race_file, schedule_note
 
 if TYPE_CHECKING:
     from transfer_jax.analysis.evidence import Evidence
@@ -171,7 +171,7 @@ def train_and_report(
                 begin(own, say)
                 if own in files:
                     write_race(own.folder.race, files[own])
-                    if note := budget_note(files[own]):
+                    for note in filter(None, (budget_note(files[own]), schedule_note(files[own]))):
                         say(note)
             events = any(own.plan.config.logs.tensorboard for own in runs)
             if note := left_out(*(["tensorboard"] if events else []), "tables"):

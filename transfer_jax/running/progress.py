@@ -31,9 +31,12 @@ class Compilation:
         if not event.startswith(COMPILING):
             return
         end = time.monotonic()
-        while self.spans and self.spans[-1][0] >= end - duration_secs:
+        start = end - duration_secs
+        while self.spans and self.spans[-1][0] >= start:
             self.spans.pop()
-        self.spans.append((end - duration_secs, end))
+        # Threads may compile at the same time.
+        start = max(start, self.spans[-1][1]) if self.spans else start
+        self.spans.append((start, end))
 
     def clock(self) -> float:
         """Seconds of a clock that stands still while JAX compiles."""
@@ -63,9 +66,9 @@ class RunProgress:
         self.console, self.files = console, files
         self.total, self.done, self.skipped = total_steps, 0, 0
         self.last_line = time.monotonic()
-        self.started: float | None = None
         self.last_file = float("-inf")
         self.compilation = compilation()
+        self.since, self.trained = self.compilation.clock(), 0.0
         self.facts: dict[str, Any] = {"wave": "", "column": "", "where": "", "diverged": []}
         self.bar = Progress(
             TextColumn("{task.description}", markup=False),
@@ -100,9 +103,10 @@ class RunProgress:
           column: name of the slot's first column.
           steps_done: steps of the slot's columns that an earlier process did.
         """
-        if self.started is None:
-            # What comes first is no step either: linear heads, and frozen layers that are kept.
-            self.started = self.compilation.clock()
+        self.steps_begin()
+        if self.facts["where"]:
+            # Of a race, steps up to the look before were counted when they were done.
+            steps_done = 0
         self.facts |= {"wave": wave, "column": column}
         self.done += steps_done
         self.skipped += steps_done
@@ -110,6 +114,10 @@ class RunProgress:
         self._write("training")
         if self.facts["where"] and self._is_due():
             self.say(f"{wave}: {self.facts['where']}, starts; a new program is compiled first")
+
+    def steps_begin(self) -> None:
+        """Say that steps begin now: what came before does not tell how long these take."""
+        self.since = self.compilation.clock()
 
     def at(self, where: str) -> None:
         """Say where the training stands, if the count of all steps does not: it is a race's.
@@ -145,9 +153,10 @@ class RunProgress:
         self.done += column_steps
         metrics = f"loss {loss:.2f} accuracy {accuracy:.2f}"
         self.bar.update(self.task, advance=column_steps, metrics=metrics)
-        now, trained = time.monotonic(), self.compilation.clock()
-        trained -= trained if self.started is None else self.started
-        left = trained * (self.total - self.done) / (self.done - self.skipped)
+        now, until = time.monotonic(), self.compilation.clock()
+        self.trained += until - self.since
+        self.since = until
+        left = self.trained * (self.total - self.done) / (self.done - self.skipped)
         self.facts |= {"loss": loss, "accuracy": accuracy, "seconds_left": round(left)}
         if now - self.last_file > FILE_SECONDS:
             self._write("training")

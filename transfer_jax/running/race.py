@@ -14,7 +14,7 @@ from transfer_jax.analysis.raced import Raced, folder_name, race_of, rules_of
 from transfer_jax.analysis.statistics import halving
 from transfer_jax.analysis.statistics.choices import told_by_family, typed
 from transfer_jax.analysis.statistics.crossing import Arm
-from transfer_jax.engine.processes import all_meet, said_by_first
+from transfer_jax.engine.processes import all_meet, is_first, said_by_first
 from transfer_jax.folder.correctness import read_correctness
 from transfer_jax.folder.race_files import Looked, RaceFile, note_seconds, read_look, write_look
 from transfer_jax.folder.results import read_rows
@@ -86,7 +86,7 @@ class Race:
     @cached_property
     def rules(self) -> "Rules":
         """What holds at all of its looks."""
-        return rules_of(self.file)
+        return rules_of(self.file, self.task)
 
     def carry_out(self) -> None:
         """Train up to look after look, until nothing is left to train or to pay with."""
@@ -120,9 +120,11 @@ class Race:
         """Steps up to the next look are known; of later ones, the most that can be paid."""
         rules, number = self.rules, stand.looks
         left = rules.budget - stand.cost
-        ways = halving.schedule([rules.prices(arm, number) for arm in paid], left).ways
+        prices = [rules.prices(arm, number) for arm in paid if not rules.is_there(arm)]
+        ways = halving.schedule(prices, left).ways
         looks = range(number, len(rules.looks))
-        each = zip((len(paid), *ways[1:]), map(self._until, looks), strict=False)
+        now = sum(own[0] > 0 for own in prices)
+        each = zip((now, *ways[1:]), map(self._steps_of, looks), strict=False)
         self.session.progress.expect(sum(count * steps for count, steps in each))
 
     def _say_where(self, arm: Arm, number: int, which: str) -> None:
@@ -136,6 +138,14 @@ class Race:
         """The step of a look."""
         return max(1, round(self.rules.looks[number].share * self.run.plan.recipe.steps))
 
+    def _before(self, number: int) -> int:
+        """The step that a network goes on from, up to a look: each seed begins anew."""
+        same = number and self.rules.looks[number].seeds == self.rules.looks[number - 1].seeds
+        return self._until(number - 1) if same else 0
+
+    def _steps_of(self, number: int) -> int:
+        return self._until(number) - self._before(number)
+
     def _look_at_network(self, arm: Arm, number: int) -> None:
         """Train a network up to a look, and keep what that sees."""
         way, seed = self.ways[arm], self.rules.looks[number].seeds - 1
@@ -147,33 +157,30 @@ class Race:
         stop_if_asked(self.session.stop)
         on_the_way = until < self.run.plan.recipe.steps
         # A look that was lost is seen again, whatever was trained since.
-        look, each = None, 0.0
+        look = None
         if on_the_way or not finished:
-            look, each = self._trained(RunColumn(way, column), until)
+            began, seconds, look = self._trained(RunColumn(way, column), until)
+            if began == self._before(number) and is_first():
+                note_seconds(way.folder.seconds, self.task, number, seconds)
         with all_meet(f"the next look of {folder_name(arm)}") as first:
-            if first and each:
-                before = self._until(number - 1) if number and not seed else 0
-                note_seconds(way.folder.seconds, self.task, number, each * (until - before))
             if first:
                 write_look(path, *(look or _at_its_end(way, column)))
 
-    def _trained(self, own: RunColumn, until: int) -> tuple[Looked | None, float]:
-        """What a look on the way sees; of a network at its end, which is kept, nothing.
+    def _trained(self, own: RunColumn, until: int) -> tuple[int, float, Looked | None]:
+        """From which step it was trained, in how many seconds, and what a look on the way sees.
 
-        With it the seconds of a step, this look's and without compilation; 0 where none was left.
+        Of a network at its end, which is kept, that is nothing.
         """
         way, column = own
         # A column has all devices: it is alone in its program, whenever it is trained.
         compiled = self.session.programs.of(way.plan, column, plan_mesh(way.plan, [own]))
         slot = Slot(WAVE, [own], compiled, self.session, until if until < own.steps else 0)
-        clock, steps = self.session.progress.compilation.clock, until - slot.done
-        since = clock()
         (outcome,) = outcomes = slot.train()
-        each = (clock() - since) / steps if steps else 0.0
         if until < own.steps:
-            return Looked(outcome.validation_right[0], bool(outcome.diverged[0])), each
+            look = Looked(outcome.validation_right[0], bool(outcome.diverged[0]))
+            return slot.done, slot.seconds, look
         slot.keep(outcomes)
-        return None, each
+        return slot.done, slot.seconds, None
 
     def _look_at_head(self, arm: Arm, number: int) -> None:
         """A linear head was solved, and is the same at every look."""

@@ -48,6 +48,8 @@ class Slot:
         self.of_all, self.until = own[0].run.of_all or self.plan, until
         self.steps, self.tests = own[0].steps, own[0].run.tests
         self.columns = self._prepare(wave, own)
+        # Of training, looks and tests, without compilation.
+        self.seconds = 0.0
 
     def _prepare(self, wave: str, own: Sequence[RunColumn]) -> list[ColumnInTraining]:
         """Each column with what it starts from, or goes on from."""
@@ -112,10 +114,14 @@ class Slot:
         session, config, steps = self.session, self.plan.config, self.steps
         starts = [own.start for own in self.columns]
         watch = SlotWatch(self.columns, config.checkpoint, self.done, steps, session, self.until)
+        feed = session.feeds.of(self.of_all, starts, self.compiled.mesh, self._given_base)
+        session.progress.steps_begin()
+        clock = session.progress.compilation.clock
+        since = clock()
         try:
             return self.compiled.run(
                 starts,
-                session.feeds.of(self.of_all, starts, self.compiled.mesh, self._given_base),
+                feed,
                 steps,
                 session.profiled.around(watch),
                 log_every=min(config.logs.every, config.checkpoint.steps or steps),
@@ -125,6 +131,7 @@ class Slot:
                 until=self.until,
             )
         finally:
+            self.seconds = clock() - since
             session.profiled.stop()
             for own in self.columns:
                 own.checkpoints.close()

@@ -6,6 +6,7 @@ from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from etils import epath
 from rich.console import Console
 
+from transfer_jax.analysis.raced import races_of
 from transfer_jax.engine.mesh import slots
 from transfer_jax.engine.processes import all_meet, is_first, said_by_first
 from transfer_jax.plan.pilot import PILOT_WAVES
@@ -73,9 +74,8 @@ def train(
         progress.expect(_steps(todo))
         _train_waves(waves, todo, session)
         run_races(runs, session)
-    inner = [own for run in runs for own in run.pilot.runs.values()]
-    inner += [own for run in runs for own in run.ways.values()]
-    _clear_checkpoints([*runs, *inner])
+    if is_first():
+        _clear_checkpoints(runs)
 
 
 def _todo(waves: Sequence[Wave]) -> set[RunColumn]:
@@ -183,12 +183,10 @@ def _clear_checkpoints(runs: Sequence[Run]) -> None:
 
     Ways that a race set aside keep theirs: with a larger budget they go on.
     """
-    for run in runs if is_first() else ():
-        folder = run.folder.checkpoints_folder
-        if not folder.exists():
-            continue
-        for column in filter(run.has_finished, run.plan.every_column()):
-            run.checkpoints(column).delete()
-        # In a bucket, a folder with nothing in it is none.
-        if folder.exists() and not any(folder.iterdir()):
-            folder.rmtree()
+    for run in runs:
+        races = races_of(run.folder.path) if run.is_raced else ()
+        aside = {verdict.arm for own in races for verdict in own.outcome.set_aside}
+        ways = [own for arm, own in run.ways.items() if arm not in aside]
+        for own in (run, *run.pilot.runs.values(), *ways):
+            if own.folder.checkpoints_folder.exists():
+                own.folder.checkpoints_folder.rmtree()

@@ -2,9 +2,10 @@
 
 from collections.abc import Iterator
 from dataclasses import asdict, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from transfer_jax.analysis.raced import folder_name, races_of, rules_of
+from transfer_jax.analysis.raced import folder_name, paid_looks, races_of, rules_of
+from transfer_jax.analysis.statistics import halving
 from transfer_jax.analysis.statistics.choices import told_by_family
 from transfer_jax.analysis.statistics.crossing import Arm
 from transfer_jax.analysis.statistics.margins import MOST
@@ -39,8 +40,8 @@ def task_of(place: Column | Condition) -> str:
 def race_file(run: "Run") -> RaceFile:
     """What is fixed before the races of a run; once they have begun, what was then.
 
-    The budget alone may grow: a race that goes on is the one that began with it. All processes call
-    this together.
+    The budget alone may grow: then what the ways have had is paid for. All processes call this
+    together.
 
     Args:
       run: one with a budget.
@@ -51,10 +52,16 @@ def race_file(run: "Run") -> RaceFile:
     Raises:
       ConfigError: the budget does not pay for what comes first.
     """
-    held = said_by_first(lambda: (race := read_race(run.folder.race)) and asdict(race))
-    if not held:
-        return rules_of_plan(run.plan)
-    return replace(race_of_json(held), budget=run.plan.config.budget)
+    budget = run.plan.config.budget
+
+    def held() -> dict[str, Any] | None:
+        race = read_race(run.folder.race)
+        if race is None or race.budget == budget:
+            return race and asdict(race)
+        return asdict(race.enlarged(budget, paid_looks(run.folder.path, race)))
+
+    found = said_by_first(held)
+    return race_of_json(found) if found else rules_of_plan(run.plan)
 
 
 def rules_of_plan(plan: Plan) -> RaceFile:
@@ -83,6 +90,42 @@ def rules_of_plan(plan: Plan) -> RaceFile:
     )
 
 
+def at_most(file: RaceFile) -> halving.Schedule:
+    """How many ways train up to each look, where the dearest do best.
+
+    Args:
+      file: what is fixed before the races of a run.
+
+    Returns:
+      That of one task, the first; what was paid before is not in it.
+    """
+    rules = rules_of(file, file.tasks[0])
+    left = [rules.prices(arm) for arm in rules.arms if not rules.is_there(arm)]
+    found = halving.schedule(left, rules.budget - rules.paid_before)
+    return found if left else halving.Schedule((0,) * len(rules.looks), 0.0)
+
+
+def schedule_note(file: RaceFile) -> str:
+    """How far a budget goes, told before anything is trained.
+
+    Args:
+      file: what is fixed before the races of a run.
+
+    Returns:
+      A sentence without its full stop.
+    """
+    rules, found = rules_of(file, file.tasks[0]), at_most(file)
+    looks = "; ".join(
+        f"{count} {look}" for count, look in zip(found.ways, rules.looks, strict=True)
+    )
+    ways = sum(not rules.is_there(arm) for arm in rules.arms)
+    spent = file.first + rules.paid_before
+    return (
+        f"Of {ways} ways train, at most: {looks}. That is {spent + found.cost:.2f} of a budget of "
+        f"{file.budget:g}"
+    )
+
+
 def budget_note(file: RaceFile) -> str:
     """What a budget cannot begin, told before anything is trained.
 
@@ -94,7 +137,7 @@ def budget_note(file: RaceFile) -> str:
     """
     from transfer_jax.analysis.statistics.race import race
 
-    rules = rules_of(file)
+    rules = rules_of(file, file.tasks[0])
     if not (never := race(rules).never_began):
         return ""
     paid, enough = sum(way.price > 0 for way in file.ways), rules.enough
@@ -166,12 +209,16 @@ def raced_rows(run: "Run") -> list[ResultRow]:
     Raises:
       ResultsError: a network's row is missing or damaged.
     """
+    there = ended(run)
+    keys = {_key(condition) for condition in there}
     tables = [run.folder.column(column) for column in run.plan.probes]
     for own in run.ways.values():
         columns = own.plan.columns(own.plan.grid)
         tables += [own.folder.column(column) for column in columns if own.has_finished(column)]
     rows = [row for table in tables for row in read_rows(table)]
-    check_complete(run.folder.path / "race", rows, ended(run))
+    # Of several seeds a smaller budget may have finished one, which this one stops early.
+    rows = [row for row in rows if (row.split, row.seed, row.label, row.examples) in keys]
+    check_complete(run.folder.path / "race", rows, there)
     order = {_key(condition): i for i, condition in enumerate(run.plan.grid)}
     return sorted(rows, key=lambda row: order[row.split, row.seed, row.label, row.examples])
 

@@ -70,10 +70,10 @@ def race(rules: Rules, seen: Sequence[Mapping[Arm, Seen]] = ()) -> RaceOutcome:
     """
     if len(seen) > len(rules.looks):
         raise ValueError(f"{len(seen)} looks were seen; the race has {len(rules.looks)}")
-    paid = [arm for arm in rules.arms if rules.costs[arm]]
-    started = halving.begin([rules.prices(arm) for arm in paid], rules.budget)
+    paid = [arm for arm in rules.arms if not rules.is_there(arm)]
+    started = halving.begin([rules.prices(arm) for arm in paid], rules.budget - rules.paid_before)
     begun = {paid[i] for i in started}
-    running = tuple(arm for arm in rules.arms if arm in begun or not rules.costs[arm])
+    running = tuple(arm for arm in rules.arms if arm in begun or rules.is_there(arm))
     never = tuple(_never(arm) for arm in rules.arms if arm not in running)
     outcome = RaceOutcome(rules, (), never, running)
     if not running:
@@ -143,10 +143,10 @@ def _go_on(rules: Rules, kept: Sequence[Arm], number: int, left: float) -> list[
     """Ways that are not stopped for want of money."""
     if number + 1 == len(rules.looks):
         return list(kept)
-    paid = [arm for arm in kept if rules.costs[arm]]
+    paid = [arm for arm in kept if not rules.is_there(arm)]
     able = halving.go_on([rules.prices(arm, number + 1) for arm in paid], left)
     on = {paid[i] for i in able}
-    return [arm for arm in kept if arm in on or not rules.costs[arm]]
+    return [arm for arm in kept if arm in on or rules.is_there(arm)]
 
 
 def _verdicts(

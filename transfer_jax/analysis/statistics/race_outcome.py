@@ -133,8 +133,8 @@ class RaceOutcome:
 
     @property
     def cost(self) -> float:
-        """Of what was trained."""
-        return sum(found.cost for found in self.rounds)
+        """Of what was trained, by smaller budgets, too."""
+        return self.rules.paid_before + sum(found.cost for found in self.rounds)
 
     @property
     def saved(self) -> float:

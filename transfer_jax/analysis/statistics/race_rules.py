@@ -12,7 +12,7 @@ that one's. Curves of complete grids tell what is usual; they are no proof for a
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import pairwise
 
@@ -103,6 +103,8 @@ class Rules:
       error: how often some way may be dropped, or one be chosen, that should not be.
       looking: what it costs to look at one network.
       first: what was spent before the race; the budget is what it left.
+      before: of ways that smaller budgets trained, how many looks these paid, out of the budget.
+      budgets: how many there were, with this one.
     """
 
     costs: Mapping[Arm, float]
@@ -112,6 +114,8 @@ class Rules:
     error: float = 1 - CONFIDENCE
     looking: float = 0.0
     first: float = 0.0
+    before: Mapping[Arm, int] = field(default_factory=dict)
+    budgets: int = 1
 
     @property
     def arms(self) -> tuple[Arm, ...]:
@@ -124,6 +128,18 @@ class Rules:
         done = [0.0, *(look.seeds - 1 + look.share for look in self.looks)]
         return tuple(after - before for before, after in pairwise(done))
 
+    def whole(self, arm: Arm) -> list[float]:
+        """What a network of a way costs, look by look, whoever pays.
+
+        Args:
+          arm: the way.
+
+        Returns:
+          The price of training up to each look, and of that.
+        """
+        cost = self.costs[arm]
+        return [cost * part + self.looking * bool(cost) for part in self.parts]
+
     def prices(self, arm: Arm, done: int = 0) -> list[float]:
         """What is left to pay for a network of a way, look by look.
 
@@ -132,10 +148,27 @@ class Rules:
           done: looks that are over.
 
         Returns:
-          The price of training up to each further look, and of that.
+          The price of training up to each further look, and of that; 0 where it was paid before.
         """
-        cost = self.costs[arm]
-        return [cost * part + self.looking * bool(cost) for part in self.parts[done:]]
+        paid = self.before.get(arm, 0)
+        left = [0.0 if number < paid else price for number, price in enumerate(self.whole(arm))]
+        return left[done:]
+
+    def is_there(self, arm: Arm) -> bool:
+        """Whether nothing of a way is left to pay: such a way always goes on.
+
+        Args:
+          arm: the way.
+
+        Returns:
+          That it is a linear head, or was trained to its end before.
+        """
+        return not any(self.prices(arm))
+
+    @property
+    def paid_before(self) -> float:
+        """What smaller budgets paid for ways."""
+        return sum(sum(self.whole(arm)[:looks]) for arm, looks in self.before.items())
 
     @property
     def complete(self) -> float:
@@ -146,7 +179,7 @@ class Rules:
     @property
     def enough(self) -> float:
         """The budget that sets no way aside: a race must be able to pay for all to their ends."""
-        return self.first + sum(sum(self.prices(arm)) for arm in self.arms)
+        return self.first + sum(sum(self.whole(arm)) for arm in self.arms)
 
     @property
     def error_of_a_look(self) -> float:

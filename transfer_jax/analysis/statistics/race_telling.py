@@ -63,7 +63,7 @@ def _none_finished(outcome: RaceOutcome) -> str:
         return "No way was trained to the end: every network failed."
     rules = outcome.rules
     least = min(sum(rules.prices(arm)) for arm in rules.arms)
-    budget, least = (rules.first + own for own in (rules.budget, least))
+    budget, least = rules.first + rules.budget, rules.first + rules.paid_before + least
     return f"A budget of {budget:.3g} trains no way to its end; one: {at_least(least)}."
 
 
@@ -93,7 +93,11 @@ def _about(outcome: RaceOutcome) -> str:
         if outcome.rules.about_ways
         else "these networks, on new images; one seed does not tell of others"
     )
-    return f"This is about {what}, with {1 - outcome.rules.error:.0%} for the whole race."
+    rules, race = outcome.rules, "the whole race"
+    if rules.about_ways and rules.budgets > 1:
+        # Whoever buys more until something is decided has as many chances to be wrong.
+        race = f"the race of each of {rules.budgets} budgets"
+    return f"With {1 - rules.error:.0%} for {race}, this is about {what}."
 
 
 def _stopped(outcome: RaceOutcome) -> Iterator[str]:
@@ -130,7 +134,8 @@ def _more_images(outcome: RaceOutcome) -> str:
 def _more_money(outcome: RaceOutcome) -> str:
     if (budget := outcome.would_decide.budget) is None:
         return ""
-    return f"A budget of {at_least(budget)} would train all to the end, and goes on from here."
+    more = ", and goes on from here" if outcome.rounds else ""
+    return f"A budget of {at_least(budget)} would train all to the end{more}."
 
 
 def _price(outcome: RaceOutcome) -> str:
