@@ -75,6 +75,10 @@ def test_the_answer_the_network_and_the_page_are_there(here, capsys):
     # Asked again, it answers from what is there.
     assert ask("--budget=6") == 0
     assert "is finished" in capsys.readouterr().out
+    # Asked for more, it goes on.
+    assert ask("--budget=7") == 0
+    assert "goes on with a budget of 7; it was 6" in " ".join(capsys.readouterr().out.split())
+    assert json.loads((here / "run" / "race.json").read_text())["budget"] == 7
 
 
 def test_a_race_that_trains_no_way_to_its_end_says_so_and_fails(here, capsys):
@@ -155,7 +159,12 @@ def test_steps_are_passes_over_the_training_images(here, capsys):
 @pytest.mark.parametrize(
     ("flags", "said"),
     [
-        (["--budget=0"], "--budget is '0'; allowed: full fine-tunings, above 0, such as 2"),
+        (["--budget=0"], "--budget is '0'; allowed: full fine-tunings, above 0 and up to 1,000"),
+        (["--budget=2000000"], "above 0 and up to 1,000,000, such as 2"),
+        (
+            ["--budget=2", "--config.budget=3"],
+            "--budget=2 and --config.budget=N both say what it may cost; give one",
+        ),
         (["--budget=two"], "--budget is 'two'; allowed: full fine-tunings"),
         (["--budget=0.0001"], "budget is 0.0001 full fine-tunings, but what comes first"),
         (["--passes=0"], "--passes is 0; allowed: whole numbers from 1"),
@@ -210,6 +219,9 @@ def test_the_command_is_what_was_typed():
     own = ["--config.name=$HOME", "--config.cuts=('quarters',)"]
     line = command(parsed(*flags), own)
     assert shlex.split(line) == ["transfer-jax", "ask", *flags, "--budget=2", *own]
+    other = ["--config.budget=0"]
+    line = command(parsed(*flags), other)
+    assert shlex.split(line) == ["transfer-jax", "ask", *flags, *other]
 
 
 def asked(*flags: str) -> tuple[Config, list[str]]:

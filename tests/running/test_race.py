@@ -365,7 +365,7 @@ def test_a_plan_says_what_the_race_may_cost(raced, capsys):
     file.write_text(json.dumps(held))
     assert cli.main(["plan", f"--config={file}", "--accelerator=v5e"]) == 0
     said = " ".join(capsys.readouterr().out.split())
-    assert "of a budget of 5; all networks without a race:" in said
+    assert "of a budget of 5; all networks without a race, looked at once:" in said
     rules = the_race(raced)
     assert f"{rules.file.unit / 1e9:,.1f} G multiply-adds" in said
 

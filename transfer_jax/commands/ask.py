@@ -99,7 +99,8 @@ def command(arguments: argparse.Namespace, overrides: list[str]) -> str:
       A line for a shell.
     """
     said = {name: getattr(arguments, name) for name in ("weights", "images", "network")}
-    said["budget"] = None if arguments.budget is None else f"{arguments.budget:.15g}"
+    if not any(text.startswith(PRICE) for text in overrides):
+        said["budget"] = f"{_asked_budget(arguments):.15g}"
     said["passes"] = arguments.passes
     flags = [f"--{name}={value}" for name, value in said.items() if value is not None]
     return shlex.join(["transfer-jax", "ask", *flags, *overrides])
@@ -169,12 +170,16 @@ def _flags(arguments: argparse.Namespace) -> list[str]:
     return [
         *(f"--config.{field}={value}" for field, value in said.items() if value),
         f"--config.network.weights={arguments.weights}",
-        f"--config.budget={BUDGET if arguments.budget is None else arguments.budget}",
+        f"--config.budget={_asked_budget(arguments)}",
         f"--config.families={FAMILIES}",
         "--config.seeds=1",
         # Of images that are cut out the middle, so that frozen layers are computed once.
         "--config.data.views=1",
     ]
+
+
+def _asked_budget(arguments: argparse.Namespace) -> float:
+    return BUDGET if arguments.budget is None else arguments.budget
 
 
 def _called(network: str, images: str | None) -> str:
