@@ -119,9 +119,10 @@ def schedule_note(file: RaceFile) -> str:
         f"{count} {look}" for count, look in zip(found.ways, rules.looks, strict=True)
     )
     ways = sum(not rules.is_there(arm) for arm in rules.arms)
-    spent = file.first + rules.paid_before
+    which = "unfinished ways" if rules.before else "ways"
+    most = file.first + rules.paid_before + found.cost
     return (
-        f"Of {ways} ways train, at most: {looks}. That is {spent + found.cost:.2f} of a budget of "
+        f"Of {ways} {which} train, at most: {looks}. That is {most:.2f} of a budget of "
         f"{file.budget:g}"
     )
 
