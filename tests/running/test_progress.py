@@ -21,6 +21,15 @@ def at_once(monkeypatch):
     monkeypatch.setattr(progress, "FILE_SECONDS", -1.0)
 
 
+@pytest.fixture
+def now(monkeypatch) -> list[float]:
+    """What all clocks show; nothing was compiled before."""
+    shown = [1000.0]
+    monkeypatch.setattr(progress.time, "monotonic", lambda: shown[0])
+    monkeypatch.setattr(progress, "compilation", progress.Compilation)
+    return shown
+
+
 def test_a_race_says_which_way_up_to_which_step(at_once, tmp_path):
     said, file = io.StringIO(), epath.Path(tmp_path / "progress.json")
     with RunProgress(8, Console(file=said, width=200), [file]) as own:
@@ -41,10 +50,8 @@ def test_a_race_says_which_way_up_to_which_step(at_once, tmp_path):
     assert (held["steps_done"], held["steps"]) == (8, 20)
 
 
-def test_the_time_left_is_that_of_the_steps_that_are_left(at_once, monkeypatch):
+def test_the_time_left_is_that_of_the_steps_that_are_left(at_once, now):
     """Eight steps took 40 s, of which a way's name changes nothing; twelve are left."""
-    now = [100.0]
-    monkeypatch.setattr(progress.time, "monotonic", lambda: now[0])
     said = io.StringIO()
     own = RunProgress(20, Console(file=said, width=200))
     own.at("full, to step 8 of 32, 1 of 2 ways")
@@ -54,11 +61,8 @@ def test_the_time_left_is_that_of_the_steps_that_are_left(at_once, monkeypatch):
     assert said.getvalue().endswith(", 60 s left\n")
 
 
-def test_steps_up_to_the_look_before_are_not_to_be_done_again(at_once, monkeypatch):
+def test_steps_up_to_the_look_before_are_not_to_be_done_again(at_once, now):
     """Four of eight took 8 s; what came before they began took 5 s more."""
-    now = [1000.0]
-    monkeypatch.setattr(progress.time, "monotonic", lambda: now[0])
-    monkeypatch.setattr(progress, "compilation", progress.Compilation)
     said = io.StringIO()
     own = RunProgress(0, Console(file=said, width=200))
     own.at("full, to step 16 of 32, 1 of 1 ways")
@@ -71,11 +75,8 @@ def test_steps_up_to_the_look_before_are_not_to_be_done_again(at_once, monkeypat
     assert said.getvalue().endswith(", 8 s left\n")
 
 
-def test_compilation_is_not_taken_for_steps(at_once, monkeypatch):
+def test_compilation_is_not_taken_for_steps(at_once, now):
     """Of 100 s JAX compiled 60, in which it traced 20: eight steps took 40 s."""
-    now = [1000.0]
-    monkeypatch.setattr(progress.time, "monotonic", lambda: now[0])
-    monkeypatch.setattr(progress, "compilation", progress.Compilation)
     said = io.StringIO()
     with RunProgress(20, Console(file=said, width=200)) as own:
         own.begin("conditions", "one")

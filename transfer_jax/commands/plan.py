@@ -44,7 +44,7 @@ def main(arguments: argparse.Namespace, overrides: list[str], console: "Console"
     from transfer_jax.folder.places import place
     from transfer_jax.folder.workdir import Workdir
     from transfer_jax.plan.config import load_config
-    from transfer_jax.running.claim import another_run
+    from transfer_jax.running.claim import another_run, held_config
 
     config = load_config(arguments.config, overrides)
     folder = Workdir(place(arguments.workdir or f"runs/{config.name}", "workdir"))
@@ -73,7 +73,8 @@ def main(arguments: argparse.Namespace, overrides: list[str], console: "Console"
         print_beside_paper(plan, console)
     notes += _compiled(plan, asked, console) if asked else _estimated(plan, chip, console)
     # As a run compares them: images prepared, sizes found.
-    other = another_run(folder, plan.config) if folder.config.exists() else ""
+    held = held_config(folder) if folder.config.exists() else None
+    other = another_run(folder, held, plan.config) if held else ""
     for note in filter(None, [*notes, other]):
         console.print(note, highlight=False)
     if other:

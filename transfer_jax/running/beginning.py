@@ -25,8 +25,8 @@ def begin(own: Run, say: Callable[[str], None]) -> None:
       WorkdirError: the folder cannot be written or is another run's.
     """
     plan, folder = own.plan, own.folder
-    claim(folder, plan.config, plan.recipe.images)
-    if note := enlarge(folder, plan.config):
+    held = claim(folder, plan.config, plan.recipe.images)
+    if note := enlarge(folder, held, plan.config):
         say(note)
     for inner in (*own.pilot.runs.values(), *own.ways.values()):
         inner.folder.make()

@@ -15,19 +15,24 @@ from transfer_jax.plan.schema import Config
 from transfer_jax.plan.versions import own_code, versions
 
 
-def claim(folder: Workdir, config: Config, images: ImageSet) -> None:
+def claim(folder: Workdir, config: Config, images: ImageSet) -> Config:
     """Make a folder this run's, or check that it is; its race may have got a larger budget.
 
     Args:
       config: the run's config.
       images: the run's images.
 
+    Returns:
+      The config that the folder holds: the same, but for what changes no number, and a budget
+      that may be smaller.
+
     Raises:
       WorkdirError: the folder cannot be written, is no run's, or is another config's or of
         other images or weights; what differs is named.
     """
     if folder.config.exists():
-        if other := another_run(folder, config):
+        held = held_config(folder)
+        if other := another_run(folder, held, config):
             raise WorkdirError(other)
         if odd := identity_differences(read_json(folder.data), identity(images)):
             raise WorkdirError(
@@ -35,7 +40,7 @@ def claim(folder: Workdir, config: Config, images: ImageSet) -> None:
                 "--workdir"
             )
         check_weights(folder, config)
-        return
+        return held
     try:
         folder.make()
         weights = {FIELD: found} if (found := weights_digest(config)) else {}
@@ -45,45 +50,43 @@ def claim(folder: Workdir, config: Config, images: ImageSet) -> None:
         write_json(folder.config, as_json(config))
     except OSError as error:
         raise WorkdirError(f"{folder.path} cannot be written: {error.strerror}") from None
+    return config
 
 
-def another_run(folder: Workdir, config: Config) -> str:
+def another_run(folder: Workdir, held: Config, config: Config) -> str:
     """In what the run that a folder holds is another one than a config's.
 
     Args:
+      held: the config that the folder holds.
       config: the run's config; its race may have got a larger budget.
 
     Returns:
       A line; empty where it is the same run.
-
-    Raises:
-      WorkdirError: the folder holds no config, or it is damaged.
     """
-    held = held_config(folder)
     if 0 < held.budget < config.budget:
         held = replace(held, budget=config.budget)
     odd = "; ".join(differences(held, config))
     return f"{folder.path} holds another run: {odd}; choose another --workdir" if odd else ""
 
 
-def enlarge(folder: Workdir, config: Config) -> str:
+def enlarge(folder: Workdir, held: Config, config: Config) -> str:
     """Let the race of a folder go on with a larger budget, if it has one; its answer is over.
 
     Args:
       folder: one that `claim` found to be the run's.
+      held: what `claim` found in it.
       config: the run's config.
 
     Returns:
       A line; empty where the budget is what it was.
     """
-    before = held_config(folder).budget
-    if before == config.budget:
+    if held.budget == config.budget:
         return ""
     # Until it is over the page says what the smaller one showed; so does who is killed here.
     for file in (folder.results, folder.progress):
         file.unlink(missing_ok=True)
     write_json(folder.config, as_json(config))
-    return f"{folder.path} goes on with a budget of {config.budget:g}; it was {before:g}"
+    return f"{folder.path} goes on with a budget of {config.budget:g}; it was {held.budget:g}"
 
 
 def check_weights(folder: Workdir, config: Config) -> None:

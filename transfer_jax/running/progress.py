@@ -103,7 +103,6 @@ class RunProgress:
           column: name of the slot's first column.
           steps_done: steps of the slot's columns that an earlier process did.
         """
-        self.steps_begin()
         if self.facts["where"]:
             # Of a race, steps up to the look before were counted when they were done.
             steps_done = 0
@@ -115,9 +114,14 @@ class RunProgress:
         if self.facts["where"] and self._is_due():
             self.say(f"{wave}: {self.facts['where']}, starts; a new program is compiled first")
 
-    def steps_begin(self) -> None:
-        """Say that steps begin now: what came before does not tell how long these take."""
+    def steps_begin(self) -> float:
+        """Say that steps begin now: what came before does not tell how long these take.
+
+        Returns:
+          What the clock shows that stands still while JAX compiles.
+        """
         self.since = self.compilation.clock()
+        return self.since
 
     def at(self, where: str) -> None:
         """Say where the training stands, if the count of all steps does not: it is a race's.

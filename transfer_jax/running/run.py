@@ -26,7 +26,7 @@ from transfer_jax.plan.initialisers import Initialisers
 from transfer_jax.plan.optimizer_fields import in_state, rates_of
 from transfer_jax.plan.plan import Plan
 from transfer_jax.running.bases import bases_of
-from transfer_jax.running.claim import claim, held_config
+from transfer_jax.running.claim import claim
 from transfer_jax.running.column_checkpoints import ColumnCheckpoints
 from transfer_jax.running.pilot import Pilot
 from transfer_jax.running.ways import ended, raced_rows, way_runs
@@ -93,8 +93,8 @@ class Run:
         """
         if not (self.folder.config.exists() and self.folder.results.exists()):
             return False
-        claim(self.folder, self.plan.config, self.plan.recipe.images)
-        return held_config(self.folder).budget == self.plan.config.budget
+        held = claim(self.folder, self.plan.config, self.plan.recipe.images)
+        return held.budget == self.plan.config.budget
 
     def has_finished(self, column: Column) -> bool:
         """Whether a column's rows are there, which are written last of all."""

@@ -115,9 +115,7 @@ class Slot:
         starts = [own.start for own in self.columns]
         watch = SlotWatch(self.columns, config.checkpoint, self.done, steps, session, self.until)
         feed = session.feeds.of(self.of_all, starts, self.compiled.mesh, self._given_base)
-        session.progress.steps_begin()
-        clock = session.progress.compilation.clock
-        since = clock()
+        since = session.progress.steps_begin()
         try:
             return self.compiled.run(
                 starts,
@@ -131,7 +129,7 @@ class Slot:
                 until=self.until,
             )
         finally:
-            self.seconds = clock() - since
+            self.seconds = session.progress.compilation.clock() - since
             session.profiled.stop()
             for own in self.columns:
                 own.checkpoints.close()

@@ -100,9 +100,9 @@ def at_most(file: RaceFile) -> halving.Schedule:
       That of one task, the first; what was paid before is not in it.
     """
     rules = rules_of(file, file.tasks[0])
-    left = [rules.prices(arm) for arm in rules.arms if not rules.is_there(arm)]
-    found = halving.schedule(left, rules.budget - rules.paid_before)
-    return found if left else halving.Schedule((0,) * len(rules.looks), 0.0)
+    if not rules.unfinished:
+        return halving.Schedule((0,) * len(rules.looks), 0.0)
+    return halving.schedule([rules.prices(arm) for arm in rules.unfinished], rules.left)
 
 
 def schedule_note(file: RaceFile) -> str:
@@ -118,12 +118,11 @@ def schedule_note(file: RaceFile) -> str:
     looks = "; ".join(
         f"{count} {look}" for count, look in zip(found.ways, rules.looks, strict=True)
     )
-    ways = sum(not rules.is_there(arm) for arm in rules.arms)
     which = "unfinished ways" if rules.before else "ways"
     most = file.first + rules.paid_before + found.cost
     return (
-        f"Of {ways} {which} train, at most: {looks}. That is {most:.2f} of a budget of "
-        f"{file.budget:g}"
+        f"Of {len(rules.unfinished)} {which} train, at most: {looks}. That is {most:.2f} of a "
+        f"budget of {file.budget:g}"
     )
 
 
@@ -218,10 +217,10 @@ def raced_rows(run: "Run") -> list[ResultRow]:
         tables += [own.folder.column(column) for column in columns if own.has_finished(column)]
     rows = [row for table in tables for row in read_rows(table)]
     # Of several seeds a smaller budget may have finished one, which this one stops early.
-    rows = [row for row in rows if (row.split, row.seed, row.label, row.examples) in keys]
+    rows = [row for row in rows if _key(row) in keys]
     check_complete(run.folder.path / "race", rows, there)
     order = {_key(condition): i for i, condition in enumerate(run.plan.grid)}
-    return sorted(rows, key=lambda row: order[row.split, row.seed, row.label, row.examples])
+    return sorted(rows, key=lambda row: order[_key(row)])
 
 
 def ended(run: "Run") -> list[Condition]:
@@ -243,5 +242,5 @@ def ended(run: "Run") -> list[Condition]:
     return [c for c in run.plan.grid if c.solved or (task_of(c), c.seed, arm_of(c)) in seen]
 
 
-def _key(condition: Condition) -> tuple[str, int, str, int]:
-    return condition.split, condition.seed, condition.label, condition.examples or 0
+def _key(network: Condition | ResultRow) -> tuple[str, int, str, int]:
+    return network.split, network.seed, network.label, network.examples or 0

@@ -12,12 +12,7 @@ from transfer_jax.analysis.evidence import Evidence
 from transfer_jax.analysis.figures.gallery import draw, pictures, saved
 from transfer_jax.analysis.figures.paper_figures import paper_figures
 from transfer_jax.analysis.page.exports import export
-from transfer_jax.analysis.page.method import (
-    method,
-    pretrained_method,
-    race_method,
-    rates_method,
-)
+from transfer_jax.analysis.page.method import method, pretrained_method, race_method, rates_method
 from transfer_jax.analysis.page.notes import chance_note, config_text, repeat_text
 from transfer_jax.analysis.page.page import Answer, Page, Section, render_page
 from transfer_jax.analysis.page.page_tables import rate_table, result_tables, target_table

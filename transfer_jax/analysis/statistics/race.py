@@ -70,8 +70,8 @@ def race(rules: Rules, seen: Sequence[Mapping[Arm, Seen]] = ()) -> RaceOutcome:
     """
     if len(seen) > len(rules.looks):
         raise ValueError(f"{len(seen)} looks were seen; the race has {len(rules.looks)}")
-    paid = [arm for arm in rules.arms if not rules.is_there(arm)]
-    started = halving.begin([rules.prices(arm) for arm in paid], rules.budget - rules.paid_before)
+    paid = rules.unfinished
+    started = halving.begin([rules.prices(arm) for arm in paid], rules.left)
     begun = {paid[i] for i in started}
     running = tuple(arm for arm in rules.arms if arm in begun or rules.is_there(arm))
     never = tuple(_never(arm) for arm in rules.arms if arm not in running)

@@ -166,9 +166,19 @@ class Rules:
         return not any(self.prices(arm))
 
     @property
+    def unfinished(self) -> tuple[Arm, ...]:
+        """The ways that something is left to pay of, in the order in which they begin."""
+        return tuple(arm for arm in self.arms if not self.is_there(arm))
+
+    @property
     def paid_before(self) -> float:
         """What smaller budgets paid for ways."""
         return sum(sum(self.whole(arm)[:looks]) for arm, looks in self.before.items())
+
+    @property
+    def left(self) -> float:
+        """What the budget has for the unfinished ways."""
+        return self.budget - self.paid_before
 
     @property
     def complete(self) -> float:
