@@ -274,7 +274,7 @@ def test_one_seed_without_tests_and_validation_has_a_page(tmp_path):
     shutil.rmtree(folder / "curves")
     write_report(read_evidence(folder))
     text = text_of((folder / "report.html").read_text())
-    assert "One seed gives no interval: run with two seeds or more." in text
+    assert "One seed gives no interval over seeds: run with two or more." in text
     assert "Undecided: one seed shows no spread. Highest so far: " in text
     assert "±" not in text.replace("± is", "")
 

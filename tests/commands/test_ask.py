@@ -12,9 +12,12 @@ import pytest
 
 import transfer_jax as tj
 from tests.data.folders import write_classes
+from transfer_jax.analysis.raced import rules_of
+from transfer_jax.analysis.statistics.choices import typed
 from transfer_jax.cli import main
-from transfer_jax.commands.ask import asked_config, command
 from transfer_jax.commands.parser import make_parser
+from transfer_jax.commands.question import asked_config, command
+from transfer_jax.folder.race_files import race_of_json
 from transfer_jax.models.weights.recognition import recognised
 from transfer_jax.plan.config import load_config
 from transfer_jax.plan.fields import ConfigError
@@ -40,9 +43,17 @@ def here(tmp_path, monkeypatch):
     return tmp_path
 
 
+QUESTION = [
+    "--weights=weights.safetensors",
+    "--images=my pets",
+    f"--network={NETWORK}",
+    "--workdir=run",
+    *SHORT,
+]
+
+
 def ask(*more: str) -> int:
-    return main(["ask", "--weights=weights.safetensors", "--images=my pets", f"--network={NETWORK}",
-                 "--workdir=run", *SHORT, *more])  # fmt: skip
+    return main(["ask", *QUESTION, *more])
 
 
 def test_the_answer_the_network_and_the_page_are_there(here, capsys):
@@ -79,6 +90,19 @@ def test_the_answer_the_network_and_the_page_are_there(here, capsys):
     assert ask("--budget=7") == 0
     assert "goes on with a budget of 7; it was 6" in " ".join(capsys.readouterr().out.split())
     assert json.loads((here / "run" / "race.json").read_text())["budget"] == 7
+
+
+def test_a_question_is_priced_before_it_is_asked(here, capsys):
+    assert main(["plan", *QUESTION, "--budget=6"]) == 0
+    said = capsys.readouterr().out
+    assert not (here / "run").exists()
+    (line,) = [line for line in said.splitlines() if line.startswith("Next: transfer-jax ask ")]
+    assert main(shlex.split(line)[2:]) == 0
+    held = json.loads((here / "run" / "race.json").read_text())
+    rules = rules_of(race_of_json(held), "whole.A")
+    costs = {typed(arm): f"{cost:.2f}" for arm, cost in rules.costs.items() if cost}
+    assert len(costs) > 2
+    assert costs == dict(re.findall(r"^ *([a-z]\S+) +(\d+\.\d\d) *$", said, re.MULTILINE))
 
 
 def test_a_race_that_trains_no_way_to_its_end_says_so_and_fails(here, capsys):
@@ -214,14 +238,13 @@ def parsed(*flags: str) -> argparse.Namespace:
 
 
 def test_the_command_is_what_was_typed():
-    """Words of a shell stay whole; defaults that are not said are not said."""
+    """Defaults that are not said are said no more than what is said elsewhere."""
     flags = ["--weights=a b.pth", "--images=it's here"]
     own = ["--config.name=$HOME", "--config.cuts=('quarters',)"]
-    line = command(parsed(*flags), own)
-    assert shlex.split(line) == ["transfer-jax", "ask", *flags, "--budget=2", *own]
+    words = command(parsed(*flags), own)
+    assert words == ["transfer-jax", "ask", *flags, "--budget=2", *own]
     other = ["--config.budget=0"]
-    line = command(parsed(*flags), other)
-    assert shlex.split(line) == ["transfer-jax", "ask", *flags, *other]
+    assert command(parsed(*flags), other) == ["transfer-jax", "ask", *flags, *other]
 
 
 def asked(*flags: str) -> tuple[Config, list[str]]:
@@ -274,7 +297,10 @@ def test_images_and_fields_are_looked_at_before_weights(here, capsys):
     (here / "my pets" / "cat" / "0.png").rename(here / "flat" / "0.png")
     for flags, said in (
         (["--images=flat"], "holds no folder; a dataset needs two class folders or more: put each"),
-        (["--images=my petz"], "--images is 'my petz', which does not exist; nearest: my pets"),
+        (
+            ["--images=my petz"],
+            "--images is 'my petz', which does not exist; allowed: a folder that holds",
+        ),
         (["--images=my pets", "--config.stepz=3"], "nearest: steps"),
     ):
         assert main(["ask", "--weights=none.safetensors", *flags]) == 1

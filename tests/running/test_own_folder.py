@@ -194,7 +194,7 @@ def test_grey_pictures_become_coloured(bits, here):
         (["data.form.size=16"], "picky", "sees 16x16 pixels; allowed: 12x12 alone"),
         ([], "silent", "data.form.size is 0, the network's own, but network tests.running"),
         (["data.folder=nowhere"], "network", "data.folder is 'nowhere', which does not exist"),
-        (["data.folder=my pet"], "network", "which does not exist; nearest: my pets"),
+        (["data.folder=my pet"], "network", "a folder of images a class; nearest: my pets"),
     ],
 )
 def test_what_a_network_cannot_see_is_one_line(more, name, words, here):

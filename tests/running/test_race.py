@@ -307,13 +307,17 @@ def test_a_large_budget_stops_nobody_for_want_of_money(tmp_path, whole):
     assert len(rows) >= len(whole.rows) / 2 - len(dropped)
 
 
-def test_a_budget_for_heads_alone_trains_nothing(tmp_path):
+def test_a_budget_for_heads_alone_trains_nothing(tmp_path, raced):
     plan = make_plan(named_config(tmp_path, [*FLAGS, BUDGET]))
     least = rules_of_plan(plan).first
     config = named_config(tmp_path, [*FLAGS, f"--config.budget={1.001 * least}"])
     rows = tj.run(config, tmp_path / "run").rows
     assert {row.variant for row in rows} == {"probe"}
-    assert len(the_race(tmp_path).outcome.never_began) == 5
+    outcome = the_race(tmp_path).outcome
+    assert len(outcome.never_began) == 5
+    told = "These are linear heads alone: no way that trains layers was trained to its end."
+    assert told in sentences(outcome)
+    assert told not in sentences(the_race(raced).outcome)
 
 
 def test_a_head_on_all_layers_comes_first_like_probes(tmp_path):

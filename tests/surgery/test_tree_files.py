@@ -39,8 +39,12 @@ def test_orbax_folders(tmp_path):
     checkpoints.save(tmp_path / "net", {"conv1": TREE["conv1"]})
     assert not tj.diff({"conv1": TREE["conv1"]}, load_tree(tmp_path / "net"))
     (tmp_path / "empty").mkdir()
-    with pytest.raises(TreeFileError, match="holds no tree that orbax wrote"):
+    with pytest.raises(TreeFileError, match="no tree that orbax wrote"):
         load_tree(tmp_path / "empty")
+    for name in ("cat", "dog", "eel", "fox", "gnu"):
+        (tmp_path / "pictures" / name).mkdir(parents=True)
+    with pytest.raises(TreeFileError, match="s holds cat, dog, eel, fox and 1 more: no tree"):
+        load_tree(tmp_path / "pictures")
 
 
 def test_torch_names_and_layouts(tmp_path):

@@ -157,7 +157,7 @@ def test_orbax_of_other_devices_and_of_a_manager(written, path):
         ("steps", r"holds 2 trees; give one of them: .*steps/9/default, .*steps/10/default"),
         ("items/2", r"holds 2 trees; give one of them: .*items/2/(params|state), .*items/2/"),
         ("items", r"holds 3 trees; give one of them: .*items/1/params"),
-        ("items/1/notes", "holds no tree that orbax wrote"),
+        ("items/1/notes", "no tree that orbax wrote"),
     ],
 )
 def test_which_folder_to_give_instead(written, path, named):
@@ -169,5 +169,5 @@ def test_a_damaged_orbax_folder_is_told(tmp_path):
     with ocp.StandardCheckpointer() as checkpointer:
         checkpointer.save(tmp_path / "net", {"a": np.ones(2)})
     (tmp_path / "net" / "_METADATA").write_text("{")
-    with pytest.raises(tj.TreeFileError, match="holds no tree that orbax wrote"):
+    with pytest.raises(tj.TreeFileError, match="no tree that orbax wrote"):
         tj.load_tree(tmp_path / "net")

@@ -1,16 +1,23 @@
 """Arguments that several commands take."""
 
+import argparse
+
 from transfer_jax.commands.usage import Parser, given, number, whole
 
 DEFAULT_CONFIG = "configs/fashion_mnist.py"
 FIELDS = "Any field of the config can be overridden: --config.FIELD=VALUE."
 
 
-def add_config(parser: Parser) -> None:
-    """A config, any field of which can be overridden."""
+def add_config(parser: Parser, one_of: "argparse._MutuallyExclusiveGroup | None" = None) -> None:
+    """A config, any field of which can be overridden.
+
+    Args:
+      parser: a command's.
+      one_of: arguments of which one may be given, the config among them; default: there are none.
+    """
     parser.set_defaults(takes_config=True)
     parser.description = f"{parser.description} {FIELDS}"
-    parser.add_argument(
+    (one_of or parser).add_argument(
         "--config", default=DEFAULT_CONFIG, type=given,
         help="file, or name of a config; default: %(default)s",
     )  # fmt: skip

@@ -2,9 +2,11 @@
 
 import argparse
 import shlex
+from functools import partial
 from typing import TYPE_CHECKING
 
 from transfer_jax.commands.arguments import add_config, add_workdir
+from transfer_jax.commands.question import add_question, asked_config, command, is_asked
 from transfer_jax.commands.usage import Parser, UsageError, given
 
 if TYPE_CHECKING:
@@ -13,15 +15,18 @@ if TYPE_CHECKING:
     from transfer_jax.plan.accelerators import Accelerator
     from transfer_jax.plan.compilation.topologies import Topology
     from transfer_jax.plan.plan import Plan
+    from transfer_jax.plan.schema import Config
 
-TASK = "show what a config would train, its pilot too, and what it costs"
+TASK = "show what a config would train, its pilot too, or what `ask` would, and what it costs"
 # Images that are read from disk are for networks that this machine need not be able to train.
 ASSUMED = "h100"
 
 
 def add_arguments(parser: Parser) -> None:
     """What is typed after `plan`."""
-    add_config(parser)
+    what = parser.add_mutually_exclusive_group()
+    add_config(parser, what)
+    add_question(parser, what)
     add_workdir(parser)
     parser.add_argument(
         "--accelerator", type=given,
@@ -34,23 +39,22 @@ def add_arguments(parser: Parser) -> None:
 
 
 def main(arguments: argparse.Namespace, overrides: list[str], console: "Console") -> None:
-    """Show what a config would train and what that costs.
+    """Show what a config or a question would train and what that costs.
 
     Raises:
-      UsageError: an accelerator and a topology are given.
+      UsageError: an accelerator and a topology are given, or a part of a question.
     """
     if arguments.topology and arguments.accelerator:
         raise UsageError("--topology and --accelerator both say where; give one of them")
+    from transfer_jax.commands.machine import prepare_devices
     from transfer_jax.folder.places import place
     from transfer_jax.folder.workdir import Workdir
-    from transfer_jax.plan.config import load_config
     from transfer_jax.running.claim import another_run, held_config
 
-    config = load_config(arguments.config, overrides)
+    prepare_devices()  # Before JAX looks at them, as it does to read weights.
+    config, run = _planned(arguments, overrides, console)
     folder = Workdir(place(arguments.workdir or f"runs/{config.name}", "workdir"))
     from transfer_jax.commands.costs import print_beside_paper
-    from transfer_jax.commands.machine import prepare_devices
-    from transfer_jax.engine.gpu import repeat_to_the_bit
     from transfer_jax.plan.accelerators import accelerator
     from transfer_jax.plan.compilation.topologies import topology
     from transfer_jax.plan.own_folder import with_prepared_folder
@@ -61,11 +65,7 @@ def main(arguments: argparse.Namespace, overrides: list[str], console: "Console"
     name = arguments.accelerator or (ASSUMED if config.data.stream else None)
     chip = accelerator(name) if name and not asked else None
     if asked:
-        if not asked.is_tpu:
-            repeat_to_the_bit()  # As a run has its programs compiled.
         asked.devices()  # What is wrong with them is told before anything is read.
-    elif chip is None:
-        prepare_devices()
     with console.status("reading the config"):
         plan = make_plan(with_prepared_folder(config, console.print))
     notes = plan_notes(plan)
@@ -80,8 +80,20 @@ def main(arguments: argparse.Namespace, overrides: list[str], console: "Console"
     if other:
         return
     workdir = [f"--workdir={arguments.workdir}"] if arguments.workdir else []
-    flags = shlex.join([f"--config={arguments.config}", *workdir, *overrides])
-    console.print(f"Next: transfer-jax run {flags}", highlight=False, soft_wrap=True)
+    console.print(f"Next: {shlex.join([*run, *workdir])}", highlight=False, soft_wrap=True)
+
+
+def _planned(
+    arguments: argparse.Namespace, overrides: list[str], console: "Console"
+) -> "tuple[Config, list[str]]":
+    """What is planned, and the words of the command that does it."""
+    from transfer_jax.plan.config import load_config
+
+    if is_asked(arguments):
+        config = asked_config(arguments, overrides, partial(console.print, soft_wrap=True))
+        return config, command(arguments, overrides)
+    words = ["transfer-jax", "run", f"--config={arguments.config}", *overrides]
+    return load_config(arguments.config, overrides), words
 
 
 def _estimated(plan: "Plan", chip: "Accelerator | None", console: "Console") -> list[str]:

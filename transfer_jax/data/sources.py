@@ -21,6 +21,7 @@ from transfer_jax.grid.registry import is_own, nearest
 
 VALIDATION_SHARE, TEST_SHARE = 0.1, 0.2
 FOLDER, TFDS = "folder", "tfds:"
+ALLOWED = "a folder that holds a folder of images a class"
 OTHERS = f"{imagenet.SOURCE}, {FOLDER}, {TFDS}NAME, PACKAGE.MODULE:FUNCTION"
 KNOWN = f"{', '.join(EMBEDDED)}, {OTHERS}"
 
@@ -106,9 +107,10 @@ def no_folder(where: Path, called: str) -> str:
     """
     lead = f"{called} is '{readable(str(where))}', which"
     if where.exists():
-        return f"{lead} is a file; allowed: a folder that holds a folder of images a class"
+        return f"{lead} is a file; allowed: {ALLOWED}"
     beside = [path.name for path in where.parent.iterdir()] if where.parent.is_dir() else []
-    return f"{lead} does not exist{readable(nearest(where.name, beside))}"
+    near = readable(nearest(where.name, beside))
+    return f"{lead} does not exist; allowed: {ALLOWED}{near}"
 
 
 def check_source(source: str) -> None:

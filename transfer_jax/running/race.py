@@ -102,7 +102,8 @@ class Race:
                 if arm not in self.ways:
                     self._look_at_head(arm, stand.looks)
             stand = self._stand()
-            self.session.progress.say(stand.told)
+            if paid or not stand.going_on:  # Linear heads are the same at every look.
+                self.session.progress.say(stand.told)
 
     def _stand(self) -> Stand:
         """How the race stands by what lies in the folder."""

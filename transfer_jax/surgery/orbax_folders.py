@@ -10,6 +10,8 @@ from transfer_jax.surgery.tree_file_error import TreeFileError, brief
 # One of these lies in every folder that holds a tree.
 MARKS = ("_METADATA", "manifest.ocdbt", "checkpoint")
 UNFINISHED = ".orbax-checkpoint-tmp"
+# So many names tell what a folder is that is something else.
+SHOWN = 4
 
 
 def read_orbax(path: Path) -> Any:
@@ -30,14 +32,18 @@ def read_orbax(path: Path) -> Any:
       >>> read_orbax(Path(tempfile.mkdtemp()))
       Traceback (most recent call last):
       ...
-      transfer_jax.surgery.tree_file_error.TreeFileError: ... orbax wrote; or give a file
+      transfer_jax.surgery.tree_file_error.TreeFileError: ... holds nothing: no tree \
+that orbax wrote; or give a file
     """
     try:
         found = trees_below(path, depth=2)
     except OSError as error:
         raise TreeFileError(f"{path} cannot be read: {brief(error)}") from None
     if not found:
-        raise TreeFileError(f"{path} holds no tree that orbax wrote; or give a file")
+        names = sorted(child.name for child in path.iterdir())
+        more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
+        held = f"{brief(', '.join(names[:SHOWN]))}{more}" if names else "nothing"
+        raise TreeFileError(f"{path} holds {held}: no tree that orbax wrote; or give a file")
     if len(found) > 1:
         names = ", ".join(map(str, found[-8:]))
         raise TreeFileError(f"{path} holds {len(found)} trees; give one of them: {names}")

@@ -31,7 +31,7 @@ def _of_group(own: Effects) -> str:
     many = len({place.target for place in group.places}) > 1
     means = "Means of both targets; " if many else ""
     if all(not effect.estimate.spreads for effect in own.effects):
-        told = f"{means}one seed gives no interval: run with two seeds or more."
+        told = f"{means}one seed gives no interval over seeds: run with two or more."
         return told[0].upper() + told[1:]
     over = f"{splits} splits" if are_splits(group.splits) else f"{seeds // splits} seeds"
     examples = " and test examples" if own.sampled.examples else ""

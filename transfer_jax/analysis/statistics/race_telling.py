@@ -17,7 +17,7 @@ def sentences(outcome: RaceOutcome) -> list[str]:
       Sentences, the answer first.
     """
     numbers = _more_images(outcome), *_stopped(outcome), _more_money(outcome)
-    lines = (answer_of(outcome), _about(outcome), *numbers, _price(outcome))
+    lines = (answer_of(outcome), _heads(outcome), _about(outcome), *numbers, _price(outcome))
     return [line for line in lines if line]
 
 
@@ -83,6 +83,16 @@ def _take(outcome: RaceOutcome) -> str:
         return f"take {taken}, {cheapest}, {leader}"
     alike = sum(verdict.below <= 0 for verdict in outcome.rounds[-1].verdicts)
     return f"take {leader}, the " + (f"cheapest of the {alike} highest" if alike > 1 else "highest")
+
+
+def _heads(outcome: RaceOutcome) -> str:
+    """What was compared where the budget trains nothing but linear heads."""
+    costs = outcome.rules.costs
+    if not outcome.is_over or not outcome.finished or not any(costs.values()):
+        return ""
+    if any(costs[arm] for arm in outcome.finished):
+        return ""
+    return "These are linear heads alone: no way that trains layers was trained to its end."
 
 
 def _about(outcome: RaceOutcome) -> str:
