@@ -153,7 +153,3 @@ def _one_line(error: BaseException) -> str:
     if not isinstance(error, OSError):
         return " ".join(str(error).split())
     return f"{error.filename or ''}: {error.strerror or error}".removeprefix(": ")
-
-
-if __name__ == "__main__":
-    sys.exit(main())

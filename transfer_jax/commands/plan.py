@@ -46,26 +46,26 @@ def main(arguments: argparse.Namespace, overrides: list[str], console: "Console"
     """
     if arguments.topology and arguments.accelerator:
         raise UsageError("--topology and --accelerator both say where; give one of them")
+    from transfer_jax.commands.costs import print_beside_paper
     from transfer_jax.commands.machine import prepare_devices
     from transfer_jax.folder.places import place
     from transfer_jax.folder.workdir import Workdir
-    from transfer_jax.running.claim import another_run, held_config
-
-    prepare_devices()  # Before JAX looks at them, as it does to read weights.
-    config, run = _planned(arguments, overrides, console)
-    folder = Workdir(place(arguments.workdir or f"runs/{config.name}", "workdir"))
-    from transfer_jax.commands.costs import print_beside_paper
     from transfer_jax.plan.accelerators import accelerator
     from transfer_jax.plan.compilation.topologies import topology
     from transfer_jax.plan.own_folder import with_prepared_folder
     from transfer_jax.plan.plan import make_plan
     from transfer_jax.plan.plan_notes import plan_notes
+    from transfer_jax.running.claim import another_run, held_config
 
+    prepare_devices()  # Before JAX looks at them, as it does to read weights.
     asked = topology(arguments.topology) if arguments.topology else None
-    name = arguments.accelerator or (ASSUMED if config.data.stream else None)
-    chip = accelerator(name) if name and not asked else None
+    chip = accelerator(arguments.accelerator) if arguments.accelerator else None
     if asked:
         asked.devices()  # What is wrong with them is told before anything is read.
+    config, run = _planned(arguments, overrides, console)
+    folder = Workdir(place(arguments.workdir or f"runs/{config.name}", "workdir"))
+    if config.data.stream and not asked:
+        chip = chip or accelerator(ASSUMED)
     with console.status("reading the config"):
         plan = make_plan(with_prepared_folder(config, console.print))
     notes = plan_notes(plan)

@@ -28,9 +28,10 @@ def add_question(parser: Parser, one_of: "argparse._MutuallyExclusiveGroup | Non
       parser: a command's.
       one_of: arguments of which one may be given, weights among them; default: they must be.
     """
+    instead = "; default: none, but a config" if one_of else ""
     (one_of or parser).add_argument(
         "--weights", required=one_of is None, type=given, metavar="FILE",
-        help="pretrained weights: .safetensors or .pth, or package:NAME",
+        help=f"pretrained weights: .safetensors or .pth, or package:NAME{instead}",
     )  # fmt: skip
     parser.add_argument(
         "--images", type=given, metavar="FOLDER",

@@ -80,12 +80,11 @@ def test_a_compiler_that_is_not_installed_is_named(monkeypatch, capsys):
     )
 
 
-@pytest.mark.parametrize(("name", "is_told"), [("h100:10001", False), ("h100", True)])
-def test_a_gpus_compiler_is_told_what_a_run_tells_it(name, is_told, monkeypatch):
+def test_a_gpus_compiler_is_told_what_a_run_tells_it(monkeypatch):
     monkeypatch.setenv("XLA_FLAGS", "")
     monkeypatch.setattr(Topology, "devices", _no_compiler)
-    assert main(["plan", f"--topology={name}"]) == 1
-    assert (os.environ["XLA_FLAGS"] == "--xla_gpu_deterministic_ops=true") == is_told
+    assert main(["plan", "--topology=h100"]) == 1
+    assert os.environ["XLA_FLAGS"] == "--xla_gpu_deterministic_ops=true"
 
 
 def _no_compiler(_):
