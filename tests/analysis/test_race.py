@@ -315,18 +315,86 @@ def test_the_budget_that_is_named_sets_no_way_aside():
     assert named > 30
 
 
+def seen_by_chance(generator: np.random.Generator, arms: tuple[Arm, ...]) -> list[dict[Arm, Seen]]:
+    """What three looks see of ways that are of all kinds."""
+    chances = generator.uniform(0.6, 0.95, len(arms))
+    return [
+        {
+            arm: Seen.of(generator.random((1, 200)) < own)
+            for arm, own in zip(arms, chances, strict=True)
+        }
+        for _ in range(3)
+    ]
+
+
+def outcome_of(own: Rules, looks: list[dict[Arm, Seen]]) -> RaceOutcome:
+    outcome = race(own)
+    while not outcome.is_over:
+        found = looks[len(outcome.rounds)]
+        outcome = after(outcome, {arm: found[arm] for arm in outcome.going_on})
+    return outcome
+
+
+def paid_for(outcome: RaceOutcome) -> dict[Arm, int]:
+    """What a larger budget finds: the looks of each way that costs anything."""
+    rules = outcome.rules
+    most = {arm: max(outcome.looks_at(arm), rules.before.get(arm, 0)) for arm in rules.costs}
+    return {arm: looks for arm, looks in most.items() if looks and rules.costs[arm]}
+
+
 def test_a_larger_budget_takes_nothing_back():
-    """Whoever is worse than some others still is where more are there, whoever bought them."""
-    generator, worse = np.random.default_rng(1), 0
-    asked = Asked(entered=8, margin=0.01, error=0.05, all_here=False)
+    """Budget after budget: who was dropped is dropped, who finished stays, all money is counted."""
+    generator, dropped, ways = np.random.default_rng(1), 0, 0
+    arms = tuple(tuned("freeze", n) for n in range(1, 8))
+    costs = dict.fromkeys(arms, 1.0) | {PROBE: 0.0}
     for _ in range(20):
-        chances = generator.uniform(0.6, 0.95, 8)
-        seen = [Seen.of(generator.random((1, 200)) < chance) for chance in chances]
-        few, all_ways = by_images(seen[:4], asked), by_images(seen, asked)
-        assert not (few.worse & ~all_ways.worse[:4]).any()
-        assert not (all_ways.near[:4] & ~few.near).any()
-        worse += few.worse.sum()
-    assert worse > 10
+        looks = seen_by_chance(generator, (*arms, PROBE))
+        before, gone, paid = {}, set(), 0.0
+        for number, budget in enumerate((1.6, 2.3, 3.1, 7.5), 1):
+            own = Rules(costs, 0.01, looks_of(), budget, before=before, budgets=number)
+            outcome = outcome_of(own, looks)
+            now = {verdict.arm for verdict in outcome.dropped}
+            assert gone <= now
+            finished = {arm for arm, seen in before.items() if seen == 3}
+            assert finished <= {*outcome.finished, *now}
+            # Nobody who was trained is said never to have been.
+            assert not {verdict.arm for verdict in outcome.never_began} & before.keys()
+            assert all(
+                outcome.looks_at(arm) >= seen for arm, seen in before.items() if arm not in now
+            )
+            assert paid - 1e-9 <= outcome.cost <= budget + 1e-9
+            before, gone, paid = paid_for(outcome), now, outcome.cost
+            assert paid == pytest.approx(sum(sum(own.whole(arm)[:n]) for arm, n in before.items()))
+        dropped, ways = dropped + len(gone), ways + len(before)
+    assert dropped > 20 and ways == 20 * len(arms)
+
+
+def test_who_failed_is_not_paid_for_again():
+    """What is left of a larger budget is for others: by hand, one whole training of FREEZE."""
+    lost = Seen(np.array([np.nan]), IMAGES, np.zeros((1, IMAGES), bool))
+    small = outcome_of(Rules({FULL: 1.0, FREEZE: 1.0}, 0.01, looks_of(), 1.0), [{FULL: lost}])
+    assert answer_of(small) == (
+        "No way was trained to the end: every network that was trained failed."
+    )
+    assert "never began: there was no money for it" in small.never_began[0].why
+    larger = Rules(
+        {FULL: 1.0, FREEZE: 1.0}, 0.01, looks_of(), 1.25,
+        before={FULL: 1}, failed=frozenset({FULL}), budgets=2,
+    )  # fmt: skip
+    outcome = outcome_of(larger, [{FULL: lost, FREEZE: right(0.9)}, {FREEZE: right(0.9)}] * 2)
+    assert outcome.finished == (FREEZE,) and outcome.cost == 1.25
+    assert [verdict.arm for verdict in outcome.failed] == [FULL]
+
+
+def test_heads_are_alone_only_where_nothing_else_came_to_its_end():
+    """A way that is dropped at the last look was trained all the same."""
+    told = "These are linear heads alone: no way that trains layers was trained to its end."
+    own = Rules({FULL: 1.0, PROBE: 0.0}, 0.01)
+    look = {FULL: right(0.6), PROBE: right(0.95)}
+    outcome = race(own, [look] * 3)
+    assert outcome.finished == (PROBE,) and told not in sentences(outcome)
+    poor = Rules({FULL: 1.0, PROBE: 0.0}, 0.01, budget=0.5)
+    assert told in sentences(race(poor, [{PROBE: right(0.95)}] * 3))
 
 
 def test_looks_may_cost_more_than_a_complete_grid_that_has_none():

@@ -139,7 +139,7 @@ def test_networks_that_fail_are_said_to_fail(here, capsys):
     assert "set aside" not in said.partition("probe: all layers frozen")[2] and "nan" not in said
     assert ask("--config.optimizer.learning_rate=1e12", "--config.families=('full',)",
                "--workdir=lost", "--budget=6") == 1  # fmt: skip
-    told = "No way was trained to the end: every network failed. There is no network to take"
+    told = "No way was trained to the end: every network that was trained failed. There is"
     assert told in capsys.readouterr().err
 
 

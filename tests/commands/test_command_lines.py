@@ -64,8 +64,8 @@ WRONG_USAGE = [
     ("run --process=x", "--process is 'x'; allowed: whole numbers from 0"),
     # Arguments that do not go together.
     ("run --processes=2", "several processes need --coordinator, --process too"),
-    ("plan --images=a", "--images is of a question, as `ask` takes it; give --weights too"),
-    ("plan --budget=2", "--budget is of a question, as `ask` takes it; give --weights too"),
+    ("plan --images=a", "--images is of a question, as `ask` takes it: give --weights, and no "),
+    ("plan --budget=2", "--budget is of a question, as `ask` takes it: give --weights, and no "),
     ("plan --config=pretrained --weights=w.pth", "--weights not allowed with argument --config"),
     ("report --watch . .", "--watch follows one run; give one folder"),
 ]

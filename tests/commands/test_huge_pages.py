@@ -4,9 +4,11 @@ import json
 import os
 import subprocess
 import sys
+from importlib.metadata import entry_points
 
 import pytest
 
+from transfer_jax import __main__, cli
 from transfer_jax.commands.huge_pages import BEGUN, KERNEL, TO_WHO_ASKS, TUNABLES, _asking
 
 ASKED = "glibc.malloc.hugetlb=1"
@@ -56,6 +58,7 @@ def test_a_command_that_trains_has_its_memory_in_huge_pages():
     ("words", "environment"),
     [
         (["status", "run"], {}),
+        (["run", "--help"], {}),
         ([], {}),
         (["run"], {TUNABLES: "glibc.malloc.hugetlb=0"}),
         # Where glibc's own variable was taken away, as it is of a process with more rights.
@@ -87,3 +90,12 @@ def test_what_glibc_was_told_before_it_is_told_again():
     for libc in ("glibc 2.35", "glibc 2.41", "glibc 3.0"):
         found = _asking({TUNABLES: "glibc.malloc.check=1", "HOME": "x"}, GIVEN, libc)
         assert found == {TUNABLES: f"glibc.malloc.check=1:{ASKED}", "HOME": "x", BEGUN: "1"}
+
+
+def test_what_is_typed_begins_with_that(monkeypatch):
+    (command,) = entry_points(group="console_scripts", name="transfer-jax")
+    assert command.value == "transfer_jax.__main__:start"
+    done: list[str] = []
+    monkeypatch.setattr(__main__, "ask_for_huge_pages", lambda: done.append("pages"))
+    monkeypatch.setattr(cli, "main", lambda: done.append("main") or 3)
+    assert __main__.start() == 3 and done == ["pages", "main"]

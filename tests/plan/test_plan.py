@@ -6,6 +6,7 @@ from tests.conftest import TINY
 from transfer_jax.engine.cost import multiply_adds
 from transfer_jax.grid.conditions import Cut
 from transfer_jax.plan.config import load_config
+from transfer_jax.plan.costs import Rate
 from transfer_jax.plan.estimate import estimate, step_multiply_adds, step_shapes
 from transfer_jax.plan.fields import ConfigError, plain
 from transfer_jax.plan.optimizer_fields import OPTIMIZERS
@@ -121,6 +122,14 @@ def test_the_estimate_counts_what_the_plan_holds():
         jax.random.key(0), jax.numpy.zeros((1, 28, 28, 1)))))  # fmt: skip
     assert costs[0].parameters == whole * len(plan.bases)
     assert all(cost.seconds > 0 and cost.multiply_adds > 0 for cost in costs)
+
+
+def test_a_chip_that_is_planned_for_has_all_to_do(monkeypatch):
+    """However many devices this machine has: multiply-adds at its rate, tests beside them."""
+    monkeypatch.setattr("transfer_jax.plan.estimate.plan_mesh", lambda *_: pytest.fail("its own"))
+    plan = make_plan(load_config("fashion_mnist", TINY))
+    for cost in estimate(plan, Rate(1e9, 0.0)):
+        assert 1 <= 1e9 * cost.seconds / (cost.multiply_adds * cost.steps) < 2
 
 
 @pytest.mark.parametrize("over", [["treatments=()"], ["treatments=('AnB',)", "splits=('whole',)"]])

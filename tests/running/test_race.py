@@ -22,13 +22,14 @@ from transfer_jax.analysis.statistics.race_telling import answer_of, sentences
 from transfer_jax.engine.cost import multiply_adds
 from transfer_jax.folder.checkpoints import read_tree
 from transfer_jax.folder.race_files import read_look
+from transfer_jax.folder.results import ResultsError
 from transfer_jax.folder.workdir import Workdir, WorkdirError
 from transfer_jax.models.backend import made_for
 from transfer_jax.plan.estimate import step_shapes
 from transfer_jax.plan.fields import ConfigError
 from transfer_jax.plan.plan import make_plan
 from transfer_jax.plan.prices import prices_of
-from transfer_jax.running import experiment, watch
+from transfer_jax.running import beginning, experiment, watch
 from transfer_jax.running.progress import RunProgress
 from transfer_jax.running.slot import Slot
 from transfer_jax.running.stopping import Stopped, StopRequest
@@ -208,7 +209,7 @@ def test_a_race_that_is_over_goes_on_with_a_larger_budget(budgets, tmp_path, who
     assert len(begun) == len(set(begun)) and any(done for *_, done in begun)
     # A smaller one would say that less was spent than was.
     smaller = named_config(tmp_path, [*FLAGS, "--config.seeds=1", "--config.budget=0.8"])
-    with pytest.raises(WorkdirError, match=r"budget is [\d.]+ there, 0\.8 here; choose another"):
+    with pytest.raises(WorkdirError, match=r"a budget of [\d.]+, which is more than 0\.8; give "):
         tj.run(smaller, tmp_path / "run")
 
 
@@ -224,6 +225,39 @@ def spent_by_files(run, found) -> float:
             spent += price * steps / STEPS
         spent += found.file.looking * len(list(folder.glob("looks/*"))) * (price > 0)
     return spent
+
+
+@pytest.mark.parametrize("then", ["again", "larger"])
+def test_a_look_that_is_lost_is_seen_again(then, raced, tmp_path, whole, monkeypatch):
+    """What is damaged is told before anything changes; what its message says is enough."""
+    shutil.copytree(raced / "run", tmp_path / "run")
+    found = the_race(tmp_path)
+    way = folder_name(next(arm for arm in found.outcome.finished if arm.variant != "probe"))
+    look = tmp_path / "run" / "race" / way / "looks" / f"{found.task}.look0.npz"
+    look.write_bytes(look.read_bytes()[:50])
+    budget = BUDGET if then == "again" else "--config.budget=6"
+    config = named_config(raced, [*FLAGS, budget])
+    results = (tmp_path / "run" / "results.csv").read_bytes()
+    with pytest.raises(ResultsError, match="look0"):
+        tj.run(config, tmp_path / "run")
+    assert (tmp_path / "run" / "results.csv").read_bytes() == results
+    look.unlink()
+    rows = tj.run(config, tmp_path / "run").rows
+    now = the_race(tmp_path)
+    assert set(rows) <= set(whole.rows) and now.file.budget == float(budget[16:])
+    ended = {*now.outcome.finished, *(verdict.arm for verdict in now.outcome.dropped)}
+    assert {*found.outcome.finished} <= ended and now.spent >= found.spent - 1e-9
+
+
+def test_a_checkpoint_that_was_deleted_is_missed_aloud(raced, tmp_path, monkeypatch):
+    shutil.copytree(raced / "run", tmp_path / "run")
+    for folder in (tmp_path / "run" / "race").glob("*/checkpoints"):
+        shutil.rmtree(folder)
+    said = []
+    monkeypatch.setattr(RunProgress, "say", lambda self, line: said.append(line))
+    tj.run(named_config(raced, [*FLAGS, "--config.budget=9.5"]), tmp_path / "run")
+    told = [line for line in said if "no checkpoint of step" in line]
+    assert told and all("trained again from step 0 on, which was paid for once" in t for t in told)
 
 
 def test_seeds_of_ways_go_on_with_a_larger_budget_too(raced, tmp_path, whole, monkeypatch):
@@ -244,9 +278,9 @@ def test_until_a_larger_budget_has_an_answer_that_of_the_smaller_one_holds(
     shutil.copytree(raced / "run", tmp_path / "run")
     before = the_race(tmp_path)
     config = named_config(raced, [*FLAGS, "--config.budget=8"])
-    for gone in ("write_race", "train"):
+    for where, gone in ((beginning, "write_race"), (experiment, "train")):
         with monkeypatch.context() as patch, pytest.raises(OSError, match="gone"):
-            patch.setattr(experiment, gone, lambda *_: (_ for _ in ()).throw(OSError("gone")))
+            patch.setattr(where, gone, lambda *_: (_ for _ in ()).throw(OSError("gone")))
             tj.run(config, tmp_path / "run")
         assert not (tmp_path / "run" / "results.csv").exists()
         now = the_race(tmp_path)

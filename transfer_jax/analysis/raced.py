@@ -13,7 +13,6 @@ from transfer_jax.analysis.statistics.choices import typed
 from transfer_jax.analysis.statistics.crossing import WHOLE, Arm
 from transfer_jax.folder.race_files import (
     Looked,
-    Paid,
     RaceFile,
     read_look,
     read_race,
@@ -150,7 +149,9 @@ def rules_of(file: RaceFile, task: str) -> "Rules":
     from transfer_jax.analysis.statistics.race_rules import Rules, looks_of
 
     arms = [Arm(Treatment(way.treatment), way.n, way.variant) for way in file.ways]
-    paid = file.before[file.tasks.index(task)] if file.before else ()
+    at, none = file.tasks.index(task), (0,) * len(arms)
+    paid = file.before[at] if file.before else none
+    failed = file.failed[at] if file.failed else none
     return Rules(
         {arm: way.price for arm, way in zip(arms, file.ways, strict=True)},
         file.margin,
@@ -158,30 +159,37 @@ def rules_of(file: RaceFile, task: str) -> "Rules":
         max(0.0, file.budget - file.first),
         looking=file.looking,
         first=file.first,
-        before={arm: looks for arm, looks in zip(arms, paid, strict=False) if looks},
+        before={arm: looks for arm, looks in zip(arms, paid, strict=True) if looks},
+        failed=frozenset(arm for arm, lost in zip(arms, failed, strict=True) if lost),
         budgets=1 + len(file.smaller),
     )
 
 
-def paid_looks(folder: epath.Path, file: RaceFile) -> Paid:
-    """What the ways of a race have had, whatever became of them.
+def enlarged(folder: epath.Path, file: RaceFile, budget: float) -> RaceFile:
+    """A race with a larger budget, by what its ways have had, whatever became of them.
 
     Args:
       folder: the run's folder.
       file: the rules of the race.
+      budget: the larger one.
 
     Returns:
-      Of each task, of each way: looks that are there one after the other; 0 for linear heads.
+      Its rules.
+
+    Raises:
+      ResultsError: a look is damaged.
     """
 
-    def looks(task: str, arm: Arm) -> int:
+    def had(task: str, arm: Arm) -> tuple[int, bool]:
+        """Up to which look it was trained: an earlier one that is lost is seen again."""
         where, rules = Workdir(folder).way(folder_name(arm)), rules_of(file, task)
         numbers = range(len(rules.looks) if rules.costs[arm] else 0)
-        return next((n for n in numbers if not where.look(task, n).exists()), len(numbers))
+        found = {n: look for n in numbers if (look := read_look(where.look(task, n))) is not None}
+        return max(found, default=-1) + 1, any(look.failed for look in found.values())
 
-    return tuple(
-        tuple(looks(task, arm) for arm in rules_of(file, task).arms) for task in file.tasks
-    )
+    each = [[had(task, arm) for arm in rules_of(file, task).arms] for task in file.tasks]
+    paid = tuple(tuple(looks for looks, _ in ways) for ways in each)
+    return file.enlarged(budget, paid, tuple(tuple(lost for _, lost in ways) for ways in each))
 
 
 def _seen(folder: epath.Path, task: str, outcome: "RaceOutcome") -> "dict[Arm, Seen] | None":

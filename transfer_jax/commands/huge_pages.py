@@ -28,7 +28,7 @@ def ask_for_huge_pages() -> None:
     never, where the C library is none that asks, or where `GLIBC_TUNABLES` says what it is to do.
     """
     command = next((text for text in sys.argv[1:] if text[:1] != "-"), "")
-    if command not in TRAINING or not sys.executable:
+    if command not in TRAINING or not sys.executable or {"-h", "--help"} & {*sys.argv}:
         return
     if environment := _asking(os.environ, _kernel(), _libc()):
         # If it cannot begin again it goes on as it is.

@@ -12,6 +12,7 @@ from transfer_jax.commands.usage import Parser, UsageError, given
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from transfer_jax.folder.race_files import RaceFile
     from transfer_jax.plan.accelerators import Accelerator
     from transfer_jax.plan.compilation.topologies import Topology
     from transfer_jax.plan.plan import Plan
@@ -46,9 +47,10 @@ def main(arguments: argparse.Namespace, overrides: list[str], console: "Console"
     """
     if arguments.topology and arguments.accelerator:
         raise UsageError("--topology and --accelerator both say where; give one of them")
+    question = is_asked(arguments)
     from transfer_jax.commands.costs import print_beside_paper
     from transfer_jax.commands.machine import prepare_devices
-    from transfer_jax.folder.places import place
+    from transfer_jax.folder.places import local, place
     from transfer_jax.folder.workdir import Workdir
     from transfer_jax.plan.accelerators import accelerator
     from transfer_jax.plan.compilation.topologies import topology
@@ -56,14 +58,16 @@ def main(arguments: argparse.Namespace, overrides: list[str], console: "Console"
     from transfer_jax.plan.plan import make_plan
     from transfer_jax.plan.plan_notes import plan_notes
     from transfer_jax.running.claim import another_run, held_config
+    from transfer_jax.running.ways import held_race
 
     prepare_devices()  # Before JAX looks at them, as it does to read weights.
     asked = topology(arguments.topology) if arguments.topology else None
     chip = accelerator(arguments.accelerator) if arguments.accelerator else None
     if asked:
         asked.devices()  # What is wrong with them is told before anything is read.
-    config, run = _planned(arguments, overrides, console)
-    folder = Workdir(place(arguments.workdir or f"runs/{config.name}", "workdir"))
+    config, run = (_asked if question else _configured)(arguments, overrides, console)
+    where = arguments.workdir or f"runs/{config.name}"
+    folder = Workdir(place(str(local(where, "workdir")) if question else where, "workdir"))
     if config.data.stream and not asked:
         chip = chip or accelerator(ASSUMED)
     with console.status("reading the config"):
@@ -71,10 +75,14 @@ def main(arguments: argparse.Namespace, overrides: list[str], console: "Console"
     notes = plan_notes(plan)
     if config.reference:
         print_beside_paper(plan, console)
-    notes += _compiled(plan, asked, console) if asked else _estimated(plan, chip, console)
     # As a run compares them: images prepared, sizes found.
     held = held_config(folder) if folder.config.exists() else None
     other = another_run(folder, held, plan.config) if held else ""
+    if asked:
+        notes += _compiled(plan, asked, console)
+    else:
+        race = held_race(folder, plan.config.budget) if held and not other else None
+        notes += _estimated(plan, race, chip, console)
     for note in filter(None, [*notes, other]):
         console.print(note, highlight=False)
     if other:
@@ -83,26 +91,33 @@ def main(arguments: argparse.Namespace, overrides: list[str], console: "Console"
     console.print(f"Next: {shlex.join([*run, *workdir])}", highlight=False, soft_wrap=True)
 
 
-def _planned(
+def _asked(
     arguments: argparse.Namespace, overrides: list[str], console: "Console"
 ) -> "tuple[Config, list[str]]":
-    """What is planned, and the words of the command that does it."""
+    """The config of a question, and the words of the command that asks it."""
+    config = asked_config(arguments, overrides, partial(console.print, soft_wrap=True))
+    return config, command(arguments, overrides)
+
+
+def _configured(
+    arguments: argparse.Namespace, overrides: list[str], _: "Console"
+) -> "tuple[Config, list[str]]":
+    """The config that is named, and the words of the command that carries it out."""
     from transfer_jax.plan.config import load_config
 
-    if is_asked(arguments):
-        config = asked_config(arguments, overrides, partial(console.print, soft_wrap=True))
-        return config, command(arguments, overrides)
     words = ["transfer-jax", "run", f"--config={arguments.config}", *overrides]
     return load_config(arguments.config, overrides), words
 
 
-def _estimated(plan: "Plan", chip: "Accelerator | None", console: "Console") -> list[str]:
-    """Print what a plan is expected to cost; what that means."""
+def _estimated(
+    plan: "Plan", race: "RaceFile | None", chip: "Accelerator | None", console: "Console"
+) -> list[str]:
+    """Print what a plan is expected to cost, or what is left of its race; what that means."""
     from transfer_jax.commands.costs import cost_notes, costs_of, print_costs
     from transfer_jax.commands.race_costs import print_prices, race_notes
     from transfer_jax.running.ways import rules_of_plan
 
-    file = rules_of_plan(plan) if plan.config.budget else None
+    file = (race or rules_of_plan(plan)) if plan.config.budget else None
     if not chip:
         told = "Measuring the speed of this machine: one step of it is compiled and timed"
         console.print(told, highlight=False)

@@ -70,7 +70,9 @@ def is_asked(arguments: argparse.Namespace) -> bool:
         return True
     for name in ("images", "network", "budget", "passes"):
         if getattr(arguments, name) is not None:
-            raise UsageError(f"--{name} is of a question, as `ask` takes it; give --weights too")
+            raise UsageError(
+                f"--{name} is of a question, as `ask` takes it: give --weights, and no --config"
+            )
     return False
 
 

@@ -24,14 +24,17 @@ class WayPrice:
 
 # Of each task, of each way: how many looks were paid.
 Paid = tuple[tuple[int, ...], ...]
+# And whether its network failed.
+Failed = tuple[tuple[bool, ...], ...]
 
 
 @dataclass(frozen=True)
 class Smaller:
-    """A smaller budget that a race had before, and what was paid before that."""
+    """A smaller budget that a race had before, and what was paid and had failed before that."""
 
     budget: float
     before: Paid = ()
+    failed: Failed = ()
 
 
 @dataclass(frozen=True)
@@ -48,6 +51,7 @@ class RaceFile:
       seeds: how many networks of a way are trained at most.
       unit: multiply-adds of one full fine-tuning.
       before: what smaller budgets paid; empty where there were none.
+      failed: which ways failed then.
       smaller: they, in order.
     """
 
@@ -60,20 +64,22 @@ class RaceFile:
     seeds: int
     unit: int
     before: Paid = ()
+    failed: Failed = ()
     smaller: tuple[Smaller, ...] = ()
 
-    def enlarged(self, budget: float, paid: Paid) -> "RaceFile":
+    def enlarged(self, budget: float, paid: Paid, failed: Failed) -> "RaceFile":
         """The race that goes on with a larger budget.
 
         Args:
           budget: the larger one.
           paid: what was paid of the smaller one.
+          failed: which ways failed.
 
         Returns:
           Its rules.
         """
-        smaller = (*self.smaller, Smaller(self.budget, self.before))
-        return replace(self, budget=budget, before=paid, smaller=smaller)
+        smaller = (*self.smaller, Smaller(self.budget, self.before, self.failed))
+        return replace(self, budget=budget, before=paid, failed=failed, smaller=smaller)
 
     @property
     def of_smaller(self) -> "RaceFile | None":
@@ -81,7 +87,8 @@ class RaceFile:
         if not self.smaller:
             return None
         *earlier, last = self.smaller
-        return replace(self, budget=last.budget, before=last.before, smaller=tuple(earlier))
+        then = {"budget": last.budget, "before": last.before, "failed": last.failed}
+        return replace(self, **then, smaller=tuple(earlier))
 
 
 class Looked(NamedTuple):
@@ -134,8 +141,8 @@ def read_race(path: epath.Path) -> RaceFile | None:
     held: dict[str, Any] = read_json(path)
     try:
         return race_of_json(held)
-    except (KeyError, TypeError) as error:
-        raise ResultsError(f"{path} is damaged: {error}") from None
+    except (KeyError, TypeError, ValueError) as error:
+        raise ResultsError(f"{path} is damaged: {error}; choose another --workdir") from None
 
 
 def race_of_json(held: Mapping[str, Any]) -> RaceFile:
@@ -148,21 +155,29 @@ def race_of_json(held: Mapping[str, Any]) -> RaceFile:
       The rules.
 
     Raises:
-      KeyError, TypeError: there are others, or one is missing.
+      KeyError, TypeError, ValueError: there are others, or one is missing or damaged.
     """
     lists = {
         "tasks": tuple(held["tasks"]),
         "ways": tuple(WayPrice(**way) for way in held["ways"]),
-        "before": _paid(held.get("before", ())),
+        "before": _of_tasks(held, "before"),
+        "failed": _of_tasks(held, "failed"),
         "smaller": tuple(
-            Smaller(own["budget"], _paid(own["before"])) for own in held.get("smaller", ())
+            Smaller(own["budget"], _of_tasks(held, "before", own), _of_tasks(held, "failed", own))
+            for own in held.get("smaller", ())
         ),
     }
     return RaceFile(**{**held, **lists})
 
 
-def _paid(held: Sequence[Sequence[int]]) -> Paid:
-    return tuple(tuple(looks) for looks in held)
+def _of_tasks(
+    race: Mapping[str, Any], name: str, held: Mapping[str, Any] | None = None
+) -> tuple[tuple[Any, ...], ...]:
+    """What is known of each way of each task; empty where nothing is."""
+    found = tuple(tuple(ways) for ways in (race if held is None else held).get(name, ()))
+    if found and [len(ways) for ways in found] != len(race["tasks"]) * [len(race["ways"])]:
+        raise ValueError(f"{name} is of other ways or tasks")
+    return found
 
 
 def note_seconds(path: epath.Path, task: str, number: int, seconds: float) -> None:

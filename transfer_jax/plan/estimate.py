@@ -7,6 +7,7 @@ from dataclasses import replace
 import jax
 import jax.numpy as jnp
 import optax
+from jax.sharding import Mesh
 
 from transfer_jax.data.order import ColumnInputs, Images
 from transfer_jax.engine.columns import ColumnStart, column_inputs, initial_networks, input_shapes
@@ -14,7 +15,7 @@ from transfer_jax.engine.cost import multiply_adds, tree_bytes
 from transfer_jax.engine.feeds import on_device, shapes_of_images
 from transfer_jax.engine.inputs import place_inputs
 from transfer_jax.engine.loop import CompiledProgram
-from transfer_jax.engine.mesh import COLUMN, DATA, place, replicate
+from transfer_jax.engine.mesh import COLUMN, DATA, column_mesh, place, replicate
 from transfer_jax.engine.step import ColumnProgram, ColumnState
 from transfer_jax.grid.conditions import PRETRAINED_BASE, Column, Cut
 from transfer_jax.grid.grid import columns
@@ -39,16 +40,21 @@ def estimate(
     """The cost of every program of a plan.
 
     Args:
-      rate: the speed of a device; None measures it on a few steps.
+      rate: the speed of one device that has all to do; None measures this machine, with all of its
+        devices, on a few steps.
       cache: what of frozen layers is computed once; None for nothing.
 
     Returns:
       One entry a program, in the order in which they run.
     """
+    alone = column_mesh(1) if rate else None
     rate = rate or measure_rate(plan)
     pilot = [(wave, group) for wave, found in pilot_waves(plan) for group in by_program(found)]
     own = [(wave, group) for wave, found in plan.waves() for group in by_program(found)]
-    trained = [_program_cost(plan, wave, group, rate, cache) for wave, group in [*pilot, *own]]
+    trained = [
+        _program_cost(plan, wave, group, alone or plan_mesh(plan, group), rate, cache)
+        for wave, group in [*pilot, *own]
+    ]
     return [*probe_costs(plan, rate), *_trunk_costs(cache, rate), *trained]
 
 
@@ -146,7 +152,12 @@ def step_shapes(
 
 
 def _program_cost(
-    plan: Plan, wave: str, group: list[Column], rate: Rate, cache: TrunkCache | None
+    plan: Plan,
+    wave: str,
+    group: list[Column],
+    mesh: Mesh,
+    rate: Rate,
+    cache: TrunkCache | None,
 ) -> ProgramCost:
     column, is_pilot = group[0], wave in PILOT_WAVES
     cache = cache if column.base == PRETRAINED_BASE else None
@@ -162,7 +173,6 @@ def _program_cost(
     test = multiply_adds(program.evaluate, counts, state.conditions, base, batch, inputs)
     (batches,) = evaluated_batches(plan, inputs, [steps], is_pilot=is_pilot)
     per_column = training + test * batches
-    mesh = plan_mesh(plan, group)
     in_turn = -(-len(group) // mesh.shape[COLUMN])
     compiled = 2 * rate.compile_seconds * len(program.cuts) * len(phases)
     names = plan.network.layer_names

@@ -5,6 +5,7 @@ from collections.abc import Callable
 import numpy as np
 
 from transfer_jax.data.tasks import first_examples
+from transfer_jax.folder.race_files import RaceFile, write_race
 from transfer_jax.folder.whole_file import write_json
 from transfer_jax.grid.conditions import PRETRAINED_BASE, Split
 from transfer_jax.plan.plan import Plan
@@ -12,13 +13,15 @@ from transfer_jax.plan.pretrained import PretrainedBase
 from transfer_jax.running.claim import began_with, claim, enlarge
 from transfer_jax.running.report_images import keep_split_images
 from transfer_jax.running.run import Run
+from transfer_jax.running.ways import budget_note, held_race, schedule_note
 
 
-def begin(own: Run, say: Callable[[str], None]) -> None:
+def begin(own: Run, race: RaceFile | None, say: Callable[[str], None]) -> None:
     """Make a folder the run's, with all that training needs to find in it.
 
     Args:
       own: the run.
+      race: what is fixed before its race, if it has one.
       say: is told what it was begun with, where it goes on with something else.
 
     Raises:
@@ -26,6 +29,8 @@ def begin(own: Run, say: Callable[[str], None]) -> None:
     """
     plan, folder = own.plan, own.folder
     held = claim(folder, plan.config, plan.recipe.images)
+    # Whoever held the lock before may have trained since.
+    race = race and (held_race(folder, plan.config.budget) or race)
     if note := enlarge(folder, held, plan.config):
         say(note)
     for inner in (*own.pilot.runs.values(), *own.ways.values()):
@@ -44,6 +49,10 @@ def begin(own: Run, say: Callable[[str], None]) -> None:
     if begun := began_with(folder, plan.config):
         say(f"{folder.path} was begun with {begun}")
     keep_split_images(folder.split_images, plan.splits, plan.recipe.images)
+    if race is not None:
+        write_race(folder.race, race)
+        for note in filter(None, (budget_note(race), schedule_note(race))):
+            say(note)
 
 
 def _chances(plan: Plan, split: Split) -> list[float]:

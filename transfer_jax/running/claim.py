@@ -63,8 +63,13 @@ def another_run(folder: Workdir, held: Config, config: Config) -> str:
     Returns:
       A line; empty where it is the same run.
     """
-    if 0 < held.budget < config.budget:
-        held = replace(held, budget=config.budget)
+    if held.budget and config.budget:
+        held, before = replace(held, budget=config.budget), held.budget
+        if before > config.budget and not differences(held, config):
+            return (
+                f"{folder.path} holds a race with a budget of {before:g}, which is more than "
+                f"{config.budget:g}; give {before:g}, or more, or another --workdir"
+            )
     odd = "; ".join(differences(held, config))
     return f"{folder.path} holds another run: {odd}; choose another --workdir" if odd else ""
 

@@ -16,7 +16,6 @@ from transfer_jax.engine.one_folder import check_one_folder
 from transfer_jax.engine.processes import all_meet, is_first, said_by_first
 from transfer_jax.folder.extras import left_out
 from transfer_jax.folder.lock import Lock
-from transfer_jax.folder.race_files import write_race
 from transfer_jax.folder.results import Results, write_rows
 from transfer_jax.folder.workdir import Workdir, workdir_at
 from transfer_jax.plan.config import read_config
@@ -29,7 +28,7 @@ from transfer_jax.running.beginning import begin
 from transfer_jax.running.run import Run
 from transfer_jax.running.stopping import Stopped, StopRequest
 from transfer_jax.running.training import train
-from transfer_jax.running.ways import budget_note, race_file, schedule_note
+from transfer_jax.running.ways import race_file
 
 if TYPE_CHECKING:
     from transfer_jax.analysis.evidence import Evidence
@@ -163,16 +162,13 @@ def train_and_report(
         console.print(line, highlight=False, soft_wrap=True)
 
     written: list[Evidence] = []
+    # A budget that is too small is told before a folder is anybody's.
     files = {own: race_file(own) for own in runs if own.is_raced}
     folders = dict.fromkeys([folder, *(own.folder for own in runs)])
     with all_meet("the results") as first, _locked(folders if first else (), say) as still_ours:
         with all_meet("the claim"):
             for own in runs if first else ():
-                begin(own, say)
-                if own in files:
-                    write_race(own.folder.race, files[own])
-                    for note in filter(None, (budget_note(files[own]), schedule_note(files[own]))):
-                        say(note)
+                begin(own, files.get(own), say)
             events = any(own.plan.config.logs.tensorboard for own in runs)
             if note := left_out(*(["tensorboard"] if events else []), "tables"):
                 say(note)

@@ -160,22 +160,27 @@ class Race:
         # A look that was lost is seen again, whatever was trained since.
         look = None
         if on_the_way or not finished:
-            began, seconds, look = self._trained(RunColumn(way, column), until)
+            began, seconds, look = self._trained(RunColumn(way, column), number)
             if began == self._before(number) and is_first():
                 note_seconds(way.folder.seconds, self.task, number, seconds)
         with all_meet(f"the next look of {folder_name(arm)}") as first:
             if first:
                 write_look(path, *(look or _at_its_end(way, column)))
 
-    def _trained(self, own: RunColumn, until: int) -> tuple[int, float, Looked | None]:
+    def _trained(self, own: RunColumn, number: int) -> tuple[int, float, Looked | None]:
         """From which step it was trained, in how many seconds, and what a look on the way sees.
 
         Of a network at its end, which is kept, that is nothing.
         """
-        way, column = own
+        (way, column), until = own, self._until(number)
         # A column has all devices: it is alone in its program, whenever it is trained.
         compiled = self.session.programs.of(way.plan, column, plan_mesh(way.plan, [own]))
         slot = Slot(WAVE, [own], compiled, self.session, until if until < own.steps else 0)
+        if slot.done < self._before(number):
+            self.session.progress.say(
+                f"{column.name}: no checkpoint of step {self._before(number)} is left; trained "
+                f"again from step {slot.done} on, which was paid for once"
+            )
         (outcome,) = outcomes = slot.train()
         if until < own.steps:
             look = Looked(outcome.validation_right[0], bool(outcome.diverged[0]))

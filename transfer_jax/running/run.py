@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import jax
 import numpy as np
 
+from transfer_jax.analysis.raced import races_of
 from transfer_jax.engine.columns import (
     ColumnStart,
     Init,
@@ -94,7 +95,10 @@ class Run:
         if not (self.folder.config.exists() and self.folder.results.exists()):
             return False
         held = claim(self.folder, self.plan.config, self.plan.recipe.images)
-        return held.budget == self.plan.config.budget
+        if held.budget != self.plan.config.budget:
+            return False
+        # A look may be lost, or deleted where it was damaged: it is seen again.
+        return all(own.outcome.is_over for own in races_of(self.folder.path))
 
     def has_finished(self, column: Column) -> bool:
         """Whether a column's rows are there, which are written last of all."""

@@ -163,6 +163,9 @@ class SlotWatch:
                 # First the lines: those of steps that are not done again must be there.
                 self.slot[row].log.flush()
                 self.slot[row].checkpoints.save(ResumePoint(state, evaluations))
+                if pause.done == self.until:
+                    # Of a race nobody goes on before it is there.
+                    self.slot[row].checkpoints.wait()
             except OSError as error:
                 self._say_unwritten(pause, error)
 

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Any
 
-from transfer_jax.analysis.raced import folder_name, paid_looks, races_of, rules_of
+from transfer_jax.analysis.raced import enlarged, folder_name, races_of, rules_of
 from transfer_jax.analysis.statistics import halving
 from transfer_jax.analysis.statistics.choices import told_by_family
 from transfer_jax.analysis.statistics.crossing import Arm
@@ -13,6 +13,7 @@ from transfer_jax.analysis.statistics.wording import at_least
 from transfer_jax.engine.processes import said_by_first
 from transfer_jax.folder.race_files import RaceFile, WayPrice, race_of_json, read_race, task_name
 from transfer_jax.folder.results import ResultRow, check_complete, read_rows
+from transfer_jax.folder.workdir import Workdir
 from transfer_jax.grid.conditions import Column, Condition
 from transfer_jax.grid.pretrained import FREEZE, FULL, LP_FT, SCRATCH
 from transfer_jax.plan.fields import ConfigError
@@ -52,16 +53,32 @@ def race_file(run: "Run") -> RaceFile:
     Raises:
       ConfigError: the budget does not pay for what comes first.
     """
-    budget = run.plan.config.budget
 
     def held() -> dict[str, Any] | None:
-        race = read_race(run.folder.race)
-        if race is None or race.budget == budget:
-            return race and asdict(race)
-        return asdict(race.enlarged(budget, paid_looks(run.folder.path, race)))
+        race = held_race(run.folder, run.plan.config.budget)
+        return race and asdict(race)
 
     found = said_by_first(held)
     return race_of_json(found) if found else rules_of_plan(run.plan)
+
+
+def held_race(folder: Workdir, budget: float) -> RaceFile | None:
+    """The race that a folder holds, with a budget that may be larger than its own.
+
+    Args:
+      folder: a run's.
+      budget: what the race may cost.
+
+    Returns:
+      Its rules; None where none was begun.
+
+    Raises:
+      ResultsError: a file of it is damaged.
+    """
+    race = read_race(folder.race)
+    if race is None or race.budget == budget:
+        return race
+    return enlarged(folder.path, race, budget)
 
 
 def rules_of_plan(plan: Plan) -> RaceFile:

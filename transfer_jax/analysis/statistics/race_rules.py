@@ -104,6 +104,7 @@ class Rules:
       looking: what it costs to look at one network.
       first: what was spent before the race; the budget is what it left.
       before: of ways that smaller budgets trained, how many looks these paid, out of the budget.
+      failed: those of them whose networks failed, as they would again.
       budgets: how many there were, with this one.
     """
 
@@ -115,6 +116,7 @@ class Rules:
     looking: float = 0.0
     first: float = 0.0
     before: Mapping[Arm, int] = field(default_factory=dict)
+    failed: frozenset[Arm] = frozenset()
     budgets: int = 1
 
     @property
@@ -150,7 +152,7 @@ class Rules:
         Returns:
           The price of training up to each further look, and of that; 0 where it was paid before.
         """
-        paid = self.before.get(arm, 0)
+        paid = len(self.looks) if arm in self.failed else self.before.get(arm, 0)
         left = [0.0 if number < paid else price for number, price in enumerate(self.whole(arm))]
         return left[done:]
 
@@ -161,7 +163,7 @@ class Rules:
           arm: the way.
 
         Returns:
-          That it is a linear head, or was trained to its end before.
+          That it is a linear head, or was trained to its end before, or failed.
         """
         return not any(self.prices(arm))
 

@@ -60,7 +60,7 @@ def _so_far(outcome: RaceOutcome) -> str:
 
 def _none_finished(outcome: RaceOutcome) -> str:
     if outcome.rounds:
-        return "No way was trained to the end: every network failed."
+        return "No way was trained to the end: every network that was trained failed."
     rules = outcome.rules
     least = min(sum(rules.prices(arm)) for arm in rules.arms)
     budget, least = rules.first + rules.budget, rules.first + rules.paid_before + least
@@ -90,7 +90,8 @@ def _heads(outcome: RaceOutcome) -> str:
     costs = outcome.rules.costs
     if not outcome.is_over or not outcome.finished or not any(costs.values()):
         return ""
-    if any(costs[arm] for arm in outcome.finished):
+    # Those that were dropped or failed at the last look were trained, too.
+    if any(costs[verdict.arm] for verdict in outcome.rounds[-1].verdicts):
         return ""
     return "These are linear heads alone: no way that trains layers was trained to its end."
 
