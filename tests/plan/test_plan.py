@@ -12,6 +12,8 @@ from transfer_jax.plan.fields import ConfigError, plain
 from transfer_jax.plan.optimizer_fields import OPTIMIZERS
 from transfer_jax.plan.plan import Plan, by_program, make_plan
 
+RATE = Rate(1e9, compile_seconds=0.0)
+
 
 def test_the_default_plan_is_the_papers_grid_twice_over_six_seeds():
     plan = make_plan(load_config("fashion_mnist"))
@@ -125,11 +127,16 @@ def test_the_estimate_counts_what_the_plan_holds():
 
 
 def test_a_chip_that_is_planned_for_has_all_to_do(monkeypatch):
-    """However many devices this machine has: multiply-adds at its rate, tests beside them."""
+    """However many devices this machine has: five times as many columns take five times as long."""
     monkeypatch.setattr("transfer_jax.plan.estimate.plan_mesh", lambda *_: pytest.fail("its own"))
-    plan = make_plan(load_config("fashion_mnist", [*TINY, "--config.steps=100"]))
-    for cost in estimate(plan, Rate(1e9, 0.0)):
-        assert 1 <= 1e9 * cost.seconds / (cost.multiply_adds * cost.steps) < 2
+    one, five = (
+        estimate(make_plan(load_config("fashion_mnist", [*TINY, f"--config.seeds={n}"])), RATE)
+        for n in (1, 5)
+    )
+    assert len(one) == len(five) == 4
+    for single, several in zip(one, five, strict=True):
+        assert several.seconds == pytest.approx(5 * single.seconds)
+        assert 1e9 * single.seconds > single.multiply_adds * single.steps
 
 
 @pytest.mark.parametrize("over", [["treatments=()"], ["treatments=('AnB',)", "splits=('whole',)"]])
