@@ -30,6 +30,7 @@ from transfer_jax.grid.pretrained import FULL
 
 OURS, TORCH = "transfer_jax", "timm, channels last"
 HUGE, SMALL = "huge pages", "small pages"
+BESIDE = ("page faults", "memory, MiB")
 WARM_UP, STEPS = 4, 10
 
 
@@ -44,14 +45,18 @@ def step_of(rival: str, options: Any) -> Step:
 
 
 def one(rival: str, options: Any) -> dict[str, float]:
-    """The median time of a step, and how often it waits for a page."""
+    """The median time of a step, how often it waits for a page, and the most memory held."""
     step = step_of(rival, options)
     for _ in range(WARM_UP):
         step()
     before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
     times = [seconds(step) for _ in range(STEPS)]
-    faults = resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before
-    return {"seconds": statistics.median(times), "faults": faults / STEPS}
+    after = resource.getrusage(resource.RUSAGE_SELF)
+    return {
+        "seconds": statistics.median(times),
+        "page faults": (after.ru_minflt - before) / STEPS,
+        "memory, MiB": after.ru_maxrss / 1024,
+    }
 
 
 def elsewhere(rival: str, pages: str, options: Any) -> dict[str, float]:
@@ -81,7 +86,7 @@ def main() -> None:
             found[", ".join(way)].append(elsewhere(*way, options))
     times = {name: [own["seconds"] for own in each] for name, each in found.items()}
     rows = [
-        row | {"page faults": statistics.median(own["faults"] for own in found[row["way"]])}
+        row | {name: statistics.median(own[name] for own in found[row["way"]]) for name in BESIDE}
         for row in beside(times, f"{OURS}, {HUGE}")
     ]
     title = f"one step of {options.network}, {options.size} pixels, batch {options.batch}"

@@ -105,6 +105,20 @@ def test_a_question_is_priced_before_it_is_asked(here, capsys):
     assert costs == dict(re.findall(r"^ *([a-z]\S+) +(\d+\.\d\d) *$", said, re.MULTILINE))
 
 
+def test_what_is_left_of_a_question_is_priced_too(here, capsys):
+    """What a larger budget would train is said word for word as it is when it does."""
+    assert ask("--budget=1.5") == 0
+    assert main(["plan", *QUESTION, "--budget=3"]) == 0
+    told = r"Of \d unfinished ways train, at most: .* That is \S+ of a budget of 3"
+    planned = re.search(told, " ".join(capsys.readouterr().out.split()))
+    assert ask("--budget=3") == 0
+    said = " ".join(capsys.readouterr().out.split())
+    assert planned and planned[0] in said
+    assert main(["plan", *QUESTION]) == 0
+    told = "run holds a race with a budget of 3, which is more than 2; give 3, or more, or another"
+    assert told in " ".join(capsys.readouterr().out.split())
+
+
 def test_a_race_that_trains_no_way_to_its_end_says_so_and_fails(here, capsys):
     assert ask("--budget=0.9", "--config.families=('full',)") == 1
     said = capsys.readouterr()

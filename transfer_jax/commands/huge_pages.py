@@ -2,7 +2,8 @@
 
 XLA allocates what a step computes at each step anew, and a kernel gives new memory page by page:
 540 MB in pages of 4 KiB take a quarter of a step of EfficientNet-Lite0. glibc asks for pages of
-2 MiB where it is told to when a process starts, and at no other time. Numbers stay the same.
+2 MiB where it is told to when a process starts, and at no other time. Numbers stay the same. With a
+GPU or a TPU it is the memory of their host alone.
 """
 
 import contextlib
