@@ -377,10 +377,17 @@ def test_who_failed_is_not_paid_for_again():
         "No way was trained to the end: every network that was trained failed."
     )
     assert "never began: there was no money for it" in small.never_began[0].why
+    # A quarter of the one is gone, and all of the other is to come.
+    assert small.would_decide.budget == 1.25
+    assert (
+        sentences(small)[-2]
+        == "A budget of 1.25 would train all others to the end, and goes on from here."
+    )
     larger = Rules(
         {FULL: 1.0, FREEZE: 1.0}, 0.01, looks_of(), 1.25,
         before={FULL: 1}, failed=frozenset({FULL}), budgets=2,
     )  # fmt: skip
+    assert larger.enough == 1.25
     outcome = outcome_of(larger, [{FULL: lost, FREEZE: right(0.9)}, {FREEZE: right(0.9)}] * 2)
     assert outcome.finished == (FREEZE,) and outcome.cost == 1.25
     assert [verdict.arm for verdict in outcome.failed] == [FULL]

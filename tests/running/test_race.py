@@ -20,7 +20,8 @@ from transfer_jax.analysis.statistics.crossing import Arm
 from transfer_jax.analysis.statistics.race_outcome import Fate
 from transfer_jax.analysis.statistics.race_telling import answer_of, sentences
 from transfer_jax.engine.cost import multiply_adds
-from transfer_jax.folder.checkpoints import read_tree
+from transfer_jax.folder.checkpoints import CheckpointError, read_tree
+from transfer_jax.folder.heads import read_head
 from transfer_jax.folder.race_files import read_look
 from transfer_jax.folder.results import ResultsError
 from transfer_jax.folder.workdir import Workdir, WorkdirError
@@ -249,6 +250,20 @@ def test_a_look_that_is_lost_is_seen_again(then, raced, tmp_path, whole, monkeyp
     assert {*found.outcome.finished} <= ended and now.spent >= found.spent - 1e-9
 
 
+def test_heads_that_are_lost_are_solved_again(raced, tmp_path):
+    shutil.copytree(raced / "run", tmp_path / "run")
+    (file,) = (tmp_path / "run" / "heads").iterdir()
+    kept = file.read_bytes()
+    config = named_config(raced, [*FLAGS, BUDGET])
+    for lost in (lambda: file.write_bytes(kept[:50]), file.unlink):
+        before = tj.run(config, tmp_path / "run").rows
+        lost()
+    with pytest.raises(CheckpointError, match="No such file or directory; delete it and give"):
+        read_head(epath.Path(file), "1")
+    assert tj.run(config, tmp_path / "run").rows == before
+    assert file.read_bytes() == kept
+
+
 def test_a_checkpoint_that_was_deleted_is_missed_aloud(raced, tmp_path, monkeypatch):
     shutil.copytree(raced / "run", tmp_path / "run")
     for folder in (tmp_path / "run" / "race").glob("*/checkpoints"):
@@ -288,6 +303,9 @@ def test_until_a_larger_budget_has_an_answer_that_of_the_smaller_one_holds(
     assert now.goes_on == 8 and cli.main(["report", str(tmp_path / "run")]) == 0
     page = (tmp_path / "run" / "report.html").read_text()
     assert "It goes on with a budget of 8." in page and "not finished" in page
+    assert "transfer-jax export" not in page
+    told, _ = experiment._so_far([Workdir(epath.Path(tmp_path / "run"))])
+    assert told.startswith("race: the answer of a budget of 5, until there is a new one: ")
     tj.run(config, tmp_path / "run")
     after = the_race(tmp_path)
     assert after.file.budget == 8 and after.goes_on is None and after.outcome.is_over
@@ -436,7 +454,7 @@ def test_a_damaged_look_is_told(raced, tmp_path):
     shutil.copytree(raced / "run", tmp_path / "run")
     look = next((tmp_path / "run" / "race").glob("*/looks/*"))
     look.write_bytes(look.read_bytes()[:40])
-    with pytest.raises(ValueError, match=r"is damaged: .*; delete it and run again"):
+    with pytest.raises(ValueError, match=r"cannot be read: .*; delete it and run again"):
         races_of(epath.Path(tmp_path / "run"))
 
 
@@ -494,7 +512,7 @@ def test_a_plan_of_heads_alone_has_nothing_to_train(raced, capsys):
     held = json.loads((raced / "run" / "config.json").read_text()) | {"families": ["probe"]}
     (raced / "heads.json").write_text(json.dumps(held))
     assert cli.main(["plan", f"--config={raced / 'heads.json'}", "--accelerator=v5e"]) == 0
-    assert "Of 0 ways train, at most: 0 after 0.25 of the steps" in " ".join(
+    assert "Of a budget of 5 nothing is left to train" in " ".join(
         capsys.readouterr().out.split()
     )
 

@@ -57,7 +57,8 @@ def best_network(evidence: Evidence) -> BestNetwork | None:
     told = f"The network to take: {way}{of_task}, {seed_of(evidence, row)} ({judged}). {lies}"
     asked = "best" if len(tasks) == 1 else f"{way} --task={row.split}.{row.target}"
     command = f"transfer-jax export {shlex.quote(str(evidence.folder))} --way={asked} --to={FILE}"
-    return BestNetwork(row, way, told, command if place.exists() else "")
+    # Of a run that is not finished nothing is exported.
+    return BestNetwork(row, way, told, command if place.exists() and evidence.finished else "")
 
 
 def seed_of(evidence: Evidence, row: ResultRow) -> str:

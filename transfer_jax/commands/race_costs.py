@@ -63,4 +63,6 @@ def race_notes(
     where = f"on one {chip.name}" if chip else "on this machine"
     memory = max(cost.memory for cost in costs) / 2**20
     notes += trunk_notes(plan, cache)
-    return [*notes, f"About {duration(seconds)} {where}, and up to {memory:,.0f} MiB."]
+    compiling = f", {duration(compiled)} of it compilation the first time" if compiled else ""
+    told = f"About {duration(seconds)} {where}{compiling}, and up to {memory:,.0f} MiB."
+    return [*notes, told]

@@ -56,5 +56,7 @@ def read_head(path: epath.Path, name: str) -> SolvedHead:
     try:
         kernel, bias, strength = read_arrays(path, [f"{f}.{name}" for f in SolvedHead._fields])
     except ValueError as error:
-        raise CheckpointError(str(error)) from None
+        raise CheckpointError(
+            f"{error}; delete it and give the command that began the run: it is solved again"
+        ) from None
     return SolvedHead(kernel, bias, float(strength))

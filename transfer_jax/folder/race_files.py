@@ -142,7 +142,11 @@ def read_race(path: epath.Path) -> RaceFile | None:
     try:
         return race_of_json(held)
     except (KeyError, TypeError, ValueError) as error:
-        raise ResultsError(f"{path} is damaged: {error}; choose another --workdir") from None
+        told = f"it has no {error}" if isinstance(error, KeyError) else error
+        raise ResultsError(
+            f"{path} is damaged: {told}; delete it and results.csv beside it, and run again with "
+            "the same budget: what was trained is kept, and smaller budgets are forgotten"
+        ) from None
 
 
 def race_of_json(held: Mapping[str, Any]) -> RaceFile:
@@ -252,5 +256,5 @@ def read_look(path: epath.Path) -> Looked | None:
         bits, images, failed = read_arrays(path, ("bits", "images", "failed"))
         right = np.unpackbits(bits, count=int(images)).astype(bool)
     except (ValueError, TypeError) as error:
-        raise ResultsError(f"{path} is damaged: {error}; delete it and run again") from None
+        raise ResultsError(f"{error}; delete it and run again") from None
     return Looked(right, bool(failed))

@@ -191,7 +191,9 @@ def _so_far(raced: Iterable[Workdir]) -> Iterator[str]:
 
     for folder in raced:
         for own in races_of(folder.path):
-            yield f"{own.name or 'race'}: {' '.join(sentences(own.outcome))}"
+            then = f"the answer of a budget of {own.file.budget:g}, until there is a new one: "
+            told = f"{then if own.goes_on else ''}{' '.join(sentences(own.outcome))}"
+            yield f"{own.name or 'race'}: {told}"
         where = shlex.quote(str(folder.path))
         yield f"Next: transfer-jax report {where}, or the same command to go on"
 

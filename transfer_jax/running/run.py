@@ -97,7 +97,9 @@ class Run:
         held = claim(self.folder, self.plan.config, self.plan.recipe.images)
         if held.budget != self.plan.config.budget:
             return False
-        # A look may be lost, or deleted where it was damaged: it is seen again.
+        # What is lost, or was deleted since it was damaged, is solved and seen again.
+        if not all(self.folder.heads(column).exists() for column in self.plan.probes):
+            return False
         return all(own.outcome.is_over for own in races_of(self.folder.path))
 
     def has_finished(self, column: Column) -> bool:

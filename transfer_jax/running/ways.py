@@ -132,6 +132,8 @@ def schedule_note(file: RaceFile) -> str:
       A sentence without its full stop.
     """
     rules, found = rules_of(file, file.tasks[0]), at_most(file)
+    if not rules.unfinished:
+        return f"Of a budget of {file.budget:g} nothing is left to train"
     looks = "; ".join(
         f"{count} {look}" for count, look in zip(found.ways, rules.looks, strict=True)
     )

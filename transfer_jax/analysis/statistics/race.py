@@ -221,8 +221,10 @@ def _ended(
 
 
 def _whole(outcome: RaceOutcome) -> float | None:
-    """The budget that sets no way aside, where some were."""
-    return outcome.rules.enough if outcome.set_aside else None
+    """The budget that sets no way aside, where some were; who failed is not trained again."""
+    if not outcome.set_aside:
+        return None
+    return outcome.rules.enough - sum(map(outcome.to_pay, outcome.failed))
 
 
 def _check(outcome: RaceOutcome, seen: Mapping[Arm, Seen]) -> None:

@@ -191,7 +191,8 @@ class Rules:
     @property
     def enough(self) -> float:
         """The budget that sets no way aside: a race must be able to pay for all to their ends."""
-        return self.first + sum(sum(self.whole(arm)) for arm in self.arms)
+        lost = sum(sum(self.whole(arm)[self.before[arm] :]) for arm in self.failed)
+        return self.first + sum(sum(self.whole(arm)) for arm in self.arms) - lost
 
     @property
     def error_of_a_look(self) -> float:

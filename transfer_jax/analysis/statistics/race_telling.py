@@ -146,7 +146,8 @@ def _more_money(outcome: RaceOutcome) -> str:
     if (budget := outcome.would_decide.budget) is None:
         return ""
     more = ", and goes on from here" if outcome.rounds else ""
-    return f"A budget of {at_least(budget)} would train all to the end{more}."
+    others = "others " if outcome.failed else ""
+    return f"A budget of {at_least(budget)} would train all {others}to the end{more}."
 
 
 def _price(outcome: RaceOutcome) -> str:
