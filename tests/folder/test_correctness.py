@@ -62,7 +62,9 @@ def test_eight_answers_take_a_byte(finished):
     assert held.bits.shape == (len(held.labels), 13) and held.bits.dtype == np.uint8
 
 
-@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
 @given(data=st.data())
 def test_damaged_files_are_named_and_never_believed(data, finished, tmp_path):
     path = epath.Path(tmp_path) / "x.npz"
