@@ -512,9 +512,7 @@ def test_a_plan_of_heads_alone_has_nothing_to_train(raced, capsys):
     held = json.loads((raced / "run" / "config.json").read_text()) | {"families": ["probe"]}
     (raced / "heads.json").write_text(json.dumps(held))
     assert cli.main(["plan", f"--config={raced / 'heads.json'}", "--accelerator=v5e"]) == 0
-    assert "Of a budget of 5 nothing is left to train" in " ".join(
-        capsys.readouterr().out.split()
-    )
+    assert "Of a budget of 5 nothing is left to train" in " ".join(capsys.readouterr().out.split())
 
 
 def test_seeds_of_a_way_are_trained_after_the_first_one_raced(raced):
