@@ -104,9 +104,9 @@ def _advice(evidence: "Evidence", own: Raced) -> Advice:
 
 def _measured(own: Raced) -> str:
     """What the prices came to in seconds, where those of full and of all others are known."""
-    outcome = own.outcome
     if own.file.smaller:
         return ""  # What was trained in several goes began as often.
+    outcome = own.outcome
     looks = {arm: outcome.looks_at(arm) for arm, cost in outcome.rules.costs.items() if cost}
     paid = {arm: sum(outcome.rules.whole(arm)[:seen]) for arm, seen in looks.items() if seen}
     full = next((arm for arm in paid if arm.variant == FULL), None)

@@ -6,7 +6,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from transfer_jax.commands.arguments import FIELDS, add_workdir
-from transfer_jax.commands.question import add_question
+from transfer_jax.commands.question import add_question, asked_config, command
 from transfer_jax.commands.usage import Parser
 
 if TYPE_CHECKING:
@@ -26,7 +26,6 @@ def add_arguments(parser: Parser) -> None:
 def main(arguments: argparse.Namespace, overrides: list[str], console: "Console") -> None:
     """Answer, and write the network to take and the report."""
     from transfer_jax.commands.machine import prepare_machine
-    from transfer_jax.commands.question import asked_config, command
     from transfer_jax.commands.report import check_answered, show_results
     from transfer_jax.folder.places import local, place
     from transfer_jax.running.experiment import carry_out

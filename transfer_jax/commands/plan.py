@@ -65,7 +65,10 @@ def main(arguments: argparse.Namespace, overrides: list[str], console: "Console"
     chip = accelerator(arguments.accelerator) if arguments.accelerator else None
     if asked:
         asked.devices()  # What is wrong with them is told before anything is read.
-    config, run = (_asked if question else _configured)(arguments, overrides, console)
+    if question:
+        config, run = _asked(arguments, overrides, console)
+    else:
+        config, run = _configured(arguments, overrides)
     where = arguments.workdir or f"runs/{config.name}"
     folder = Workdir(place(str(local(where, "workdir")) if question else where, "workdir"))
     if config.data.stream and not asked:
@@ -99,9 +102,7 @@ def _asked(
     return config, command(arguments, overrides)
 
 
-def _configured(
-    arguments: argparse.Namespace, overrides: list[str], _: "Console"
-) -> "tuple[Config, list[str]]":
+def _configured(arguments: argparse.Namespace, overrides: list[str]) -> "tuple[Config, list[str]]":
     """The config that is named, and the words of the command that carries it out."""
     from transfer_jax.plan.config import load_config
 

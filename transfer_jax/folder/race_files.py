@@ -87,8 +87,7 @@ class RaceFile:
         if not self.smaller:
             return None
         *earlier, last = self.smaller
-        then = {"budget": last.budget, "before": last.before, "failed": last.failed}
-        return replace(self, **then, smaller=tuple(earlier))
+        return replace(self, **vars(last), smaller=tuple(earlier))
 
 
 class Looked(NamedTuple):
@@ -164,23 +163,20 @@ def race_of_json(held: Mapping[str, Any]) -> RaceFile:
     lists = {
         "tasks": tuple(held["tasks"]),
         "ways": tuple(WayPrice(**way) for way in held["ways"]),
-        "before": _of_tasks(held, "before"),
-        "failed": _of_tasks(held, "failed"),
         "smaller": tuple(
-            Smaller(own["budget"], _of_tasks(held, "before", own), _of_tasks(held, "failed", own))
-            for own in held.get("smaller", ())
+            Smaller(own["budget"], **_had(own, held)) for own in held.get("smaller", ())
         ),
     }
-    return RaceFile(**{**held, **lists})
+    return RaceFile(**{**held, **lists, **_had(held, held)})
 
 
-def _of_tasks(
-    race: Mapping[str, Any], name: str, held: Mapping[str, Any] | None = None
-) -> tuple[tuple[Any, ...], ...]:
-    """What is known of each way of each task; empty where nothing is."""
-    found = tuple(tuple(ways) for ways in (race if held is None else held).get(name, ()))
-    if found and [len(ways) for ways in found] != len(race["tasks"]) * [len(race["ways"])]:
-        raise ValueError(f"{name} is of other ways or tasks")
+def _had(held: Mapping[str, Any], race: Mapping[str, Any]) -> dict[str, Any]:
+    """What ways had and which failed, of each task; empty where there was no smaller budget."""
+    shape = len(race["tasks"]) * [len(race["ways"])]
+    found = {name: tuple(map(tuple, held.get(name, ()))) for name in ("before", "failed")}
+    for name, tasks in found.items():
+        if tasks and [len(ways) for ways in tasks] != shape:
+            raise ValueError(f"{name} is of other ways or tasks")
     return found
 
 

@@ -63,15 +63,17 @@ def another_run(folder: Workdir, held: Config, config: Config) -> str:
     Returns:
       A line; empty where it is the same run.
     """
-    if held.budget and config.budget:
-        held, before = replace(held, budget=config.budget), held.budget
-        if before > config.budget and not differences(held, config):
-            return (
-                f"{folder.path} holds a race with a budget of {before:g}, which is more than "
-                f"{config.budget:g}; give {before:g}, or more, or another --workdir"
-            )
-    odd = "; ".join(differences(held, config))
-    return f"{folder.path} holds another run: {odd}; choose another --workdir" if odd else ""
+    before = held.budget
+    if before and config.budget:
+        held = replace(held, budget=config.budget)
+    if odd := "; ".join(differences(held, config)):
+        return f"{folder.path} holds another run: {odd}; choose another --workdir"
+    if before > config.budget:
+        return (
+            f"{folder.path} holds a race with a budget of {before:g}, which is more than "
+            f"{config.budget:g}; give {before:g}, or more, or another --workdir"
+        )
+    return ""
 
 
 def enlarge(folder: Workdir, held: Config, config: Config) -> str:

@@ -114,11 +114,10 @@ def at_most(file: RaceFile) -> halving.Schedule:
       file: what is fixed before the races of a run.
 
     Returns:
-      That of one task, the first; what was paid before is not in it.
+      That of one task, the first, without looks where nothing is left to pay; what was paid
+      before is not in it.
     """
     rules = rules_of(file, file.tasks[0])
-    if not rules.unfinished:
-        return halving.Schedule((0,) * len(rules.looks), 0.0)
     return halving.schedule([rules.prices(arm) for arm in rules.unfinished], rules.left)
 
 
@@ -131,9 +130,10 @@ def schedule_note(file: RaceFile) -> str:
     Returns:
       A sentence without its full stop.
     """
-    rules, found = rules_of(file, file.tasks[0]), at_most(file)
+    rules = rules_of(file, file.tasks[0])
     if not rules.unfinished:
         return f"Of a budget of {file.budget:g} nothing is left to train"
+    found = at_most(file)
     looks = "; ".join(
         f"{count} {look}" for count, look in zip(found.ways, rules.looks, strict=True)
     )

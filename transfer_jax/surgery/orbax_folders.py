@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from transfer_jax.surgery.tree_file_error import TreeFileError, brief
+from transfer_jax.surgery.tree_file_error import TreeFileError, brief, few
 
 # One of these lies in every folder that holds a tree.
 MARKS = ("_METADATA", "manifest.ocdbt", "checkpoint")
@@ -41,8 +41,7 @@ that orbax wrote; or give a file
         raise TreeFileError(f"{path} cannot be read: {brief(error)}") from None
     if not found:
         names = sorted(child.name for child in path.iterdir())
-        more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
-        held = f"{brief(', '.join(names[:SHOWN]))}{more}" if names else "nothing"
+        held = few(names, SHOWN) or "nothing"
         raise TreeFileError(f"{path} holds {held}: no tree that orbax wrote; or give a file")
     if len(found) > 1:
         names = ", ".join(map(str, found[-8:]))

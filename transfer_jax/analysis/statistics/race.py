@@ -72,9 +72,8 @@ def race(rules: Rules, seen: Sequence[Mapping[Arm, Seen]] = ()) -> RaceOutcome:
         raise ValueError(f"{len(seen)} looks were seen; the race has {len(rules.looks)}")
     paid = rules.unfinished
     started = halving.begin([rules.prices(arm) for arm in paid], rules.left)
-    # Whoever was looked at before is looked at again, for nothing.
-    begun = {paid[i] for i in started} | rules.before.keys()
-    running = tuple(arm for arm in rules.arms if arm in begun or rules.is_there(arm))
+    begun = {paid[i] for i in started}
+    running = tuple(arm for arm in rules.arms if arm in begun or rules.is_free(arm))
     never = tuple(_never(arm) for arm in rules.arms if arm not in running)
     outcome = RaceOutcome(rules, (), never, running)
     if not running:
@@ -145,11 +144,9 @@ def _go_on(rules: Rules, kept: Sequence[Arm], number: int, left: float) -> list[
     if number + 1 == len(rules.looks):
         return list(kept)
     paid = [arm for arm in kept if not rules.is_there(arm)]
-    prices = [rules.prices(arm, number + 1) for arm in paid]
-    # What smaller budgets paid of the next look is no reason to stop before it.
-    free = {arm for arm, own in zip(paid, prices, strict=True) if not own[0]}
-    on = {paid[i] for i in halving.go_on(prices, left)} | free
-    return [arm for arm in kept if arm in on or rules.is_there(arm)]
+    able = halving.go_on([rules.prices(arm, number + 1) for arm in paid], left)
+    on = {paid[i] for i in able}
+    return [arm for arm in kept if arm in on or rules.is_free(arm, number + 1)]
 
 
 def _verdicts(

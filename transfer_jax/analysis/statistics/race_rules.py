@@ -167,6 +167,18 @@ class Rules:
         """
         return not any(self.prices(arm))
 
+    def is_free(self, arm: Arm, done: int = 0) -> bool:
+        """Whether the next look of a way costs nothing: money is no reason to stop before it.
+
+        Args:
+          arm: the way.
+          done: looks that are over.
+
+        Returns:
+          That it is a linear head, or that a smaller budget paid for that look, or that it failed.
+        """
+        return not self.prices(arm, done)[0]
+
     @property
     def unfinished(self) -> tuple[Arm, ...]:
         """The ways that something is left to pay of, in the order in which they begin."""
@@ -191,8 +203,7 @@ class Rules:
     @property
     def enough(self) -> float:
         """The budget that sets no way aside: a race must be able to pay for all to their ends."""
-        lost = sum(sum(self.whole(arm)[self.before[arm] :]) for arm in self.failed)
-        return self.first + sum(sum(self.whole(arm)) for arm in self.arms) - lost
+        return self.first + self.paid_before + sum(sum(self.prices(arm)) for arm in self.arms)
 
     @property
     def error_of_a_look(self) -> float:

@@ -8,10 +8,10 @@ import jax
 from jaxtyping import Array, Float
 
 from transfer_jax.models.layered import Layered, Variables
-from transfer_jax.models.weights.fit import few
 from transfer_jax.models.weights.leaf_names import Foreign, Keys, Shape, foreign_shapes, leaves_of
 from transfer_jax.models.weights.styles import Style, names_in, styles_of
 from transfer_jax.models.weights.weight_files import WeightsError
+from transfer_jax.surgery.tree_file_error import few
 
 Shapes = Mapping[str, Shape]
 # A style, and how a network's leaves lie in it.

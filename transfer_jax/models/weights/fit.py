@@ -1,11 +1,10 @@
 """Whether the arrays of a file are those of a network: all that does not fit, in one line."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from transfer_jax.models.weights.leaf_names import Shape
-
-SHOWN = 3
+from transfer_jax.surgery.tree_file_error import few
 
 
 @dataclass(frozen=True)
@@ -73,23 +72,6 @@ def share(asked: Mapping[str, Shape], found: Mapping[str, Shape]) -> float:
     """
     same = sum(found.get(name) == shape for name, shape in asked.items())
     return same / max(len(asked), len(found), 1)
-
-
-def few(names: Sequence[str]) -> str:
-    """The first of some names, whatever a stranger wrote there, and how many more there are.
-
-    Args:
-      names: what is listed, in order.
-
-    Returns:
-      A part of a line.
-
-    Example:
-      >>> few(["a", "b", "c", "d", "e"])
-      'a, b, c and 2 more'
-    """
-    shown = ", ".join("".join(c for c in n[:120] if c.isprintable()) for n in names[:SHOWN])
-    return shown + (f" and {len(names) - SHOWN} more" if len(names) > SHOWN else "")
 
 
 def _shape(shape: Shape) -> str:

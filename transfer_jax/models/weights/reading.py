@@ -10,11 +10,12 @@ from jaxtyping import Shaped
 
 from transfer_jax.models.layered import PARAMS, Variables
 from transfer_jax.models.weights.detection import Shapes, asked_shapes, detect
-from transfer_jax.models.weights.fit import Misfit, few, misfit, share
+from transfer_jax.models.weights.fit import Misfit, misfit, share
 from transfer_jax.models.weights.leaf_names import Keys, from_foreign, leaves_of, variables_of
 from transfer_jax.models.weights.nearest_network import nearest_network
 from transfer_jax.models.weights.styles import Style, styles_of
 from transfer_jax.models.weights.weight_files import WeightsError, read_arrays
+from transfer_jax.surgery.tree_file_error import few
 
 Path = str | os.PathLike[str]
 

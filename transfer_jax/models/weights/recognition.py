@@ -3,9 +3,10 @@
 import os
 
 from transfer_jax.models.weights.detection import asked_shapes, detect
-from transfer_jax.models.weights.fit import few, share
+from transfer_jax.models.weights.fit import share
 from transfer_jax.models.weights.nearest_network import zoo_head, zoo_shapes
 from transfer_jax.models.weights.weight_files import WeightsError, read_arrays
+from transfer_jax.surgery.tree_file_error import few
 
 # A body without its head, or with other things beside it, has most of a network's names.
 LEAST = 0.5
