@@ -17,7 +17,7 @@ def test_layers_and_their_parameters_stand_in_depth_order(tmp_path):
     plan = make_plan(pretrained_config(tmp_path))
     folder = workdir_at(tmp_path / "run")
     folder.open()
-    begin(Run(plan, folder), print)
+    begin(Run(plan, folder), None, print)
     found = json.loads(epath.Path(folder.plan).read_text())
     assert found["layers"] == list(NAMES)
     wanted = [54 + 12, 9 * 6 * 8 + 16, 9 * 8 * 8 + 16, 9 * 8 * 10 + 20, 20 + 10 * 10 + 10]
