@@ -9,7 +9,7 @@ import numpy as np
 from etils import epath
 
 from transfer_jax.analysis.network_of_way import arm_of
-from transfer_jax.analysis.statistics.choices import typed
+from transfer_jax.analysis.statistics.choices import told_by_family, typed
 from transfer_jax.analysis.statistics.crossing import WHOLE, Arm
 from transfer_jax.folder.race_files import (
     Looked,
@@ -61,6 +61,20 @@ class Raced:
     def spent(self) -> float:
         """What it cost so far, in full fine-tunings, what comes first included."""
         return self.file.first + self.outcome.cost
+
+    @property
+    def last_look(self) -> str:
+        """What the last look did to the ways it saw, and what is spent; "" before the first."""
+        from transfer_jax.analysis.statistics.race_outcome import Fate
+
+        if not self.outcome.rounds:
+            return ""
+        found = self.outcome.rounds[-1]
+        words = {fate: str(fate) for fate in Fate}
+        words[Fate.GOES_ON] = "finished" if self.outcome.is_over else "going on"
+        parts = [f"{words[f]}: {told_by_family(found.of(f))}" for f in Fate if found.of(f)]
+        spent = f"{self.spent:.2f} of {self.file.budget:g} spent"
+        return f"{self.name or 'race'} {found.look}: {'; '.join(parts)}; {spent}"
 
 
 def folder_name(arm: Arm) -> str:

@@ -9,6 +9,7 @@ from transfer_jax.commands.usage import Parser, given
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from transfer_jax.analysis.raced import Raced
     from transfer_jax.folder.workdir import Workdir
 
 TASK = "show how far a run is, from another shell"
@@ -20,7 +21,7 @@ def add_arguments(parser: Parser) -> None:
 
 
 def main(arguments: argparse.Namespace, _: list[str], console: "Console") -> None:
-    """Show the waves of a run, its progress, the time left and the conditions that diverged.
+    """Show the waves of a run or the last look of its race, the time left, and what diverged.
 
     Raises:
       WorkdirError: the folder holds no run.
@@ -37,31 +38,40 @@ def main(arguments: argparse.Namespace, _: list[str], console: "Console") -> Non
     runs = [folder]
     if is_sweep:
         runs = [Workdir(p) for p in sorted(folder.path.iterdir()) if (p / "config.json").exists()]
-    rows = []
+    rows, lines = [], []
     diverged = dict.fromkeys(map(str, facts.get("diverged") or []))
     for run in runs:
         names, bad = _finished(run)
-        diverged |= dict.fromkeys(bad)
         counts = [sum(base == (".base-" in name) for name in names) for base in (True, False)]
+        told = [f"{count} finished" for count in counts]
+        if races := _races(run):
+            told[1] = _ways(races)
+            lines += [race.last_look or f"{race.name or 'race'}: no look yet" for race in races]
+            bad += [name for race in races for name in _failed(race)]
+        diverged |= dict.fromkeys(bad)
         state = "finished" if run.results.exists() else "not finished"
-        rows.append((str(run.path), *(f"{count} finished" for count in counts), state))
+        rows.append((str(run.path), *told, state))
     print_table(console, ("run", "base columns", "condition columns", "state"), rows)
-    for line in (_now(folder, facts), f"diverged: {', '.join(diverged) or 'none'}"):
+    lines += [_now(folder, facts, bool(lines)), f"diverged: {', '.join(diverged) or 'none'}"]
+    for line in lines:
         console.print(line, highlight=False, soft_wrap=True, markup=False)
 
 
-def _now(folder: "Workdir", facts: dict[str, Any]) -> str:
+def _now(folder: "Workdir", facts: dict[str, Any], is_raced: bool) -> str:
     from transfer_jax.folder.lock import holder
 
     who = holder(folder.lock)
     done = f"step {facts.get('steps_done', 0)} of {facts.get('steps', '?')} of all columns"
     where = f"{facts.get('wave', '')}, {facts.get('where') or facts.get('column', '')}"
+    if is_raced:  # How many steps there are depends on looks that are still to come.
+        done = f"{facts.get('steps_done', 0)} steps done"
     if who:
         left = facts.get("seconds_left")
         rest = f", {duration(left)} left" if isinstance(left, int | float) else ""
         return f"training in {who}: {where}, {done}{rest}"
     if facts.get("state") == "trained":
-        return "nothing is being trained; all columns are done"
+        done = "the race is over" if is_raced else "all columns are done"
+        return f"nothing is being trained; {done}"
     return f"nothing is being trained ({facts.get('state', 'never begun')}); {done}; run it again"
 
 
@@ -78,3 +88,26 @@ def _finished(run: "Workdir") -> tuple[list[str], list[str]]:
         names.append(path.name)
         bad += [f"{r.split}.seed{r.seed} {r.label} (step {r.diverged})" for r in rows if r.diverged]
     return names, bad
+
+
+def _races(run: "Workdir") -> "list[Raced]":
+    """As they stand now, whatever is said of them until a larger budget is spent."""
+    from transfer_jax.analysis.raced import race_of
+    from transfer_jax.folder.race_files import read_race
+
+    file = read_race(run.race)
+    return [race_of(run.path, file, task) for task in file.tasks] if file else []
+
+
+def _ways(races: "list[Raced]") -> str:
+    ways = sum(len(race.outcome.rules.arms) for race in races)
+    return f"{sum(len(race.outcome.finished) for race in races)} of {ways} ways finished"
+
+
+def _failed(race: "Raced") -> list[str]:
+    """Its ways whose loss was no number, and the look that saw it first."""
+    from transfer_jax.analysis.statistics.choices import typed
+
+    rounds = race.outcome.rounds
+    failed = race.outcome.failed
+    return [f"{race.task} {typed(own.arm)} ({rounds[own.look - 1].look})" for own in failed]

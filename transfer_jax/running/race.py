@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, NamedTuple
 
-from transfer_jax.analysis.raced import Raced, folder_name, race_of, rules_of
+from transfer_jax.analysis.raced import folder_name, race_of, rules_of
 from transfer_jax.analysis.statistics import halving
-from transfer_jax.analysis.statistics.choices import told_by_family, typed
+from transfer_jax.analysis.statistics.choices import typed
 from transfer_jax.analysis.statistics.crossing import Arm
 from transfer_jax.engine.processes import all_meet, is_first, said_by_first
 from transfer_jax.folder.correctness import read_correctness
@@ -112,7 +112,7 @@ class Race:
             raced = race_of(self.run.folder.path, self.file, self.task)
             outcome = raced.outcome
             on = [self.rules.arms.index(arm) for arm in outcome.going_on]
-            return [len(outcome.rounds), on, outcome.cost, _told(raced)]
+            return [len(outcome.rounds), on, outcome.cost, raced.last_look]
 
         looks, on, cost, told = said_by_first(found)
         return Stand(looks, tuple(self.rules.arms[i] for i in on), cost, told)
@@ -205,20 +205,6 @@ class Race:
     def _column(self, way: Run, seed: int) -> Column:
         columns = way.plan.columns(way.plan.grid)
         return next(c for c in columns if c.seed == seed and task_of(c) == self.task)
-
-
-def _told(raced: Raced) -> str:
-    """What the last look did."""
-    from transfer_jax.analysis.statistics.race_outcome import Fate
-
-    if not raced.outcome.rounds:
-        return ""
-    found = raced.outcome.rounds[-1]
-    words = {fate: str(fate) for fate in Fate}
-    words[Fate.GOES_ON] = "finished" if raced.outcome.is_over else "going on"
-    parts = [f"{words[f]}: {told_by_family(found.of(f))}" for f in Fate if found.of(f)]
-    spent = f"{raced.spent:.2f} of {raced.file.budget:g} spent"
-    return f"{raced.name or WAVE} {found.look}: {'; '.join(parts)}; {spent}"
 
 
 def _at_its_end(way: Run, column: Column) -> Looked:
