@@ -10,6 +10,9 @@ from jaxtyping import Array, Float
 
 from transfer_jax.models.positions import Zeros, positions
 
+# So many numbers in a row are summed quickly.
+ROW = 64
+
 
 @partial(jax.custom_vjp, nondiff_argnums=(2, 3))
 def shifted(
@@ -52,15 +55,20 @@ def _backward(
     This is 3 to 12 times as fast as sums over the whole batch.
     """
     x, kernel = residuals
-    one = partial(_backward_of_one, kernel=kernel, stride=stride, zeros=zeros)
+    one = jax.vmap(partial(_backward_of_one, kernel=kernel, stride=stride, zeros=zeros))
     shares = _shares(len(x))
-    images, kernels = jax.lax.map(
-        lambda own: jax.vmap(one)(*own), (_in_shares(x, shares), _in_shares(gradient, shares))
-    )
+    own = [batch.reshape(shares, -1, *batch.shape[1:]) for batch in (x, gradient)]
+
+    def of_images(number: Array) -> tuple[Array, Array]:
+        """One of each share. Were that axis the first, XLA would copy the batch to swap axes."""
+        at = partial(jax.lax.dynamic_index_in_dim, index=number, axis=1, keepdims=False)
+        return one(*map(at, own))
+
+    images, kernels = jax.lax.map(of_images, jnp.arange(len(x) // shares))
     # A product, since a sum over the first axis is slow; then over what devices have each.
     ones = jnp.ones(len(kernels), x.dtype)
     of_shares = (ones @ kernels.reshape(len(kernels), -1)).reshape(shares, *kernel.shape)
-    return _whole(images), jnp.sum(of_shares, 0)
+    return images.swapaxes(0, 1).reshape(x.shape), jnp.sum(of_shares, 0)
 
 
 def _shares(images: int) -> int:
@@ -74,21 +82,12 @@ def _shares(images: int) -> int:
     return shares if images % shares == 0 else 1
 
 
-def _in_shares(x: Array, shares: int) -> Array:
-    """The first images of all shares, the second ones, and so on."""
-    return x.reshape(shares, -1, *x.shape[1:]).swapaxes(0, 1)
-
-
-def _whole(images: Array) -> Array:
-    return images.swapaxes(0, 1).reshape(-1, *images.shape[2:])
-
-
 def _backward_of_one(
     x: Array, gradient: Array, kernel: Array, stride: int, zeros: Zeros
 ) -> tuple[Array, Array]:
     size, sides = kernel.shape[:2], gradient.shape[:2]
     under = positions(x[None], size, stride, zeros)
-    sums = [jnp.sum(part[0] * gradient, (0, 1)) for _, _, part in under]
+    sums = [_over_pixels(part[0] * gradient) for _, _, part in under]
     # The image's gradient is a convolution with the kernel turned round, of the gradient with
     # stride - 1 zeros between its pixels.
     spread = [
@@ -100,6 +99,19 @@ def _backward_of_one(
     terms = (part[0] * turned[row, col] for row, col, part in positions(spaced, size))
     image = sum(terms, start=jnp.zeros((), x.dtype))
     return image, jnp.stack(sums).reshape(kernel.shape)
+
+
+def _over_pixels(x: Float[Array, "height width channels"]) -> Float[Array, " channels"]:
+    """Sums of all pixels, as a product with ones: a third less time than XLA's own sum.
+
+    Where there are few channels, several pixels are side by side in a row.
+    """
+    pixels, channels = x.shape[0] * x.shape[1], x.shape[2]
+    side = 1
+    while side * channels < ROW and pixels % (2 * side) == 0:
+        side *= 2
+    rows = x.reshape(-1, side * channels)
+    return jnp.sum((jnp.ones(len(rows), x.dtype) @ rows).reshape(side, channels), 0)
 
 
 shifted.defvjp(_forward, _backward)
