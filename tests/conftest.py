@@ -45,6 +45,18 @@ NUM_LAYERS = 6
 jax.devices()
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """What is tried in several ways that take long is tried in one of them always."""
+    begun = set()
+    for item in items:
+        if item.get_closest_marker("slow_but_first"):
+            test = item.nodeid.partition("[")[0]
+            if test in begun:
+                item.add_marker(pytest.mark.slow)
+            begun.add(test)
+
+
 @pytest.fixture
 def tiny_config() -> Config:
     return load_config("fashion_mnist", TINY)

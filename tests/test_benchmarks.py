@@ -51,6 +51,7 @@ def gpu(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
     return module
 
 
+@pytest.mark.slow
 def test_the_gpus_benchmark_has_a_row_a_way(
     gpu: ModuleType,
     tmp_path: Path,

@@ -87,6 +87,7 @@ def test_a_run_needs_no_extra_and_names_what_it_leaves_out(bare):
     assert not names & {"results.parquet", "effects.parquet", "tensorboard"}
 
 
+@pytest.mark.slow_but_first
 @pytest.mark.parametrize("hidden", ["pandas", "pyarrow"])
 def test_a_report_goes_without_parquet(bare, hiding, hidden):
     done = without(hiding, [hidden], "-m", "transfer_jax", "report", str(bare[0]))
@@ -97,6 +98,7 @@ def test_a_report_goes_without_parquet(bare, hiding, hidden):
     assert not (bare[0] / "results.parquet").exists()
 
 
+@pytest.mark.slow
 def test_events_that_a_config_does_not_ask_for_are_not_missed(tmp_path, monkeypatch):
     monkeypatch.setitem(ADDITIONS, "tensorboard", ("events for TensorBoard", ("no_such_package",)))
     for asked in (True, False):
@@ -114,6 +116,7 @@ def test_a_frame_needs_pandas(bare, hiding):
     assert needed in done.stderr.splitlines()[-1]
 
 
+@pytest.mark.slow_but_first
 @pytest.mark.parametrize("hidden", ["tensorflow_datasets", "importlib_resources"])
 def test_a_dataset_of_tfds_needs_it(hiding, hidden, tmp_path):
     command = ("prepare", "--config=cifar100", f"--config.data.folder={tmp_path}/data")

@@ -32,6 +32,7 @@ def runs(tmp_path_factory) -> Path:
     return tmp_path_factory.mktemp("runs")
 
 
+@pytest.mark.slow_but_first
 @pytest.mark.parametrize("script", FILES)
 def test_a_script_of_the_paper_runs_and_draws(script, runs):
     """They share the run of figure 2: a finished run is found, not trained again."""
@@ -44,6 +45,7 @@ def test_a_script_of_the_paper_runs_and_draws(script, runs):
         assert "is finished" in done.stdout
 
 
+@pytest.mark.slow
 def test_cifars_tiny_twin_runs(tmp_path, capsys):
     arguments = ["--config=cifar100", "--config.scale=tiny", f"--workdir={tmp_path}/run"]
     assert main(["run", *arguments]) == 0

@@ -105,6 +105,7 @@ def test_a_question_is_priced_before_it_is_asked(here, capsys):
     assert costs == dict(re.findall(r"^ *([a-z]\S+) +(\d+\.\d\d) *$", said, re.MULTILINE))
 
 
+@pytest.mark.slow
 def test_what_is_left_of_a_question_is_priced_too(here, capsys):
     """What a larger budget would train is said word for word as it is when it does."""
     assert ask("--budget=1.5") == 0
@@ -157,6 +158,7 @@ def test_networks_that_fail_are_said_to_fail(here, capsys):
     assert told in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_of_several_tasks_each_has_a_race_and_a_file(here, capsys):
     write_classes(here / "my pets", ("bird", "fish"), 40)
     assert ask("--budget=3", "--config.splits=('whole','random-0')") == 0

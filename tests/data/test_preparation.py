@@ -244,6 +244,7 @@ def get_config():
 """
 
 
+@pytest.mark.slow
 def test_from_the_tars_to_a_trained_grid_on_a_stream(tars, tmp_path, capsys):
     config = tmp_path / "few.py"
     config.write_text(CONFIG)

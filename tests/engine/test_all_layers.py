@@ -43,6 +43,7 @@ def units_of(features: np.ndarray, blocks: tuple[int, ...]) -> np.ndarray:
     return np.array(found)
 
 
+@pytest.mark.slow
 def test_what_tells_the_classes_is_kept_and_no_layer_alone_can():
     train, validation, test = (two_bits(300, seed) for seed in range(3))
     found = head_on_all_layers(train, validation, test, CLASSES, BLOCKS)
@@ -87,6 +88,7 @@ def test_a_head_is_scipys_on_what_scipys_ranking_keeps(count):
     np.testing.assert_allclose(logits(found.linear, test), expected, atol=0.02)
 
 
+@pytest.mark.slow
 def test_the_scale_of_a_layer_is_nothing():
     plain, moved = (
         head_on_all_layers(*[two_bits(200, seed, scales) for seed in range(3)], CLASSES, BLOCKS)
@@ -98,6 +100,7 @@ def test_the_scale_of_a_layer_is_nothing():
     )
 
 
+@pytest.mark.slow
 def test_where_all_features_tell_something_all_are_kept():
     """Of each feature alone little is known, and of a few not much more."""
     random = np.random.default_rng(0)
@@ -128,6 +131,7 @@ def test_no_image_flatters_the_share_that_it_chose():
     assert np.mean(best) - 0.5 > 3 * error
 
 
+@pytest.mark.slow
 def test_one_feature_one_class_and_features_that_never_differ():
     cases = (((1,), np.ones((5, 1)), 2), ((1, 5), np.ones((5, 6)), 3), ((2, 3), np.eye(5), 1))
     for blocks, x, classes in cases:

@@ -120,6 +120,7 @@ def test_metrics_leave_the_device_once_an_interval(
     assert calls == [2, 2, 1]
 
 
+@pytest.mark.slow
 def test_a_second_run_finds_its_programs_on_disk(tmp_path):
     """The command line keeps compiled programs; the second run compiles none of the large ones."""
     cache = tmp_path / "cache"

@@ -125,6 +125,7 @@ def plain(setting):
     return setting.trained()
 
 
+@pytest.mark.slow_but_first
 def test_training_on_what_is_kept_is_training_to_the_bit(setting, plain):
     trunk = setting.kept(setting.depths)
     assert tuple(sorted(trunk.activations)) == setting.depths
@@ -135,10 +136,12 @@ def test_training_on_what_is_kept_is_training_to_the_bit(setting, plain):
     assert any(jax.tree.leaves(moved))
 
 
+@pytest.mark.slow
 def test_what_lies_between_is_computed_from_the_nearest_below(setting, plain):
     same(plain, setting.trained(setting.kept((1, 3))))
 
 
+@pytest.mark.slow
 def test_a_step_computes_only_what_is_above(setting):
     """Multiply-adds of `train` are those of `learn`, and of the layers that are not kept."""
     program, start, images = setting.program, setting.start, setting.images
@@ -159,6 +162,7 @@ def test_a_step_computes_only_what_is_above(setting):
     assert adds(None) - adds(setting.kept((3,))) == layers[2]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("how", [{"crop": 10}, {"shift": 2}, {"crop": 9, "shift": 1}])
 def test_images_that_are_seen_at_a_few_places(how, split, recipe, device_images):
     size = how.get("crop", 12)
@@ -188,6 +192,7 @@ def test_what_depends_on_the_place_in_a_batch_is_not_kept(split, recipe, device_
     same(setting.trained(), setting.trained(trunk))
 
 
+@pytest.mark.slow
 def test_rounded_activations_are_the_same_whichever_are_kept(split, recipe, device_images):
     setting = Setting(NETWORKS["residual"], split, recipe, device_images, keeps=ROUNDED)
     rounded = setting.trained()

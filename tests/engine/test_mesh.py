@@ -85,6 +85,7 @@ def test_one_device_and_eight_give_the_same_results_to_the_bit(one_device, tmp_p
     assert one_device == eight
 
 
+@pytest.mark.slow
 def test_a_batch_over_several_devices_gives_the_same_but_for_rounding(one_device, tmp_path):
     """Two devices a column: each sums over half of the batch, and the halves are added up.
 
@@ -96,6 +97,7 @@ def test_a_batch_over_several_devices_gives_the_same_but_for_rounding(one_device
         assert a["top1"] == b["top1"]
 
 
+@pytest.mark.slow
 def test_columns_never_talk_to_each_other():
     words = ("all-reduce", "all-gather", "reduce-scatter", "all-to-all", "collective-permute")
     alone = compiled_text(1)
@@ -107,6 +109,7 @@ def test_columns_never_talk_to_each_other():
     assert "replica_groups={" not in shared
 
 
+@pytest.mark.slow
 def test_two_processes_give_the_results_of_one(one_device, tmp_path):
     """One device each, over gloo; the first process writes."""
     with socket.socket() as free:

@@ -202,6 +202,7 @@ def test_statistics_are_in_checkpoints_and_in_stored_networks(
     assert not diff(again, jax.device_get(start.base))
 
 
+@pytest.mark.slow
 def test_a_whole_run_has_statistics_in_its_networks_and_controls(tmp_path, monkeypatch):
     def build(config, largest):
         head = nn.Dense(config.network.num_outputs or largest)

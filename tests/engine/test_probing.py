@@ -45,6 +45,7 @@ def test_the_strength_is_the_best_on_validation_images_and_of_equals_the_greates
     assert probe(easy, easy, easy, CLASSES).strength == max(STRENGTHS)
 
 
+@pytest.mark.slow
 def test_no_image_flatters_the_strength_that_it_chose():
     """Of labels that nothing tells, half are right; of the best strength on them it is more."""
     random, counted, best = np.random.default_rng(0), [], []
@@ -89,6 +90,7 @@ def test_the_axes_are_those_of_a_singular_value_decomposition(count, features):
     np.testing.assert_allclose(agreed, np.eye(many), atol=1e-4)
 
 
+@pytest.mark.slow
 def test_features_that_never_differ_have_no_part():
     train = clouds(50, 6)
     still = np.c_[train.features, np.full(50, 7.0)].astype(np.float32)

@@ -25,6 +25,7 @@ def finished(tmp_path_factory) -> epath.Path:
     return folder
 
 
+@pytest.mark.slow
 def test_every_network_of_the_table_has_its_examples(finished):
     for row in read_rows(finished / "results.csv"):
         held = read_correctness(finished / "correct" / f"{row.column}.npz")

@@ -22,6 +22,7 @@ def test_parameters_and_shapes_are_the_papers():
         assert x.shape[1:] == expected
 
 
+@pytest.mark.slow
 def test_initial_parameters_have_the_papers_deviations_and_biases():
     net = CaffeNet(width=0.25)
     params = net.init(jax.random.key(0), jnp.zeros((1, 67, 67, 3)))

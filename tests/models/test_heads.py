@@ -53,6 +53,7 @@ NETWORKS = {
 }
 
 
+@pytest.mark.slow_but_first
 @pytest.mark.parametrize("name", NETWORKS)
 def test_logits_are_a_dense_layer_of_what_is_found(name):
     net, shape, path = NETWORKS[name]

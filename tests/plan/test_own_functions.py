@@ -152,6 +152,7 @@ def built_in(own):
     return rows(own / "built_in")
 
 
+@pytest.mark.slow_but_first
 @pytest.mark.parametrize("flag", ["network.name=own_parts:tall", "optimizer.name=own_parts:slow",
                                   "data.source=own_parts:grey"])  # fmt: skip
 def test_what_makes_the_built_in_thing_gives_its_numbers(flag, own, built_in, tmp_path):

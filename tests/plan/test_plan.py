@@ -109,6 +109,7 @@ def test_a_variant_that_cannot_be_is_told(fields, message):
         with_variant(**fields)
 
 
+@pytest.mark.slow
 def test_the_estimate_counts_what_the_plan_holds():
     plan = make_plan(load_config("fashion_mnist", TINY))
     costs = estimate(plan)

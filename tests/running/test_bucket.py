@@ -68,6 +68,7 @@ def _objects(address: str, prefix: str) -> dict[str, bytes]:
     return found
 
 
+@pytest.mark.slow
 def test_a_run_in_a_bucket_is_killed_and_goes_on_as_one_on_a_disk(bucket, tmp_path):
     address, environment = bucket
     run(tmp_path / "run", *ONE_SEED)

@@ -92,6 +92,7 @@ def test_a_finished_run_is_not_trained_again(config, finished):
     assert before == {p: p.stat().st_mtime_ns for p in folder.glob("**/*")}
 
 
+@pytest.mark.slow
 def test_variants_are_trained_and_reported_beside_the_paper(tmp_path):
     flags = [*TINY, "--config.seeds=1", "--config.preserved=(1,)"]
     config = load_config("fashion_mnist", flags)

@@ -48,6 +48,7 @@ def seen(folder, asked):
     return normalised, images.labels[numbers], held.right(asked.label)
 
 
+@pytest.mark.slow_but_first
 @pytest.mark.parametrize(
     ("way", "asked"),
     [

@@ -41,6 +41,7 @@ def cut(path: Path) -> None:
 COLUMN = "distant.seed0.A-A"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "damage, part",
     [
@@ -105,6 +106,7 @@ def test_a_workdir_that_vanishes_ends_in_one_line(tmp_path):
     assert not (tmp_path / "run" / "results.csv").exists()
 
 
+@pytest.mark.slow
 def test_a_workdir_that_cannot_be_made_is_told(tmp_path):
     (tmp_path / "file").touch()
     process = start(tmp_path / "file" / "run", *SMALL)
@@ -113,6 +115,7 @@ def test_a_workdir_that_cannot_be_made_is_told(tmp_path):
     assert "is a file, or lies in one; a run needs a folder" in output and "Traceback" not in output
 
 
+@pytest.mark.slow
 def test_a_clock_that_is_set_back_changes_nothing(whole, tmp_path, monkeypatch):
     """Checkpoints and locks measure time by a clock that nobody sets."""
     stopped_at(tmp_path / "run", f"{COLUMN}/4")
@@ -172,6 +175,7 @@ def test_a_damaged_lock_is_no_lock(content, tmp_path, monkeypatch):
         assert json.loads(path.read_text())["pid"] == os.getpid()
 
 
+@pytest.mark.slow
 def test_two_checkpoints_of_a_column_are_kept(tmp_path):
     stopped_at(tmp_path / "run", f"{COLUMN}/6", "--config.checkpoint.steps=2")
     kept = column_checkpoints.ColumnCheckpoints(

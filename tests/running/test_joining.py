@@ -165,6 +165,7 @@ def test_what_answers_and_is_no_process_0_is_told():
     assert (status, said) == (1, f"transfer-jax: {told}\n")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGINT])
 def test_a_place_is_free_again_when_who_had_it_ends_before_all_have_come(number):
     at = f"localhost:{(port := free_port())}"

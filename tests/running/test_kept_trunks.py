@@ -54,12 +54,14 @@ def never(flags, tmp_path_factory):
     return what_it_made(folder)
 
 
+@pytest.mark.slow
 def test_a_run_that_keeps_them_makes_the_same_to_the_bit(flags, never, tmp_path):
     said = run(tmp_path / "run", *flags)
     assert len(re.findall(KEPT, said)) == 1
     assert_same(tmp_path / "run", never)
 
 
+@pytest.mark.slow
 def test_where_memory_is_too_small_they_are_read_from_disk(flags, never, tmp_path):
     small = ["--config.cache.share=0.000001", "--config.cache.disk=0.5"]
     said = run(tmp_path / "run", *flags, *small)
@@ -82,6 +84,7 @@ def test_a_disk_that_is_full_is_told_and_they_are_computed_at_every_step(flags, 
     assert said == ["Frozen layers are computed at every step: the disk has no room for them"]
 
 
+@pytest.mark.slow
 def test_killed_without_and_gone_on_with_them_on_two_devices(flags, never, tmp_path):
     process = start(tmp_path / "run", *flags, NEVER)
     checkpoint = tmp_path / "run" / "checkpoints"
@@ -93,6 +96,7 @@ def test_killed_without_and_gone_on_with_them_on_two_devices(flags, never, tmp_p
     assert_same(tmp_path / "run", never)
 
 
+@pytest.mark.slow
 def test_where_two_devices_share_a_batch(flags, tmp_path):
     """And see each image at one of two places."""
     few = ["--config.families=('freeze',)", "--config.data.crop=24", "--config.data.views=2"]
@@ -118,6 +122,7 @@ def test_columns_of_a_run_on_other_images_take_nothing_of_what_is_kept(flags):
     assert trunks.of(few.plan, base, starts, mesh, images) is None
 
 
+@pytest.mark.slow
 def test_networks_of_a_sweep_begin_with_weights_of_their_own(flags, tmp_path):
     """Nor are they beside each other in a slot, whose columns copy from one network."""
     file = tmp_path / "other.safetensors"

@@ -43,6 +43,7 @@ MOMENTS = {
 }
 
 
+@pytest.mark.slow_but_first
 @pytest.mark.parametrize("moment", MOMENTS)
 def test_killed_at_a_moment_and_run_again(moment, whole, tmp_path):
     process = start(tmp_path / "run", *SMALL)
@@ -74,6 +75,7 @@ def test_killed_at_random_as_often_as_it_takes(chance, whole, duration, tmp_path
     assert_same(tmp_path / "run", whole)
 
 
+@pytest.mark.slow_but_first
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT], ids=lambda n: n.name)
 def test_a_signal_stops_after_a_checkpoint_and_says_how_to_go_on(number, whole, tmp_path):
     """Checkpoints are by request alone here; a signal in a column's last steps needs none."""
@@ -97,6 +99,7 @@ def test_a_signal_stops_after_a_checkpoint_and_says_how_to_go_on(number, whole, 
             and ours[k] != theirs[k]] == []  # fmt: skip
 
 
+@pytest.mark.slow
 def test_what_one_device_began_two_end_the_same(alone, tmp_path):
     flags = [*SMALL, "--config.devices_per_column=1"]
     process = start(tmp_path / "two", *flags, devices=2)

@@ -61,6 +61,7 @@ def needs_containers() -> None:
         pytest.skip("a namespace of processes takes root")
 
 
+@pytest.mark.slow_but_first
 @pytest.mark.parametrize("own_proc", [True, False], ids=["its own /proc", "the /proc of all"])
 def test_two_containers_with_one_host_name_respect_each_other(own_proc, tmp_path):
     needs_containers()
@@ -133,6 +134,7 @@ def test_who_was_killed_is_replaced_at_once(tmp_path):
     assert "is gone; its lock is taken over" in second[0] and "kept" in second
 
 
+@pytest.mark.slow_but_first
 @pytest.mark.parametrize("stale", [True, False], ids=["a stale lock", "no lock"])
 @pytest.mark.parametrize("before", ["", NO_FLOCK], ids=["flock", "no flock"])
 def test_of_many_starts_at_once_one_holds(stale, before, tmp_path):

@@ -118,6 +118,7 @@ ENDS = {
 MAIN = ("SIGTERM to the group", "the end of the grace", "SIGKILL to the group")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "end", [end if end in MAIN else pytest.param(end, marks=pytest.mark.slow) for end in ENDS]
 )
@@ -141,6 +142,7 @@ def test_nothing_is_left_of_a_run_that_reads_with_workers(end, data, room, tmp_p
         assert "the same command goes on" in output
 
 
+@pytest.mark.slow
 def test_nothing_is_left_of_a_run_that_ends_by_itself(data, room, tmp_path):
     process = room.start("run", *streamed(data, 30, workers=1), f"--workdir={tmp_path / 'run'}")
     output = process.communicate(timeout=200)[0]

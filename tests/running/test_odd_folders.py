@@ -124,6 +124,7 @@ def contests(ends, tmp_path_factory) -> dict[str, Started]:
 
 
 # Where files come late a second may not see the first; then one of them stops, as below.
+@pytest.mark.slow_but_first
 @pytest.mark.parametrize("kind", FOLDERS[:-1])
 def test_a_live_lock_is_respected_and_a_dead_one_taken_over(kind, owners):
     folder, started = owners[kind]

@@ -32,6 +32,7 @@ def test_a_folder_that_all_see_is_one_by_whatever_name(tmp_path):
     assert not list(folder.iterdir())
 
 
+@pytest.mark.slow_but_first
 @pytest.mark.parametrize("there", [True, False])
 def test_folders_that_are_not_one_are_told_by_each(there, tmp_path):
     own = [tmp_path / "a", tmp_path / "b"]

@@ -33,6 +33,7 @@ def last_line(capsys: pytest.CaptureFixture[str]) -> str:
     return captured.out.strip().splitlines()[-1]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("classes", "each", "batch", "notes"), [(4, 30, None, 0), (3, 20, "batch_size=14", 1)]
 )
@@ -66,6 +67,7 @@ def test_the_folder_of_a_dataset_has_a_default(tmp_path, capsys, monkeypatch):
     assert load_config("fashion_mnist").data.folder == ""
 
 
+@pytest.mark.slow
 def test_a_dataset_of_tfds_needs_its_name_alone(data_dir, tmp_path, capsys, monkeypatch):  # noqa: F811
     monkeypatch.chdir(tmp_path)
     source = "--config.data.source=tfds:cifar100"

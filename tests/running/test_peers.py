@@ -10,6 +10,7 @@ from transfer_jax.engine.peers import SILENCE
 from .joined import ended, free_port, start, wait_until_in
 
 
+@pytest.mark.slow_but_first
 @pytest.mark.parametrize("failing", [0, 1])
 def test_what_ends_one_process_is_told_by_the_others(failing):
     at = f"localhost:{free_port()}"
@@ -25,6 +26,7 @@ def test_what_ends_one_process_is_told_by_the_others(failing):
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("killed", [0, 1])
 @pytest.mark.parametrize(
     "number", [signal.SIGKILL, pytest.param(signal.SIGSTOP, marks=pytest.mark.slow)]
@@ -58,6 +60,7 @@ time.sleep(4)
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("held", "seconds", "own", "others"),
     [
@@ -117,6 +120,7 @@ def test_a_signal_while_the_first_works_alone_reaches_all(signalled):
         assert status == 143 and said.splitlines()[-1] == "transfer-jax: stopped by 15", said
 
 
+@pytest.mark.slow
 def test_one_that_stops_at_once_stops_though_the_others_do_not():
     at = f"localhost:{free_port()}"
     stops = (
@@ -142,6 +146,7 @@ check_same({{}})
 """
 
 
+@pytest.mark.slow_but_first
 @pytest.mark.parametrize("reader", [0, 1])
 def test_a_network_is_written_and_read_by_one_alone(reader, tmp_path):
     """As base networks are, when controls are measured or another run's are taken."""

@@ -202,6 +202,7 @@ def test_what_lies_in_the_folder(held):
     assert len(Results.read(run.folder.path).rows) == len(run.plan.networks) == 22
 
 
+@pytest.mark.slow_but_first
 @pytest.mark.parametrize("family", ["lp-ft", "probe", "head2toe"])
 def test_alone_as_in_the_grid(family, held, tmp_path):
     config = pretrained_config(tmp_path, [*KEPT, f"--config.families=('{family}',)"])
@@ -210,6 +211,7 @@ def test_alone_as_in_the_grid(family, held, tmp_path):
         assert row.loss == pytest.approx(every[row.label].loss, rel=1e-3), row.label
 
 
+@pytest.mark.slow
 def test_broken_off_at_any_moment_it_ends_with_the_same_bits(tmp_path):
     """Between features and heads, between seeds, in a phase of gradual unfreezing, after it."""
     flags = ["--config.families=('probe','head2toe','lp-ft','gradual')",
@@ -254,6 +256,7 @@ def test_seeds_share_what_is_solved(tmp_path):
     assert len(list((tmp_path / "run" / "heads").iterdir())) == 1
 
 
+@pytest.mark.slow
 def test_two_tasks_of_other_sizes_and_few_examples(tmp_path):
     flags = ["--config.named_splits.odd.A=('Bag','Coat','Shirt')", "--config.splits=('odd',)",
              "--config.named_splits.odd.B=('Sneaker','Sandal')", "--config.examples=(0,8)",
@@ -315,6 +318,7 @@ def test_heads_that_are_gone_are_told(tmp_path):
         run.start(columns_of(run)["pretrained-A"])
 
 
+@pytest.mark.slow
 def test_learning_rates_are_chosen_for_families(tmp_path):
     """Scratch, frozen and fine-tuned networks on a seed of its own; heads are those of the run."""
     flags = ["--config.optimizer.rates=(0.3,1.0)", "--config.cuts=('block3',)", "--config.steps=2"]

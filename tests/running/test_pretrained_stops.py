@@ -44,6 +44,7 @@ def straight(flags, tmp_path_factory) -> dict[str, object]:
     return found
 
 
+@pytest.mark.slow
 def test_stopped_by_a_scheduler_on_one_device_it_ends_on_two(flags, straight, tmp_path):
     workdir = tmp_path / "run"
     process = start(workdir, *flags)
@@ -57,6 +58,7 @@ def test_stopped_by_a_scheduler_on_one_device_it_ends_on_two(flags, straight, tm
     assert_same(workdir, straight)
 
 
+@pytest.mark.slow
 def test_two_processes_give_what_one_does(flags, straight, tmp_path):
     workdir: Path = tmp_path / "run"
     with socket.socket() as free:

@@ -29,6 +29,7 @@ def two(workdir: Path, *flags: str) -> list[subprocess.Popen[str]]:
     return [start(workdir, *FLAGS, *flags, **job, **p, JAX_PLATFORMS="cpu") for p in places]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("killed", [pytest.param(0, marks=pytest.mark.slow), 1])
 def test_a_process_that_dies_ends_the_other_and_the_restart_goes_on(killed, alone, tmp_path):
     workdir = tmp_path / "run"
@@ -62,6 +63,7 @@ def test_a_signal_to_one_process_stops_both(alone, tmp_path):
     assert_same(workdir, alone)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("signalled", [0, 1])
 def test_a_signal_while_controls_are_measured_stops_both(signalled, tmp_path):
     workdir = tmp_path / "run"

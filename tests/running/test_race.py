@@ -192,6 +192,7 @@ def trained_from(monkeypatch) -> list[tuple[str, int, int]]:
     return begun
 
 
+@pytest.mark.slow_but_first
 @pytest.mark.parametrize("budgets", [(0.9, 1.9, 4.2), (2.2, 5.0)])
 def test_a_race_that_is_over_goes_on_with_a_larger_budget(budgets, tmp_path, whole, monkeypatch):
     """What finished still has, no step is done twice, and no more is spent than is said."""
@@ -228,6 +229,7 @@ def spent_by_files(run, found) -> float:
     return spent
 
 
+@pytest.mark.slow_but_first
 @pytest.mark.parametrize("then", ["again", "larger"])
 def test_a_look_that_is_lost_is_seen_again(then, raced, tmp_path, whole, monkeypatch):
     """What is damaged is told before anything changes; what its message says is enough."""
@@ -264,6 +266,7 @@ def test_heads_that_are_lost_are_solved_again(raced, tmp_path):
     assert file.read_bytes() == kept
 
 
+@pytest.mark.slow
 def test_a_checkpoint_that_was_deleted_is_missed_aloud(raced, tmp_path, monkeypatch):
     shutil.copytree(raced / "run", tmp_path / "run")
     for folder in (tmp_path / "run" / "race").glob("*/checkpoints"):
@@ -275,6 +278,7 @@ def test_a_checkpoint_that_was_deleted_is_missed_aloud(raced, tmp_path, monkeypa
     assert told and all("trained again from step 0 on, which was paid for once" in t for t in told)
 
 
+@pytest.mark.slow
 def test_seeds_of_ways_go_on_with_a_larger_budget_too(raced, tmp_path, whole, monkeypatch):
     shutil.copytree(raced / "run", tmp_path / "run")
     begun = trained_from(monkeypatch)
@@ -286,6 +290,7 @@ def test_seeds_of_ways_go_on_with_a_larger_budget_too(raced, tmp_path, whole, mo
     assert "With 95% for the race of each of 2 budgets, this is about ways" in page
 
 
+@pytest.mark.slow
 def test_until_a_larger_budget_has_an_answer_that_of_the_smaller_one_holds(
     raced, tmp_path, monkeypatch
 ):
@@ -331,6 +336,7 @@ def test_who_stops_hears_the_answer_so_far(tmp_path, capsys):
     assert then.startswith("Next: transfer-jax report")
 
 
+@pytest.mark.slow
 def test_each_way_says_up_to_where_it_is_trained(tmp_path, monkeypatch):
     """By hand: a quarter, a half and all of 16 steps, of the ways that are left each time."""
     said = []
@@ -349,6 +355,7 @@ def test_each_way_says_up_to_where_it_is_trained(tmp_path, monkeypatch):
     assert said[-1] == ""
 
 
+@pytest.mark.slow
 def test_a_large_budget_stops_nobody_for_want_of_money(tmp_path, whole):
     config = named_config(tmp_path, [*FLAGS, "--config.budget=1000", "--config.seeds=1"])
     rows = tj.run(config, tmp_path / "run").rows
@@ -372,6 +379,7 @@ def test_a_budget_for_heads_alone_trains_nothing(tmp_path, raced):
     assert told not in sentences(the_race(raced).outcome)
 
 
+@pytest.mark.slow
 def test_a_head_on_all_layers_comes_first_like_probes(tmp_path):
     """It is there before anything is trained, costs nothing then, and what comes first has it."""
     flags = [*FLAGS, BUDGET, "--config.families=('probe','head2toe','full')"]

@@ -83,6 +83,7 @@ def two(workdir: Path, flags: list[str]) -> list[str]:
     return outputs
 
 
+@pytest.mark.slow
 def test_a_race_on_two_processes_is_that_on_one(flags, tmp_path):
     alone = run(tmp_path / "one", *flags, devices=2)
     said = two(tmp_path / "two", flags)

@@ -184,6 +184,7 @@ def test_conditions_of_a_pilot_copy_from_its_base_networks_at_the_chosen_rate(fi
             assert not tj.diff(base[layer], params["params"])
 
 
+@pytest.mark.slow
 def test_a_pilot_compiles_nothing_of_its_own(tmp_path):
     counts = []
     found: list[str] = []
@@ -198,6 +199,7 @@ def test_a_pilot_compiles_nothing_of_its_own(tmp_path):
     assert counts[0] == counts[1] > 0
 
 
+@pytest.mark.slow
 def test_one_rate_is_a_run_at_another_learning_rate(tmp_path):
     rows, stitches = [], []
     for name, flag in (("a", "rates=(0.5,)"), ("b", "learning_rate=0.015")):
@@ -218,6 +220,7 @@ def test_a_rate_at_which_networks_diverge_is_out(tmp_path):
     assert not any(row.diverged for row in tj.Results.read(tmp_path / "x").rows)
 
 
+@pytest.mark.slow
 def test_a_run_of_a_sweep_is_what_it_is_alone(finished, tmp_path):
     axes = [Axis("optimizer.learning_rate", (0.03, 0.01))]
     run_sweep("fashion_mnist", [*ONE, RATES], axes, tmp_path / "s")
@@ -227,6 +230,7 @@ def test_a_run_of_a_sweep_is_what_it_is_alone(finished, tmp_path):
     assert table(tmp_path / "s" / "learning_rate=0.01") != table(finished)
 
 
+@pytest.mark.slow
 def test_base_networks_of_another_rate_are_not_taken_over(finished, tmp_path):
     """The fields are the same; what the pilots chose is not."""
     other = tmp_path / "other"
@@ -299,6 +303,7 @@ def whole(tmp_path_factory) -> tuple[Path, dict[str, object]]:
     return workdir, what_it_made(workdir)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("moment", MOMENTS)
 def test_killed_in_its_pilot_a_run_goes_on_to_the_same_bits(moment, whole, tmp_path):
     process = start(tmp_path / "run", *SMALL, RATES)
@@ -312,6 +317,7 @@ def test_killed_in_its_pilot_a_run_goes_on_to_the_same_bits(moment, whole, tmp_p
     assert not list((tmp_path / "run").glob("pilot/*/checkpoints/*"))
 
 
+@pytest.mark.slow
 def test_two_processes_choose_what_one_chooses(whole, tmp_path):
     processes = two(tmp_path / "run", RATES)
     outputs = [process.communicate(timeout=300)[0] for process in processes]

@@ -148,6 +148,7 @@ def test_whatever_a_results_file_holds_the_error_is_clear(finished, tmp_path, ch
     assert all(len(row.split) >= 0 for row in rows)
 
 
+@pytest.mark.slow
 @FUZZ
 @given(ODD, st.integers(0, 10**6))
 def test_whatever_a_config_lock_or_log_holds_the_error_is_clear(finished, tmp_path, change, at):

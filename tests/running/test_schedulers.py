@@ -32,6 +32,7 @@ def pod(workdir: Path, *flags: str) -> list[subprocess.Popen[str]]:
     return started
 
 
+@pytest.mark.slow
 def test_a_pod_whose_first_machine_dies_goes_on_when_it_is_back(alone, tmp_path):
     workdir = tmp_path / "run"
     first, second = pod(workdir, *FLAGS)
@@ -48,6 +49,7 @@ def test_a_pod_whose_first_machine_dies_goes_on_when_it_is_back(alone, tmp_path)
     assert_same(workdir, alone)
 
 
+@pytest.mark.slow
 def test_of_two_jobs_of_slurm_in_one_folder_the_second_is_refused(tmp_path):
     workdir = tmp_path / "run"
     first = two(workdir, ENDLESS)
@@ -65,6 +67,7 @@ def test_of_two_jobs_of_slurm_in_one_folder_the_second_is_refused(tmp_path):
             process.communicate()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "patience", [200, pytest.param(0, marks=pytest.mark.slow)], ids=["in time", "too late"]
 )

@@ -38,6 +38,7 @@ def in_the_grid(tmp_path_factory) -> list:
     return rows_of(tmp_path_factory.mktemp("grid") / "run")
 
 
+@pytest.mark.slow
 def test_it_is_the_same_alone_and_in_the_grid(in_the_grid, tmp_path):
     assert [(row.target, row.base, row.n, row.step) for row in in_the_grid] == [
         ("A", "scratch", 0, 10),
@@ -47,10 +48,12 @@ def test_it_is_the_same_alone_and_in_the_grid(in_the_grid, tmp_path):
     assert rows_of(tmp_path / "two", SCRATCH, "--config.seeds=2")[:2] == in_the_grid
 
 
+@pytest.mark.slow
 def test_images_from_disk_give_the_same_numbers(in_the_grid, tmp_path):
     assert rows_of(tmp_path / "stream", SCRATCH, "--config.data.stream=True") == in_the_grid
 
 
+@pytest.mark.slow
 def test_packing_changes_rounding_at_most(in_the_grid, tmp_path):
     (a, b) = rows_of(tmp_path / "vmap", SCRATCH, "--config.packing=vmap")
     assert [a.loss, b.loss] == pytest.approx([row.loss for row in in_the_grid], abs=1e-5)
@@ -106,6 +109,7 @@ def test_batches_are_drawn_for_all_of_its_steps():
     check_together(Config(**most, treatments=("AnB",)))
 
 
+@pytest.mark.slow
 def test_killed_in_its_second_half_it_goes_on_to_the_same_bits(tmp_path):
     flags = [*SMALL, SCRATCH]
     run(tmp_path / "whole", *flags)
@@ -127,6 +131,7 @@ def test_killed_in_its_second_half_it_goes_on_to_the_same_bits(tmp_path):
             assert not tj.diff(found[name], held), name
 
 
+@pytest.mark.slow
 def test_two_devices_give_the_numbers_of_one(tmp_path):
     for devices in (1, 2):
         run(tmp_path / str(devices), *SMALL, SCRATCH, devices=devices)

@@ -23,6 +23,7 @@ MOMENTS = {
 }
 
 
+@pytest.mark.slow_but_first
 @pytest.mark.parametrize("moment", MOMENTS)
 def test_a_signal_at_a_bad_moment_loses_nothing(moment, whole, tmp_path):
     workdir = tmp_path / "run"
@@ -39,6 +40,7 @@ def test_a_signal_at_a_bad_moment_loses_nothing(moment, whole, tmp_path):
     assert_same(workdir, whole)
 
 
+@pytest.mark.slow
 def test_a_signal_while_controls_are_measured_loses_no_finished_column(tmp_path):
     flags = [*SMALL, "--config.controls=('cka','stitching')"]
     workdir = tmp_path / "run"
@@ -117,6 +119,7 @@ def test_a_closed_terminal_stops_a_run_after_a_checkpoint(tmp_path):
     assert not (workdir / "lock.json").exists()
 
 
+@pytest.mark.slow
 def test_a_terminal_that_is_gone_without_a_signal_ends_no_run(tmp_path):
     """As after `disown`, or of a login without `nohup`: whatever is printed is an error."""
     workdir = tmp_path / "run"
@@ -136,6 +139,7 @@ def test_a_terminal_that_is_gone_without_a_signal_ends_no_run(tmp_path):
     assert (workdir / "report.html").exists() and (workdir / "results.csv").exists()
 
 
+@pytest.mark.slow
 def test_a_signal_after_the_reader_has_left_is_a_stop_after_a_checkpoint(tmp_path):
     workdir = tmp_path / "run"
     process = start(workdir, *LONG)

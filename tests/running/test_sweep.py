@@ -20,6 +20,7 @@ RATES = Axis("optimizer.learning_rate", (0.03, 0.1))
 COMPILED = "/jax/core/compile/backend_compile_duration"
 
 
+@pytest.mark.slow
 def test_rates_decays_and_sizes_share_programs_and_each_run_is_what_it_is_alone(tmp_path):
     found: list[str] = []
     jax.monitoring.register_event_duration_secs_listener(
@@ -47,6 +48,7 @@ def test_rates_decays_and_sizes_share_programs_and_each_run_is_what_it_is_alone(
     assert tj.run(load_config("fashion_mnist", FLAGS), folder).rows == alone.rows
 
 
+@pytest.mark.slow
 def test_all_that_an_optimizer_is_but_its_schedule_shares_programs(tmp_path):
     found: list[str] = []
     jax.monitoring.register_event_duration_secs_listener(

@@ -31,6 +31,7 @@ def folders(tmp_path_factory) -> list[Path]:
     return found
 
 
+@pytest.mark.slow
 def test_results_are_those_of_all_images(folders):
     whole, part = (tj.Results.read(folder).rows for folder in folders)
     assert [(r.label, r.top1, r.validation) for r in part] == [

@@ -70,6 +70,7 @@ def test_every_row_has_its_examples_and_every_test_its_line(finished):
         assert own[max(own)]["validation_accuracy"] == pytest.approx(row.validation)
 
 
+@pytest.mark.slow
 def test_without_a_share_there_is_none_and_the_advice_says_so(tmp_path):
     flags = [*FLAGS, "--config.data.validation_share=0.0"]
     results = tj.run(load_config("fashion_mnist", flags), tmp_path / "run")

@@ -100,6 +100,7 @@ def test_a_missing_engine_is_one_line(tmp_path, monkeypatch, capsys):
     assert "sky is not installed on this machine" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_two_local_processes_really_run(alone, tmp_path):
     flags = [*SMALL, "--config.devices_per_column=1"]
     environment = {

@@ -32,6 +32,7 @@ def write(path, arrays):
     return path
 
 
+@pytest.mark.slow_but_first
 @pytest.mark.parametrize("name", LOGITS)
 def test_the_logits_are_those_of_transformers(name, tmp_path):
     arrays = drawn(getattr(transformers_shapes, name)(3))

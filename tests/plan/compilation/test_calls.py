@@ -100,6 +100,7 @@ def test_what_is_read_from_disk_is_a_batch_a_column():
     assert not isinstance(images, DeviceImages)
 
 
+@pytest.mark.slow
 def test_calls_are_steps_and_batches_of_all_slots(plan, monkeypatch):
     """4 columns of base networks, 8 that copy, 4 of random layers; a step is one of a column."""
     for chips, slots in ((4, (1, 2, 1, 1)), (8, (1, 1, 1, 1)), (1, (4, 8, 4, 4))):
@@ -113,6 +114,7 @@ def test_calls_are_steps_and_batches_of_all_slots(plan, monkeypatch):
             assert found[f"{name}: test"].calls == times * (4 + 4)
 
 
+@pytest.mark.slow
 def test_devices_that_no_column_needs_share_a_batch(plan):
     whole, half = (
         {call.name: call for call in planned_calls(plan, devices(count))} for count in (8, 16)
@@ -125,6 +127,7 @@ def test_devices_that_no_column_needs_share_a_batch(plan):
         planned_calls(planned("devices_per_column=3"), devices(4))
 
 
+@pytest.mark.slow
 def test_a_pilot_calls_the_programs_of_the_grid(plan):
     without = {call.name: call.calls for call in planned_calls(plan, devices(4))}
     rates = planned("optimizer.rates=(0.3,1.0,3.0)")

@@ -137,6 +137,7 @@ def test_only_other_tasks_are_begun_again(run):
     assert held == {"distant.seed0.A-B", "distant.seed0.B-A"}
 
 
+@pytest.mark.slow
 def test_a_second_run_on_the_same_batches_is_the_first(run, tmp_path, monkeypatch):
     """Then nothing lies between the two, at any cut and from scratch."""
     monkeypatch.setattr(second_run, "begun_again", lambda s: s._replace(resume_point=None))
@@ -173,6 +174,7 @@ def test_a_second_run_differs_in_its_batches_and_random_numbers_alone(run, monke
     assert second_run.begun_again(resumed).resume_point is None
 
 
+@pytest.mark.slow
 def test_networks_from_scratch_are_trained_once_for_all_columns_of_a_target(tmp_path, monkeypatch):
     trained = []
     real = second_run.SecondRuns._trained
@@ -257,6 +259,7 @@ def test_controls_of_other_treatments_and_of_few_examples_are_drawn(tmp_path):
     assert (tmp_path / "run" / "stitching.svg").exists()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("moment", [0, 1])
 def test_a_run_stopped_in_a_second_run_goes_on_with_the_same(run, moment, tmp_path, monkeypatch):
     """As its networks from scratch are trained, or the fine-tuned ones."""
@@ -285,6 +288,7 @@ def test_a_run_stopped_in_a_second_run_goes_on_with_the_same(run, moment, tmp_pa
         assert path.read_text() == (tmp_path / "again" / "controls" / path.name).read_text()
 
 
+@pytest.mark.slow
 def test_a_run_killed_amid_its_controls_goes_on_with_the_same(run, tmp_path, monkeypatch):
     from transfer_jax.running.controls import column
 
