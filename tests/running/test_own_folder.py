@@ -99,6 +99,19 @@ def test_images_that_changed_are_told_and_are_another_run(here, capsys):
     assert "holds a run on other images" in line and "the digest is" in line
 
 
+def test_what_is_skipped_is_not_counted_and_is_told_each_time(here, capsys):
+    (here / "my pets" / "cat" / "broken.png").write_bytes(png_bytes(7)[:40])
+    config = load_config("pretrained", flags())
+    said = []
+    for _ in range(2):
+        with_prepared_folder(config, said.append)
+    into = "data/my_pets-16-crop-bicubic"
+    assert said[0] == f"Prepared 24 images of my pets, 16x16, in {into}"
+    assert said[1] == f"1 image skipped; {into}/dataset.json names it:"
+    again = f"The images of my pets are in {into} already, 16x16"
+    assert said[-1] == f"{again}; 1 skipped, which {into}/dataset.json names"
+
+
 def test_another_folder_of_the_same_name_is_refused(here, capsys):
     planned()
     write_classes(here / "other" / "my pets", ("cat", "dog"), 3)

@@ -143,12 +143,14 @@ def _prepare(config: Config, originals: Path, into: Path, say: Callable[[str], N
         raise RecordsError(
             f"data.folder {shown} is prepared into {into}: {told}{otherwise}"
         ) from None
-    now = recorded(into)
+    now, manifest = recorded(into), Manifest.read(into)
     size = f"{form.size}x{form.size}"
+    skipped = sum(len(shard.skipped) for shard in manifest.shards)
     if before == now:
-        say(f"The images of {shown} are in {into} already, {size}")
+        also = f"; {skipped:,} skipped, which {into}/{MANIFEST} names" if skipped else ""
+        say(f"The images of {shown} are in {into} already, {size}{also}")
         return
     changed = f": {difference(before, now)}" if before else ""
-    say(f"Prepared {len(now):,} images of {shown}, {size}, in {into}{changed}")
-    for line in note_lines(Manifest.read(into), str(into)):
+    say(f"Prepared {len(now) - skipped:,} images of {shown}, {size}, in {into}{changed}")
+    for line in note_lines(manifest, str(into)):
         say(line)
