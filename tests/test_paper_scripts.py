@@ -27,22 +27,33 @@ IMAGENET = {
 }
 
 
-@pytest.fixture(scope="module")
-def runs(tmp_path_factory) -> Path:
-    return tmp_path_factory.mktemp("runs")
-
-
-@pytest.mark.slow_but_first
-@pytest.mark.parametrize("script", FILES)
-def test_a_script_of_the_paper_runs_and_draws(script, runs):
-    """They share the run of figure 2: a finished run is found, not trained again."""
+def drawn(script: str, runs: Path) -> str:
+    """What a script says that ends as it should."""
     command = [sys.executable, str(SCRIPTS / f"{script}.py"), "--scale=tiny", f"--runs={runs}"]
     done = subprocess.run(command, check=False, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     for name in FILES[script]:
         assert (runs / "tiny" / "paper" / name).stat().st_size > 1000
-    if script in ("table1", "figure3"):
-        assert "is finished" in done.stdout
+    return done.stdout
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory) -> Path:
+    """With the run of figure 2, which others find and do not train again."""
+    made = tmp_path_factory.mktemp("runs")
+    drawn("figure2", made)
+    return made
+
+
+@pytest.mark.parametrize("script", ["table1", pytest.param("figure3", marks=pytest.mark.slow)])
+def test_a_script_finds_the_run_of_another(script, runs):
+    assert "is finished" in drawn(script, runs)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("script", ["reduced_data", "preserved_layers"])
+def test_a_script_of_the_paper_runs_and_draws(script, runs):
+    drawn(script, runs)
 
 
 @pytest.mark.slow

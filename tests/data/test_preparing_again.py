@@ -85,7 +85,6 @@ def move_image(root: Path) -> None:
     (root / "dog" / "3.png").rename(root / "cat" / "moved.png")
 
 
-@pytest.mark.slow_but_first
 @pytest.mark.parametrize(
     ("change", "said"),
     [

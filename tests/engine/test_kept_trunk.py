@@ -61,8 +61,8 @@ def layered(block):
 
 
 NETWORKS = {
-    "residual": layered(Residual),
     "depthwise": layered(Depthwise),
+    "residual": layered(Residual),
     "convnet": ConvNet(3, widths=(4, 6, 6, 6), dense_widths=(8,)),
 }
 

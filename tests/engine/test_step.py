@@ -211,7 +211,6 @@ def test_a_frozen_layer_above_a_trained_one_has_no_momentum(
     assert sizes[0] == sizes[1] > 0
 
 
-@pytest.mark.slow
 def test_bfloat16_keeps_float32_parameters_and_stays_within_noise(
     grid, whole_column, network, init, split, recipe, device_images
 ):

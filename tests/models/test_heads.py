@@ -53,8 +53,9 @@ NETWORKS = {
 }
 
 
-@pytest.mark.slow_but_first
-@pytest.mark.parametrize("name", NETWORKS)
+@pytest.mark.parametrize(
+    "name", [pytest.param(n, marks=pytest.mark.slow) if n == "caffenet" else n for n in NETWORKS]
+)
 def test_logits_are_a_dense_layer_of_what_is_found(name):
     net, shape, path = NETWORKS[name]
     x = jax.random.normal(jax.random.key(0), (2, *shape))

@@ -48,7 +48,6 @@ def seen(folder, asked):
     return normalised, images.labels[numbers], held.right(asked.label)
 
 
-@pytest.mark.slow_but_first
 @pytest.mark.parametrize(
     ("way", "asked"),
     [

@@ -41,7 +41,7 @@ def cut(path: Path) -> None:
 COLUMN = "distant.seed0.A-A"
 
 
-@pytest.mark.slow
+@pytest.mark.slow_but_first
 @pytest.mark.parametrize(
     "damage, part",
     [

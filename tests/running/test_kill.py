@@ -34,9 +34,9 @@ def kill(process: subprocess.Popen[str]) -> None:
 
 # What a workdir shows at the moments that matter; compiling is before the first progress.
 MOMENTS = {
+    "a checkpoint of conditions": lambda w: any((w / "checkpoints").glob("*A-B/8")),
     "compiling": lambda w: (w / "progress.json").exists(),
     "a checkpoint being written": lambda w: any((w / "checkpoints").glob("*/*tmp*")),
-    "a checkpoint of conditions": lambda w: any((w / "checkpoints").glob("*A-B/8")),
     "between waves": lambda w: len(list((w / "columns").glob("*base*.csv"))) == 2,
     "a column's tables": lambda w: any((w / "curves").glob("*A-A*")),
     "the report": lambda w: len(list((w / "columns").glob("*.csv"))) == 10,

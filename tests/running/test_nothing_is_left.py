@@ -114,14 +114,8 @@ ENDS = {
 }
 
 
-# The others differ from these in who hears the signal, and take half a minute each.
-MAIN = ("SIGTERM to the group", "the end of the grace", "SIGKILL to the group")
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize(
-    "end", [end if end in MAIN else pytest.param(end, marks=pytest.mark.slow) for end in ENDS]
-)
+@pytest.mark.slow_but_first
+@pytest.mark.parametrize("end", ENDS)
 def test_nothing_is_left_of_a_run_that_reads_with_workers(end, data, room, tmp_path):
     signalled, status, flags = ENDS[end]
     workdir = tmp_path / "run"

@@ -26,11 +26,9 @@ def test_what_ends_one_process_is_told_by_the_others(failing):
     )
 
 
-@pytest.mark.slow
+@pytest.mark.slow_but_first
 @pytest.mark.parametrize("killed", [0, 1])
-@pytest.mark.parametrize(
-    "number", [signal.SIGKILL, pytest.param(signal.SIGSTOP, marks=pytest.mark.slow)]
-)
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGSTOP])
 def test_a_process_that_is_gone_or_hangs_ends_the_others_in_one_line(killed, number):
     stopped = (killed, number) == (0, signal.SIGSTOP)
     gone = "has not answered for 40 s" if stopped else "is gone"
@@ -60,7 +58,6 @@ time.sleep(4)
 """
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(
     ("held", "seconds", "own", "others"),
     [

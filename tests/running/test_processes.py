@@ -30,7 +30,7 @@ def two(workdir: Path, *flags: str) -> list[subprocess.Popen[str]]:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("killed", [pytest.param(0, marks=pytest.mark.slow), 1])
+@pytest.mark.parametrize("killed", [0, 1])
 def test_a_process_that_dies_ends_the_other_and_the_restart_goes_on(killed, alone, tmp_path):
     workdir = tmp_path / "run"
     processes = two(workdir)
@@ -63,7 +63,7 @@ def test_a_signal_to_one_process_stops_both(alone, tmp_path):
     assert_same(workdir, alone)
 
 
-@pytest.mark.slow
+@pytest.mark.slow_but_first
 @pytest.mark.parametrize("signalled", [0, 1])
 def test_a_signal_while_controls_are_measured_stops_both(signalled, tmp_path):
     workdir = tmp_path / "run"

@@ -303,7 +303,7 @@ def whole(tmp_path_factory) -> tuple[Path, dict[str, object]]:
     return workdir, what_it_made(workdir)
 
 
-@pytest.mark.slow
+@pytest.mark.slow_but_first
 @pytest.mark.parametrize("moment", MOMENTS)
 def test_killed_in_its_pilot_a_run_goes_on_to_the_same_bits(moment, whole, tmp_path):
     process = start(tmp_path / "run", *SMALL, RATES)

@@ -49,7 +49,6 @@ def test_a_pod_whose_first_machine_dies_goes_on_when_it_is_back(alone, tmp_path)
     assert_same(workdir, alone)
 
 
-@pytest.mark.slow
 def test_of_two_jobs_of_slurm_in_one_folder_the_second_is_refused(tmp_path):
     workdir = tmp_path / "run"
     first = two(workdir, ENDLESS)
@@ -68,9 +67,7 @@ def test_of_two_jobs_of_slurm_in_one_folder_the_second_is_refused(tmp_path):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(
-    "patience", [200, pytest.param(0, marks=pytest.mark.slow)], ids=["in time", "too late"]
-)
+@pytest.mark.parametrize("patience", [200, 0], ids=["in time", "too late"])
 def test_a_skypilot_job_goes_on_where_it_is_started_again(patience, alone, tmp_path):
     """The machine is told by SIGTERM, and taken away; SkyPilot runs the task's lines elsewhere."""
     workdir = tmp_path / "run"

@@ -17,8 +17,8 @@ SIGNALS = [signal.SIGTERM, signal.SIGINT, signal.SIGHUP]
 
 
 MOMENTS = {
-    "compiling": lambda w: (w / "progress.json").exists(),
     "a checkpoint": lambda w: any((w / "checkpoints").glob("*/*")),
+    "compiling": lambda w: (w / "progress.json").exists(),
     "the report": lambda w: len(list((w / "columns").glob("*.csv"))) == 8,
 }
 
@@ -119,7 +119,6 @@ def test_a_closed_terminal_stops_a_run_after_a_checkpoint(tmp_path):
     assert not (workdir / "lock.json").exists()
 
 
-@pytest.mark.slow
 def test_a_terminal_that_is_gone_without_a_signal_ends_no_run(tmp_path):
     """As after `disown`, or of a login without `nohup`: whatever is printed is an error."""
     workdir = tmp_path / "run"

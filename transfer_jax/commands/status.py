@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from transfer_jax.analysis.raced import Raced
     from transfer_jax.folder.workdir import Workdir
 
+RACE = "race"
 TASK = "show how far a run is, from another shell"
 
 
@@ -21,7 +22,7 @@ def add_arguments(parser: Parser) -> None:
 
 
 def main(arguments: argparse.Namespace, _: list[str], console: "Console") -> None:
-    """Show the waves of a run or the last look of its race, the time left, and what diverged.
+    """Show the columns of a run or the last look of its race, the time left, and what diverged.
 
     Raises:
       WorkdirError: the folder holds no run.
@@ -38,40 +39,48 @@ def main(arguments: argparse.Namespace, _: list[str], console: "Console") -> Non
     runs = [folder]
     if is_sweep:
         runs = [Workdir(p) for p in sorted(folder.path.iterdir()) if (p / "config.json").exists()]
-    rows, lines = [], []
-    diverged = dict.fromkeys(map(str, facts.get("diverged") or []))
+    rows, lines, races = [], [], []
+    diverged = []
     for run in runs:
         names, bad = _finished(run)
         counts = [sum(base == (".base-" in name) for name in names) for base in (True, False)]
         told = [f"{count} finished" for count in counts]
-        if races := _races(run):
-            told[1] = _ways(races)
-            lines += [race.last_look or f"{race.name or 'race'}: no look yet" for race in races]
-            bad += [name for race in races for name in _failed(race)]
-        diverged |= dict.fromkeys(bad)
-        state = "finished" if run.results.exists() else "not finished"
-        rows.append((str(run.path), *told, state))
+        own, damage = _races(run)
+        if own or damage:
+            told[1] = "damaged" if damage else _ways(own)
+            where = f"{run.path.name}: " if is_sweep else ""
+            lines += [f"{where}{r.last_look or f'{r.name or RACE}: no look yet'}" for r in own]
+            bad = [f"{where}{name}" for race in own for name in _failed(race)]
+            lines += [damage] if damage else []
+        races += own
+        diverged += bad
+        is_over = run.results.exists() and all(race.outcome.is_over for race in own)
+        rows.append((str(run.path), *told, "finished" if is_over else "not finished"))
     print_table(console, ("run", "base columns", "condition columns", "state"), rows)
-    lines += [_now(folder, facts, bool(lines)), f"diverged: {', '.join(diverged) or 'none'}"]
+    if not races:  # Of a race, ways that failed are told by their looks.
+        diverged = [*map(str, facts.get("diverged") or []), *diverged]
+    lines.append(_now(folder, facts, races))
+    lines.append(f"diverged: {', '.join(dict.fromkeys(diverged)) or 'none'}")
     for line in lines:
         console.print(line, highlight=False, soft_wrap=True, markup=False)
 
 
-def _now(folder: "Workdir", facts: dict[str, Any], is_raced: bool) -> str:
+def _now(folder: "Workdir", facts: dict[str, Any], races: "list[Raced]") -> str:
     from transfer_jax.folder.lock import holder
 
     who = holder(folder.lock)
     done = f"step {facts.get('steps_done', 0)} of {facts.get('steps', '?')} of all columns"
     where = f"{facts.get('wave', '')}, {facts.get('where') or facts.get('column', '')}"
-    if is_raced:  # How many steps there are depends on looks that are still to come.
+    if races:  # How many steps there are depends on looks that are still to come.
         done = f"{facts.get('steps_done', 0)} steps done"
     if who:
         left = facts.get("seconds_left")
         rest = f", {duration(left)} left" if isinstance(left, int | float) else ""
         return f"training in {who}: {where}, {done}{rest}"
-    if facts.get("state") == "trained":
-        done = "the race is over" if is_raced else "all columns are done"
-        return f"nothing is being trained; {done}"
+    if races and all(race.outcome.is_over for race in races):
+        return "nothing is being trained; the race is over"
+    if facts.get("state") == "trained" and not races:
+        return "nothing is being trained; all columns are done"
     return f"nothing is being trained ({facts.get('state', 'never begun')}); {done}; run it again"
 
 
@@ -90,13 +99,17 @@ def _finished(run: "Workdir") -> tuple[list[str], list[str]]:
     return names, bad
 
 
-def _races(run: "Workdir") -> "list[Raced]":
-    """As they stand now, whatever is said of them until a larger budget is spent."""
+def _races(run: "Workdir") -> "tuple[list[Raced], str]":
+    """As they stand now, whatever is said until a larger budget is spent; or what is damaged."""
     from transfer_jax.analysis.raced import race_of
     from transfer_jax.folder.race_files import read_race
+    from transfer_jax.folder.results import ResultsError
 
-    file = read_race(run.race)
-    return [race_of(run.path, file, task) for task in file.tasks] if file else []
+    try:
+        file = read_race(run.race)
+        return [race_of(run.path, file, task) for task in file.tasks] if file else [], ""
+    except ResultsError as error:
+        return [], str(error)
 
 
 def _ways(races: "list[Raced]") -> str:

@@ -1,5 +1,6 @@
 """A race on disk: its rules, written before its first step, and what each look saw of a network."""
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any, NamedTuple
@@ -126,7 +127,7 @@ def read_race(path: epath.Path) -> RaceFile | None:
       The rules; None where there is no race.
 
     Raises:
-      ResultsError: the file is damaged.
+      ResultsError: the file is damaged, or cannot be read.
 
     Example:
       >>> path = epath.Path(__import__("tempfile").mkdtemp()) / "race.json"
@@ -137,10 +138,11 @@ def read_race(path: epath.Path) -> RaceFile | None:
     """
     if not path.exists():
         return None
-    held: dict[str, Any] = read_json(path)
     try:
-        return race_of_json(held)
-    except (KeyError, TypeError, ValueError) as error:
+        return race_of_json(json.loads(path.read_text()))
+    except OSError as error:
+        raise ResultsError(f"{path} cannot be read: {error.strerror or error}") from None
+    except (KeyError, TypeError, ValueError, RecursionError) as error:
         told = f"it has no {error}" if isinstance(error, KeyError) else error
         raise ResultsError(
             f"{path} is damaged: {told}; delete it and results.csv beside it, and run again with "
@@ -167,7 +169,22 @@ def race_of_json(held: Mapping[str, Any]) -> RaceFile:
             Smaller(own["budget"], **_had(own, held)) for own in held.get("smaller", ())
         ),
     }
-    return RaceFile(**{**held, **lists, **_had(held, held)})
+    found = RaceFile(**{**held, **lists, **_had(held, held)})
+    _check_kinds(found)
+    return found
+
+
+def _check_kinds(race: RaceFile) -> None:
+    """JSON may hold anything: what is counted with must be numbers, and tasks names."""
+    for name in ("budget", "first", "looking", "margin", "seeds", "unit"):
+        kind = int if name in ("seeds", "unit") else int | float
+        value = getattr(race, name)
+        if not isinstance(value, kind) or isinstance(value, bool):
+            raise TypeError(f"{name} is {value!r}")
+    if odd := [task for task in race.tasks if not isinstance(task, str)]:
+        raise TypeError(f"tasks holds {odd[0]!r}")
+    if odd := [way.price for way in race.ways if not isinstance(way.price, int | float)]:
+        raise TypeError(f"a price is {odd[0]!r}")
 
 
 def _had(held: Mapping[str, Any], race: Mapping[str, Any]) -> dict[str, Any]:

@@ -52,7 +52,7 @@ def _backward(
 ) -> tuple[Array, Array]:
     """Image by image, so that what each pixel of the kernel reads again stays in the cache.
 
-    This is 3 to 12 times as fast as sums over the whole batch.
+    This was 3 to 12 times as fast as XLA's own sums over the whole batch.
     """
     x, kernel = residuals
     one = jax.vmap(partial(_backward_of_one, kernel=kernel, stride=stride, zeros=zeros))
@@ -87,7 +87,7 @@ def _backward_of_one(
 ) -> tuple[Array, Array]:
     size, sides = kernel.shape[:2], gradient.shape[:2]
     under = positions(x[None], size, stride, zeros)
-    sums = [_over_pixels(part[0] * gradient) for _, _, part in under]
+    sums = [over_pixels(part[0] * gradient) for _, _, part in under]
     # The image's gradient is a convolution with the kernel turned round, of the gradient with
     # stride - 1 zeros between its pixels.
     spread = [
@@ -101,10 +101,18 @@ def _backward_of_one(
     return image, jnp.stack(sums).reshape(kernel.shape)
 
 
-def _over_pixels(x: Float[Array, "height width channels"]) -> Float[Array, " channels"]:
-    """Sums of all pixels, as a product with ones: a third less time than XLA's own sum.
+def over_pixels(x: Float[Array, "height width channels"]) -> Float[Array, " channels"]:
+    """Sums of all pixels, as a product with ones, which is faster than a sum on a CPU.
 
-    Where there are few channels, several pixels are side by side in a row.
+    Args:
+      x: an image; where it has few channels, several pixels are side by side in a row.
+
+    Returns:
+      The sum of each channel.
+
+    Example:
+      >>> over_pixels(jnp.arange(8.0).reshape(2, 2, 2)).tolist()
+      [12.0, 16.0]
     """
     pixels, channels = x.shape[0] * x.shape[1], x.shape[2]
     side = 1
