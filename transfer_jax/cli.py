@@ -153,3 +153,10 @@ def _one_line(error: BaseException) -> str:
     if not isinstance(error, OSError):
         return " ".join(str(error).split())
     return f"{error.filename or ''}: {error.strerror or error}".removeprefix(": ")
+
+
+if __name__ == "__main__":
+    # The same process as that of `python -m transfer_jax`.
+    from transfer_jax.__main__ import start
+
+    sys.exit(start())

@@ -237,3 +237,13 @@ def test_ctrl_c_at_any_moment_is_one_line_and_status_130(library, later, tmp_pat
     assert process.returncode == 130, err
     assert err == "interrupted\n"  # There is nothing that it could go on from.
     assert out == ""
+
+
+@pytest.mark.parametrize("module", ["transfer_jax", "transfer_jax.cli"])
+def test_each_module_that_is_a_command_is_the_whole_one(module, tmp_path):
+    """One that does nothing would end as if all were done."""
+    line = [sys.executable, "-m", module]
+    shown = subprocess.run([*line, "--version"], capture_output=True, text=True, check=True)
+    assert shown.stdout.startswith("transfer-jax ")
+    wrong = subprocess.run([*line, "rnu"], capture_output=True, text=True, cwd=tmp_path)
+    assert wrong.returncode == 2 and "nearest: run" in wrong.stderr
