@@ -8,14 +8,13 @@ with XLA's own sums; the whole gradient as XLA has it; and, where it is installe
 images are channels last.
 """
 
-import statistics
 from collections.abc import Callable
 from typing import Any
 from unittest import mock
 
 import jax
 import jax.numpy as jnp
-from timing import arguments, in_turn, ratio, show, write
+from timing import arguments, beside, in_turn, show, write
 
 from transfer_jax.models import depthwise
 from transfer_jax.models.convolution import convolve
@@ -82,12 +81,13 @@ def main() -> None:
             "channels, side, kernel": f"{channels}, {side}, {size}/{stride}",
             "layers": count,
         }
-        for name, own in times.items():
-            took = 1e3 * statistics.median(own)
-            row |= {f"{name}, ms": took, f"{name}, ratio": ratio(times, name, OURS)}
+        for own in beside(times, OURS):
+            name, took = own["way"], own["median ms"]
+            row |= {f"{name}, ms": took, f"{name}, ratio": own["ratio"]}
             totals[name] = totals.get(name, 0) + count * took
         rows.append(row)
-    whole: dict[str, Any] = {"channels, side, kernel": "all layers", "layers": 16}
+    layers = sum(count for *_, count in LAYERS)
+    whole: dict[str, Any] = {"channels, side, kernel": "all layers", "layers": layers}
     for name, took in totals.items():
         whole |= {f"{name}, ms": took, f"{name}, ratio": took / totals[OURS]}
     rows.append(whole)

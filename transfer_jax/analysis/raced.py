@@ -63,18 +63,23 @@ class Raced:
         return self.file.first + self.outcome.cost
 
     @property
+    def title(self) -> str:
+        """What a line about it begins with."""
+        return self.name or "race"
+
+    @property
     def last_look(self) -> str:
-        """What the last look did to the ways it saw, and what is spent; "" before the first."""
+        """What the last look did to the ways that it saw, and what is spent."""
         from transfer_jax.analysis.statistics.race_outcome import Fate
 
         if not self.outcome.rounds:
-            return ""
+            return f"{self.title}: no look yet"
         found = self.outcome.rounds[-1]
         words = {fate: str(fate) for fate in Fate}
         words[Fate.GOES_ON] = "finished" if self.outcome.is_over else "going on"
         parts = [f"{words[f]}: {told_by_family(found.of(f))}" for f in Fate if found.of(f)]
         spent = f"{self.spent:.2f} of {self.file.budget:g} spent"
-        return f"{self.name or 'race'} {found.look}: {'; '.join(parts)}; {spent}"
+        return f"{self.title} {found.look}: {'; '.join(parts)}; {spent}"
 
 
 def folder_name(arm: Arm) -> str:

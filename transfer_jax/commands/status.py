@@ -1,7 +1,7 @@
 """The command `transfer-jax status`: how far a run is, seen from another shell."""
 
 import argparse
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from transfer_jax.commands.durations import duration
 from transfer_jax.commands.usage import Parser, given
@@ -12,7 +12,6 @@ if TYPE_CHECKING:
     from transfer_jax.analysis.raced import Raced
     from transfer_jax.folder.workdir import Workdir
 
-RACE = "race"
 TASK = "show how far a run is, from another shell"
 
 
@@ -39,30 +38,42 @@ def main(arguments: argparse.Namespace, _: list[str], console: "Console") -> Non
     runs = [folder]
     if is_sweep:
         runs = [Workdir(p) for p in sorted(folder.path.iterdir()) if (p / "config.json").exists()]
-    rows, lines, races = [], [], []
-    diverged = []
-    for run in runs:
-        names, bad = _finished(run)
-        counts = [sum(base == (".base-" in name) for name in names) for base in (True, False)]
-        told = [f"{count} finished" for count in counts]
-        own, damage = _races(run)
-        if own or damage:
-            told[1] = "damaged" if damage else _ways(own)
-            where = f"{run.path.name}: " if is_sweep else ""
-            lines += [f"{where}{r.last_look or f'{r.name or RACE}: no look yet'}" for r in own]
-            bad = [f"{where}{name}" for race in own for name in _failed(race)]
-            lines += [damage] if damage else []
-        races += own
-        diverged += bad
-        is_over = run.results.exists() and all(race.outcome.is_over for race in own)
-        rows.append((str(run.path), *told, "finished" if is_over else "not finished"))
-    print_table(console, ("run", "base columns", "condition columns", "state"), rows)
-    if not races:  # Of a race, ways that failed are told by their looks.
-        diverged = [*map(str, facts.get("diverged") or []), *diverged]
-    lines.append(_now(folder, facts, races))
-    lines.append(f"diverged: {', '.join(dict.fromkeys(diverged)) or 'none'}")
+    found = [_standing(run, f"{run.path.name}: " if is_sweep else "") for run in runs]
+    header = ("run", "base columns", "condition columns", "state")
+    print_table(console, header, [own.row for own in found])
+    races = [race for own in found for race in own.races]
+    # Of a race, ways that failed are told by their looks.
+    shown = [] if races else map(str, facts.get("diverged") or [])
+    diverged = dict.fromkeys([*shown, *(name for own in found for name in own.diverged)])
+    lines = [line for own in found for line in own.lines]
+    lines += [_now(folder, facts, races), f"diverged: {', '.join(diverged) or 'none'}"]
     for line in lines:
         console.print(line, highlight=False, soft_wrap=True, markup=False)
+
+
+class _Standing(NamedTuple):
+    """How far a run is: its row of the table, its races, lines about them, and what diverged."""
+
+    row: tuple[str, ...]
+    races: "list[Raced]"
+    lines: list[str]
+    diverged: list[str]
+
+
+def _standing(run: "Workdir", where: str) -> _Standing:
+    names, diverged = _finished(run)
+    counts = [sum(base == (".base-" in name) for name in names) for base in (True, False)]
+    bases, conditions = (f"{count} finished" for count in counts)
+    races, damage = _races(run)
+    lines = [f"{where}{race.last_look}" for race in races]
+    if damage:
+        conditions, lines, diverged = "damaged", [damage], []
+    elif races:
+        conditions = _ways(races)
+        diverged = [f"{where}{name}" for race in races for name in _failed(race)]
+    is_over = run.results.exists() and all(race.outcome.is_over for race in races)
+    state = "finished" if is_over else "not finished"
+    return _Standing((str(run.path), bases, conditions, state), races, lines, diverged)
 
 
 def _now(folder: "Workdir", facts: dict[str, Any], races: "list[Raced]") -> str:

@@ -193,7 +193,7 @@ def _so_far(raced: Iterable[Workdir]) -> Iterator[str]:
         for own in races_of(folder.path):
             then = f"the answer of a budget of {own.file.budget:g}, until there is a new one: "
             told = f"{then if own.goes_on else ''}{' '.join(sentences(own.outcome))}"
-            yield f"{own.name or 'race'}: {told}"
+            yield f"{own.title}: {told}"
         where = shlex.quote(str(folder.path))
         yield f"Next: transfer-jax report {where}, or the same command to go on"
 
